@@ -1,0 +1,121 @@
+"""Every error a user can meet. The message says what and which value; the hint says what to do about it."""
+
+from __future__ import annotations
+
+
+class VsrError(Exception):
+    """Base of all errors vsr raises on purpose. Anything else that escapes is a bug of ours.
+
+    `hint` is one sentence telling the remedy; `exit_code` is what the command line exits with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(VsrError):
+    """An option or a combination of options that cannot work."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(VsrError):
+    """An optional package is not installed; the hint holds the pip command."""
+
+    exit_code = 3
+
+
+class MediaError(VsrError):
+    """Anything about reading or writing media."""
+
+    exit_code = 4
+
+
+class SourceOpenError(MediaError):
+    """The input does not exist, is not media, or holds nothing to upscale."""
+
+
+class SourceTimeoutError(MediaError):
+    """The input sent nothing for too long."""
+
+
+class SourceLostError(MediaError):
+    """The input was there and went away."""
+
+
+class DecodeError(MediaError):
+    """Damaged data that was not to be skipped."""
+
+
+class EncoderUnavailableError(MediaError):
+    """The encoder is not in this FFmpeg build or cannot take the format."""
+
+
+class EncodeError(MediaError):
+    """Writing the output failed."""
+
+
+class ModelError(VsrError):
+    """Anything about a network."""
+
+    exit_code = 5
+
+
+class UnknownModelError(ModelError):
+    """No model package of that name."""
+
+
+class WeightsError(ModelError):
+    """A package or checkpoint is damaged, or its parts do not belong together."""
+
+
+class UnsupportedInputError(ModelError):
+    """The model cannot take this picture."""
+
+
+class EngineError(VsrError):
+    """Anything about a compiled network."""
+
+    exit_code = 6
+
+
+class EngineBuildError(EngineError):
+    """The backend refused to compile the network."""
+
+
+class EngineStaleError(EngineError):
+    """The engine was built from something else."""
+
+
+class EngineNotFoundError(EngineError):
+    """No engine was built for this, and none may be."""
+
+
+class InferenceError(EngineError):
+    """The network failed while running."""
+
+
+class DeviceMemoryError(EngineError):
+    """Not enough memory on the device."""
+
+
+class PipelineError(VsrError):
+    """A stage failed with something that is not a VsrError: our bug, told with the place it happened.
+
+    `stage` names the stage; `frame_index` is the number of items it had taken, or None.
+    """
+
+    exit_code = 70
+
+    def __init__(self, stage: str, frame_index: int | None, cause: BaseException) -> None:
+        where = f"{stage} at frame {frame_index}" if frame_index is not None else stage
+        super().__init__(
+            f"internal error in {where}: {type(cause).__name__}: {cause}",
+            hint="this is a bug in vsr; please report it with the command and this message",
+        )
+        self.stage = stage
+        self.frame_index = frame_index

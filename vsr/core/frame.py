@@ -1,0 +1,91 @@
+"""A picture as its planes lie in memory, with the time and colour it came with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, Protocol
+
+from vsr.core.color import Color
+
+
+class Plane(Protocol):
+    """Samples of one component, as anything NumPy views without a copy.
+
+    2-D, uint8, shape (height, width x bytes_per_sample); rows may be further apart than they are long. Samples of more
+    than 8 bits are little-endian byte pairs, valued 0 to 2**bits - 1.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """Which planes a frame has. Every decoded format is brought losslessly to one of these.
+
+    kind: "yuv" (planes Y, U, V), "gray" (Y) or "rgb" (G, B, R, in FFmpeg's gbrp order); alpha adds a last plane.
+    bits: 8 to 16 per sample. log2_chroma: log2 of luma size over chroma size, horizontally and vertically.
+    """
+
+    kind: Literal["yuv", "gray", "rgb"]
+    bits: int = 8
+    log2_chroma: tuple[int, int] = (0, 0)
+    alpha: bool = False
+
+    @property
+    def bytes_per_sample(self) -> int:
+        return 1 if self.bits == 8 else 2
+
+    @property
+    def max_code(self) -> int:
+        """The largest code, 2**bits - 1."""
+        return (1 << self.bits) - 1
+
+    @property
+    def num_planes(self) -> int:
+        return (1 if self.kind == "gray" else 3) + self.alpha
+
+    def plane_size(self, plane: int, width: int, height: int) -> tuple[int, int]:
+        """(width, height) in samples of a plane in a frame of that size; chroma rounds up."""
+        if self.kind == "yuv" and plane in (1, 2):
+            log2_w, log2_h = self.log2_chroma
+            return -(-width >> log2_w), -(-height >> log2_h)
+        return width, height
+
+    @property
+    def name(self) -> str:
+        """A short name in FFmpeg's manner: yuv420p10, gray16, gbrap."""
+        depth = "" if self.bits == 8 else str(self.bits)
+        if self.kind == "gray":
+            return f"gray{'a' if self.alpha else ''}{depth}"
+        if self.kind == "rgb":
+            return f"gbr{'a' if self.alpha else ''}p{depth}"
+        chroma = {(1, 1): "420", (1, 0): "422", (0, 0): "444", (0, 1): "440", (2, 0): "411", (2, 2): "410"}
+        return f"yuv{'a' if self.alpha else ''}{chroma[self.log2_chroma]}p{depth}"
+
+
+@dataclass(slots=True)
+class Frame:
+    """One picture on its way through the pipeline.
+
+    planes: see Plane and PixelFormat, in the format's order.
+    pts, duration: integers in units of time_base seconds; pts is the source's own, None only where a caller made the frame.
+    index: 0-based number of the frame in its stream.
+    side: what travels with the picture and only `media` reads (closed captions and the like), by name.
+    """
+
+    planes: Sequence[Plane]
+    width: int
+    height: int
+    format: PixelFormat
+    color: Color = field(default_factory=Color)
+    pts: int | None = None
+    duration: int = 0
+    time_base: Fraction = Fraction(1, 1000)
+    index: int = 0
+    side: dict[str, Any] = field(default_factory=dict)

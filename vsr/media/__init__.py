@@ -1,0 +1,1 @@
+"""Everything that touches FFmpeg: sources, sinks, encoders, stream copy."""

@@ -1,0 +1,168 @@
+"""What sources and sinks tell each other."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from vsr.core.frame import Frame
+from vsr.core.video import VideoInfo
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What of an input to read, and how.
+
+    video_stream: index among the video streams, None for the main one. start_s, duration_s: seconds from the start.
+    strict: stop at the first damaged packet instead of skipping it. frame_rate: for sequences and raw streams without one.
+    threads: decoder threads, 0 for FFmpeg's choice.
+    """
+
+    video_stream: int | None = None
+    start_s: float | None = None
+    duration_s: float | None = None
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    strict: bool = False
+    frame_rate: Fraction | None = None
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MasteringDisplay:
+    """SMPTE ST 2086: chromaticities x, y of red, green, blue and white point, and luminance in cd/m2."""
+
+    primaries: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
+    white_point: tuple[Fraction, Fraction]
+    min_luminance: Fraction
+    max_luminance: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class ContentLight:
+    """CTA-861.3 maximum content and frame-average light levels in cd/m2."""
+
+    max_content: int
+    max_average: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTags:
+    """What an image file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included)."""
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+
+
+class PacketShelf:
+    """Packets of copied streams, on their way from the demuxing thread to the muxing one."""
+
+    def __init__(self) -> None:
+        self._packets: deque[Packet] = deque()
+        self._lock = threading.Lock()
+
+    def put(self, packet: Packet) -> None:
+        with self._lock:
+            self._packets.append(packet)
+
+    def take_all(self) -> list[Packet]:
+        """All packets that came since the last call, in demuxing order."""
+        with self._lock:
+            packets = list(self._packets)
+            self._packets.clear()
+        return packets
+
+
+@dataclass(slots=True)
+class SourceCounters:
+    """What decoding met. damaged_packets were skipped; first_error says what the first one said."""
+
+    frames: int = 0
+    damaged_packets: int = 0
+    first_error: str | None = None
+
+
+class Source(Protocol):
+    """An input opened: iterate once for its frames, in presentation order. A context manager.
+
+    While iterating, packets of `copied` streams are put on `shelf`. Iterating and closing may happen on different
+    threads, one after the other. `notes` are sentences for the user (deinterlaced, tags guessed, layers lost).
+    """
+
+    name: str
+    info: VideoInfo
+    container: InputContainer | None
+    stream: Stream | None
+    copied: list[Stream]
+    shelf: PacketShelf
+    counters: SourceCounters
+    notes: list[str]
+    mastering_display: MasteringDisplay | None
+    content_light: ContentLight | None
+    image_tags: ImageTags | None
+
+    def __enter__(self) -> Source: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def __iter__(self) -> Iterator[Frame]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkOptions:
+    """How to write an output.
+
+    size: (width, height) in coded samples of the frames written, where it differs from that of the frames given; they are
+    then resized (Lanczos). encoder: an FFmpeg encoder name, None for the container's default. crf, bitrate (bits/s), preset,
+    pix_fmt: None for vsr's defaults. encoder_options: passed to FFmpeg as they are. threads: 0 for FFmpeg's choice.
+    """
+
+    size: tuple[int, int] | None = None
+    encoder: str | None = None
+    crf: float | None = None
+    bitrate: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    encoder_options: dict[str, str] = field(default_factory=dict)
+    threads: int = 0
+    overwrite: bool = False
+    container_format: str | None = None
+
+
+@dataclass(slots=True)
+class SinkCounters:
+    frames: int = 0
+    video_bytes: int = 0
+    bytes: int = 0
+
+
+class Sink(Protocol):
+    """An output being written, under a `.part` name until `finish` renames it.
+
+    Exactly one of `finish`, `keep_part` and `abandon` ends it; calling another afterwards does nothing. `warnings` names what
+    of the input the output cannot hold, complete once the sink is open.
+    """
+
+    name: str
+    warnings: list[str]
+    counters: SinkCounters
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame of `Sink.info`'s format. Raises EncodeError."""
+
+    def finish(self) -> Path | None:
+        """Drain the encoder and the shelf, write the trailer, fsync, rename. Returns the path (None for stdout and null)."""
+
+    def keep_part(self) -> Path | None:
+        """Drain and write the trailer, so that the `.part` file plays, but leave it under that name; its path."""
+
+    def abandon(self) -> None:
+        """Close and delete the `.part` file."""
