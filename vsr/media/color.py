@@ -1,0 +1,120 @@
+"""Colour tags: from FFmpeg's objects, and onto them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vsr.core.color import ChromaLocation, Color, Range
+from vsr.core.frame import PixelFormat
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+
+UNSPECIFIED = 2
+"""What H.273 calls unspecified: matrix, primaries and transfer alike."""
+
+RGB_MATRIX = 0
+"""The identity matrix: samples are R, G and B themselves."""
+
+# FFmpeg's names (av_chroma_location_name).
+_CHROMA_LOCATION_NAMES = {location.name.lower(): location for location in ChromaLocation}
+
+
+def chroma_location(name: str | None) -> ChromaLocation:
+    """FFmpeg's name of a chroma location ("left", "topleft", ...); unspecified for anything else."""
+    return _CHROMA_LOCATION_NAMES.get((name or "").lower(), ChromaLocation.UNSPECIFIED)
+
+
+def default_chroma_location(fmt: PixelFormat, codec: str) -> ChromaLocation:
+    """Where chroma sits when nothing says it: centred in JPEG, left in all of MPEG; only 4:2:0 has a choice."""
+    if fmt.kind != "yuv" or fmt.log2_chroma != (1, 1):
+        return ChromaLocation.UNSPECIFIED
+    return ChromaLocation.CENTER if codec in ("mjpeg", "jpeg", "webp") else ChromaLocation.LEFT
+
+
+def color_from_av(
+    frame: VideoFrame,
+    fmt: PixelFormat,
+    *,
+    location: ChromaLocation = ChromaLocation.UNSPECIFIED,
+    fallback: Color | None = None,
+) -> Color:
+    """The colour a decoded frame is tagged with.
+
+    fmt is the format the samples are in now. location comes from the stream: frames have no attribute for it. Tags the frame
+    lacks are taken from `fallback`, the stream's. The `yuvj` formats are full range; RGB is full range with matrix 0, always.
+    """
+    base = fallback or Color()
+    primaries = _tag(frame.color_primaries, base.primaries)
+    transfer = _tag(frame.color_trc, base.transfer)
+    if fmt.kind == "rgb":
+        return Color(RGB_MATRIX, primaries, transfer, Range.FULL)
+    matrix = _tag(frame.colorspace, base.matrix)
+    if matrix == RGB_MATRIX:  # RGB pictures that were brought to gray or YUV
+        matrix = UNSPECIFIED
+    color_range = _range(frame.color_range)
+    if frame.format.name.startswith("yuvj"):
+        color_range = Range.FULL
+    return Color(matrix, primaries, transfer, color_range or base.range, location or base.chroma_location)
+
+
+def color_from_codec(
+    context: VideoCodecContext, location: ChromaLocation = ChromaLocation.UNSPECIFIED
+) -> Color:
+    """The colour tags of a stream, as its header tells them."""
+    color_range = _range(context.color_range)
+    if (context.pix_fmt or "").startswith("yuvj"):
+        color_range = Range.FULL
+    return Color(
+        _tag(context.colorspace, UNSPECIFIED),
+        _tag(context.color_primaries, UNSPECIFIED),
+        _tag(context.color_trc, UNSPECIFIED),
+        color_range,
+        location,
+    )
+
+
+def color_after(color: Color, source: PixelFormat, target: PixelFormat, size: tuple[int, int]) -> Color:
+    """The colour of samples once brought from one format to another with `planes.converted`.
+
+    YUV and gray keep theirs; RGB turned to YUV becomes limited range, BT.709 from HD upwards (size: width, height) and
+    BT.601 below; YUV turned to RGB has matrix 0 and full range.
+    """
+    if (source.kind == "rgb") == (target.kind == "rgb"):
+        return color
+    if target.kind == "rgb":
+        return replace(color, matrix=RGB_MATRIX, range=Range.FULL, chroma_location=ChromaLocation.UNSPECIFIED)
+    matrix = 1 if size[0] > 1024 or size[1] > 576 else 6
+    location = default_chroma_location(target, "")
+    return replace(color, matrix=matrix, range=Range.LIMITED, chroma_location=location)
+
+
+def tag_frame(frame: VideoFrame, color: Color) -> None:
+    """Write the tags onto a frame (chroma location has no attribute there)."""
+    frame.colorspace = color.matrix
+    frame.color_primaries = color.primaries
+    frame.color_trc = color.transfer
+    frame.color_range = int(color.range)
+
+
+def apply_color(context: VideoCodecContext, color: Color, fmt: PixelFormat) -> None:
+    """Tag an encoder that is not open yet. fmt is the format it will be given; what is unspecified stays so.
+
+    Chroma location goes through the encoder's options, and only for 4:2:0, where it says something.
+    """
+    context.colorspace = color.matrix
+    context.color_primaries = color.primaries
+    context.color_trc = color.transfer
+    context.color_range = int(color.range)
+    if fmt.kind == "yuv" and fmt.log2_chroma == (1, 1) and color.chroma_location:
+        context.options = {**context.options, "chroma_sample_location": color.chroma_location.name.lower()}
+
+
+def _tag(value: int, fallback: int) -> int:
+    return fallback if value == UNSPECIFIED else int(value)
+
+
+def _range(value: int) -> Range:
+    return Range(value) if value in (0, 1, 2) else Range.UNSPECIFIED
