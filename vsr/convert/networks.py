@@ -1,0 +1,130 @@
+"""Networks as ONNX nodes: from luma at input size to the residual, packed for one pixel shuffle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vsr.convert.builder import GraphBuilder
+from vsr.convert.chroma import residual_kernels
+from vsr.models.spec import Siting
+
+if TYPE_CHECKING:
+    from vsr.models.archs.chain import ChainSpec
+
+
+class Network(Protocol):
+    """What a frame graph is made around."""
+
+    @property
+    def scale(self) -> int: ...
+    @property
+    def halo(self) -> int: ...
+    @property
+    def size_multiple(self) -> int: ...
+    @property
+    def macs_per_pixel(self) -> int: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def weights_file(self) -> Path | None: ...
+
+    def table(self) -> dict[str, Any]:
+        """What `[network]` of the spec says."""
+
+    def add_to(self, graph: GraphBuilder, luma: str) -> str:
+        """Add the nodes. `luma` float32 [N, 1, H, W]; the result [N, scale^2, H, W], row by row, is what is to be added to
+        the luma each output block comes from."""
+
+
+@dataclass(frozen=True)
+class Cubic:
+    """Cubic convolution with a = -0.5: no training, the floor of every comparison."""
+
+    scale: int
+    halo: int = 2
+    size_multiple: int = 1
+    parameters: int = 0
+    weights_file: Path | None = None
+
+    @property
+    def macs_per_pixel(self) -> int:
+        return 25 * self.scale**2
+
+    def table(self) -> dict[str, Any]:
+        return {"arch": "cubic", "a": -0.5}
+
+    def add_to(self, graph: GraphBuilder, luma: str) -> str:
+        return add_cubic_residual(graph, luma, self.scale, "center", "net", exact=True)
+
+
+@dataclass(frozen=True)
+class ChainNetwork:
+    """A folded chain (`vsr.models.archs.chain`) whose weights lie in `weights_file`."""
+
+    spec: ChainSpec
+    weights_file: Path
+
+    @property
+    def scale(self) -> int:
+        return self.spec.scale
+
+    @property
+    def halo(self) -> int:
+        return self.spec.halo
+
+    @property
+    def size_multiple(self) -> int:
+        return self.spec.size_multiple
+
+    @property
+    def macs_per_pixel(self) -> int:
+        return round(self.spec.macs_per_pixel)
+
+    @property
+    def parameters(self) -> int:
+        return self.spec.parameters
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "arch": "chain",
+            "channels": self.spec.channels,
+            "depth": self.spec.depth,
+            "unshuffle": self.spec.unshuffle,
+            "skip_every": self.spec.skip_every,
+        }
+
+    def add_to(self, graph: GraphBuilder, luma: str) -> str:
+        spec = self.spec
+        features = luma
+        if spec.unshuffle > 1:
+            features = graph.add("SpaceToDepth", [features], "net/unshuffle", blocksize=spec.unshuffle)
+        start = group = ""
+        for conv, (_, width_out) in enumerate(spec.widths):
+            parts = [features, graph.weight(f"convs.{conv}.weight"), graph.weight(f"convs.{conv}.bias")]
+            features = graph.add("Conv", parts, f"net/conv{conv}", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+            if spec.has_activation(conv):
+                slope = graph.weight(f"acts.{conv}.weight", (width_out, 1, 1))
+                features = graph.add("PRelu", [features, slope], f"net/act{conv}")
+            if not spec.skip_every or conv > spec.depth:
+                continue
+            if conv == 0:
+                start = group = features
+            elif conv % spec.skip_every == 0:
+                features = group = graph.add("Add", [features, group], f"net/skip{conv}")
+            if conv == spec.depth:
+                features = graph.add("Add", [features, start], "net/skip")
+        if spec.unshuffle > 1:
+            features = graph.add("DepthToSpace", [features], "net/shuffle", blocksize=spec.unshuffle, mode="CRD")
+        return features
+
+
+def add_cubic_residual(
+    graph: GraphBuilder, plane: str, scale: int, siting: Siting, name: str, *, exact: bool
+) -> str:
+    """Cubic enlargement less the repeated sample, [N, scale^2, h, w], of a float32 plane [N, 1, h, w]; edges repeat."""
+    kernels = graph.constant(f"cubic-{siting}", residual_kernels(scale, siting, exact=exact))
+    pads = graph.constant("cubic-pads", [0, 0, 2, 2, 0, 0, 2, 2], "int64")
+    padded = graph.add("Pad", [plane, pads], f"{name}/pad", mode="edge")
+    return graph.add("Conv", [padded, kernels], f"{name}/cubic", kernel_shape=[5, 5])

@@ -1,0 +1,85 @@
+"""Writing model packages: all frame graphs of a network, its spec and its card."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vsr.convert.builder import WEIGHTS_NAME
+from vsr.convert.frame_graph import frame_graph
+from vsr.convert.networks import Network
+from vsr.core.errors import MissingDependencyError
+from vsr.models.spec import ALL_LAYOUTS, ModelSpec, load_spec
+
+try:
+    import onnx
+except ModuleNotFoundError as error:
+    raise MissingDependencyError("making packages needs onnx", hint="pip install 'vsr[onnx]'") from error
+
+
+@dataclass(frozen=True)
+class PackageFacts:
+    """What of a package the network itself does not tell: see ModelSpec."""
+
+    id: str
+    title: str
+    licence: str = "Apache-2.0"
+    precision: Literal["any", "f32"] = "any"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    card: str = ""
+
+
+def write_package(network: Network, facts: PackageFacts, folder: Path) -> ModelSpec:
+    """Write the package into `folder`, replacing one that is there only once the new one is whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        part.chmod(0o755)
+        if network.weights_file:
+            shutil.copyfile(network.weights_file, part / WEIGHTS_NAME)
+        for layout in ALL_LAYOUTS:
+            model = frame_graph(network, layout, exact=facts.precision == "f32")
+            path = part / f"{layout.name}.onnx"
+            onnx.save_model(model, str(path))
+            onnx.checker.check_model(str(path), full_check=True)
+        (part / "model.toml").write_text(_spec_toml(network, facts), encoding="utf-8")
+        (part / "card.md").write_text(facts.card, encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return load_spec(folder)
+
+
+def _spec_toml(network: Network, facts: PackageFacts) -> str:
+    top = {
+        "id": facts.id,
+        "title": facts.title,
+        "scale": network.scale,
+        "domain": "luma",
+        "size_multiple": network.size_multiple,
+        "halo": network.halo,
+        "macs_per_pixel": network.macs_per_pixel,
+        "parameters": network.parameters,
+        "precision": facts.precision,
+        "licence": facts.licence,
+    }
+    sections = {"network": network.table(), "training": facts.training, "quality": facts.quality}
+    lines = _toml_lines(top)
+    for name, table in sections.items():
+        if table:
+            lines += ["", f"[{name}]", *_toml_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_lines(table: Mapping[str, Any]) -> list[str]:
+    """Numbers, strings, booleans and lists of them: JSON writes those as TOML does."""
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items() if value is not None]

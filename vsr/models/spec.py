@@ -1,0 +1,164 @@
+"""The spec of a model package, and the contract of the frame graphs in it.
+
+A package is a folder: `model.toml` (the spec), `card.md`, one weights file, and frame graphs `<layout>.onnx` that share
+it. A frame graph takes planes and gives planes:
+
+    planes   "y", "u", "v" | "y" | "g", "b", "r"   uint8 [N, 1, h, w x bytes_per_sample], each plane with its own h, w
+    gain     float32 []    network luma = code x gain + bias, in units of BT.601 limited range / 255
+    bias     float32 []
+    max_code float32 []    the largest code of the samples, 255 for 8 bits
+    luma_weights float32 [3]   (rgb only) of G, B, R, summing to 1
+    outputs  the plane names with "_out", uint8 [N, 1, h x scale, w x scale x bytes_per_sample]
+
+Samples of more than 8 bits are little-endian byte pairs. Small inputs instead of constants let one graph serve every
+matrix, range and depth.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vsr.core.color import ChromaLocation, Color
+from vsr.core.errors import WeightsError
+from vsr.core.frame import PixelFormat
+
+Siting = Literal["left", "center", "topleft"]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphLayout:
+    """Which frame graph of a package: planes of what kind, in bytes or byte pairs, with chroma sited where."""
+
+    kind: Literal["yuv", "gray", "rgb"]
+    bytes_per_sample: int
+    siting: Siting = "center"
+
+    @property
+    def name(self) -> str:
+        """File name without suffix: gray8, rgb16, yuv8-left."""
+        depth = 8 * self.bytes_per_sample
+        return f"{self.kind}{depth}-{self.siting}" if self.kind == "yuv" else f"{self.kind}{depth}"
+
+    @property
+    def plane_names(self) -> tuple[str, ...]:
+        return {"yuv": ("y", "u", "v"), "gray": ("y",), "rgb": ("g", "b", "r")}[self.kind]
+
+    @staticmethod
+    def of(format: PixelFormat, color: Color) -> GraphLayout:
+        """The layout for frames of a format; alpha is not part of it.
+
+        Chroma that is not subsampled lies on the luma samples whatever the tag says; subsampled only horizontally, it can
+        only be left or centred; untagged counts as left, as H.264 and HEVC have it.
+        """
+        siting: Siting = "center"
+        if format.kind == "yuv" and format.log2_chroma != (0, 0):
+            vertical = format.log2_chroma[1] > 0
+            match color.chroma_location:
+                case ChromaLocation.CENTER | ChromaLocation.TOP | ChromaLocation.BOTTOM:
+                    siting = "center"
+                case ChromaLocation.TOPLEFT if vertical:
+                    siting = "topleft"
+                case _:
+                    siting = "left"
+        return GraphLayout(format.kind, format.bytes_per_sample, siting)
+
+
+ALL_LAYOUTS: tuple[GraphLayout, ...] = tuple(
+    GraphLayout(kind, depth, siting)
+    for depth in (1, 2)
+    for kind, siting in (
+        ("yuv", "left"),
+        ("yuv", "center"),
+        ("yuv", "topleft"),
+        ("gray", "center"),
+        ("rgb", "center"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What `model.toml` says.
+
+    id: name on the command line. scale: whole factor per side. domain: what the network sees ("luma"). size_multiple: LR
+    width and height must be multiples (inputs are padded). halo: LR pixels around an output pixel that it depends on.
+    macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "f32" where less is not enough.
+    network, training, quality: free tables: architecture, provenance, measured figures.
+    """
+
+    id: str
+    title: str
+    scale: int
+    domain: str
+    size_multiple: int
+    halo: int
+    macs_per_pixel: int
+    parameters: int
+    precision: Literal["any", "f32"]
+    licence: str
+    folder: Path
+    network: Mapping[str, Any]
+    training: Mapping[str, Any]
+    quality: Mapping[str, Any]
+
+    def graph(self, layout: GraphLayout) -> Path:
+        """Path of the frame graph for a layout. Raises WeightsError where the package lacks it."""
+        path = self.folder / f"{layout.name}.onnx"
+        if not path.is_file():
+            raise WeightsError(f"model package {self.id} has no frame graph {path.name}", hint=f"looked in {self.folder}")
+        return path
+
+    @property
+    def card(self) -> str:
+        """The text of `card.md`, empty where there is none."""
+        path = self.folder / "card.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For printing as JSON."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "scale": self.scale,
+            "domain": self.domain,
+            "size_multiple": self.size_multiple,
+            "halo": self.halo,
+            "macs_per_pixel": self.macs_per_pixel,
+            "parameters": self.parameters,
+            "precision": self.precision,
+            "licence": self.licence,
+            "network": dict(self.network),
+            "training": dict(self.training),
+            "quality": dict(self.quality),
+        }
+
+
+def load_spec(folder: Path) -> ModelSpec:
+    """The spec of the package in a folder. Raises WeightsError where `model.toml` is missing or not whole."""
+    path = folder / "model.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return ModelSpec(
+            id=str(table["id"]),
+            title=str(table["title"]),
+            scale=int(table["scale"]),
+            domain=str(table["domain"]),
+            size_multiple=int(table["size_multiple"]),
+            halo=int(table["halo"]),
+            macs_per_pixel=int(table["macs_per_pixel"]),
+            parameters=int(table["parameters"]),
+            precision=table["precision"],
+            licence=str(table["licence"]),
+            folder=folder,
+            network=table.get("network", {}),
+            training=table.get("training", {}),
+            quality=table.get("quality", {}),
+        )
+    except OSError as error:
+        raise WeightsError(f"no model package in {folder}: {error.strerror}", hint="a package has a model.toml") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path} is not a whole model spec: {error!r}") from error
