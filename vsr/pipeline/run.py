@@ -135,7 +135,7 @@ class Pipeline(Generic[R]):
                 thread.join()
             self._ended_at = time.perf_counter()
         if self._error is not None:
-            self._raise_error(self._error)
+            raise self._error
         if not self._sink.returned:
             raise Cancelled
         if on_progress is not None:
@@ -168,10 +168,6 @@ class Pipeline(Generic[R]):
                     self._error = PipelineError(worker.name, index, error)
                     self._error.__cause__ = error
         self._cancel.cancel()
-
-    @staticmethod
-    def _raise_error(error: BaseException) -> None:
-        raise error
 
 
 def _forward(outer: CancelToken, inner: CancelToken) -> None:
