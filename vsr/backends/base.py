@@ -1,0 +1,56 @@
+"""What every backend offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.models.spec import GraphLayout, ModelSpec
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+class Engine(Protocol):
+    """A frame graph compiled for planes of fixed shapes. Used by one thread at a time; a context manager."""
+
+    precision: str
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        """Planes and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep.
+
+        Raises InferenceError, DeviceMemoryError.
+        """
+
+    def close(self) -> None: ...
+    def __enter__(self) -> Engine: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend can run here; `reason` says why not, or what it runs on; `remedy` what would make it run."""
+
+    usable: bool
+    reason: str
+    remedy: str = ""
+
+
+class Backend(Protocol):
+    """One runtime."""
+
+    name: str
+
+    def probe(self) -> Availability:
+        """Look whether it runs here. Never raises, imports the runtime only if it is there."""
+
+    def compile(
+        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> Engine:
+        """Compile one graph for input planes of these shapes (N, 1, h, w x bytes). threads: 0 for all cores.
+
+        Raises EngineBuildError.
+        """

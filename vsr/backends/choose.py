@@ -1,0 +1,45 @@
+"""Which backend runs, and why not the others."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from vsr.backends.base import Availability, Backend
+from vsr.core.errors import ConfigError, MissingDependencyError
+
+# In the order `auto` prefers them. Modules are named, not imported: a runtime loads when it is asked for.
+BACKENDS: Mapping[str, str] = {
+    "openvino": "vsr.backends.openvino",
+    "onnxruntime": "vsr.backends.onnxruntime",
+}
+
+
+def load_backend(name: str) -> Backend:
+    """The backend of that name. Raises ConfigError for an unknown one."""
+    if name not in BACKENDS:
+        raise ConfigError(f"there is no backend {name!r}", hint=f"choose auto, {', '.join(BACKENDS)}")
+    backend: Backend = importlib.import_module(BACKENDS[name]).BACKEND
+    return backend
+
+
+def probe_backends() -> dict[str, Availability]:
+    """What each backend says of this machine."""
+    return {name: load_backend(name).probe() for name in BACKENDS}
+
+
+def choose_backend(name: str = "auto") -> tuple[Backend, list[str]]:
+    """The backend to use, and a sentence for each better one that `auto` had to pass over.
+
+    Raises MissingDependencyError where the named one, or any at all, is not usable here.
+    """
+    passed_over: list[str] = []
+    for candidate in BACKENDS if name == "auto" else (name,):
+        backend = load_backend(candidate)
+        availability = backend.probe()
+        if availability.usable:
+            return backend, passed_over
+        if name != "auto":
+            raise MissingDependencyError(f"backend {name}: {availability.reason}", hint=availability.remedy or None)
+        passed_over.append(f"{candidate} not used: {availability.reason}")
+    raise MissingDependencyError("no backend is usable: " + "; ".join(passed_over), hint="`vsr doctor` tells more")

@@ -1,0 +1,76 @@
+"""ONNX Runtime on the CPU: slower than OpenVINO, there where OpenVINO is not."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.base import Availability, Engine, Tensors
+from vsr.core.errors import EngineBuildError, InferenceError
+from vsr.models.spec import GraphLayout, ModelSpec
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+class OnnxRuntimeEngine:
+    """One session."""
+
+    precision = "f32"
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._inputs = [value.name for value in session.get_inputs()]
+        self._outputs = [value.name for value in session.get_outputs()]
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        try:
+            results = self._session.run(self._outputs, {name: inputs[name] for name in self._inputs})
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise InferenceError(f"ONNX Runtime: {error}") from error
+        return dict(zip(self._outputs, results, strict=True))
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class OnnxRuntimeBackend:
+    """See vsr.backends.base.Backend."""
+
+    name = "onnxruntime"
+
+    def probe(self) -> Availability:
+        if importlib.util.find_spec("onnxruntime") is None:
+            return Availability(False, "onnxruntime is not installed", "pip install 'vsr[onnx]'")
+        import onnxruntime
+
+        return Availability(True, f"ONNX Runtime {onnxruntime.__version__}, f32")
+
+    def compile(
+        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> OnnxRuntimeEngine:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        # Waiting threads sleep: spinning would take the cores from the decoder and the encoder.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = onnxruntime.InferenceSession(str(spec.graph(layout)), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise EngineBuildError(f"ONNX Runtime cannot load {spec.id} ({layout.name}): {error}") from error
+        return OnnxRuntimeEngine(session)
+
+
+BACKEND = OnnxRuntimeBackend()

@@ -1,0 +1,122 @@
+"""OpenVINO: the engine on processors."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.base import Availability, Engine, Tensors
+from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
+from vsr.models.spec import GraphLayout, ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+
+@cache
+def _core() -> openvino.Core:
+    # The telemetry package asks the network on import of some tools; never from here.
+    os.environ.setdefault("OPENVINO_TELEMETRY_DISABLED", "1")
+    import openvino
+
+    return openvino.Core()
+
+
+class OpenVinoEngine:
+    """One compiled model and one request on the CPU."""
+
+    def __init__(self, compiled: openvino.CompiledModel, precision: str) -> None:
+        self.precision = precision
+        self._request = compiled.create_infer_request()
+        self._inputs = [port.get_any_name() for port in compiled.inputs]
+        self._outputs = {port.get_any_name(): tuple(port.shape) for port in compiled.outputs}
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        import openvino
+
+        outputs: dict[str, NDArray[np.uint8]] = {}
+        try:
+            for name in self._inputs:
+                self._request.set_tensor(name, openvino.Tensor(inputs[name], shared_memory=True))
+            # Outputs of our own, so that they outlive the next run.
+            for name, shape in self._outputs.items():
+                outputs[name] = np.empty(shape, np.uint8)
+                self._request.set_tensor(name, openvino.Tensor(outputs[name], shared_memory=True))
+            # Not `infer`: that holds the interpreter's lock.
+            self._request.start_async(share_inputs=True)
+            self._request.wait()
+        except MemoryError as error:
+            raise _out_of_memory() from error
+        except RuntimeError as error:
+            if "memory" in str(error).lower() and "alloc" in str(error).lower():
+                raise _out_of_memory() from error
+            raise InferenceError(f"OpenVINO: {_first_line(error)}") from error
+        return outputs
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class OpenVinoBackend:
+    """See vsr.backends.base.Backend."""
+
+    name = "openvino"
+
+    def probe(self) -> Availability:
+        if importlib.util.find_spec("openvino") is None:
+            return Availability(False, "openvino is not installed", "pip install openvino")
+        try:
+            name = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
+        except (RuntimeError, ImportError) as error:
+            return Availability(False, f"OpenVINO finds no CPU plugin: {_first_line(error)}", "reinstall openvino")
+        return Availability(True, f"{name}, {_fast_precision()}")
+
+    def compile(
+        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> OpenVinoEngine:
+        precision = "f32" if spec.precision == "f32" else _fast_precision()
+        config: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = _core().read_model(spec.graph(layout))
+            model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
+            compiled = _core().compile_model(model, "CPU", config)
+            return OpenVinoEngine(compiled, precision)
+        except MemoryError as error:
+            raise _out_of_memory() from error
+        except RuntimeError as error:
+            raise EngineBuildError(
+                f"OpenVINO cannot compile {spec.id} ({layout.name}): {_first_line(error)}",
+                hint="if the package was copied, copy it again: its files may be damaged",
+            ) from error
+
+
+def _fast_precision() -> str:
+    """bf16 where the processor multiplies it natively, else f32."""
+    return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
+def _out_of_memory() -> DeviceMemoryError:
+    return DeviceMemoryError("not enough memory to run the network on a frame of this size", hint="try --tile 512")
+
+
+def _first_line(error: BaseException) -> str:
+    # OpenVINO's first line names a source file of its own; the last one what went wrong.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+BACKEND = OpenVinoBackend()

@@ -1,0 +1,43 @@
+"""NumPy pictures as frames, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.core.color import Color, Range
+from vsr.core.errors import UnsupportedInputError
+from vsr.core.frame import Frame, PixelFormat
+
+
+def frame_from_array(array: NDArray[Any]) -> Frame:
+    """A gray or RGB(A) picture, uint8 or uint16, (height, width) or (height, width, 3 or 4), full range.
+
+    Raises UnsupportedInputError for any other shape or type.
+    """
+    if array.dtype not in (np.uint8, np.uint16):
+        raise UnsupportedInputError(f"cannot upscale an array of {array.dtype}", hint="give uint8 or uint16")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
+        raise UnsupportedInputError(
+            f"cannot upscale an array of shape {array.shape}", hint="give (h, w), (h, w, 3) or (h, w, 4)"
+        )
+    components = [array] if array.ndim == 2 else [array[:, :, c] for c in (1, 2, 0, 3)[: array.shape[2]]]
+    little = np.dtype(array.dtype).newbyteorder("<")
+    planes = [np.ascontiguousarray(component, little).view(np.uint8) for component in components]
+    format = PixelFormat(
+        "gray" if array.ndim == 2 else "rgb", 8 * array.dtype.itemsize, alpha=array.ndim == 3 and array.shape[2] == 4
+    )
+    # Full range, sRGB's primaries are left unsaid.
+    color = Color(range=Range.FULL)
+    return Frame(planes, array.shape[1], array.shape[0], format, color)
+
+
+def array_from_frame(frame: Frame) -> NDArray[Any]:
+    """The inverse of frame_from_array."""
+    dtype = np.dtype("u1" if frame.format.bytes_per_sample == 1 else "<u2")
+    planes = [np.ascontiguousarray(plane).view(dtype) for plane in frame.planes]
+    if frame.format.kind == "gray":
+        return planes[0]
+    return np.stack([planes[index] for index in (2, 0, 1, 3)[: len(planes)]], axis=-1)

@@ -1,0 +1,27 @@
+"""From a format and its colour to the small inputs of a frame graph."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.core.color import Color, luma_coefficients
+from vsr.core.frame import PixelFormat
+
+
+def small_inputs(format: PixelFormat, color: Color) -> dict[str, NDArray[np.float32]]:
+    """gain, bias, max_code and luma_weights as `vsr.models.spec` defines them.
+
+    Networks see luma as BT.601 limited range / 255. RGB is always full range.
+    """
+    if format.kind == "rgb" or color.full_range:
+        gain, bias = 219 / 255 / format.max_code, 16 / 255
+    else:
+        gain, bias = 1 / (255 << (format.bits - 8)), 0.0
+    kr, kg, kb = luma_coefficients(color.matrix)
+    return {
+        "gain": np.array(gain, np.float32),
+        "bias": np.array(bias, np.float32),
+        "max_code": np.array(format.max_code, np.float32),
+        "luma_weights": np.array([kg, kb, kr], np.float32),
+    }

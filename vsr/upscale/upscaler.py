@@ -1,0 +1,244 @@
+"""The Upscaler: frames in, larger frames out."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends import Engine, choose_backend
+from vsr.core.errors import ConfigError, UnsupportedInputError
+from vsr.core.frame import Frame, PixelFormat, Plane
+from vsr.models import GraphLayout, find_model
+from vsr.upscale.arrays import array_from_frame, frame_from_array
+from vsr.upscale.codes import small_inputs
+from vsr.upscale.tiles import TilePlan, Window
+
+if TYPE_CHECKING:
+    import av
+
+# Above this many LR pixels a batch is cut into tiles: the widest shipped network then takes about a gigabyte.
+_MAX_PIXELS = 2_500_000
+_DEFAULT_TILE = 1024
+# Compiled graphs kept: a stream needs one or two, a folder of pictures as many as it has sizes.
+_MAX_ENGINES = 4
+
+
+class Upscaler:
+    """One model on one backend. A context manager; not for use by two threads at a time.
+
+    model: a name (`vsr model list`), `auto`, or the path of a package folder. scale: the factor wanted; the model is run as
+    often as it takes to reach it, and `Upscaler.scale` says what that comes to. backend: `auto` or a name. tile: LR pixels a
+    side, None to tile only what is large. threads: 0 for all cores.
+
+    Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError.
+    """
+
+    def __init__(
+        self,
+        model: str = "auto",
+        *,
+        scale: float | None = None,
+        backend: str = "auto",
+        tile: int | None = None,
+        threads: int = 0,
+    ) -> None:
+        if scale is not None and not 0 < scale <= 16:
+            raise ConfigError(f"scale {scale:g} is out of range", hint="give a factor above 0 and up to 16")
+        if tile is not None and tile < 16:
+            raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels")
+        self.spec = find_model(model, scale or 2.0)
+        self.passes = 1 if scale is None else max(1, math.ceil(math.log(scale, self.spec.scale) - 1e-9))
+        self.scale = self.spec.scale**self.passes
+        self._backend, self.notes = choose_backend(backend)
+        self._tile = tile
+        self._threads = threads
+        self._engines: OrderedDict[object, Engine] = OrderedDict()
+        self._alpha: Upscaler | None = None
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that was chosen."""
+        return self._backend.name
+
+    def __enter__(self) -> Upscaler:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the compiled graphs. Closing twice does nothing."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
+        if self._alpha:
+            self._alpha.close()
+
+    @overload
+    def upscale(self, picture: Frame) -> Frame: ...
+    @overload
+    def upscale(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+    @overload
+    def upscale(self, picture: NDArray[np.uint16]) -> NDArray[np.uint16]: ...
+    @overload
+    def upscale(self, picture: av.VideoFrame) -> av.VideoFrame: ...
+    def upscale(self, picture: Any) -> Any:
+        """One picture, larger by `scale`, as what it came as.
+
+        A Frame; a PyAV VideoFrame of any pixel format; or a NumPy array, uint8 0..255 or uint16 0..65535, of shape
+        (height, width) for gray, (height, width, 3) for RGB, (height, width, 4) for RGB with straight alpha.
+        Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError.
+        """
+        if isinstance(picture, Frame):
+            return self.upscale_batch([picture])[0]
+        if isinstance(picture, np.ndarray):
+            return array_from_frame(self.upscale(frame_from_array(picture)))
+        if type(picture).__module__.startswith("av."):
+            from vsr.media.planes import av_from_frame, frame_from_av
+
+            return av_from_frame(self.upscale(frame_from_av(cast("av.VideoFrame", picture))))
+        raise UnsupportedInputError(
+            f"cannot upscale a {type(picture).__name__}", hint="give a NumPy array, a PyAV VideoFrame or a vsr Frame"
+        )
+
+    def stream(self, pictures: Iterable[Any]) -> Iterator[Any]:
+        """Each picture of an iterable, upscaled, in order, as `upscale` does."""
+        for picture in pictures:
+            yield self.upscale(picture)
+
+    def upscale_batch(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Frames of one size, format and colour, in one go."""
+        for _ in range(self.passes):
+            frames = self._one_pass(frames)
+        return list(frames)
+
+    def _one_pass(self, frames: Sequence[Frame]) -> list[Frame]:
+        first = frames[0]
+        opaque = replace(first.format, alpha=False)
+        layout = GraphLayout.of(opaque, first.color)
+        colour_planes = [_stacked([frame.planes[plane] for frame in frames]) for plane in range(opaque.num_planes)]
+        large = self._run(layout, opaque, colour_planes, first)
+        if first.format.alpha:
+            large.append(self._enlarged_alpha(frames))
+        scale = self.spec.scale
+        return [
+            replace(
+                frame,
+                planes=[plane[number, 0] for plane in large],
+                width=frame.width * scale,
+                height=frame.height * scale,
+                side=dict(frame.side),
+            )
+            for number, frame in enumerate(frames)
+        ]
+
+    def _enlarged_alpha(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
+        """Alpha goes through cubic enlargement: a network would draw detail into it."""
+        if self._alpha is None:
+            self._alpha = Upscaler(
+                f"bicubic-x{self.spec.scale}", backend=self.backend, tile=self._tile, threads=self._threads
+            )
+        gray = PixelFormat("gray", frames[0].format.bits)
+        alpha = [_stacked([frame.planes[-1] for frame in frames])]
+        return self._alpha._run(GraphLayout.of(gray, frames[0].color), gray, alpha, frames[0])[0]
+
+    def _run(
+        self, layout: GraphLayout, format: PixelFormat, planes: list[NDArray[np.uint8]], like: Frame
+    ) -> list[NDArray[np.uint8]]:
+        """Planes [N, 1, h, w x bytes] through the graph, tiled where they are large; cropped to scale x the size."""
+        scale, unit = self.spec.scale, format.bytes_per_sample
+        log2 = [format.log2_chroma if plane in (1, 2) and format.kind == "yuv" else (0, 0) for plane in range(len(planes))]
+        plan = self._plan(like.width, like.height, len(planes[0]), format)
+        small = small_inputs(format, like.color)
+        padded = [
+            _padded(plane, plan.width >> shift[0], plan.height >> shift[1], unit)
+            for plane, shift in zip(planes, log2, strict=True)
+        ]
+        results: list[NDArray[np.uint8]] = []
+        if not plan.whole:
+            results = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in padded]
+        for horizontal, vertical in plan:
+            inputs = dict(small)
+            for name, plane, shift in zip(layout.plane_names, padded, log2, strict=True):
+                part = _cut(plane, horizontal, vertical, shift, unit)
+                inputs[name] = np.ascontiguousarray(part)  # type: ignore[assignment]
+            outputs = self._engine(layout, {name: inputs[name].shape for name in layout.plane_names}).run(inputs)
+            larger = [outputs[f"{name}_out"] for name in layout.plane_names]
+            if plan.whole:
+                results = larger
+                break
+            for result, part, shift in zip(results, larger, log2, strict=True):
+                _paste(result, part, horizontal, vertical, shift, unit, scale)
+        sizes = [format.plane_size(plane, like.width * scale, like.height * scale) for plane in range(len(planes))]
+        return [result[:, :, :height, : width * unit] for result, (width, height) in zip(results, sizes, strict=True)]
+
+    def _plan(self, width: int, height: int, batch: int, format: PixelFormat) -> TilePlan:
+        multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in format.log2_chroma))
+        width, height = -(-width // multiple) * multiple, -(-height // multiple) * multiple
+        # Chroma looks two of its own samples around.
+        halo = max(self.spec.halo, 2 << max(format.log2_chroma))
+        tile = self._tile
+        if tile is None:
+            tile = max(width, height) if batch * width * height <= _MAX_PIXELS else _DEFAULT_TILE
+        return TilePlan(width, height, tile, halo, multiple)
+
+    def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Engine:
+        key = (layout, tuple(shapes.values()))
+        if key not in self._engines:
+            if len(self._engines) >= _MAX_ENGINES:
+                self._engines.popitem(last=False)[1].close()
+            self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._threads)
+        self._engines.move_to_end(key)
+        return self._engines[key]
+
+
+def _stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:
+    """[N, 1, h, w]; a view where there is one plane."""
+    if len(planes) == 1:
+        return np.asarray(planes[0])[None, None]
+    return np.stack([np.asarray(plane) for plane in planes])[:, None]
+
+
+def _padded(plane: NDArray[np.uint8], width: int, height: int, unit: int) -> NDArray[np.uint8]:
+    """The plane with its last column and row repeated up to width x height samples."""
+    right, below = width - plane.shape[3] // unit, height - plane.shape[2]
+    if not right and not below:
+        return plane
+    samples = plane.reshape(*plane.shape[:3], -1, unit)
+    samples = np.pad(samples, ((0, 0), (0, 0), (0, below), (0, right), (0, 0)), mode="edge")
+    return samples.reshape(*samples.shape[:3], -1)
+
+
+def _cut(
+    plane: NDArray[np.uint8], horizontal: Window, vertical: Window, shift: tuple[int, int], unit: int
+) -> NDArray[np.uint8]:
+    left, width = (horizontal.start >> shift[0]) * unit, (horizontal.length >> shift[0]) * unit
+    top, height = vertical.start >> shift[1], vertical.length >> shift[1]
+    return plane[:, :, top : top + height, left : left + width]
+
+
+def _paste(
+    result: NDArray[np.uint8],
+    part: NDArray[np.uint8],
+    horizontal: Window,
+    vertical: Window,
+    shift: tuple[int, int],
+    unit: int,
+    scale: int,
+) -> None:
+    """Put what of a window is kept to its place."""
+
+    def slices(window: Window, log2: int, unit: int) -> tuple[slice, slice]:
+        factor = scale * unit
+        start, begin, end = (value >> log2 for value in (window.start, window.begin, window.end))
+        return slice(begin * factor, end * factor), slice((begin - start) * factor, (end - start) * factor)
+
+    to_x, from_x = slices(horizontal, shift[0], unit)
+    to_y, from_y = slices(vertical, shift[1], 1)
+    result[:, :, to_y, to_x] = part[:, :, from_y, from_x]
