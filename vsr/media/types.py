@@ -84,10 +84,17 @@ class PacketShelf:
 
 @dataclass(slots=True)
 class SourceCounters:
-    """What decoding met. damaged_packets were skipped; first_error says what the first one said."""
+    """What decoding met. damaged_packets were skipped; first_error says what the first one said.
+
+    damaged_frames came out with damage concealed. repaired_timestamps: frames whose pts was missing or ran backwards.
+    rescaled_frames: those brought back to the size and format the stream began with.
+    """
 
     frames: int = 0
     damaged_packets: int = 0
+    damaged_frames: int = 0
+    repaired_timestamps: int = 0
+    rescaled_frames: int = 0
     first_error: str | None = None
 
 
