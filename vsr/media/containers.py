@@ -1,0 +1,173 @@
+"""Containers: which one an output name asks for, what it is good at, and what it cannot hold."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import PurePath
+
+import av
+
+from vsr.core.errors import ConfigError
+from vsr.core.frame import PixelFormat
+
+STDOUT = "-"
+NULL = "null:"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container and how vsr fills it.
+
+    format: FFmpeg's muxer name. encoders: default encoder for 8 bits, for more, and for alpha. exact_time: it keeps any
+    time base; False for those with a clock of their own. constant_rate: frames carry no timestamps, so a variable rate
+    cannot be kept. b_frames: False where negative dts or packet order would move the timestamps. rotation: it has a place
+    for the display matrix. muxer_options: handed to the muxer.
+    """
+
+    format: str
+    encoders: tuple[str, str, str] = ("libx264", "libx265", "")
+    exact_time: bool = True
+    constant_rate: bool = False
+    b_frames: bool = True
+    rotation: bool = False
+    sar: bool = True
+    streams: bool = True
+    chapters: bool = False
+    metadata: frozenset[str] | None = frozenset()
+    stream_metadata: frozenset[str] | None = frozenset()
+    attachments: bool = False
+    tags_color: bool = False
+    muxer_options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_mov(self) -> bool:
+        """Whether it is of the ISO base media family."""
+        return self.format in ("mp4", "mov", "ipod", "3gp", "3g2", "ismv", "f4v")
+
+    @property
+    def is_matroska(self) -> bool:
+        return self.format in ("matroska", "webm")
+
+    def default_encoder(self, fmt: PixelFormat) -> str:
+        """The encoder used when none is asked for."""
+        plain, deep, alpha = self.encoders
+        if fmt.alpha and alpha:
+            return alpha
+        return deep if fmt.bits > 8 else plain
+
+
+# Keys the MP4 muxer has an atom for; anything else is silently left out by it.
+_MP4_KEYS = frozenset(
+    "title artist author album_artist composer writer album date year comment genre copyright grouping lyrics description "
+    "synopsis show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback compilation "
+    "track disc sort_name sort_artist sort_album_artist sort_album sort_composer sort_show creation_time location "
+    "location-eng make model".split()
+)
+_MP4_STREAM_KEYS = frozenset("language title handler_name vendor_id creation_time name timecode reel_name".split())
+_INFO_KEYS = frozenset(
+    "title artist album comment copyright date creation_time genre language track encoded_by software medium "
+    "IARL IART ICMS ICMT ICOP ICRD ICRP IDIM IDPI IENG IGNR IKEY ILGT ILNG IMED INAM IPLT IPRD IPRT ISBJ ISFT ISHP ISMP ISRC "
+    "ISRF ITCH".split()
+)
+_RAW = ("rawvideo", "rawvideo", "rawvideo")
+
+_MP4_OPTIONS = {"movflags": "+faststart"}
+
+CONTAINERS: dict[str, Container] = {
+    c.format: c
+    for c in (
+        Container("mp4", rotation=True, chapters=True, metadata=_MP4_KEYS, stream_metadata=_MP4_STREAM_KEYS,
+                  tags_color=True, muxer_options=_MP4_OPTIONS),
+        Container("mov", rotation=True, chapters=True, metadata=_MP4_KEYS, stream_metadata=_MP4_STREAM_KEYS,
+                  tags_color=True, muxer_options=_MP4_OPTIONS, encoders=("libx264", "libx265", "prores_ks")),
+        Container("ipod", rotation=True, chapters=True, metadata=_MP4_KEYS, stream_metadata=_MP4_STREAM_KEYS,
+                  tags_color=True, muxer_options=_MP4_OPTIONS),
+        Container("matroska", exact_time=False, rotation=True, chapters=True, metadata=None, stream_metadata=None,
+                  attachments=True, tags_color=True),
+        Container("webm", encoders=("libsvtav1", "libsvtav1", "libvpx-vp9"), exact_time=False, rotation=True, chapters=True,
+                  metadata=None, stream_metadata=None, tags_color=True),
+        Container("mpegts", exact_time=False, b_frames=False,
+                  stream_metadata=frozenset({"language", "service_name", "service_provider"})),
+        Container("avi", constant_rate=True, b_frames=False, metadata=_INFO_KEYS,
+                  stream_metadata=frozenset({"title", "language"})),
+        Container("nut", encoders=("ffv1", "ffv1", "ffv1"), b_frames=False, metadata=None, stream_metadata=None,
+                  chapters=True),
+        Container("yuv4mpegpipe", encoders=("wrapped_avframe",) * 3, constant_rate=True, streams=False),
+        Container("gif", encoders=("gif", "gif", "gif"), exact_time=False, sar=False, streams=False),
+        Container("apng", encoders=("apng", "apng", "apng"), exact_time=False, sar=False, streams=False),
+        Container("webp", encoders=("libwebp_anim",) * 3, exact_time=False, sar=False, streams=False),
+        Container("null", encoders=_RAW, streams=False, tags_color=True),
+        Container("flv", exact_time=False, metadata=None),
+        Container("ogg", encoders=("libvpx", "libvpx", ""), exact_time=False, metadata=None, stream_metadata=None),
+        Container("mxf", encoders=("mpeg2video", "dnxhd", ""), constant_rate=True),
+        Container("h264", encoders=("libx264",) * 3, constant_rate=True, streams=False),
+        Container("hevc", encoders=("libx265",) * 3, constant_rate=True, streams=False),
+        Container("rawvideo", encoders=_RAW, constant_rate=True, sar=False, streams=False),
+    )
+}  # fmt: skip
+
+_BY_SUFFIX = {
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".qt": "mov", ".mkv": "matroska", ".mk3d": "matroska", ".webm": "webm",
+    ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts", ".m2t": "mpegts", ".avi": "avi", ".nut": "nut",
+    ".y4m": "yuv4mpegpipe", ".gif": "gif", ".apng": "apng", ".webp": "webp", ".flv": "flv", ".ogv": "ogg", ".ogg": "ogg",
+    ".mxf": "mxf", ".h264": "h264", ".264": "h264", ".avc": "h264", ".hevc": "hevc", ".h265": "hevc", ".265": "hevc",
+    ".yuv": "rawvideo",
+}  # fmt: skip
+
+_ALIASES = {"mkv": "matroska", "ts": "mpegts", "y4m": "yuv4mpegpipe", "m4v": "mp4"}
+
+
+def container_for(url: str, container_format: str | None) -> Container:
+    """The container an output name, or the format asked for, stands for.
+
+    Raises ConfigError where there is none, with the names that would be accepted.
+    """
+    if container_format is not None:
+        return _by_format(_ALIASES.get(container_format, container_format))
+    if url == STDOUT:
+        # Raw pictures: what reads a pipe is another program on the same machine.
+        return Container("nut", encoders=_RAW, b_frames=False, metadata=None, stream_metadata=None, chapters=True)
+    if url == NULL:
+        return CONTAINERS["null"]
+    suffix = PurePath(url).suffix.lower()
+    if suffix in _BY_SUFFIX:
+        return CONTAINERS[_BY_SUFFIX[suffix]]
+    known = " ".join(sorted(s[1:] for s in _BY_SUFFIX))
+    what = f"its ending {suffix!r} is unknown" if suffix else "it has no ending"
+    raise ConfigError(
+        f"cannot tell the container of output {url!r}: {what}",
+        hint=f"name it with one of: {known}; or give a container format",
+    )
+
+
+def _by_format(name: str) -> Container:
+    if name in CONTAINERS:
+        return CONTAINERS[name]
+    try:
+        known = av.ContainerFormat(name, "w")
+    except ValueError:
+        close = difflib.get_close_matches(name, [*CONTAINERS, *_ALIASES], cutoff=0.5)
+        raise ConfigError(
+            f"unknown container format {name!r}",
+            hint=f"close names: {', '.join(close)}" if close else f"known: {', '.join(sorted(CONTAINERS))}",
+        ) from None
+    if not known.is_output:
+        raise ConfigError(f"container format {name!r} can be read but not written", hint="choose mp4, mov or mkv")
+    return Container(name, exact_time=False)
+
+
+MAX_TIMESCALE = 1_000_000
+"""Ticks a second written at most: MP4 stores a frame's duration in 32 bits, which a nanosecond clock overflows."""
+
+
+def output_time_base(container: Container, time_base: Fraction, frame_rate: Fraction | None) -> Fraction:
+    """The encoder's and the stream's unit of time: the source's own wherever the container can hold it."""
+    if container.constant_rate and frame_rate:
+        return 1 / frame_rate
+    if time_base <= 0:
+        return Fraction(1, 90000)
+    if time_base.denominator > MAX_TIMESCALE:
+        return Fraction(1, MAX_TIMESCALE)
+    return time_base

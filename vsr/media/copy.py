@@ -1,0 +1,278 @@
+"""Streams, chapters and metadata that go from input to output untouched, and what is said of those that cannot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.stream import Disposition
+
+from vsr.media.commit import OutputNull
+from vsr.media.containers import Container
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+# What a muxer writes by itself, or what was true of the input file only.
+_CONTAINER_KEYS_LEFT = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
+_STREAM_KEYS_LEFT = frozenset({"encoder", "duration", "DURATION", "rotate", "vendor_id", "alpha_mode", "ALPHA_MODE"})
+_STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_", "SOURCE_ID", "DURATION-")
+
+
+@dataclass(slots=True)
+class CopyPlan:
+    """Which streams of the input the output will hold, and sentences about the others.
+
+    covers: cover pictures to be attached, by stream index, where the container keeps them as attachments.
+    """
+
+    streams: list[Stream] = field(default_factory=list)
+    covers: dict[int, bytes] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether it is a cover picture rather than a video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def describe(stream: Stream) -> str:
+    """A stream in the user's words: `subtitle stream #3 (mov_text, eng)`."""
+    codec = codec_name(stream) or "unknown codec"
+    kind = "cover art" if is_cover(stream) else f"{stream.type} stream"
+    language = stream.metadata.get("language")
+    known = language if language and language != "und" else stream.metadata.get("filename")
+    return f"{kind} #{stream.index} ({codec}{f', {known}' if known else ''})"
+
+
+def codec_name(stream: Stream) -> str:
+    """FFmpeg's name of the stream's codec, empty where there is none."""
+    if stream.codec_context is not None:
+        return stream.codec_context.codec.canonical_name
+    name = getattr(stream, "name", None) if stream.type == "data" else None
+    return str(name or "")
+
+
+def plan_copy(
+    source: Sequence[Stream], container: Container, add_video: Callable[[OutputContainer], Any], container_name: str
+) -> CopyPlan:
+    """Find out what of the streams the container takes, by writing its header into memory.
+
+    add_video puts the encoded stream into a container, as it will be in the real one; it is called several times.
+    """
+    plan = CopyPlan()
+    if not container.streams:
+        plan.warnings += [f"{describe(s)} is left out: {container_name} holds a single video stream" for s in source]
+        return plan
+    for stream in source:
+        # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
+        if is_cover(stream) and container.attachments and (picture := _cover_bytes(stream)) is not None:
+            plan.covers[stream.index] = picture
+            plan.streams.append(stream)
+            continue
+        reason = _refusal(container, stream)
+        if reason is None:
+            plan.streams.append(stream)
+        else:
+            plan.warnings.append(f"{describe(stream)} is left out: {container_name} cannot hold it ({reason})")
+    # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
+    while plan.streams:
+        error = _header_error(container, [s for s in plan.streams if s.index not in plan.covers], add_video)
+        if error is None:
+            break
+        guilty = _guilty(container, plan, add_video)
+        if guilty is None:
+            break  # the video itself; told of when the output is opened
+        plan.streams.remove(guilty)
+        plan.warnings.append(f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})")
+    return plan
+
+
+def _guilty(container: Container, plan: CopyPlan, add_video: Callable[[OutputContainer], Any]) -> Stream | None:
+    if _header_error(container, [], add_video) is not None:
+        return None
+    kept: list[Stream] = []
+    for stream in plan.streams:
+        if stream.index in plan.covers:
+            continue
+        if _header_error(container, [*kept, stream], add_video) is not None:
+            return stream
+        kept.append(stream)
+    return None
+
+
+def _refusal(container: Container, stream: Stream) -> str | None:
+    """Why a stream cannot go into that container, None where it can."""
+    if stream.type == "attachment" and not container.attachments:
+        return "no attachments there"
+    if stream.type == "unknown":
+        return "its kind is unknown"
+    if container.is_mov and stream.type == "data" and codec_name(stream) in ("", "bin_data", "none"):
+        # A header can be written for some of these, but no sample of theirs.
+        tags_known = _header_error(container, [stream], None) is None
+        return None if tags_known and stream.codec_context is not None else "no known codec"
+    return _header_error(container, [stream], None)
+
+
+def _header_error(
+    container: Container, streams: Sequence[Stream], add_video: Callable[[OutputContainer], Any] | None
+) -> str | None:
+    file = OutputNull()
+    output = None
+    try:
+        output = av.open(file, "w", format=container.format, container_options=dict(container.muxer_options))
+        if add_video is not None:
+            add_video(output)
+        for stream in streams:
+            add_copy(output, stream, container)
+        output.start_encoding()
+    except (av.FFmpegError, ValueError, RuntimeError, TypeError) as error:
+        return reason_of(error)
+    finally:
+        file.drop()  # closed: no trailer is asked for
+        if output is not None:
+            with contextlib.suppress(Exception):
+                output.close()
+    return None
+
+
+def reason_of(error: BaseException) -> str:
+    """The message of a PyAV error without its number and file name."""
+    if isinstance(error, av.FFmpegError):
+        text = str(error.strerror or error)
+        last = error.log[2].strip() if error.log else ""
+        return last or text
+    return str(error)
+
+
+def add_copy(output: OutputContainer, stream: Stream, container: Container) -> Stream:
+    """Add a stream like `stream` with its metadata and disposition. Raises what PyAV raises."""
+    if stream.type == "attachment":
+        copy = output.add_stream_from_template(stream)
+    elif stream.codec_context is None and stream.type != "data":
+        raise ValueError("FFmpeg has no decoder for it")
+    else:
+        copy = output.add_stream_from_template(stream, opaque=True)
+    copy.time_base = stream.time_base or Fraction(1, 90000)
+    copy.disposition = stream.disposition
+    metadata, _ = kept_stream_metadata(stream.metadata, container)
+    if stream.type == "attachment":
+        metadata = dict(stream.metadata)
+    copy.metadata.clear()
+    copy.metadata.update(metadata)
+    return copy
+
+
+def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:
+    """(what the output's stream gets, keys the container has no place for)."""
+    wanted = {
+        key: value for key, value in metadata.items() if key not in _STREAM_KEYS_LEFT and not key.startswith(_STATISTICS)
+    }
+    return _allowed(wanted, container.stream_metadata)
+
+
+def kept_container_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:
+    """(what the output gets, keys the container has no place for)."""
+    wanted = {key: value for key, value in metadata.items() if key not in _CONTAINER_KEYS_LEFT}
+    return _allowed(wanted, container.metadata)
+
+
+def _allowed(wanted: dict[str, str], allowed: frozenset[str] | None) -> tuple[dict[str, str], list[str]]:
+    if allowed is None:
+        return wanted, []
+    known = {key.lower() for key in allowed}
+    kept = {key: value for key, value in wanted.items() if key.lower() in known}
+    # Language-tagged doubles and a handler's default name are no loss to speak of.
+    quiet = ("handler_name", "language", "encoder")
+    return kept, [key for key in wanted if key not in kept and key.split("-")[0].lower() not in quiet]
+
+
+def copy_container_facts(
+    source: InputContainer, output: OutputContainer, container: Container, shift: Fraction
+) -> list[str]:
+    """Chapters and metadata of the input put on the output; returns sentences about what it cannot hold."""
+    warnings = []
+    kept, lost = kept_container_metadata(dict(source.metadata), container)
+    output.metadata.update(kept)
+    if lost:
+        warnings.append(f"metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it")
+    chapters = source.chapters()
+    if chapters and not container.chapters:
+        warnings.append(f"{len(chapters)} chapters are left out: {container.format} holds none")
+    elif chapters:
+        moved = [_shifted(chapter, shift) for chapter in chapters]
+        output.set_chapters([chapter for chapter in moved if chapter["end"] > 0])
+    return warnings
+
+
+def _shifted(chapter: Any, shift: Fraction) -> Any:
+    ticks = round(shift / chapter["time_base"])
+    return {**chapter, "start": max(0, chapter["start"] + ticks), "end": chapter["end"] + ticks}
+
+
+def _cover_bytes(stream: Stream) -> bytes | None:
+    """The picture itself, read from the input once more: its packet is known only to who demuxes."""
+    name = stream.container.name
+    try:
+        with av.open(name) as again:
+            twin = again.streams[stream.index]
+            for packet in again.demux(twin):
+                return bytes(packet) if packet.size else None
+    except (av.FFmpegError, ValueError, OSError, IndexError):
+        return None
+    return None
+
+
+def attach_cover(output: OutputContainer, stream: Stream, picture: bytes) -> None:
+    """Attach a cover picture under the name by which players know it."""
+    kind = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "bmp": ("bmp", "image/bmp")}
+    ending, mimetype = kind.get(codec_name(stream), ("jpg", "image/jpeg"))
+    name = stream.metadata.get("filename") or f"cover.{ending}"
+    attached = output.add_attachment(name, stream.metadata.get("mimetype") or mimetype, picture)
+    attached.metadata.update({k: v for k, v in stream.metadata.items() if k == "title"})
+
+
+class PacketCopier:
+    """Puts packets of copied streams into the output in the input's time, with the dts they lack."""
+
+    def __init__(self, streams: dict[int, Stream], shift: Fraction) -> None:
+        """streams: the output's stream by the index of the input's; shift: seconds added to every timestamp."""
+        self._streams = streams
+        self._shift = shift
+        self._last_dts: dict[int, Fraction] = {}
+
+    def prepared(self, packet: Packet) -> Packet | None:
+        """The packet ready for muxing, None where it isn't to be copied."""
+        stream = self._streams.get(packet.stream_index)
+        # The demuxer's flush packet has no data; real ones without data say nothing either.
+        if stream is None or packet.size == 0:
+            return None
+        time_base = packet.time_base
+        if self._shift and time_base:
+            ticks = round(self._shift / time_base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+        if packet.pts is None and packet.dts is None:
+            last = self._last_dts.get(stream.index)
+            packet.pts = packet.dts = 0 if last is None else round(last / time_base) + 1
+        elif packet.dts is None:
+            packet.dts = packet.pts
+        elif packet.pts is None and stream.type != "video":
+            packet.pts = packet.dts
+        assert packet.dts is not None
+        # Muxers refuse dts that go back, as they do at a joint or where they had to be guessed.
+        last = self._last_dts.get(stream.index)
+        if last is not None and packet.dts * time_base < last:
+            dts = -int(-last // time_base)
+            packet.dts = dts
+            if packet.pts is not None and packet.pts < dts:
+                packet.pts = dts
+        self._last_dts[stream.index] = packet.dts * time_base
+        packet.stream = stream
+        return packet
