@@ -80,17 +80,14 @@ def _luma_of_rgb(graph: GraphBuilder, planes: dict[str, str], prefix: str = "lum
 def _plane_out(
     graph: GraphBuilder, name: str, packed: str, max_code: str, scale: int, layout: GraphLayout
 ) -> None:
-    """Round, clip and unpack [N, scale^2, h, w] to the plane's bytes."""
+    """Unpack [N, scale^2, h, w], round and clip to the plane's bytes."""
+    # Bytes only at the very end: TensorRT has no uint8 between layers.
+    plane = graph.add("DepthToSpace", [packed], f"{name}/plane", blocksize=scale, mode="CRD")
     # Adding a half and flooring rounds halves up, where ONNX Round would send them to the even code.
-    raised = graph.add("Add", [packed, graph.constant("half", 0.5)], f"{name}/raised")
+    raised = graph.add("Add", [plane, graph.constant("half", 0.5)], f"{name}/raised")
     rounded = graph.add("Floor", [raised], f"{name}/rounded")
     codes = graph.add("Clip", [rounded, graph.constant("zero", 0.0), max_code], f"{name}/clipped")
-    output = f"{name}_out"
-    if layout.bytes_per_sample == 1:
-        eight_bits = graph.add("Cast", [codes], f"{name}/codes8", to=TensorProto.UINT8)
-        graph.add("DepthToSpace", [eight_bits], output, blocksize=scale, mode="CRD")
-    else:
-        codes = graph.add("DepthToSpace", [codes], f"{name}/shuffled", blocksize=scale, mode="CRD")
+    if layout.bytes_per_sample == 2:
         scaled = graph.add("Mul", [codes, graph.constant("1/256", 1 / 256)], f"{name}/scaled")
         high = graph.add("Floor", [scaled], f"{name}/high_out")
         shifted = graph.add("Mul", [high, graph.constant("256", 256.0)], f"{name}/high_out256")
@@ -98,6 +95,6 @@ def _plane_out(
         axis = graph.constant("pair-axis", [4], "int64")
         parts = [graph.add("Unsqueeze", [part, axis], f"{part}/pair") for part in (low, high)]
         pairs = graph.add("Concat", parts, f"{name}/pairs_out", axis=4)
-        flat = graph.add("Reshape", [pairs, graph.constant("flat", [0, 0, 0, -1], "int64")], f"{name}/flat")
-        graph.add("Cast", [flat], output, to=TensorProto.UINT8)
+        codes = graph.add("Reshape", [pairs, graph.constant("flat", [0, 0, 0, -1], "int64")], f"{name}/flat")
+    output = graph.add("Cast", [codes], f"{name}_out", to=TensorProto.UINT8)
     graph.output(output, TensorProto.UINT8, ["n", 1, f"h_{name}_out", f"w_{name}_out"])

@@ -66,6 +66,11 @@ class Upscaler:
         """Name of the backend that was chosen."""
         return self._backend.name
 
+    @property
+    def precision(self) -> str:
+        """What the convolutions are computed in: f32, bf16, fp16; empty before the first picture."""
+        return next((engine.precision for engine in self._engines.values()), "")
+
     def __enter__(self) -> Upscaler:
         return self
 

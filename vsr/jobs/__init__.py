@@ -1,0 +1,1 @@
+"""Inputs that end: from file to file."""

@@ -1,0 +1,181 @@
+"""One input to one output: decode, batch, infer, encode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vsr.core.errors import DecodeError
+from vsr.core.frame import Frame
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.control import JobControl, Progress
+from vsr.jobs.plan import enlarged, plan_size
+from vsr.jobs.report import Report, stage_reports
+from vsr.media.sink import open_sink
+from vsr.media.source import open_source
+from vsr.media.types import Sink, Source
+from vsr.pipeline import Pipeline, PipelineStats, Stage
+from vsr.upscale import Upscaler
+
+# Frames that may wait between two stages, and the most memory they may take there.
+_QUEUE_FRAMES = 4
+_QUEUE_BYTES = 96 << 20
+
+OnProgress = Callable[[Progress], None]
+
+
+class UpscaleJob:
+    """Runs inputs one after another and keeps the compiled model between them. A context manager."""
+
+    def __init__(self, config: UpscaleConfig, control: JobControl | None = None) -> None:
+        self._config = config
+        self._control = control or JobControl()
+        self._upscalers: dict[float | None, Upscaler] = {}
+
+    def __enter__(self) -> UpscaleJob:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for upscaler in self._upscalers.values():
+            upscaler.close()
+        self._upscalers.clear()
+
+    def run(
+        self, url: str, output: str, *, on_progress: OnProgress | None = None, item: int = 0, items: int = 1
+    ) -> Report:
+        """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
+
+        Raises Cancelled after `JobControl.cancel`.
+        """
+        started, cpu_started = time.perf_counter(), time.process_time()
+        config = self._config
+        with open_source(url, config.source) as source:
+            info = source.info
+            plan = plan_size(info, config.scale, config.size)
+            upscaler = self._upscaler(plan.factor)
+            large = replace(enlarged(info, upscaler.scale), sar=plan.sar)
+            size = plan.size if plan.size != (large.width, large.height) else None
+            options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
+            sink = open_sink(output, options, source, large)
+            try:
+                exhausted = _Exhaustion(source)
+                pipeline: Pipeline[Path | None] = Pipeline(
+                    exhausted,
+                    [
+                        Stage("batch", lambda frames: batched(frames, config.batch), len),
+                        Stage("infer", lambda batches: inferred(batches, upscaler)),
+                    ],
+                    lambda frames: _encode(frames, sink, source, exhausted),
+                    capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, config.batch),
+                    cancel=self._control.cancelling,
+                    stop=self._control.stopping,
+                    source_name="decode",
+                    sink_name="encode",
+                )
+                setup_s = time.perf_counter() - started
+                watch = _progress_of(source, on_progress, item, items) if on_progress else None
+                result = pipeline.run(watch)
+            finally:
+                sink.abandon()  # does nothing once the output is whole
+        seconds = time.perf_counter() - started
+        stages = stage_reports(result.stats)
+        return Report(
+            input=source.name,
+            output=str(result.value) if result.value else None,
+            model=upscaler.spec.id,
+            backend=upscaler.backend,
+            precision=upscaler.precision,
+            size_in=(info.width, info.height),
+            size_out=size or (large.width, large.height),
+            frames_in=source.counters.frames,
+            frames_out=sink.counters.frames,
+            seconds=round(seconds, 3),
+            setup_s=round(setup_s, 3),
+            cpu_s=round(time.process_time() - cpu_started, 3),
+            fps=round(sink.counters.frames / seconds, 2),
+            stages=stages,
+            bottleneck=result.stats.bottleneck.name,
+            damaged_packets=source.counters.damaged_packets,
+            first_error=source.counters.first_error,
+            notes=(*source.notes, *plan.notes, *upscaler.notes),
+            warnings=tuple(sink.warnings),
+            stopped_early=result.stopped,
+            output_bytes=sink.counters.bytes or None,
+            encoder=getattr(sink, "encoder", None),
+        )
+
+    def _upscaler(self, factor: float | None) -> Upscaler:
+        if factor not in self._upscalers:
+            config = self._config
+            self._upscalers[factor] = Upscaler(
+                config.model, scale=factor, backend=config.backend, tile=config.tile, threads=config.threads
+            )
+        return self._upscalers[factor]
+
+
+class _Exhaustion:
+    """The source, and whether it came to its own end (rather than being stopped)."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.reached_end = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self._source
+        self.reached_end = True
+
+
+def batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    """Runs of up to `size` frames that can go through one graph together."""
+    batch: list[Frame] = []
+    for frame in frames:
+        if batch and (len(batch) == size or _shape(frame) != _shape(batch[0])):
+            yield batch
+            batch = []
+        batch.append(frame)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def inferred(batches: Iterator[list[Frame]], upscaler: Upscaler) -> Iterator[Frame]:
+    """Every frame of every batch, upscaled."""
+    for batch in batches:
+        yield from upscaler.upscale_batch(batch)
+
+
+def _shape(frame: Frame) -> tuple[Any, ...]:
+    return frame.width, frame.height, frame.format, frame.color
+
+
+def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exhaustion) -> Path | None:
+    for frame in frames:
+        sink.write(frame)
+    if exhausted.reached_end and not sink.counters.frames:
+        said = f": {source.counters.first_error}" if source.counters.first_error else ""
+        raise DecodeError(f"{source.name}: no frame could be decoded{said}", hint="the file may be damaged or empty")
+    return sink.finish() if exhausted.reached_end else sink.keep_part()
+
+
+def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int:
+    return max(1, min(_QUEUE_FRAMES, _QUEUE_BYTES // (2 * width * height * bytes_per_sample * batch)))
+
+
+def _progress_of(source: Source, on_progress: OnProgress, item: int, items: int) -> Callable[[PipelineStats], None]:
+    total, rate = source.info.num_frames_from_header, source.info.frame_rate
+
+    def report(stats: PipelineStats) -> None:
+        done = stats.stages[-1].items_in
+        fps = done / stats.seconds if stats.seconds > 0 else 0.0
+        speed = fps / float(rate) if rate and not source.info.is_image else None
+        # A header that counted too few must not show more than all.
+        known = total if total and total >= done else None
+        eta_s = (known - done) / fps if known and fps > 0 else None
+        on_progress(Progress(source.name, done, known, fps, speed, eta_s, item, items))
+
+    return report
