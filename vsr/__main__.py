@@ -1,0 +1,8 @@
+"""`python -m vsr` is the same as `vsr`."""
+
+import sys
+
+from vsr.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

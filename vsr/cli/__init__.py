@@ -1,0 +1,12 @@
+"""The command line: one file a command, each of which parses, makes one call into `vsr.api` and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `vsr` with the arguments (those of the process where None) and return its exit code."""
+    from vsr.cli.app import run
+
+    return run(arguments)

@@ -1,0 +1,112 @@
+"""The `vsr` command: commands are imported when they are called, and errors become one line and a hint."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from vsr import __version__
+from vsr.core.cancel import Cancelled
+from vsr.core.errors import VsrError
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
+
+# Name → (module, one line of help): known here so that `vsr --help` imports none of the modules.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "upscale": ("vsr.cli.upscale", "Upscale video files, images, sequences or streams that end."),
+    "demo": ("vsr.cli.demo", "Upscale the shipped clip and show what it did."),
+    "probe": ("vsr.cli.probe", "Show what vsr sees in a file and what it would do with it."),
+    "doctor": ("vsr.cli.doctor", "Check what is installed and usable, and tell the remedies."),
+    "model": ("vsr.cli.model", "List the models, or show one."),
+    "bench": ("vsr.cli.bench", "Measure frames per second, stage by stage."),
+    "train": ("vsr.cli.train", "Train a model with a recipe."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are the objects named `command` in the modules of COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="vsr", message="%(prog)s %(version)s")
+def vsr() -> None:
+    """Make video larger and sharper, and keep everything else about it.
+
+    \b
+    vsr upscale in.mp4             writes in_x2.mp4
+    vsr upscale in.mp4 out.mkv --size 1920x1080
+    vsr COMMAND --help             tells the options of a command
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; never raises."""
+    try:
+        code = vsr.main(
+            args=list(arguments) if arguments is not None else None, prog_name="vsr", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "vsr"
+        _tell(error.format_message(), f"`{command} --help` tells what it takes")
+        return error.exit_code
+    except click.ClickException as error:
+        _tell(error.format_message(), None)
+        return error.exit_code
+    except (Cancelled, KeyboardInterrupt, click.Abort):
+        print("cancelled", file=sys.stderr)
+        return INTERRUPTED
+    except VsrError as error:
+        where = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+        _tell(f"{error.message}{where}", error.hint)
+        _trace(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python flushes stdout once more at exit: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        _tell(
+            f"internal error: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})",
+            "this is a bug in vsr; please report it with the command and the traceback that VSR_DEBUG=1 shows",
+        )
+        _trace(error)
+        return INTERNAL_ERROR
+
+
+def _tell(message: str, hint: str | None) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+
+
+def _trace(error: BaseException) -> None:
+    if os.environ.get("VSR_DEBUG", "0") not in ("", "0"):
+        traceback.print_exception(error)

@@ -1,0 +1,28 @@
+"""`vsr demo`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vsr.cli.interrupt import interrupts
+from vsr.cli.progress import shown
+from vsr.cli.show import report_lines
+
+
+@click.command("demo")
+@click.argument("output_dir", type=click.Path(path_type=Path, file_okay=False), default="vsr-demo")
+@click.option("-q", "--quiet", is_flag=True, help="Print the paths only.")
+def command(output_dir: Path, quiet: bool) -> int:
+    """Upscale the shipped clip into OUTPUT_DIR (vsr-demo), with a picture that compares bicubic enlarging and vsr."""
+    from vsr import api
+
+    control = api.JobControl()
+    with interrupts(control), shown(quiet=quiet) as progress:
+        result = api.demo(output_dir, progress=progress, control=control)
+    if not quiet:
+        print("\n".join(report_lines(result.report)))
+    print(f"video:   {result.video}")
+    print(f"picture: {result.picture}")
+    return 130 if result.report.stopped_early else 0

@@ -1,0 +1,99 @@
+"""Values that options take."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+import click
+
+
+class SizeType(click.ParamType[tuple[int, int]]):
+    """WIDTHxHEIGHT in pixels."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[xX×](\d+)", str(value))
+        size = (int(match[1]), int(match[2])) if match else (0, 0)
+        if min(size) < 1:
+            self.fail(f"{value!r} is not a size like 1920x1080", param, ctx)
+        return size
+
+
+class SecondsType(click.ParamType[float]):
+    """Seconds, or [hours:]minutes:seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", str(value)):
+            self.fail(f"{value!r} is not a time like 90, 1:30 or 0:01:30.5", param, ctx)
+        seconds = 0.0
+        for part in str(value).split(":"):
+            seconds = 60 * seconds + float(part)
+        return seconds
+
+
+class BitrateType(click.ParamType[int]):
+    """Bits a second, with k or M for thousands or millions."""
+
+    name = "BITS/S"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", str(value))
+        bitrate = (
+            round(float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]) if match else 0
+        )
+        if bitrate < 1:
+            self.fail(f"{value!r} is not a bit rate like 8M, 800k or 2500000", param, ctx)
+        return bitrate
+
+
+class RateType(click.ParamType[Fraction]):
+    """Frames a second, as a number or a fraction."""
+
+    name = "FPS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        if isinstance(value, Fraction):
+            return value
+        try:
+            rate = Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if rate <= 0:
+            self.fail(f"{value!r} is not a frame rate like 25, 29.97 or 30000/1001", param, ctx)
+        return rate
+
+
+class KeyValueType(click.ParamType[tuple[str, str]]):
+    """KEY=VALUE."""
+
+    name = "K=V"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, separator, text = str(value).partition("=")
+        if not key or not separator:
+            self.fail(f"{value!r} is not an option like tune=film", param, ctx)
+        return key, text
+
+
+SIZE = SizeType()
+SECONDS = SecondsType()
+BITRATE = BitrateType()
+RATE = RateType()
+KEY_VALUE = KeyValueType()

@@ -1,0 +1,93 @@
+"""How far a job is, on stderr: a bar in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from vsr.cli import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from vsr.jobs.report import Progress
+
+LINE_INTERVAL_S = 10.0
+
+
+def figures(progress: Progress) -> str:
+    """Frames, fps, speed and time left, as far as they are known."""
+    total = f"/{progress.frames_total:,}" if progress.frames_total is not None else ""
+    parts = [f"{progress.frames_done:,}{total} frames", f"{text.rate(progress.fps)} fps"]
+    if progress.speed is not None:
+        parts.append(f"{text.rate(progress.speed)}x real time")
+    if progress.eta_s is not None:
+        parts.append(f"{text.duration(progress.eta_s)} left")
+    return ", ".join(parts)
+
+
+def name_of(progress: Progress) -> str:
+    """The input, numbered where there are several."""
+    number = f"[{progress.item + 1}/{progress.num_items}] " if progress.num_items > 1 else ""
+    return f"{number}{progress.input}"
+
+
+@contextmanager
+def shown(*, quiet: bool, stream: TextIO | None = None) -> Generator[Callable[[Progress], None] | None]:
+    """A function that shows progress, or None where nothing is to be shown."""
+    stream = stream if stream is not None else sys.stderr
+    if quiet:
+        yield None
+    elif stream.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        with Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}", markup=False),
+            console=Console(file=stream),
+            auto_refresh=False,
+            transient=True,
+        ) as bars:
+            yield _Bar(bars)
+    else:
+        yield _Lines(stream)
+
+
+class _Bar:
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        if self._task is None:
+            self._task = self._bars.add_task("", total=None, figures="")
+        self._bars.update(
+            self._task,
+            description=name_of(progress),
+            completed=progress.frames_done,
+            figures=figures(progress),
+        )
+        # update() takes None for "unchanged".
+        self._bars.tasks[0].total = progress.frames_total
+        self._bars.refresh()
+
+
+class _Lines:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._next_at = time.monotonic() + LINE_INTERVAL_S
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now >= self._next_at:
+            self._next_at = now + LINE_INTERVAL_S
+            print(f"{name_of(progress)}: {figures(progress)}", file=self._stream, flush=True)

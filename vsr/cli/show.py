@@ -1,0 +1,67 @@
+"""Reports, as they are printed after a job and written for `--report`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsr import __version__
+from vsr.cli import text
+from vsr.core.errors import ConfigError, VsrError
+
+if TYPE_CHECKING:
+    from vsr.jobs.report import Report
+
+
+def report_lines(report: Report) -> list[str]:
+    """What a person wants to know of one job."""
+    done = f"{report.frames_out:,} frames in {text.duration(report.seconds)}"
+    head = f"{done}, {text.rate(report.fps)} fps end to end, {report.model} on {report.backend}"
+    lines = [f"{report.input}: {head}"]
+    rows = [
+        [
+            stage.name,
+            f"{text.rate(stage.rate_fps)} fps alone",
+            f"busy {text.duration(stage.busy_s)}",
+            f"starved {text.duration(stage.starved_s)}",
+            f"blocked {text.duration(stage.blocked_s)}",
+            "<- bottleneck" if stage.name == report.bottleneck else "",
+        ]
+        for stage in report.stages
+    ]
+    lines += text.table(rows, indent="  ")
+    if report.damaged_packets:
+        first = f" (the first: {report.first_error})" if report.first_error else ""
+        lines.append(f"  skipped {report.damaged_packets:,} damaged packets{first}")
+    lines += [f"  note: {note}" for note in report.notes]
+    lines += [f"  warning: {warning}" for warning in report.warnings]
+    if report.stopped_early:
+        lines.append(f"  stopped after {report.frames_out:,} frames; what is done can be played:")
+    if report.output:
+        path = Path(report.output)
+        written = f" ({text.size(path.stat().st_size)})" if path.is_file() else ""
+        lines.append(f"  wrote {report.output}{written}")
+    return lines
+
+
+def check_report_path(path: Path | None) -> None:
+    """Refuse a path that could not be written after all the work. Raises ConfigError."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ConfigError(
+            f"--report {path}: there is no folder {path.parent}", hint="create it first, or give another path"
+        )
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for people and programs. Raises VsrError."""
+    try:
+        path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise VsrError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_reports(path: Path, reports: Iterable[Report]) -> None:
+    """Write `{"vsr": version, "reports": [...]}`."""
+    write_json(path, {"vsr": __version__, "reports": [report.as_dict() for report in reports]})

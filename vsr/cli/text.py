@@ -1,0 +1,76 @@
+"""Numbers and tables as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+KILO = 1000
+UNITS = ("bytes", "kB", "MB", "GB")
+
+
+def duration(seconds: float) -> str:
+    """5.2 s, 1:05, 2:01:05."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(num_bytes: float) -> str:
+    """812 bytes, 4.1 kB, 12.3 MB."""
+    if num_bytes < KILO:
+        return f"{num_bytes:.0f} bytes"
+    unit = 0
+    while num_bytes >= KILO and unit < len(UNITS) - 1:
+        num_bytes /= KILO
+        unit += 1
+    return f"{num_bytes:.1f} {UNITS[unit]}"
+
+
+def rate(value: float) -> str:
+    """Three significant digits or so: 0.53, 29.9, 412."""
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> list[str]:
+    """Lines with columns aligned, numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return lines
+
+
+def tree(value: Any, *, indent: str = "") -> list[str]:
+    """A nested mapping as indented `key: value` lines; what is empty or None is left out."""
+    lines: list[str] = []
+    for key, item in value.items():
+        name = str(key).replace("_", " ")
+        if item is None or (isinstance(item, (str, Mapping, list, tuple)) and not item):
+            continue
+        if isinstance(item, Mapping):
+            lines += [f"{indent}{name}:", *tree(item, indent=indent + "  ")]
+        elif isinstance(item, (list, tuple)) and any(isinstance(element, (Mapping, str)) for element in item):
+            lines.append(f"{indent}{name}:")
+            for element in item:
+                if isinstance(element, Mapping):
+                    parts = ", ".join(f"{k} {v}" for k, v in element.items() if v not in (None, "", [], {}))
+                    lines.append(f"{indent}  - {parts}")
+                else:
+                    lines.append(f"{indent}  - {element}")
+        elif isinstance(item, bool):
+            lines.append(f"{indent}{name}: {'yes' if item else 'no'}")
+        elif isinstance(item, float):
+            lines.append(f"{indent}{name}: {item:g}")
+        else:
+            text = " x ".join(map(str, item)) if isinstance(item, (list, tuple)) else item
+            lines.append(f"{indent}{name}: {text}")
+    return lines

@@ -1,0 +1,174 @@
+"""`vsr upscale`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vsr.cli import options
+from vsr.cli.interrupt import interrupts
+from vsr.cli.progress import shown
+from vsr.cli.show import check_report_path, report_lines, write_reports
+from vsr.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vsr.jobs.config import UpscaleConfig
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EPILOG = """\b
+Examples:
+  vsr upscale in.mp4                          writes in_x2.mp4
+  vsr upscale in.mp4 out.mkv --size 1920x1080
+  vsr upscale a.mp4 b.mp4 photos/ larger/     several inputs, into a folder
+  vsr upscale frames/%06d.png out.mp4 --frame-rate 25
+  ffmpeg ... -f nut - | vsr upscale - - --format nut | ffplay -"""
+
+
+def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
+    """(inputs, output): one path is an input; of more, the last is the output. Raises ConfigError."""
+    if len(paths) == 1:
+        return (paths[0],), None
+    *inputs, output = paths
+    if len(inputs) > 1 and output != "-" and not output.endswith("/") and not Path(output).is_dir():
+        if Path(output).is_file() or Path(output).suffix:
+            raise ConfigError(
+                f"{len(inputs)} inputs cannot go to one file, {output}",
+                hint="the last path is the output: name a folder, with a slash at its end if it is to be made",
+            )
+        output += "/"
+    return tuple(inputs), output
+
+
+def _group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+_picture_options = _group(
+    click.option(
+        "--scale", type=click.FloatRange(0, 16, min_open=True), help="Factor per side.  [default: 2]"
+    ),
+    click.option("--size", type=options.SIZE, help="Exact size in displayed pixels, instead of --scale."),
+    click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package."),
+    click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`."),
+)
+_source_options = _group(
+    click.option("--video-stream", type=click.IntRange(0), metavar="N", help="Which video stream, from 0."),
+    click.option("--start", type=options.SECONDS, help="Begin there."),
+    click.option("--duration", type=options.SECONDS, help="End after so much."),
+    click.option(
+        "--deinterlace", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True
+    ),
+    click.option("--frame-rate", type=options.RATE, help="For image sequences and raw streams."),
+    click.option("--strict", is_flag=True, help="Stop at the first damaged packet instead of skipping it."),
+)
+_sink_options = _group(
+    click.option("--encoder", help="An FFmpeg encoder, such as libx265.  [default: the container's]"),
+    click.option("--crf", type=float, help="Constant quality, as the encoder counts it."),
+    click.option("--bitrate", type=options.BITRATE, help="Instead of --crf: 8M, 800k."),
+    click.option("--preset", help="The encoder's preset."),
+    click.option("--pix-fmt", help="Pixel format of the output.  [default: the input's]"),
+    click.option(
+        "--encoder-option",
+        "encoder_options",
+        type=options.KEY_VALUE,
+        multiple=True,
+        help="Passed to the encoder as it is; may be repeated.",
+    ),
+    click.option("--format", "container_format", help="Container, where the output's name does not tell it."),
+    click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
+)
+_run_options = _group(
+    click.option(
+        "--batch", type=click.IntRange(1), help="Frames at a time.  [default: the backend's choice]"
+    ),
+    click.option(
+        "--tile", type=click.IntRange(0), help="Side of tiles in pixels, 0 for none.  [default: auto]"
+    ),
+    click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"),
+    click.option(
+        "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
+)
+
+
+@click.command("upscale", epilog=EPILOG)
+@click.argument("paths", nargs=-1, required=True, metavar="INPUT... [OUTPUT]")
+@_picture_options
+@_source_options
+@_sink_options
+@_run_options
+def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: Any) -> int:
+    """Upscale everything of INPUT that is to be seen, and copy the rest.
+
+    INPUT is a video, an image, a folder or quoted glob of either, a sequence (frames/%06d.png), a URL, or - for standard input.
+    One path is the input, and the output is named after it. With more, the last one is OUTPUT: a file, a folder, or -
+    for standard output; it must be a folder if there are several inputs.
+    """
+    from vsr import api
+
+    check_report_path(report)
+    config = build_config(paths, values)
+    control = api.JobControl()
+    with interrupts(control), shown(quiet=quiet) as progress:
+        reports = api.upscale_many(config, progress=progress, control=control)
+    if report is not None:
+        write_reports(report, reports)
+    for item in reports:
+        lines = [f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)
+        for line in lines:
+            print(line, file=sys.stderr if quiet or config.output == "-" else sys.stdout)
+    return 130 if any(item.stopped_early for item in reports) else 0
+
+
+def build_config(paths: Sequence[str], values: dict[str, Any]) -> UpscaleConfig:
+    """The job the command line describes. Raises ConfigError."""
+    from vsr.jobs.config import UpscaleConfig
+    from vsr.media.types import SinkOptions, SourceOptions
+
+    if values["scale"] is not None and values["size"] is not None:
+        raise ConfigError("--scale and --size exclude each other", hint="give one of them")
+    if values["crf"] is not None and values["bitrate"] is not None:
+        raise ConfigError("--crf and --bitrate exclude each other", hint="give one of them")
+    inputs, output = split_paths(paths)
+    frame_rate: Fraction | None = values["frame_rate"]
+    return UpscaleConfig(
+        inputs=inputs,
+        output=output,
+        scale=values["scale"],
+        size=values["size"],
+        model=values["model"],
+        backend=values["backend"],
+        source=SourceOptions(
+            video_stream=values["video_stream"],
+            start_s=values["start"],
+            duration_s=values["duration"],
+            deinterlace=values["deinterlace"],
+            strict=values["strict"],
+            frame_rate=frame_rate,
+        ),
+        sink=SinkOptions(
+            encoder=values["encoder"],
+            crf=values["crf"],
+            bitrate=values["bitrate"],
+            preset=values["preset"],
+            pix_fmt=values["pix_fmt"],
+            encoder_options=dict(values["encoder_options"]),
+            overwrite=values["overwrite"],
+            container_format=values["container_format"],
+        ),
+        batch=values["batch"],
+        tile=values["tile"],
+        threads=values["threads"],
+    )
