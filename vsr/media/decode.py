@@ -1,0 +1,228 @@
+"""From packets to decoded frames: damage is stepped over, copied packets go on the shelf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vsr.core.errors import DecodeError
+from vsr.media.opening import open_container, read_error, reason, shown
+from vsr.media.timestamps import Discontinuities
+from vsr.media.types import PacketShelf, SourceCounters
+
+# Errors of av_read_frame in a row, after which the rest of a file counts as lost.
+_MAX_READ_ERRORS = 32
+# Packets, and bytes of them, without one frame, after which a stream counts as undecodable.
+MAX_DUMB_PACKETS = 2000
+MAX_DUMB_BYTES = 256 << 20
+_FORMAT_HAS_DISCONTINUITIES = 0x0200  # AVFMT_TS_DISCONT
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """What is wanted of an input, in seconds of its own clock; None is open."""
+
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+    def holds(self, time: Fraction) -> bool:
+        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+
+class Decoder:
+    """Decodes one video stream of a container packet by packet, and shelves the packets of `copied`.
+
+    A packet that doesn't decode is skipped and counted, or raises DecodeError where `strict`. Frames come in presentation
+    order with FFmpeg's own pts.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        container: InputContainer,
+        stream: VideoStream,
+        copied: Sequence[Stream],
+        *,
+        context: VideoCodecContext,
+        shelf: PacketShelf,
+        counters: SourceCounters,
+        strict: bool = False,
+        live: bool = False,
+        wanted: TimeRange = TimeRange(),
+    ) -> None:
+        self.url = url
+        self.container = container
+        self.stream = stream
+        self.copied = list(copied)
+        self.context = context
+        self.shelf = shelf
+        self.counters = counters
+        self.strict = strict
+        self.live = live
+        self.wanted = wanted
+        self.done = False
+        """Set by the reader of frames once it wants no more: only copied packets are still collected."""
+        discontinuous = container.format.flags & _FORMAT_HAS_DISCONTINUITIES
+        self.discontinuities = Discontinuities() if discontinuous else None
+        self._packets = 0
+        self._dumb_packets = self._dumb_bytes = 0
+        self._keyframe_pts: int | None = None
+        self._last_packet_pts: int | None = None
+        self._last_frame_pts: int | None = None
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        for packet in self._read():
+            if packet.stream_index != self.stream.index:
+                self._shelve(packet)
+                continue
+            if self.done:
+                if self._far_beyond(packet):
+                    return
+                continue
+            self._packets += 1
+            self._note_packet(packet)
+            yield from self._frames(packet)
+            if self._dumb_packets > MAX_DUMB_PACKETS or self._dumb_bytes > MAX_DUMB_BYTES:
+                return
+        if self.done:
+            return
+        yield from self._frames(None)
+        yield from self._lost_tail()
+
+    def _read(self) -> Iterator[Packet[Stream]]:
+        """Packets in file order, without FFmpeg's empty ones: sent to a decoder they would end it."""
+        errors = 0
+        while True:
+            try:
+                for packet in self.container.demux(self.stream, *self.copied):
+                    errors = 0
+                    if packet.size == 0:
+                        continue
+                    if self.discontinuities is not None:
+                        self.discontinuities.shift(packet)
+                    yield packet
+                return
+            except (av.FFmpegError, OSError, MemoryError) as error:
+                if self.live or isinstance(error, av.ExitError):
+                    raise read_error(self.url, error) from error
+                errors += 1
+                if errors == 1:
+                    self._damage(error, "reading", None)
+                if errors > _MAX_READ_ERRORS:
+                    return
+
+    def _frames(self, packet: Packet[Stream] | None) -> Iterator[VideoFrame]:
+        try:
+            frames = self._decode(packet)
+        except (av.FFmpegError, MemoryError, ValueError, RuntimeError, AssertionError) as error:
+            if packet is not None:
+                self._dumb_packets += 1
+                self._dumb_bytes += packet.size
+            if not isinstance(error, av.EOFError):
+                self._damage(error, f"packet {self._packets - 1}", packet)
+            return
+        for frame in frames:
+            if frame.pts is not None:
+                self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
+            if frame.is_corrupt:
+                self.counters.damaged_frames += 1
+                if self.strict:
+                    raise DecodeError(
+                        f"{shown(self.url)}: damaged frame{self._at(frame.pts)}",
+                        hint="leave out --strict to go on",
+                    )
+            yield frame
+        if frames:
+            self._dumb_packets = self._dumb_bytes = 0
+        elif packet is not None:
+            self._dumb_packets += 1
+            self._dumb_bytes += packet.size
+
+    def _decode(self, packet: Packet[Stream] | None) -> list[VideoFrame]:
+        try:
+            return self.context.decode(packet)
+        except av.BlockingIOError:
+            # The decoder is stuck on what it holds: it starts anew with this packet.
+            self.context.flush_buffers()
+            return self.context.decode(packet)
+
+    def _damage(self, error: BaseException, where: str, packet: Packet[Stream] | None) -> None:
+        message = f"{reason(error)} ({where}{self._at(packet.pts if packet else None)})"
+        if self.strict:
+            raise DecodeError(
+                f"{shown(self.url)}: {message}", hint="leave out --strict to skip what is damaged"
+            ) from error
+        self.counters.damaged_packets += 1
+        if self.counters.first_error is None:
+            self.counters.first_error = message
+
+    def _at(self, pts: int | None) -> str:
+        if pts is None or not self.stream.time_base:
+            return ""
+        return f" at {float(pts * self.stream.time_base):.3f} s"
+
+    def _shelve(self, packet: Packet[Stream]) -> None:
+        cover = packet.stream.disposition & Disposition.attached_pic
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if cover or stamp is None or self.wanted.holds(stamp * packet.time_base):
+            self.shelf.put(packet)
+
+    def _far_beyond(self, packet: Packet[Stream]) -> bool:
+        """Whether the file is so far past the wanted end that no copied packet before it is still to come."""
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if not self.copied or self.wanted.end is None or stamp is None:
+            return True
+        return stamp * packet.time_base > self.wanted.end + 2
+
+    def _note_packet(self, packet: Packet[Stream]) -> None:
+        if packet.pts is None or packet.is_discard:
+            return
+        if packet.is_keyframe:
+            self._keyframe_pts = packet.pts
+        self._last_packet_pts = max(packet.pts, self._last_packet_pts or packet.pts)
+
+    def _lost_tail(self) -> Iterator[VideoFrame]:
+        """Frames PyAV leaves in the decoder when a damaged packet is among the last: draining stops at the first error.
+
+        The last group of pictures is decoded again from a second handle, with errors coming out at their own packet.
+        """
+        last, key = self._last_frame_pts, self._keyframe_pts
+        if (
+            last is None
+            or key is None
+            or (self._last_packet_pts or last) <= last
+            or self.live
+            or self.url == "-"
+        ):
+            return
+        if self.context is not self.stream.codec_context:
+            return
+        if self.discontinuities is not None and self.discontinuities.count:
+            return
+        with open_container(self.url) as container:
+            stream = container.streams[self.stream.index]
+            if not isinstance(stream, VideoStream) or not stream.codec_context:
+                return
+            stream.codec_context.thread_type = "SLICE"  # type: ignore[assignment]
+            try:
+                container.seek(key, stream=stream)
+                for packet in container.demux(stream):
+                    try:
+                        frames = packet.decode()
+                    except av.FFmpegError:
+                        continue
+                    for frame in frames:
+                        if frame.pts is not None and frame.pts > last:
+                            self.counters.damaged_frames += frame.is_corrupt
+                            yield frame
+            except (av.FFmpegError, OSError):
+                return

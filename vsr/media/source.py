@@ -1,0 +1,471 @@
+"""An input opened: its frames in presentation order, its other streams' packets, and what is known of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.stream import Discard, Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vsr.core.color import Color
+from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.core.frame import Frame
+from vsr.core.video import VideoInfo
+from vsr.media.color import color_from_av, color_from_codec, default_chroma_location
+from vsr.media.decode import Decoder, TimeRange
+from vsr.media.deinterlace import Deinterlacer
+from vsr.media.images import is_image_file, open_image
+from vsr.media.opening import (
+    DEFAULT_SEQUENCE_RATE,
+    is_sequence,
+    is_url,
+    open_container,
+    sequence_files,
+    shown,
+)
+from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
+from vsr.media.side_data import FrameDetails, StreamDetails, captions, frame_details, stream_details
+from vsr.media.tags import read_image_tags
+from vsr.media.timestamps import Clock
+from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
+
+_FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
+_ENCRYPTED_TAGS = frozenset({"encv", "drmi", "enca"})
+# How far to step back when a container's index leads behind the wanted time; then its beginning.
+_SEEK_BACK_S = (0, 10, None)
+
+
+def open_source(url: str, options: SourceOptions | None = None) -> Source:
+    """Open anything FFmpeg or Pillow reads: a file, an URL, `-` (standard input), a sequence (`frames/%06d.png`), a picture.
+
+    Iterating gives `Frame`s whose planes are views on FFmpeg's memory. pts and time_base are the source's own, also with
+    `start_s`: the sink decides where time begins. Frames of another size or format than the first, in the middle of a
+    stream, are brought back to the first's, counted and noted. Raises SourceOpenError, SourceTimeoutError or ConfigError;
+    iterating raises DecodeError (with `strict`), SourceLostError or SourceTimeoutError (URLs).
+    """
+    options = options or SourceOptions()
+    if is_image_file(url):
+        return open_image(url, options)
+    return FileSource(url, options)
+
+
+class FileSource:
+    """A `Source` over one FFmpeg container."""
+
+    def __init__(self, url: str, options: SourceOptions, *, is_image: bool = False) -> None:
+        self.name = shown(url)
+        self.url = url
+        self.options = options
+        self.counters = SourceCounters()
+        self.notes: list[str] = []
+        self.shelf = PacketShelf()
+        self.image_tags: ImageTags | None = None
+        self.live = is_url(url) and not url.lower().startswith(("http://", "https://", "ftp://"))
+        self._is_image = is_image
+        self.has_tiles = False
+        """Whether an image file is a grid of pictures FFmpeg gives one by one."""
+        self.container: InputContainer | None = None
+        self._frames: Iterator[VideoFrame] | None = None
+        self._deinterlacer = Deinterlacer("off" if is_image else options.deinterlace)
+        self._is_sequence = is_sequence(url)
+        if options.start_s is not None and options.start_s < 0:
+            raise ConfigError(
+                f"start is {options.start_s:g} s", hint="give a time from the beginning, 0 or more"
+            )
+        if options.duration_s is not None and options.duration_s <= 0:
+            raise ConfigError(f"duration is {options.duration_s:g} s", hint="give a time above 0")
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    # Opening
+
+    def _open(self) -> None:
+        rate = self.options.frame_rate
+        self.container = open_container(self.url, frame_rate=rate)
+        self.stream: VideoStream | None = choose_stream(self.container, self.options.video_stream, self.name)
+        self._stream = self.stream
+        self._details = stream_details(self.container, self.stream.index)
+        self._refuse_what_cannot_be(self._details)
+        self._made_times = bool(self.container.format.flags & _FORMAT_HAS_NO_TIMES) and not self._is_sequence
+        self._rate = rate if rate and (self._made_times or self._is_sequence) else frame_rate(self.stream)
+        self.copied: list[Stream] = self._choose_copied()
+        self._context = decoder_context(self.stream)
+        self._context.thread_type = "SLICE" if self.options.strict else "AUTO"  # type: ignore[assignment]
+        self._context.thread_count = self.options.threads
+        self._wanted = self._range()
+        first = self._first_frame()
+        self._describe(first)
+
+    def _choose_copied(self) -> list[Stream]:
+        assert self.container is not None
+        assert self.stream is not None
+        copied: list[Stream] = []
+        manifest = self.container.format.name in ("hls", "dash")
+        for stream in self.container.streams:
+            if stream.index == self.stream.index:
+                continue
+            cover = stream.disposition & Disposition.attached_pic
+            variant = manifest and stream.type == "video" and not cover
+            if stream.disposition & Disposition.dependent and self._is_image:
+                self.has_tiles = True
+            if self._is_sequence or self._is_image or variant or stream.type == "unknown":
+                if stream.type == "unknown":
+                    self.notes.append(
+                        f"stream {stream.index} is of a kind FFmpeg doesn't know and is left out"
+                    )
+                stream.discard = Discard.all
+            else:
+                copied.append(stream)
+        others = sum(s.type == "video" and not s.disposition & Disposition.attached_pic for s in copied)
+        if others:
+            self.notes.append(
+                f"{others} other video stream{'s are' if others > 1 else ' is'} copied as it stands"
+            )
+        return copied
+
+    def _range(self) -> TimeRange:
+        assert self.container is not None
+        start, duration = self.options.start_s, self.options.duration_s
+        if start is None and duration is None:
+            return TimeRange()
+        origin = Fraction(0)
+        if not self._made_times and self.container.start_time is not None:
+            origin = Fraction(self.container.start_time, 1_000_000)
+        begin = origin + Fraction(start or 0).limit_denominator(1_000_000)
+        end = begin + Fraction(duration).limit_denominator(1_000_000) if duration is not None else None
+        return TimeRange(begin if start else None, end)
+
+    def _decoder(self) -> Decoder:
+        assert self.container is not None
+        assert self.stream is not None
+        return Decoder(
+            self.url,
+            self.container,
+            self.stream,
+            self.copied,
+            context=self._context,
+            shelf=self.shelf,
+            counters=self.counters,
+            strict=self.options.strict,
+            live=self.live,
+            wanted=self._wanted,
+        )
+
+    def _first_frame(self) -> VideoFrame:
+        """Decode until there is a frame; `self._frames` then gives it and all after it."""
+        for back in _SEEK_BACK_S if self._wanted.start is not None and not self._made_times else (None,):
+            if self._wanted.start is not None and not self._made_times and not self._seek(back):
+                continue
+            self._decoding = self._decoder()
+            frames = self._timed(self._decoding)
+            first = next(frames, None)
+            if first is not None and back is not None and self._begins_late(first):
+                self.shelf.take_all()
+                self.counters.frames = self.counters.repaired_timestamps = 0
+                continue
+            break
+        kept = self._trimmed(itertools.chain([first] if first is not None else [], frames))
+        first = next(kept, None)
+        if first is None:
+            raise self._nothing()
+        self._frames = iter([first]) if self._is_image else itertools.chain([first], kept)
+        return first
+
+    def _seek(self, back: int | None) -> bool:
+        """Go to a keyframe at or before the start; False where the container can't."""
+        assert self.container is not None
+        assert self.stream is not None
+        assert self._wanted.start is not None
+        origin = self.stream.start_time or 0
+        target = origin
+        if back is not None:
+            target = max(
+                origin, int((self._wanted.start - back) / (self.stream.time_base or Fraction(1, 1000)))
+            )
+        try:
+            self.container.seek(target, stream=self.stream)
+        except (av.FFmpegError, OSError, ValueError):
+            return back is None
+        self._context.flush_buffers()
+        return True
+
+    def _begins_late(self, first: VideoFrame) -> bool:
+        assert self.stream is not None
+        assert self._wanted.start is not None
+        origin = self.stream.start_time
+        return (origin is None or (first.pts or 0) > origin) and _time(first) > self._wanted.start
+
+    def _timed(self, decoder: Decoder) -> Iterator[VideoFrame]:
+        assert self.stream is not None
+        clock = Clock(
+            self.stream.time_base or Fraction(1, 90000),
+            self._rate,
+            self.counters,
+            made=self._made_times,
+            live=self.live,
+        )
+        return clock.stamp(decoder)
+
+    def _trimmed(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        wanted = self._wanted
+        for frame in frames:
+            if wanted.start is not None and _time(frame) < wanted.start:
+                continue
+            if wanted.end is not None and _time(frame) >= wanted.end:
+                self._decoding.done = True
+                for _ in frames:  # the copied packets that still lie in the range
+                    pass
+                return
+            yield frame
+
+    def _refuse_what_cannot_be(self, details: StreamDetails) -> None:
+        assert self._stream is not None
+        tag = (self._stream.codec_context.codec_tag or "") if self._stream.codec_context else ""
+        if tag.strip("\0") in _ENCRYPTED_TAGS:
+            raise SourceOpenError(
+                f"{self.name}: the video is encrypted", hint="vsr has no keys; give a decrypted copy"
+            )
+        vision = details.dolby_vision
+        if vision is not None and not vision.compatible:
+            raise SourceOpenError(
+                f"{self.name}: Dolby Vision profile {vision.profile}, which has no base layer that shows by itself",
+                hint="convert it to HDR10 or SDR with a Dolby Vision tool first",
+            )
+
+    def _nothing(self) -> SourceOpenError:
+        assert self._stream is not None
+        codec = self._stream.codec_context.name if self._stream.codec_context else "unknown"
+        if (
+            self._decoding.discontinuities is None
+            and self._wanted.start is not None
+            and not self.counters.first_error
+        ):
+            return SourceOpenError(
+                f"{self.name}: no frame at or after {self.options.start_s:g} s",
+                hint="start earlier; it ends before that",
+            )
+        why = f": {self.counters.first_error}" if self.counters.first_error else ""
+        return SourceOpenError(
+            f"{self.name}: no frame of its {codec} video decodes{why}",
+            hint="it may be encrypted, cut off, or only the header of a segmented video",
+        )
+
+    # Describing
+
+    def _describe(self, first: VideoFrame) -> None:
+        assert self.container is not None
+        assert self.stream is not None
+        stream, context = self.stream, self._context
+        codec = context.name
+        details = frame_details(first, codec)
+        if details.dolby_vision is not None and self._details.dolby_vision is None:
+            self._refuse_what_cannot_be(StreamDetails(dolby_vision=details.dolby_vision))
+        self._format = pixel_format(first.format.name)
+        if self._format.kind == "rgb" and self._format.alpha and self._drops_alpha(first):
+            self._format = replace(self._format, alpha=False)
+        location = self._details.location or default_chroma_location(self._format, codec)
+        if self._format.kind != "yuv" or self._format.log2_chroma != (1, 1):
+            location = default_chroma_location(self._format, codec)
+        self._fallback: Color = color_from_codec(context, location)
+        self._size = first.width, first.height
+        self.mastering_display = details.mastering_display
+        self.content_light = details.content_light
+        sar = stream.sample_aspect_ratio
+        self.info = VideoInfo(
+            width=first.width,
+            height=first.height,
+            format=self._format,
+            color=color_from_av(first, self._format, fallback=self._fallback),
+            sar=sar if sar and sar > 0 else Fraction(1),
+            rotation=details.rotation,
+            mirrored=details.mirrored,
+            time_base=first.time_base or stream.time_base or Fraction(1, 1000),
+            frame_rate=self._rate,
+            codec=stream.codec_context.name if stream.codec_context else codec,
+            num_frames_from_header=stream.frames or None,
+            duration_s_from_header=None if self._made_times else self._duration_s(),
+            is_image=self._is_image,
+        )
+        self._add_notes(first, details)
+        if self._is_sequence:
+            self.image_tags = read_image_tags(sequence_files(self.url)[0])
+
+    def _drops_alpha(self, first: VideoFrame) -> bool:
+        """Palette pictures and GIFs always decode with alpha; most are opaque."""
+        if first.format.name != "pal8" and self._context.name != "gif":
+            return False
+        return bool(np.asarray(frame_from_av(first).planes[-1]).min() == 255)
+
+    def _duration_s(self) -> float | None:
+        assert self.container is not None
+        assert self.stream is not None
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        return self.container.duration / 1_000_000 if self.container.duration else None
+
+    def _add_notes(self, first: VideoFrame, details: FrameDetails) -> None:
+        if details.hdr10_plus:
+            self.notes.append("HDR10+ dynamic metadata will be lost; the static HDR10 metadata stays")
+        if details.dolby_vision or self._details.dolby_vision:
+            self.notes.append("the Dolby Vision layer will be lost; the base layer stays")
+        if self._made_times:
+            rate = self._rate or DEFAULT_SEQUENCE_RATE
+            self.notes.append(
+                f"a raw stream has no timestamps: they are made for {float(rate):g} frames a second"
+            )
+        if "f16" in first.format.name or "f32" in first.format.name:
+            self.notes.append(
+                "floating point samples are brought to 16 bits; what lies outside 0 to 1 is clipped"
+            )
+
+    def set_image_tags(self, tags: ImageTags | None, rotation: int, mirrored: bool) -> None:
+        """What Pillow read of an image file: its tags, and the orientation in them."""
+        self.image_tags = tags
+        self.info = replace(self.info, rotation=rotation, mirrored=mirrored)
+
+    # Reading
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, once. Leaving the loop early is fine; `close` frees what is held."""
+        if self._frames is None:
+            return
+        frames, self._frames = self._frames, None
+        for decoded in frames:
+            for frame in self._progressive(self._uniform(decoded)):
+                yield self._frame(frame)
+        for frame in self._deinterlacer.flush():
+            yield self._frame(frame)
+        self._finish_notes()
+
+    def _progressive(self, frame: VideoFrame) -> list[VideoFrame]:
+        was_active = self._deinterlacer.active
+        ready = self._deinterlacer.push(frame)
+        if self._deinterlacer.active and not was_active:
+            self.notes.append("interlaced: deinterlaced with bwdif, one frame out for each one in")
+        return ready
+
+    def _uniform(self, frame: VideoFrame) -> VideoFrame:
+        """The frame in the size and format the stream began with, as players show it."""
+        same_size = (frame.width, frame.height) == self._size
+        fmt = pixel_format(frame.format.name)
+        if same_size and fmt == self._format:
+            return frame
+        if (
+            same_size
+            and replace(fmt, alpha=False) == self._format
+            and self._context.name in ("gif", "pal8", "png", "apng")
+        ):
+            return converted(frame, av_name(self._format))
+        if not self.counters.rescaled_frames:
+            now = f"{frame.width}x{frame.height} {frame.format.name}"
+            first = f"{self._size[0]}x{self._size[1]} {self._format.name}"
+            self.notes.append(
+                f"size or format changes on the way, to {now}: frames are brought back to {first}"
+            )
+        self.counters.rescaled_frames += 1
+        return converted(frame, av_name(self._format), size=None if same_size else self._size)
+
+    def _frame(self, decoded: VideoFrame) -> Frame:
+        frame = frame_from_av(decoded, index=self.counters.frames, fallback=self._fallback)
+        caption = captions(decoded, self._context.name)
+        if caption is not None:
+            frame.side["a53_cc"] = caption
+        self.counters.frames += 1
+        return frame
+
+    def _finish_notes(self) -> None:
+        counters = self.counters
+        if counters.repaired_timestamps and not self._made_times:
+            self.notes.append(
+                f"{counters.repaired_timestamps} timestamps were missing or ran backwards and are repaired"
+            )
+        joined = self._decoding.discontinuities
+        if joined is not None and joined.count:
+            self.notes.append(f"the clock restarts {joined.count} times; time runs on without the jumps")
+
+    def close(self) -> None:
+        """Free the file, the decoder and its threads. Frames already given stay valid. Closing twice is fine."""
+        self._frames = None
+        self._deinterlacer = Deinterlacer("off")
+        container, self.container = self.container, None
+        # PyAV's streams point into the container: none may outlive it.
+        self.stream = self._stream = None
+        self.copied = []
+        self.__dict__.pop("_decoding", None)
+        self.__dict__.pop("_context", None)
+        if container is not None:
+            with closing(container):
+                pass
+
+
+def _time(frame: VideoFrame) -> Fraction:
+    return (frame.pts or 0) * (frame.time_base or Fraction(1))
+
+
+def choose_stream(container: InputContainer, number: int | None, name: str) -> VideoStream:
+    """The video stream to upscale: the one FFmpeg takes for the main one, or number `number` (from 0) of the video streams."""
+    videos = container.streams.video
+    pictures = [s for s in videos if not s.disposition & Disposition.attached_pic]
+    if number is not None:
+        if not 0 <= number < len(videos):
+            raise SourceOpenError(
+                f"{name}: has no video stream {number}",
+                hint=f"it has {len(videos)}, counted from 0; see vsr probe",
+            )
+        stream = videos[number]
+    elif not pictures:
+        what = sorted({s.type for s in container.streams if s not in videos})
+        held = f"only {' and '.join(what)}" if what else "nothing"
+        cover = " with cover art" if videos else ""
+        raise SourceOpenError(
+            f"{name}: no video stream, {held}{cover}", hint="give a file with video, or a picture"
+        )
+    else:
+        best = container.streams.best("video")
+        stream = cast(VideoStream, best) if best is not None and best in pictures else pictures[0]
+    if stream.codec_context is None:
+        raise SourceOpenError(
+            f"{name}: FFmpeg here has no decoder for its video", hint="convert it to a common codec first"
+        )
+    return stream
+
+
+def decoder_context(stream: VideoStream) -> VideoCodecContext:
+    """The stream's decoder; for VP8 and VP9 with alpha libvpx, as FFmpeg's own drops the alpha plane."""
+    own = stream.codec_context
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name)
+    if name is None or stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
+        return own
+    try:
+        context = CodecContext.create(name, "r")
+    except (av.FFmpegError, ValueError):
+        return own
+    return cast(VideoCodecContext, context)
+
+
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Frames a second as the header tells or FFmpeg guesses; None where that is no sensible rate."""
+    for rate in (stream.guessed_rate, stream.average_rate):
+        if rate is not None and 0 < rate <= 1000:
+            return rate
+    return None

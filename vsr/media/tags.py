@@ -1,0 +1,80 @@
+"""ICC profiles and EXIF blocks of image files, read with Pillow: FFmpeg's way to them crashes PyAV."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from vsr.media.types import ImageTags
+
+_limit_lock = threading.RLock()
+_ORIENTATION = 0x0112
+
+# EXIF orientation: (counter-clockwise degrees, mirrored left to right first).
+ORIENTATIONS: dict[int, tuple[int, bool]] = {
+    1: (0, False),
+    2: (0, True),
+    3: (180, False),
+    4: (180, True),
+    5: (90, True),
+    6: (270, False),
+    7: (270, True),
+    8: (90, False),
+}
+
+
+@contextmanager
+def pillow_opened(path: Path) -> Iterator[Image.Image | None]:
+    """The image, its header read, whatever its size; None if Pillow cannot read it."""
+    with _limit_lock:
+        # The guard against huge pictures is for servers; ours is FFmpeg's own limit, checked by the caller.
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    image = Image.open(path)
+                except Exception:
+                    yield None
+                    return
+                with image:
+                    yield image
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def tags_of(image: Image.Image) -> ImageTags | None:
+    """ICC profile and EXIF block of an opened image; None if it has neither."""
+    icc = image.info.get("icc_profile")
+    exif = image.info.get("exif")
+    if exif is None:
+        try:
+            block = image.getexif()
+            exif = block.tobytes() if len(block) and image.format in ("PNG", "WEBP", "JPEG") else None
+        except Exception:
+            exif = None
+    if not isinstance(icc, bytes):
+        icc = None
+    if not isinstance(exif, bytes):
+        exif = None
+    return ImageTags(icc or None, exif or None) if icc or exif else None
+
+
+def orientation_of(image: Image.Image) -> tuple[int, bool]:
+    """(rotation, mirrored) of an image's EXIF orientation, as in VideoInfo."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        return 0, False
+    return ORIENTATIONS.get(value, (0, False))
+
+
+def read_image_tags(path: Path) -> ImageTags | None:
+    """ICC profile and EXIF block of an image file; None if it has neither or isn't one Pillow reads."""
+    with pillow_opened(path) as image:
+        return tags_of(image) if image is not None else None

@@ -1,0 +1,125 @@
+"""Time of decoded frames: left alone where it is sound, made where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+
+from vsr.media.types import SourceCounters
+
+# As ffmpeg's dts_delta_threshold: a jump forward of more is a discontinuity, if it undoes one.
+_JUMP_S = 10
+_BACKWARD_S = 1
+
+
+class Discontinuities:
+    """Closes the jumps backwards of containers that restart their clock (MPEG-TS cut or joined).
+
+    All streams share one offset, so they stay together; jumps forward are gaps, and stay.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._offset = Fraction(0)
+        self._previous = Fraction(0)
+        self._next: dict[int, Fraction] = {}
+
+    def shift(self, packet: Packet[Stream]) -> None:
+        """Move the packet's pts and dts to the continuous clock."""
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stamp is None or not packet.time_base:
+            return
+        time = stamp * packet.time_base
+        expected = self._next.get(packet.stream_index)
+        offset = self._offset
+        if expected is not None:
+            if time + offset < expected - _BACKWARD_S:
+                self._previous, self._offset = self._offset, expected - time
+                offset = self._offset
+                self.count += 1
+            elif self.count and time + offset > expected + _JUMP_S:
+                # A late packet of another stream, from before the jump.
+                if abs(time + self._previous - expected) < _JUMP_S:
+                    offset = self._previous
+        self._next[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
+        if offset:
+            ticks = round(offset / packet.time_base)
+            if packet.pts is not None:
+                packet.pts += ticks
+            if packet.dts is not None:
+                packet.dts += ticks
+
+
+class Clock:
+    """Gives every frame a pts and a duration, in the stream's time base, strictly rising.
+
+    What the frame brings stays. A missing pts is the packet's dts or, where the container has no times at all (`made`), the
+    count over the rate. A pts that doesn't rise becomes the tick after the one before. A missing duration is the distance
+    to the next frame, for which one frame is held back; the last one's comes from the rate. With `live` nothing is held.
+    """
+
+    def __init__(
+        self,
+        time_base: Fraction,
+        rate: Fraction | None,
+        counters: SourceCounters,
+        *,
+        made: bool = False,
+        live: bool = False,
+    ) -> None:
+        self._time_base = time_base
+        self._step = 1 / (rate or Fraction(25)) / time_base
+        self._counters = counters
+        self._made = made
+        self._live = live
+        self._last: int | None = None
+        self._exact = Fraction(0)
+
+    def stamp(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        """The frames with pts, duration and time_base set."""
+        held: VideoFrame | None = None
+        for frame in frames:
+            before = self._last
+            frame.time_base = self._time_base
+            frame.pts = self._pts(frame)
+            if held is not None:
+                held.duration = (frame.pts or 0) - (held.pts or 0)
+                yield held
+                held = None
+            if frame.duration:
+                yield frame
+            elif self._live:
+                frame.duration = (
+                    (frame.pts or 0) - before if before is not None else max(1, round(self._step))
+                )
+                yield frame
+            else:
+                held = frame
+        if held is not None:
+            held.duration = max(1, round(self._step))
+            yield held
+
+    def _pts(self, frame: VideoFrame) -> int:
+        pts = None if self._made else frame.pts
+        last = self._last
+        if pts is None and not self._made:
+            self._counters.repaired_timestamps += 1
+            dts = frame.dts
+            pts = dts if dts is not None and (last is None or dts > last) else None
+        elif pts is not None and last is not None and pts <= last:
+            self._counters.repaired_timestamps += 1
+            pts = last + 1
+        if pts is None:
+            if last is not None:
+                self._exact += self._step
+            pts = round(self._exact)
+            if last is not None and pts <= last:
+                pts = last + 1
+        else:
+            self._exact = Fraction(pts)
+        self._last = pts
+        return pts
