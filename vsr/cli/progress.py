@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from vsr.jobs.report import Progress
+    from vsr.jobs.control import Progress
 
 LINE_INTERVAL_S = 10.0
 
@@ -34,7 +34,7 @@ def figures(progress: Progress) -> str:
 
 def name_of(progress: Progress) -> str:
     """The input, numbered where there are several."""
-    number = f"[{progress.item + 1}/{progress.num_items}] " if progress.num_items > 1 else ""
+    number = f"[{progress.item + 1}/{progress.items}] " if progress.items > 1 else ""
     return f"{number}{progress.input}"
 
 

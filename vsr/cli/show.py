@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 def report_lines(report: Report) -> list[str]:
     """What a person wants to know of one job."""
+    (width, height), (large_width, large_height) = report.size_in, report.size_out
     done = f"{report.frames_out:,} frames in {text.duration(report.seconds)}"
-    head = f"{done}, {text.rate(report.fps)} fps end to end, {report.model} on {report.backend}"
-    lines = [f"{report.input}: {head}"]
+    lines = [
+        f"{report.input}: {width}x{height} to {large_width}x{large_height}",
+        f"  {done}, {text.rate(report.fps)} fps end to end, {report.model} on {report.backend}",
+    ]
     rows = [
         [
             stage.name,
@@ -40,8 +43,7 @@ def report_lines(report: Report) -> list[str]:
     if report.stopped_early:
         lines.append(f"  stopped after {report.frames_out:,} frames; what is done can be played:")
     if report.output:
-        path = Path(report.output)
-        written = f" ({text.size(path.stat().st_size)})" if path.is_file() else ""
+        written = f" ({text.size(report.output_bytes)})" if report.output_bytes is not None else ""
         lines.append(f"  wrote {report.output}{written}")
     return lines
 

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import NoReturn
+
+import click
+import pytest
+
+from vsr.cli import app, main
+from vsr.cli.interrupt import interrupts
+from vsr.core.cancel import Cancelled
+from vsr.core.errors import DecodeError, PipelineError
+
+
+def command_raising(error: BaseException) -> click.Command:
+    def fail() -> NoReturn:
+        raise error
+
+    return click.Command("fail", callback=fail)
+
+
+def run_raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    monkeypatch.setattr(app.LazyGroup, "get_command", lambda *_: command_raising(error))
+    return main(["fail"])
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {name} " in out for name in app.COMMANDS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("vsr ")
+
+
+@pytest.mark.parametrize("name", [name for name in app.COMMANDS if name != "train"])
+def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: vsr {name}")
+
+
+def test_no_command_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("Usage: vsr")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nosuch"], ["upscale"], ["upscale", "a", "--size", "big"], ["--nosuch"]]
+)
+def test_wrong_use_is_an_error_and_a_hint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert "--help` tells" in hint
+
+
+def test_our_errors_are_a_line_and_a_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = DecodeError("packet 3 is damaged", hint="leave out --strict")
+    error.add_note("in decode at frame 2")
+    assert run_raising(monkeypatch, error) == 4
+    expected = "error: packet 3 is damaged (in decode at frame 2)\nhint: leave out --strict\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_what_is_not_ours_says_it_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_raising(monkeypatch, KeyError("gone")) == 70
+    err = capsys.readouterr().err
+    assert err.startswith("error: internal error: KeyError: 'gone' (test_app.py:")
+    assert "this is a bug in vsr" in err
+    assert "Traceback" not in err
+    monkeypatch.setenv("VSR_DEBUG", "1")
+    assert run_raising(monkeypatch, KeyError("gone")) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bug_in_a_stage_shows_its_cause_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = PipelineError("infer", 7, ZeroDivisionError("by zero"))
+    error.__cause__ = ZeroDivisionError("by zero")
+    monkeypatch.setenv("VSR_DEBUG", "1")
+    assert run_raising(monkeypatch, error) == 70
+    err = capsys.readouterr().err
+    assert err.startswith("error: internal error in infer at frame 7: ZeroDivisionError: by zero\nhint: ")
+    assert "direct cause" in err
+
+
+@pytest.mark.parametrize("error", [Cancelled(), KeyboardInterrupt()])
+def test_cancelled_is_130(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_raising(monkeypatch, error) == 130
+    assert "cancelled" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    program = "import sys\nfrom vsr.cli import main\nsys.exit(main(['--help']))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == 1
+    assert done.stderr == b""
+
+
+class RecordingControl:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+    def cancel(self) -> None:
+        self.told.append("cancel")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_stop_then_cancel(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
+    control = RecordingControl()
+    before = signal.getsignal(number)
+    with interrupts(control):
+        signal.raise_signal(number)
+        assert control.told == ["stop"]
+        signal.raise_signal(number)
+        assert control.told == ["stop", "cancel"]
+    assert signal.getsignal(number) == before
+    assert "Ctrl-C again cancels" in capfd.readouterr().err
+
+
+def test_the_third_signal_leaves_at_once() -> None:
+    program = (
+        "import signal\nfrom vsr.cli.interrupt import interrupts\nfrom vsr.jobs.control import JobControl\n"
+        "with interrupts(JobControl()):\n    for _ in range(3): signal.raise_signal(signal.SIGINT)\nprint('here')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 130
+    assert b"here" not in done.stdout

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from vsr.cli import progress, text
+from vsr.cli.show import check_report_path, report_lines, write_json, write_reports
+from vsr.core.errors import ConfigError, VsrError
+from vsr.jobs.control import Progress
+from vsr.jobs.report import Report, StageReport
+
+
+def stage(name: str, busy_s: float) -> StageReport:
+    return StageReport(name, 120, 120, busy_s, 1.0, 0.5, 0.1, round(120 / busy_s, 2), 4)
+
+
+REPORT = Report(
+    input="in.mp4",
+    output="out.mp4.part",
+    model="balanced-x2",
+    backend="openvino",
+    precision="bf16",
+    size_in=(640, 360),
+    size_out=(1280, 720),
+    frames_in=120,
+    frames_out=120,
+    seconds=4.0,
+    setup_s=0.3,
+    cpu_s=7.0,
+    fps=30.0,
+    stages=(stage("decode", 0.5), stage("infer", 3.5)),
+    bottleneck="infer",
+    damaged_packets=2,
+    first_error="invalid data",
+    notes=("deinterlaced",),
+    warnings=("no chapters in this container",),
+    stopped_early=True,
+    output_bytes=1_234_567,
+)
+
+
+def test_a_report_tells_what_matters() -> None:
+    lines = report_lines(REPORT)
+    assert lines[0] == "in.mp4: 640x360 to 1280x720"
+    assert "120 frames in 4.0 s, 30.0 fps end to end, balanced-x2 on openvino" in lines[1]
+    assert [line for line in lines if "bottleneck" in line] == [line for line in lines if "infer" in line]
+    assert "  skipped 2 damaged packets (the first: invalid data)" in lines
+    assert "  note: deinterlaced" in lines
+    assert "  warning: no chapters in this container" in lines
+    assert any("stopped after 120 frames" in line for line in lines)
+    assert lines[-1] == "  wrote out.mp4.part (1.2 MB)"
+
+
+def test_reports_are_written_as_json(tmp_path: Path) -> None:
+    write_reports(tmp_path / "report.json", [REPORT, REPORT])
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert len(written["reports"]) == 2
+    assert written["reports"][0]["stages"][1]["name"] == "infer"
+    assert written["vsr"]
+
+
+def test_a_report_that_cannot_be_written_is_refused_early(tmp_path: Path) -> None:
+    check_report_path(None)
+    check_report_path(tmp_path / "new.json")
+    check_report_path(Path("new.json"))
+    with pytest.raises(ConfigError, match="no folder"):
+        check_report_path(tmp_path / "nowhere" / "new.json")
+    with pytest.raises(VsrError, match="cannot write"):
+        write_json(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (text.duration(5.24), "5.2 s"),
+        (text.duration(65.4), "1:05"),
+        (text.duration(7265), "2:01:05"),
+        (text.size(812), "812 bytes"),
+        (text.size(4096), "4.1 kB"),
+        (text.size(12_345_678), "12.3 MB"),
+        (text.size(5e12), "5000.0 GB"),
+        (text.rate(0.534), "0.53"),
+        (text.rate(29.97), "30.0"),
+        (text.rate(1234.5), "1,234"),
+    ],
+)
+def test_numbers(written: str, expected: str) -> None:
+    assert written == expected
+
+
+def test_table_and_tree() -> None:
+    assert text.table([]) == []
+    assert text.table([["name", "n"], ["a", "10"]]) == ["name  n", "a     10"]
+    lines = text.tree(
+        {
+            "frame_rate": 25.0,
+            "nothing": None,
+            "empty": [],
+            "ok": True,
+            "size": (640, 360),
+            "colour": {"matrix": 1},
+            "streams": [{"codec": "h264", "title": ""}, "other"],
+        }
+    )
+    assert lines == [
+        "frame rate: 25",
+        "ok: yes",
+        "size: 640 x 360",
+        "colour:",
+        "  matrix: 1",
+        "streams:",
+        "  - codec h264",
+        "  - other",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+HALFWAY = Progress("in.mp4", 60, 120, 30.0, 1.2, 2.0, item=1, items=3)
+UNKNOWN = Progress("in.mp4", 60, None, 30.0, None, None)
+
+
+def test_figures() -> None:
+    assert progress.figures(HALFWAY) == "60/120 frames, 30.0 fps, 1.20x real time, 2.0 s left"
+    assert progress.figures(UNKNOWN) == "60 frames, 30.0 fps"
+    assert progress.name_of(HALFWAY) == "[2/3] in.mp4"
+    assert progress.name_of(UNKNOWN) == "in.mp4"
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    stream = Terminal()
+    with progress.shown(quiet=False, stream=stream) as show:
+        assert show is not None
+        show(UNKNOWN)
+        show(HALFWAY)
+    assert "60/120 frames" in stream.getvalue()
+
+
+def test_elsewhere_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    stream = io.StringIO()
+    with progress.shown(quiet=False, stream=stream) as show:
+        assert show is not None
+        for now in (1.0, 9.0, 11.0, 12.0, 22.0):  # noqa: B007
+            show(HALFWAY)
+    assert stream.getvalue().count("[2/3] in.mp4: 60/120 frames") == 2
+
+
+def test_quiet_shows_nothing() -> None:
+    with progress.shown(quiet=True) as show:
+        assert show is None
