@@ -102,7 +102,8 @@ class Source(Protocol):
     """An input opened: iterate once for its frames, in presentation order. A context manager.
 
     While iterating, packets of `copied` streams are put on `shelf`. Iterating and closing may happen on different
-    threads, one after the other. `notes` are sentences for the user (deinterlaced, tags guessed, layers lost).
+    threads, one after the other. `start_offset`: seconds every output timestamp is moved back by, so that what begins in the
+    middle (`start_s`) begins at 0; 0 otherwise, and frames and packets themselves keep the input's time. `notes` are sentences for the user (deinterlaced, tags guessed, layers lost).
     """
 
     name: str
@@ -116,6 +117,7 @@ class Source(Protocol):
     mastering_display: MasteringDisplay | None
     content_light: ContentLight | None
     image_tags: ImageTags | None
+    start_offset: Fraction
 
     def __enter__(self) -> Source: ...
     def __exit__(self, *exc_info: object) -> None: ...

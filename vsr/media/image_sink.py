@@ -1,0 +1,3 @@
+"""stub"""
+def is_image_output(*a): return False
+class ImageSink: pass

@@ -1,0 +1,335 @@
+"""Frames into an encoder, packets into a container: every timestamp as it was given."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import lcm
+from typing import TYPE_CHECKING
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
+from vsr.core.video import VideoInfo
+from vsr.media.captions import takes_captions, with_captions
+from vsr.media.color import apply_color
+from vsr.media.commit import OutputFile, OutputNull, OutputPipe, os_error
+from vsr.media.containers import Container, output_time_base
+from vsr.media.copy import CopyPlan, PacketCopier, add_copy, attach_cover, copy_container_facts, reason_of
+from vsr.media.encoders import EncoderPlan, frame_rate_or_default, merged
+from vsr.media.hdr_params import hdr_options
+from vsr.media.side_data import display_matrix
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+    from vsr.media.types import Source
+
+Output = OutputFile | OutputPipe | OutputNull
+
+_FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
+_QSCALE = 1 << 1  # AV_CODEC_FLAG_QSCALE
+_IO_BYTES = 1 << 18
+_MAX_MOVIE_TIMESCALE = (1 << 31) - 1
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What goes with a picture while the encoder has it, and cannot go through it."""
+
+    pts: int
+    duration: int
+    captions: bytes | None
+
+
+class VideoStreamWriter:
+    """The encoder, and the output stream its packets go to. Use `add_to` for a container, once each."""
+
+    def __init__(self, plan: EncoderPlan, container: Container, info: VideoInfo, source: Source, threads: int) -> None:
+        self.plan = plan
+        self.container = container
+        self.info = info
+        self.source = source
+        self.threads = threads
+        rate = info.frame_rate
+        self.frame_rate = frame_rate_or_default(rate)
+        self.time_base = output_time_base(container, info.time_base, self.frame_rate)
+        self.codec = av.Codec(plan.name, "w").canonical_name
+
+    def options(self) -> dict[str, str]:
+        """All options of the encoder, those of the user over ours."""
+        options = dict(self.plan.options)
+        hdr = hdr_options(self.plan.name, self.source.mastering_display, self.source.content_light)
+        if hdr:
+            options = merged(hdr, options)
+        if not self.container.b_frames:
+            options.setdefault("bf", "0")
+        return options
+
+    def add_to(self, output: OutputContainer) -> VideoStream:
+        """Add the stream to a container, opened and ready. Raises what PyAV raises, or ConfigError for unknown options."""
+        plan, info = self.plan, self.info
+        stream: VideoStream = output.add_stream(plan.name, rate=self.frame_rate)  # type: ignore[assignment]
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = info.width, info.height, plan.pix_fmt
+        context.time_base = 1 / self.frame_rate if plan.traits.counts_frames else self.time_base
+        stream.time_base = self.time_base
+        context.framerate = self.frame_rate
+        if self.container.sar:
+            context.sample_aspect_ratio = info.sar
+        apply_color(context, plan.color, plan.format)
+        context.flags |= _FRAME_DURATION
+        context.thread_type = "AUTO"  # type: ignore[assignment]
+        context.thread_count = self.threads
+        if plan.bitrate is not None:
+            context.bit_rate = plan.bitrate
+        if plan.qscale is not None:
+            context.flags |= _QSCALE
+            if plan.qscale == int(plan.qscale):
+                context.global_quality = int(plan.qscale)
+        if self.container.is_mov and self.codec == "hevc":
+            context.codec_tag = "hvc1"  # the tag Apple's players insist on
+        if (info.rotation or info.mirrored) and self.container.rotation:
+            stream.set_display_matrix(display_matrix(info.rotation, info.mirrored))
+        asked = {**context.options, **self.options()}
+        context.options = asked
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
+            raise self._open_error(error, asked) from error
+        if context.options:
+            left = sorted(context.options)
+            raise ConfigError(
+                f"encoder {plan.name} has no option {', '.join(repr(name) for name in left)}",
+                hint=f"its own options: {', '.join(o.name for o in context.supported_options.private) or 'none'}",
+            )
+        stream.disposition = 1  # default
+        return stream
+
+    def _open_error(self, error: BaseException, asked: dict[str, str]) -> EncoderUnavailableError | ConfigError:
+        plan = self.plan
+        reason = reason_of(error)
+        if plan.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")):
+            return EncoderUnavailableError(
+                f"encoder {plan.name} cannot run on this machine: {reason}", hint="use libx264 or libx265 instead"
+            )
+        told = {key: value for key, value in asked.items() if key != "chroma_sample_location"}
+        return ConfigError(
+            f"encoder {plan.name} refuses {self.info.width}x{self.info.height} {plan.pix_fmt} "
+            f"with {' '.join(f'{k}={v}' for k, v in told.items()) or 'no options'}: {reason}",
+            hint="check its options, the size and the pixel format",
+        )
+
+
+class Muxer:
+    """One output being written: its encoded video and everything copied beside it."""
+
+    def __init__(self, output: Output, writer: VideoStreamWriter, copied: CopyPlan) -> None:
+        """Open the encoder and write the header. Raises ConfigError, EncoderUnavailableError or EncodeError."""
+        self.file = output
+        self.writer = writer
+        self.source = writer.source
+        self.video_bytes = 0
+        self.warnings: list[str] = []
+        self._shift = -Fraction(getattr(self.source, "start_offset", 0))
+        self._copied = copied
+        self._copier: PacketCopier | None = None
+        self._sent: dict[int, _Sent] = {}
+        self._order: deque[int] = deque()
+        self._next = 0
+        self._last_pts: int | None = None
+        self._streams: dict[int, Stream] = {}
+        self._open = False
+        try:
+            self._container = av.open(
+                output,
+                "w",
+                format=writer.container.format,
+                container_options=self._muxer_options(),
+                buffer_size=_IO_BYTES,
+            )
+            self._video = writer.add_to(self._container)
+            self._add_others()
+            self._container.start_encoding()
+        except (ConfigError, EncoderUnavailableError):
+            raise
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise self._refused(error) from error
+        self._open = True
+        self._captions = takes_captions(writer.codec)
+
+    def _muxer_options(self) -> dict[str, str]:
+        container = self.writer.container
+        options = dict(container.muxer_options)
+        if container.is_mov:
+            # Edit lists, which hold start times, count in the movie's own ticks: they must hit those of all streams.
+            scale = self._timescale()
+            for stream in self._copied.streams:
+                if stream.type == "audio" and stream.time_base:
+                    joined = lcm(scale, stream.time_base.denominator)
+                    scale = joined if joined <= _MAX_MOVIE_TIMESCALE else scale
+            options["movie_timescale"] = str(scale)
+        if container.format == "yuv4mpegpipe":
+            options["strict"] = "-1"  # more than 8 bits
+        return options
+
+    def _timescale(self) -> int:
+        """MP4's ticks a second for the video: FFmpeg doubles those below 10,000."""
+        scale = self.writer.time_base.denominator
+        while scale < 10000:
+            scale *= 2
+        return scale
+
+    def _add_others(self) -> None:
+        container = self.writer.container
+        source = self.source
+        for stream in self._copied.streams:
+            if stream.index in self._copied.covers:
+                attach_cover(self._container, stream, self._copied.covers[stream.index])
+            else:
+                self._streams[stream.index] = add_copy(self._container, stream, container)
+        if source.container is not None:
+            self.warnings += copy_container_facts(source.container, self._container, container, self._shift)
+        if source.stream is not None:
+            from vsr.media.copy import kept_stream_metadata
+
+            kept, lost = kept_stream_metadata(dict(source.stream.metadata), container)
+            self._video.metadata.update(kept)
+            if lost:
+                self.warnings.append(
+                    f"video stream metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it"
+                )
+            self._video.disposition = source.stream.disposition
+        if self.writer.plan.format.alpha and container.is_matroska:
+            self._video.metadata["alpha_mode"] = "1"
+
+    def _refused(self, error: BaseException) -> ConfigError | EncodeError:
+        if self.file.error is not None:
+            return os_error(self.file.name.removeprefix("file:"), self.file.error)
+        container, plan = self.writer.container, self.writer.plan
+        return ConfigError(
+            f"{container.format} cannot hold {self.writer.codec} from encoder {plan.name}: {reason_of(error)}",
+            hint="choose another encoder, or an output ending in .mkv or .mov",
+        )
+
+    def write(self, frame: VideoFrame, captions: bytes | None) -> None:
+        """Encode a frame in the encoder's format whose pts and time_base are the source's; mux what comes out."""
+        time_base = self.writer.time_base
+        assert frame.time_base is not None and frame.pts is not None
+        seconds = frame.pts * frame.time_base + self._shift
+        if self._copier is None:
+            if seconds < 0:
+                # No container here begins before zero: all streams move together.
+                self._shift -= seconds
+                seconds = Fraction(0)
+            self._copier = PacketCopier(self._streams, self._shift)
+        pts = self._ticks(seconds)
+        duration = round((frame.duration or 0) * frame.time_base / time_base)
+        number = self._next
+        self._next += 1
+        frame.time_base = self._video.codec_context.time_base
+        frame.duration = duration
+        frame.pts = number if self.writer.plan.traits.counts_frames else pts
+        if self.writer.plan.traits.counts_frames:
+            frame.duration = 1
+        self._sent[frame.pts] = _Sent(pts, duration, captions)
+        self._encode(frame)
+
+    def _ticks(self, seconds: Fraction) -> int:
+        time_base = self.writer.time_base
+        exact = seconds / time_base
+        pts = round(exact)
+        if self.writer.container.constant_rate and abs(exact - pts) > Fraction(1, 4):
+            raise EncodeError(
+                f"{self.writer.container.format} holds a constant frame rate only; frame {self._next} at {float(seconds):.3f} s "
+                f"is not on the grid of {self.writer.frame_rate} frames a second",
+                hint="write to .mkv or .mp4, which keep variable rates",
+            )
+        if self._last_pts is not None and pts <= self._last_pts:
+            pts = self._last_pts + 1  # two frames at one time: the encoder takes them in order only
+        self._last_pts = pts
+        return pts
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        try:
+            packets = self._video.encode(frame)
+            for packet in packets:
+                self._mux_video(packet)
+            self._mux_copied()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failed(error) from error
+        if self.file.error is not None:
+            raise self._failed(self.file.error)
+
+    def _mux_video(self, packet: Packet) -> None:
+        sent = self._sent.pop(packet.pts, None) if packet.pts is not None else None
+        if self.writer.plan.traits.counts_frames and sent is not None:
+            packet.time_base = self.writer.time_base
+            packet.pts = packet.dts = sent.pts
+        if sent is not None:
+            packet.duration = sent.duration
+            if sent.captions and self._captions:
+                packet = self._captioned(packet, sent.captions)
+        self.video_bytes += packet.size
+        self._container.mux_one(packet)
+
+    def _captioned(self, packet: Packet, captions: bytes) -> Packet:
+        changed = Packet(with_captions(bytes(packet), captions, self.writer.codec))
+        changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
+        changed.time_base = packet.time_base
+        changed.is_keyframe = packet.is_keyframe
+        changed.stream = self._video
+        return changed
+
+    def _mux_copied(self) -> None:
+        if self._copier is None:
+            return
+        for packet in self.source.shelf.take_all():
+            prepared = self._copier.prepared(packet)
+            if prepared is not None:
+                self._container.mux_one(prepared)
+
+    def _failed(self, error: BaseException) -> EncodeError:
+        if self.file.error is not None:
+            return os_error(self.file.name.removeprefix("file:"), self.file.error)
+        return EncodeError(
+            f"writing {self.file.name.removeprefix('file:')} failed after {self._next} frames: {reason_of(error)}",
+            hint="try another container or encoder" if isinstance(error, av.FFmpegError) else None,
+        )
+
+    def close(self) -> None:
+        """Drain the encoder and the shelf, write the trailer. Raises EncodeError; the file is then not whole."""
+        if not self._open:
+            return
+        self._open = False
+        if self._copier is None:
+            self._copier = PacketCopier(self._streams, self._shift)
+        if self._next:
+            self._encode(None)
+        else:
+            self._mux_copied()
+        try:
+            self._container.close()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failed(error) from error
+        if self.file.error is not None:
+            raise self._failed(self.file.error)
+
+    def discard(self) -> None:
+        """Let go of encoder and container without a trailer; the file must be closed already."""
+        self._open = False
+        container = getattr(self, "_container", None)
+        if container is not None:
+            with contextlib.suppress(Exception):
+                container.close()
+
+
+def video_info(info: VideoInfo, plan: EncoderPlan, size: tuple[int, int]) -> VideoInfo:
+    """What the encoder is told of the video: the frames' facts with the size, format and colour they are brought to."""
+    return replace(info, width=size[0], height=size[1], format=plan.format, color=plan.color)

@@ -1,0 +1,241 @@
+"""Open an output of any kind, and write frames to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vsr.core.color import Range
+from vsr.core.errors import ConfigError, EncodeError, VsrError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.core.video import VideoInfo
+from vsr.media.captions import takes_captions
+from vsr.media.commit import OutputFile, OutputNull, OutputPipe, check_writable
+from vsr.media.containers import NULL, STDOUT, Container, container_for
+from vsr.media.copy import CopyPlan, plan_copy
+from vsr.media.encoders import EncoderPlan, plan_encoder
+from vsr.media.hdr_params import hdr_options
+from vsr.media.image_sink import ImageSink, is_image_output
+from vsr.media.mux import Muxer, Output, VideoStreamWriter, video_info
+from vsr.media.planes import av_from_frame, av_name
+from vsr.media.resize import Converter
+from vsr.media.types import Sink, SinkCounters, SinkOptions, Source
+
+_Y4M = ("420", "422", "444", "411")
+
+
+def open_sink(url: str, options: SinkOptions, source: Source, info: VideoInfo) -> Sink:
+    """Open an output for frames that `info` describes; what isn't video is copied from `source`.
+
+    url: a file whose ending names the container or picture format, a numbered sequence (`out/%06d.png`), `-` for standard
+    output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets.
+    info: size, format, colour, sample aspect ratio and rotation of the frames `write` will be given, before
+    `options.size`; its time_base is the source's.
+
+    Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that
+    exist, EncoderUnavailableError, and EncodeError when the system refuses.
+    """
+    if is_image_output(url, info, options):
+        return ImageSink(url, options, source, info)
+    if url == NULL and options.encoder is None and options.container_format is None:
+        return NullSink()
+    return VideoSink(url, options, source, info)
+
+
+class NullSink:
+    """Counts frames and forgets them: what a pipeline costs without an encoder."""
+
+    def __init__(self) -> None:
+        self.name = NULL
+        self.warnings: list[str] = []
+        self.counters = SinkCounters()
+
+    def write(self, frame: Frame) -> None:
+        self.counters.frames += 1
+
+    def finish(self) -> Path | None:
+        return None
+
+    def keep_part(self) -> Path | None:
+        return None
+
+    def abandon(self) -> None:
+        """Nothing was kept."""
+
+
+class VideoSink:
+    """A video file, pipe or encoded nothing. See `vsr.media.types.Sink`."""
+
+    def __init__(self, url: str, options: SinkOptions, source: Source, info: VideoInfo) -> None:
+        self.name = "standard output" if url == STDOUT else url
+        self.counters = SinkCounters()
+        self.warnings: list[str] = []
+        self._ended = False
+        container = container_for(url, options.container_format)
+        path = None if url in (STDOUT, NULL) else Path(url)
+        if path is not None:
+            check_writable(path, overwrite=options.overwrite)
+        self._size = size = options.size or (info.width, info.height)
+        self._source_format = info.format
+        self._plan = plan = _plan(container, info, size, options)
+        self._time_base = info.time_base
+        self._frame_time = 1 / info.frame_rate if info.frame_rate else Fraction(1, 25)
+        self._converter: Converter | None = None
+        self._converter_for: tuple[object, ...] = ()
+        encoded = video_info(info, plan, size)
+        writer = VideoStreamWriter(plan, container, encoded, source, options.threads)
+        _check_video(writer, container)
+        copied = plan_copy(source.copied, container, writer.add_to, url if path is None else path.name)
+        self.warnings += [*plan.warnings, *copied.warnings, *_lost(writer, container, source, encoded)]
+        self._file: Output
+        self._file = OutputFile(path) if path else OutputPipe() if url == STDOUT else OutputNull()
+        try:
+            self._muxer = Muxer(self._file, writer, copied)
+        except BaseException:
+            self._file.drop()
+            raise
+        self.warnings += self._muxer.warnings
+        self._captions_kept = takes_captions(writer.codec)
+        self._captions_told = False
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame and mux what is ready, copied packets included. Raises EncodeError."""
+        if self._ended:
+            raise EncodeError(f"{self.name} is closed already")
+        captions = frame.side.get("a53_cc")
+        if captions and not self._captions_kept and not self._captions_told:
+            self._captions_told = True
+            self.warnings.append(f"closed captions are left out: encoder {self._plan.name} has no place for them")
+        if frame.pts is None:
+            ticks = round(self.counters.frames * self._frame_time / frame.time_base)
+            frame = replace(frame, pts=ticks)
+        self._muxer.write(self._encodable(frame), bytes(captions) if captions else None)
+        self.counters.frames += 1
+        self.counters.video_bytes = self._muxer.video_bytes
+        self.counters.bytes = self._file.bytes
+
+    def _encodable(self, frame: Frame) -> object:
+        plan = self._plan
+        if frame.format.kind == "gray" and plan.format.kind == "yuv":
+            frame = gray_as_yuv(frame, plan.format)
+        name = av_name(frame.format)
+        direct = _same_samples(frame.format, plan.format) and _same_color(frame, plan)
+        if direct and (frame.width, frame.height) == self._size and name == plan.pix_fmt:
+            return av_from_frame(frame, plan.pix_fmt)
+        given = av_from_frame(frame)
+        key = (given.format.name, frame.width, frame.height, frame.color)
+        if self._converter is None or key != self._converter_for:
+            self._converter = Converter(
+                given.format.name, (frame.width, frame.height), frame.color, plan.pix_fmt, self._size, plan.color
+            )
+            self._converter_for = key
+        return self._converter(given)
+
+    def finish(self) -> Path | None:
+        """Drain encoder and shelf, write the trailer, make it last, rename. Raises EncodeError, with nothing left behind."""
+        if self._ended:
+            return None
+        self._ended = True
+        try:
+            self._muxer.close()
+            self._count()
+            return self._file.commit()
+        except BaseException:
+            self._drop()
+            raise
+
+    def keep_part(self) -> Path | None:
+        """Drain and write the trailer; the file plays, and stays under its `.part` name."""
+        if self._ended:
+            return None
+        self._ended = True
+        try:
+            self._muxer.close()
+            self._count()
+            return self._file.keep()
+        except BaseException:
+            self._drop()
+            raise
+
+    def abandon(self) -> None:
+        """Delete what was written."""
+        if not self._ended:
+            self._ended = True
+            self._drop()
+
+    def _count(self) -> None:
+        self.counters.video_bytes = self._muxer.video_bytes
+        self.counters.bytes = self._file.bytes
+
+    def _drop(self) -> None:
+        self._file.drop()
+        self._muxer.discard()
+
+
+def _plan(container: Container, info: VideoInfo, size: tuple[int, int], options: SinkOptions) -> EncoderPlan:
+    name = options.encoder or container.default_encoder(info.format)
+    fmt = info.format
+    if container.format == "yuv4mpegpipe" and options.pix_fmt is None:
+        # Y4M names few formats: planar YUV and gray.
+        wanted = fmt if fmt.kind != "rgb" else PixelFormat("yuv", min(fmt.bits, 12))
+        options = replace(options, pix_fmt=av_name(replace(wanted, alpha=False)))
+    return plan_encoder(name, fmt, info.color, size[0], size[1], options)
+
+
+def _check_video(writer: VideoStreamWriter, container: Container) -> None:
+    """Raise ConfigError where the container cannot take the encoder's stream, before anything is created."""
+    muxer = None
+    nothing = OutputNull()
+    try:
+        muxer = Muxer(nothing, writer, CopyPlan())
+    except VsrError:
+        raise
+    finally:
+        nothing.drop()
+        if muxer is not None:
+            muxer.discard()
+
+
+def _lost(writer: VideoStreamWriter, container: Container, source: Source, info: VideoInfo) -> list[str]:
+    """Sentences for what of the video, beside its samples, the output cannot hold."""
+    lost = []
+    plan = writer.plan
+    if (info.rotation or info.mirrored) and not container.rotation:
+        lost.append(f"rotation by {info.rotation} degrees is left out: {container.format} cannot hold it")
+    if info.sar != 1 and not container.sar:
+        lost.append(f"the sample aspect ratio {info.sar} is left out: {container.format} cannot hold it")
+    if hdr_options(plan.name, source.mastering_display, source.content_light) is None:
+        lost.append(f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them")
+    if source.image_tags and source.image_tags.icc_profile:
+        lost.append("the ICC profile is left out: videos carry colour tags only")
+    return lost
+
+
+def _same_samples(a: PixelFormat, b: PixelFormat) -> bool:
+    return a == b
+
+
+def _same_color(frame: Frame, plan: EncoderPlan) -> bool:
+    """Whether the samples mean the same to both; primaries and transfer are never converted, only told."""
+    if frame.format.kind == "rgb":
+        return True
+    full = frame.color.range is Range.FULL, plan.color.range is Range.FULL
+    return full[0] == full[1] and (frame.format.kind == "gray" or frame.color.matrix == plan.color.matrix)
+
+
+def gray_as_yuv(frame: Frame, like: PixelFormat) -> Frame:
+    """A gray frame with chroma planes that say "no colour", subsampled as `like` is; swscale would stretch its range."""
+    fmt = PixelFormat("yuv", frame.format.bits, like.log2_chroma, frame.format.alpha)
+    width, height = fmt.plane_size(1, frame.width, frame.height)
+    if fmt.bits == 8:
+        neutral = np.full((height, width), 128, np.uint8)
+    else:
+        neutral = np.full((height, width), 1 << (fmt.bits - 1), "<u2").view(np.uint8)
+    planes = [frame.planes[0], neutral, neutral, *frame.planes[1:]]
+    return replace(frame, planes=planes, format=fmt)
+
+
+__all__ = ["ConfigError", "NullSink", "VideoSink", "gray_as_yuv", "open_sink"]
