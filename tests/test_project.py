@@ -1,0 +1,163 @@
+"""The project as somebody meets it who clones it: imports, scripts, README and the built wheel."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vsr
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "av", "openvino", "onnx", "onnxruntime", "numpy", "PIL", "rich")
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text()
+
+
+def run_python(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
+    )
+    return done.stdout
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def readme_commands() -> list[str]:
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    assert all(line.startswith("$ ") for line in lines)
+    return [line.removeprefix("$ ") for line in lines]
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import vsr", "from vsr.cli import main; main(['--help'])", "import vsr.core.errors, vsr.pipeline"],
+)
+def test_importing_is_light(program: str) -> None:
+    loaded = (
+        run_python(f"import sys\n{program}\nprint('\\n', *sys.modules, sep=' ')").splitlines()[-1].split()
+    )
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_help_is_quick() -> None:
+    def seconds() -> float:
+        started = time.perf_counter()
+        run_python("from vsr.cli import main; main(['--help'])")
+        return time.perf_counter() - started
+
+    # The best of some, since other work may run beside the tests.
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_what_vsr_offers() -> None:
+    from vsr import api
+
+    assert len(set(api.__all__)) == len(api.__all__)
+    for name in api.__all__:
+        assert getattr(vsr, name) is getattr(api, name)
+        assert getattr(vsr, name).__doc__, f"vsr.{name} has no docstring"
+    assert set(api.__all__) <= set(dir(vsr))
+    assert {"upscale_file", "Upscaler"} <= set(api.__all__)
+
+
+def test_what_vsr_does_not_offer() -> None:
+    with pytest.raises(AttributeError, match="'vsr' has no attribute 'nosuch'"):
+        vsr.nosuch  # noqa: B018
+    with pytest.raises(AttributeError, match="_private"):
+        vsr._private  # noqa: B018
+
+
+def test_every_error_is_in_the_tree() -> None:
+    from vsr.core import errors
+
+    for name, value in vars(errors).items():
+        if isinstance(value, type) and issubclass(value, Exception):
+            assert issubclass(value, errors.VsrError), name
+            assert 1 <= value.exit_code < 126
+
+
+def test_extras_in_the_readme_are_those_there_are() -> None:
+    section = README[README.index("## Extras") :]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(PROJECT["optional-dependencies"])
+
+
+def test_the_changelog_knows_the_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog or f"## [{vsr.__version__}]" in changelog
+
+
+@pytest.mark.parametrize("script", ["scripts/demo", "scripts/test", "scripts/venv.sh", ".ci/run"])
+def test_scripts_are_whole(script: str) -> None:
+    path = ROOT / script
+    subprocess.run(["bash", "-n", str(path)], check=True)
+    assert path.suffix == ".sh" or path.stat().st_mode & 0o111
+
+
+def test_the_wheel_holds_the_package_and_its_data(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    files = {path for path in (ROOT / "vsr").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    missing = {path.relative_to(ROOT).as_posix() for path in files} - held
+    assert not missing
+    assert wheel.stat().st_size < 20_000_000
+    assert any(name.endswith("licenses/LICENSE") for name in held)
+    assert not any(name.startswith("tests/") for name in held)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the inputs that the README speaks of."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg")
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "frames").mkdir()
+    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25"]
+    subprocess.run([*make, "-frames:v", "6", "-pix_fmt", "yuv420p", "in.mp4"], cwd=folder, check=True)
+    subprocess.run([*make, "-frames:v", "1", "photo.png"], cwd=folder, check=True)
+    subprocess.run([*make, "-frames:v", "3", "frames/%06d.png"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("line", [line for line in readme_commands() if line.startswith("vsr upscale")])
+def test_the_readmes_commands(line: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsr.cli import main
+
+    monkeypatch.chdir(here)
+    before = set(here.rglob("*"))
+    assert main(shlex.split(line)[1:]) == 0
+    assert set(here.rglob("*")) - before
+    assert not list(here.rglob("*.part"))
+
+
+def test_the_readmes_python(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here)
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_readmes_scripts_and_options_exist() -> None:
+    for line in readme_commands():
+        if line.startswith("scripts/"):
+            assert (ROOT / line).is_file()
+    from vsr.cli.upscale import command
+
+    known = {name for parameter in command.params for name in parameter.opts}
+    upscaling = README[README.index("## Upscaling") : README.index("## From Python")]
+    assert set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", upscaling)) - {"--help"} <= known
