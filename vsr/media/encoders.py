@@ -14,6 +14,7 @@ from av.codec.context import CodecContext
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, DecodeError, EncoderUnavailableError
 from vsr.core.frame import PixelFormat
+from vsr.media.color import color_after
 from vsr.media.planes import is_direct, pixel_format
 from vsr.media.types import SinkOptions
 
@@ -271,12 +272,7 @@ def _check_even(encoder: str, fmt: PixelFormat, width: int, height: int) -> None
 
 def encoded_color(encoder: str, fmt: PixelFormat, target: PixelFormat, color: Color, width: int, height: int) -> Color:
     """The colour of the frames as the encoder gets them: the source's, wherever the format allows."""
-    if target.kind == "rgb":
-        return replace(color, matrix=0, range=Range.FULL, chroma_location=ChromaLocation.UNSPECIFIED)
-    if fmt.kind == "rgb":
-        matrix = 1 if width >= 1280 or height >= 720 else 6
-        location = ChromaLocation.LEFT if target.log2_chroma == (1, 1) else ChromaLocation.UNSPECIFIED
-        color = replace(color, matrix=matrix, range=Range.LIMITED, chroma_location=location)
+    color = color_after(color, fmt, target, (width, height))
     if encoder == "mjpeg":
         # JPEG is BT.601 in full range; its decoders know nothing else.
         color = replace(color, matrix=5, range=Range.FULL)

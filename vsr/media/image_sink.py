@@ -1,3 +1,331 @@
-"""stub"""
-def is_image_output(*a): return False
-class ImageSink: pass
+"""Pictures as outputs: one file, or a numbered sequence of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vsr.core.color import ChromaLocation, Color, Range, luma_coefficients
+from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.core.video import VideoInfo
+from vsr.media.commit import check_writable, os_error, part_path, sync_folder
+from vsr.media.image_files import (
+    JPEG,
+    ORIENTATIONS,
+    SUFFIXES,
+    Picture,
+    PictureFormat,
+    Rows,
+    exif_with_orientation,
+    write_picture,
+)
+from vsr.media.planes import av_from_frame, av_name, check_planes, frame_from_av
+from vsr.media.resize import Converter
+from vsr.media.types import ImageTags, SinkCounters, SinkOptions, Source
+
+_NUMBER = re.compile(r"%(?:0(\d+))?d")
+# What also holds moving pictures; a still goes into these as a picture all the same.
+_ANIMATED = frozenset({".gif", ".webp", ".avif"})
+
+
+def is_image_output(url: str, info: VideoInfo, options: SinkOptions) -> bool:
+    """Whether an output is a picture or a sequence of pictures; GIF and WebP are videos unless the source is a picture."""
+    if options.container_format not in (None, "image2"):
+        return False
+    suffix = Path(url).suffix.lower()
+    if suffix not in SUFFIXES or url.startswith("-"):
+        return False
+    return suffix not in _ANIMATED or info.is_image or suffix == ".avif" or bool(_NUMBER.search(Path(url).name))
+
+
+class ImageSink:
+    """Writes each frame as a picture under a `.part` name and renames it once it is whole. See `vsr.media.types.Sink`.
+
+    A single picture is renamed by `finish`; those of a sequence one by one, numbered from 1. Gray stays gray, RGB RGB,
+    alpha stays where the format has it, more than 8 bits become 16 where the format has them. JPEG takes YCbCr samples
+    as they are, brought to full range and BT.601. `crf` is the quality, 0 to 100, of JPEG (95), WebP (95; 100 is lossless)
+    and AVIF (90).
+    """
+
+    def __init__(self, url: str, options: SinkOptions, source: Source, info: VideoInfo) -> None:
+        self.name = url
+        self.counters = SinkCounters()
+        self.warnings: list[str] = []
+        self._options = options
+        self._path = path = Path(url)
+        self._format = SUFFIXES[path.suffix.lower()]
+        self._match = _NUMBER.search(path.name)
+        self._size = options.size or (info.width, info.height)
+        self._ended = False
+        self._written: list[Path] = []
+        self._part: Path | None = None
+        self._made_folder = False
+        _check_options(self._format, options, self._size)
+        check_writable(path, overwrite=options.overwrite, made_folder=self._match is not None)
+        if self._match is not None and not options.overwrite:
+            self._refuse_existing()
+        self._tags = self._tags_for(source, info)
+        self._tell_losses(source, info)
+
+    def _refuse_existing(self) -> None:
+        assert self._match is not None
+        before, after = self._path.name[: self._match.start()], self._path.name[self._match.end() :]
+        pattern = re.compile(re.escape(before) + r"\d+" + re.escape(after))
+        with contextlib.suppress(FileNotFoundError):
+            for entry in self._path.parent.iterdir():
+                if pattern.fullmatch(entry.name):
+                    raise ConfigError(
+                        f"folder {str(self._path.parent)!r} holds {entry.name!r} already",
+                        hint="choose another folder, or allow overwriting",
+                    )
+
+    def _tags_for(self, source: Source, info: VideoInfo) -> ImageTags:
+        tags = source.image_tags or ImageTags()
+        if tags.exif is None and (info.rotation or info.mirrored):
+            return replace(
+                tags, exif=exif_with_orientation(ORIENTATIONS[(info.rotation % 360, info.mirrored)])
+            )
+        return tags
+
+    def _tell_losses(self, source: Source, info: VideoInfo) -> None:
+        fmt, name = info.format, self._format.name
+        if fmt.alpha and not self._format.alpha:
+            self.warnings.append(f"{name} carries no alpha: the alpha channel is dropped; PNG, TIFF and WebP carry it")
+        if fmt.bits > self._format.bits:
+            self.warnings.append(f"{name} holds 8 bits, the source has {fmt.bits}; PNG and TIFF hold 16")
+        if not self._format.tags and (self._tags.icc_profile or self._tags.exif):
+            self.warnings.append(f"the ICC profile and EXIF are left out: {name} is written without")
+        elif self._format is SUFFIXES[".tif"] and source.image_tags and source.image_tags.exif:
+            self.warnings.append("EXIF is left out but for the orientation: TIFF is written without")
+        if info.sar != 1:
+            self.warnings.append(f"the sample aspect ratio {info.sar} is left out: pictures have square pixels")
+        for stream in source.copied:
+            from vsr.media.copy import describe
+
+            self.warnings.append(f"{describe(stream)} is left out: pictures hold nothing beside")
+
+    def write(self, frame: Frame) -> None:
+        """Write one frame as a picture. Raises EncodeError."""
+        if self._ended:
+            raise EncodeError(f"{self.name} is closed already")
+        if self._match is None and self.counters.frames:
+            raise EncodeError(
+                f"{self._path.name} holds one picture, and the input has more frames",
+                hint=f"name a sequence such as {self._path.stem}/%06d{self._path.suffix}, or a video",
+            )
+        target = self._target()
+        self._part = part_path(target)
+        picture = self._picture(frame)
+        quality = self._options.crf
+        try:
+            self._make_folder()
+            with open(self._part, "w+b") as file:
+                write_picture(file, self._format, picture, self._tags, quality)
+                self.counters.bytes += file.seek(0, os.SEEK_END)
+                file.flush()
+                if self._match is None:
+                    os.fsync(file.fileno())
+            if self._match is not None:
+                os.replace(self._part, target)
+                self._part = None
+                self._written.append(target)
+        except OSError as error:
+            self._drop_part()
+            raise os_error(str(target), error) from error
+        except MemoryError as error:
+            self._drop_part()
+            raise EncodeError(f"not enough memory to write {target}", hint="write a PNG file") from error
+        except EncodeError:
+            self._drop_part()
+            raise
+        self.counters.frames += 1
+        self.counters.video_bytes = self.counters.bytes
+
+    def _target(self) -> Path:
+        if self._match is None:
+            return self._path
+        number = self.counters.frames + 1
+        digits = f"{number:0{int(self._match[1] or 0)}d}"
+        name = self._path.name
+        return self._path.with_name(name[: self._match.start()] + digits + name[self._match.end() :])
+
+    def _make_folder(self) -> None:
+        if self._match is not None and not self._path.parent.exists():
+            self._path.parent.mkdir()
+            self._made_folder = True
+
+    def _picture(self, frame: Frame) -> Picture:
+        frame = _resized(frame, self._size)
+        if frame.format.alpha and not self._format.alpha:
+            frame = without_alpha(frame)
+        if frame.format.kind == "yuv" and self._format is JPEG:
+            return _ycbcr_picture(frame)
+        return picture_of(frame, bits=16 if frame.format.bits > 8 and self._format.bits > 8 else 8)
+
+    def finish(self) -> Path | None:
+        """Give the picture its name; returns it, or the folder of a sequence. Raises EncodeError."""
+        if self._ended:
+            return None
+        self._ended = True
+        if self._match is not None:
+            if self._written:
+                sync_folder(self._path.parent)
+            return self._path.parent
+        if self._part is None:
+            raise EncodeError(f"no frame came for {self._path}", hint="check the input")
+        try:
+            os.replace(self._part, self._path)
+        except OSError as error:
+            self._drop_part()
+            raise os_error(str(self._path), error) from error
+        sync_folder(self._path.parent)
+        return self._path
+
+    def keep_part(self) -> Path | None:
+        """Leave what is there: the pictures of a sequence are whole, a single one keeps its `.part` name."""
+        if self._ended:
+            return None
+        self._ended = True
+        return self._path.parent if self._match is not None else self._part
+
+    def abandon(self) -> None:
+        """Delete what was written, the whole pictures of a sequence too."""
+        if self._ended:
+            return
+        self._ended = True
+        self._drop_part()
+        for path in self._written:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if self._made_folder:
+            with contextlib.suppress(OSError):
+                self._path.parent.rmdir()
+
+    def _drop_part(self) -> None:
+        if self._part is not None:
+            with contextlib.suppress(OSError):
+                self._part.unlink(missing_ok=True)
+            self._part = None
+
+
+def _check_options(fmt: PictureFormat, options: SinkOptions, size: tuple[int, int]) -> None:
+    given = {
+        "encoder": options.encoder, "bitrate": options.bitrate, "preset": options.preset, "pix_fmt": options.pix_fmt,
+        "encoder_options": options.encoder_options or None,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{name} {value!r} has no meaning for {fmt.name} pictures", hint="leave it out")
+    if options.crf is not None:
+        if fmt.quality is None:
+            raise ConfigError(f"{fmt.name} pictures are lossless: crf has no meaning", hint="leave it out")
+        if not 0 <= options.crf <= 100:
+            raise ConfigError(
+                f"crf {options.crf:g} is out of range for {fmt.name}", hint="it is the quality, 0 to 100"
+            )
+    if max(size) > fmt.max_side:
+        raise ConfigError(
+            f"{size[0]}x{size[1]} is too large for {fmt.name}, which holds {fmt.max_side} pixels a side",
+            hint="write a PNG or TIFF file",
+        )
+
+
+def _resized(frame: Frame, size: tuple[int, int]) -> Frame:
+    if (frame.width, frame.height) == size:
+        return frame
+    name = av_name(frame.format)
+    resize = Converter(name, (frame.width, frame.height), frame.color, name, size, frame.color)
+    result = frame_from_av(resize(av_from_frame(frame)), target=frame.format)
+    return replace(result, color=frame.color, side=frame.side)
+
+
+def without_alpha(frame: Frame) -> Frame:
+    """The frame with its last plane left out."""
+    return replace(frame, planes=frame.planes[:-1], format=replace(frame.format, alpha=False))
+
+
+def _codes(plane: object, fmt: PixelFormat, first: int, end: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    rows = np.asarray(plane)[first:end]
+    return rows if fmt.bits == 8 else np.ascontiguousarray(rows).view("<u2")
+
+
+def picture_of(frame: Frame, *, bits: int) -> Picture:
+    """A frame as gray or RGB of 8 or 16 bits, made a few rows at a time, each code rounded once."""
+    check_planes(frame)
+    if frame.format.kind == "yuv":
+        frame = _with_full_chroma(frame)
+    fmt = frame.format
+    channels = fmt.num_planes
+    top = (1 << bits) - 1
+    kr, kg, kb = luma_coefficients(frame.color.matrix)
+    is_full = frame.color.full_range or fmt.kind == "rgb"
+    unit = 1 << (fmt.bits - 8)
+    black, luma, chroma = (0, fmt.max_code, fmt.max_code) if is_full else (16 * unit, 219 * unit, 224 * unit)
+    order = {"rgb": (2, 0, 1), "gray": (0,), "yuv": (0, 1, 2)}[fmt.kind]
+
+    def alpha_rows(first: int, end: int) -> Rows:
+        codes = _codes(frame.planes[-1], fmt, first, end)
+        return codes if bits == fmt.bits else _rounded(codes * np.float32(top / fmt.max_code), top)
+
+    def rows(first: int, end: int) -> Rows:
+        out = np.empty((end - first, frame.width, channels), np.uint8 if bits == 8 else np.uint16)
+        planes = [_codes(frame.planes[i], fmt, first, end) for i in order]
+        if fmt.kind == "yuv":
+            y = (planes[0].astype(np.float32) - black) * np.float32(top / luma)
+            middle = np.float32(1 << (fmt.bits - 1))
+            u, v = ((p.astype(np.float32) - middle) * np.float32(2 * top / chroma) for p in planes[1:3])
+            planes = [y + (1 - kr) * v, y - (kb * (1 - kb) * u + kr * (1 - kr) * v) / kg, y + (1 - kb) * u]
+            planes = [_rounded(p, top) for p in planes]
+        elif fmt.kind == "gray" and not is_full and frame.color.range is Range.LIMITED:
+            planes = [_rounded((planes[0].astype(np.float32) - black) * np.float32(top / luma), top)]
+        elif bits != fmt.bits:
+            planes = [_rounded(p * np.float32(top / fmt.max_code), top) for p in planes]
+        for i, plane in enumerate(planes):
+            out[:, :, i] = plane
+        if fmt.alpha:
+            out[:, :, -1] = alpha_rows(first, end)
+        return out
+
+    return Picture(frame.width, frame.height, channels, bits, rows)
+
+
+def _rounded(values: npt.NDArray[np.float32], top: int) -> Rows:
+    return np.clip(np.rint(values), 0, top).astype(np.uint8 if top == 255 else np.uint16)
+
+
+def _with_full_chroma(frame: Frame) -> Frame:
+    """Chroma brought to the size of luma, from where it sits."""
+    if frame.format.log2_chroma == (0, 0):
+        return frame
+    target = replace(frame.format, log2_chroma=(0, 0))
+    color = replace(frame.color, chroma_location=ChromaLocation.UNSPECIFIED)
+    size = frame.width, frame.height
+    convert = Converter(av_name(frame.format), size, frame.color, av_name(target), size, color)
+    return replace(frame_from_av(convert(av_from_frame(frame)), target=target), color=color)
+
+
+def _ycbcr_picture(frame: Frame) -> Picture:
+    """Full-range BT.601 samples for JPEG: as they are where they are that already."""
+    target = PixelFormat("yuv", 8)
+    color = Color(5, frame.color.primaries, frame.color.transfer, Range.FULL)
+    given, size = replace(frame, color=_as_bt601(frame.color)), (frame.width, frame.height)
+    if frame.format != target or given.color.range is not Range.FULL or given.color.matrix != 5:
+        convert = Converter(av_name(frame.format), size, given.color, av_name(target), size, color)
+        given = frame_from_av(convert(av_from_frame(given)), target=target)
+
+    def rows(first: int, end: int) -> Rows:
+        return np.stack([_codes(plane, target, first, end) for plane in given.planes[:3]], axis=2)
+
+    return Picture(frame.width, frame.height, 3, 8, rows, is_ycbcr=True)
+
+
+def _as_bt601(color: Color) -> Color:
+    """The many names of the BT.601 matrix, and none, made one."""
+    return replace(color, matrix=5) if color.matrix in (2, 5, 6) else color
