@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,17 +19,33 @@ from vsr.cli.show import check_report_path, write_json
 @click.option(
     "--size", type=options.SIZE, default="960x540", show_default=True, help="Of the frames that go in."
 )
+@click.option("--input", help="A clip to take the frames from, instead of synthetic ones.")
 @click.option("--frames", type=click.IntRange(1), default=240, show_default=True, help="How many.")
+@click.option("--batch", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames at a time.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@click.option(
+    "--preset", "presets", multiple=True, default=("veryfast", "superfast"), help="Of x264; may be repeated."
+)
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(
-    *, model: str, backend: str, size: tuple[int, int], frames: int, report: Path | None, as_json: bool
-) -> None:
-    """Measure frames per second on synthetic frames: each stage alone, and all together."""
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
+def command(*, report: Path | None, as_json: bool, **values: Any) -> None:
+    """Measure frames per second: each stage alone, then all together into nothing and into x264."""
     from vsr import api
 
     check_report_path(report)
-    result = api.bench(model=model, backend=backend, size=size, frames=frames)
+    result = api.bench(api.BenchConfig(**values), lambda doing: print(doing, file=sys.stderr))
     if report is not None:
         write_json(report, result)
-    print(json.dumps(result, indent=2, default=str) if as_json else "\n".join(text.tree(result)))
+    print(json.dumps(result, indent=2, default=str) if as_json else "\n".join(lines(result)))
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The figures as two tables."""
+    config = result["config"]
+    sizes = " to ".join(f"{width}x{height}" for width, height in (result["size_in"], result["size_out"]))
+    shown = [f"{config['model']} on {config['backend']}, {config['precision']}, {sizes}"]
+    for title, parts in (("alone", result["alone"]), ("together, into", result["together"])):
+        rows = [[title, "fps", "processor s"]]
+        rows += [[name, text.rate(part["fps"]), f"{part['cpu_s']:.1f}"] for name, part in parts.items()]
+        shown += ["", *text.table(rows)]
+    return shown

@@ -10,16 +10,22 @@ import click
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> None:
-    """Check what is installed and usable, and tell how to get what is not."""
+def command(as_json: bool) -> int:
+    """Check what is installed and usable, and tell how to get what is not.
+
+    Exits with 1 if something is missing without which nothing works.
+    """
     from vsr import api
 
     checks = api.doctor()
+    broken = any(check.needed and not check.ok for check in checks)
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=2, default=str))
-        return
+        return int(broken)
     width = max(len(check.name) for check in checks)
     for check in checks:
-        print(f"{'ok' if check.ok else '--'}  {check.name:<{width}}  {check.detail}".rstrip())
+        mark = "ok" if check.ok else "!!" if check.needed else "--"
+        print(f"{mark}  {check.name:<{width}}  {check.detail}".rstrip())
         if not check.ok and check.remedy:
             print(f"    {'':<{width}}  to get it: {check.remedy}")
+    return int(broken)

@@ -1,0 +1,94 @@
+"""The commands that print what the api tells, with an api that tells little."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import vsr
+from vsr.bench.doctor import Check
+from vsr.bench.run import BenchConfig
+from vsr.cli import main
+from vsr.jobs.control import JobControl
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Any:
+    fake: Any = ModuleType("vsr.api")
+    fake.BenchConfig, fake.JobControl = BenchConfig, JobControl
+    monkeypatch.setitem(sys.modules, "vsr.api", fake)
+    monkeypatch.setattr(vsr, "api", fake, raising=False)
+    return fake
+
+
+def test_doctor(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    checks = [
+        Check("PyAV", True, "18.1", needed=True),
+        Check("torch", False, "not installed", "pip install it"),
+    ]
+    api.doctor = lambda: checks
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "ok  PyAV   18.1",
+        "--  torch  not installed",
+        "           to get it: pip install it",
+    ]
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[1]["remedy"] == "pip install it"
+    checks.append(Check("models", False, "none", "reinstall vsr", needed=True))
+    assert main(["doctor"]) == 1
+    assert "!!  models" in capsys.readouterr().out
+
+
+def test_probe(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    api.probe = lambda url: SimpleNamespace(as_dict=lambda: {"input": url, "size": [640, 360]})
+    assert main(["probe", "in.mp4"]) == 0
+    assert capsys.readouterr().out == "input: in.mp4\nsize: 640 x 360\n"
+    assert main(["probe", "in.mp4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"input": "in.mp4", "size": [640, 360]}
+
+
+def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    part = {"frames": 10, "seconds": 1.0, "fps": 10.0, "cpu_s": 1.5}
+    asked: list[BenchConfig] = []
+
+    def bench(config: BenchConfig, say: Any) -> dict[str, Any]:
+        asked.append(config)
+        say("decode")
+        return {
+            "config": {"model": "bicubic-x2", "backend": "openvino", "precision": "f32"},
+            "size_in": [64, 36],
+            "size_out": [128, 72],
+            "alone": {"decode": part},
+            "together": {"null": part},
+        }
+
+    api.bench = bench
+    report = tmp_path / "bench.json"
+    assert main(f"bench --size 64x36 --frames 10 --preset ultrafast --report {report}".split()) == 0
+    assert asked == [BenchConfig(size=(64, 36), frames=10, presets=("ultrafast",))]
+    captured = capsys.readouterr()
+    assert captured.err == "decode\n"
+    assert captured.out.splitlines()[0] == "bicubic-x2 on openvino, f32, 64x36 to 128x72"
+    assert "decode  10.0" in captured.out
+    assert json.loads(report.read_text())["alone"]["decode"] == part
+
+
+def test_models_as_they_are_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "bicubic-x2" in listed
+    assert main(["model", "show", "bicubic-x2"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("name: bicubic-x2\n")
+    assert "scale: 2\n" in shown
+
+
+def test_a_model_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "show", "bicubik"]) == 5
+    assert "did you mean" in capsys.readouterr().err
