@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -75,6 +76,9 @@ class Decoder:
         self.discontinuities = Discontinuities() if discontinuous else None
         self._packets = 0
         self._dumb_packets = self._dumb_bytes = 0
+        # AVI knows no presentation times; what FFmpeg makes up for B-frames isn't in order.
+        self._times_are_of_packets = container.format.name == "avi"
+        self._unordered_times: list[int] = []
         self._keyframe_pts: int | None = None
         self._last_packet_pts: int | None = None
         self._last_frame_pts: int | None = None
@@ -127,10 +131,15 @@ class Decoder:
             if packet is not None:
                 self._dumb_packets += 1
                 self._dumb_bytes += packet.size
+                if packet.pts is None and packet.dts in self._unordered_times:
+                    self._unordered_times.remove(packet.dts)
+                    heapq.heapify(self._unordered_times)
             if not isinstance(error, av.EOFError):
                 self._damage(error, f"packet {self._packets - 1}", packet)
             return
         for frame in frames:
+            if frame.pts is None and self._unordered_times:
+                frame.pts = heapq.heappop(self._unordered_times)
             if frame.pts is not None:
                 self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
             if frame.is_corrupt:
@@ -184,6 +193,11 @@ class Decoder:
         return stamp * packet.time_base > self.wanted.end + 2
 
     def _note_packet(self, packet: Packet[Stream]) -> None:
+        if self._times_are_of_packets:
+            packet.pts = None
+        if packet.pts is None and packet.dts is not None and not packet.is_discard:
+            # No presentation times, but pictures are shown at the times of the packets, in order.
+            heapq.heappush(self._unordered_times, packet.dts)
         if packet.pts is None or packet.is_discard:
             return
         if packet.is_keyframe:
@@ -212,7 +226,7 @@ class Decoder:
             stream = container.streams[self.stream.index]
             if not isinstance(stream, VideoStream) or not stream.codec_context:
                 return
-            stream.codec_context.thread_type = "SLICE"  # type: ignore[assignment]
+            stream.codec_context.thread_type = "SLICE"
             try:
                 container.seek(key, stream=stream)
                 for packet in container.demux(stream):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from typing import Literal
 
@@ -51,10 +52,8 @@ class Deinterlacer:
         """The frames held back. Frames pushed afterwards start anew."""
         if self._graph is None:
             return []
-        try:
+        with contextlib.suppress(av.FFmpegError):
             self._graph.vpush(None)
-        except av.FFmpegError:
-            pass
         ready = self._pull()
         self._graph = None
         self._originals.clear()

@@ -16,48 +16,27 @@ from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.core.video import VideoInfo
 from vsr.media.opening import check_file, is_sequence, is_url
 from vsr.media.tags import orientation_of, pillow_opened, tags_of
-from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
+from vsr.media.types import (
+    ContentLight,
+    ImageTags,
+    MasteringDisplay,
+    PacketShelf,
+    Source,
+    SourceCounters,
+    SourceOptions,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
 
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".png",
-        ".apng",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".webp",
-        ".bmp",
-        ".dib",
-        ".tif",
-        ".tiff",
-        ".tga",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".pam",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jp2",
-        ".j2k",
-        ".jxl",
-        ".exr",
-        ".dpx",
-        ".sgi",
-        ".ras",
-        ".pcx",
-        ".qoi",
-        ".hdr",
-        ".dds",
-        ".gif",
-    ]
-)
+# fmt: off
+IMAGE_SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".tga", ".ppm", ".pgm",
+    ".pbm", ".pnm", ".pam", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".exr", ".dpx", ".sgi", ".ras", ".pcx",
+    ".qoi", ".hdr", ".dds", ".gif",
+})
+# fmt: on
 # Modes FFmpeg's decoders take for something else, or not at all.
 _PILLOW_MODES = frozenset({"CMYK", "LAB", "HSV", "YCbCr"})
 _STILL_TIME_BASE = Fraction(1, 25)
@@ -133,8 +112,9 @@ class PillowSource:
         self.container: InputContainer | None = None
         self.stream: Stream | None = None
         self.copied: list[Stream] = []
-        self.mastering_display = None
-        self.content_light = None
+        self.mastering_display: MasteringDisplay | None = None
+        self.content_light: ContentLight | None = None
+        self.start_offset = Fraction(0)
         self._path = path
         if options.start_s or options.duration_s is not None:
             raise ConfigError(
@@ -176,7 +156,7 @@ class PillowSource:
             is_image=still,
         )
 
-    def __enter__(self) -> PillowSource:
+    def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -6,10 +6,10 @@ import math
 import re
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av.logging
 from av.sidedata.sidedata import Type
@@ -92,12 +92,13 @@ def details_from_dump(text: str, index: int) -> StreamDetails:
 def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
     if codec in _ICC_CODECS:
         return
-    for data in frame.side_data:
+    blocks: Iterable[Any] = iter(frame.side_data)  # PyAV declares a Mapping; it iterates over the values
+    for data in blocks:
         try:
             kind = data.type
         except ValueError:  # kinds newer than PyAV
             continue
-        yield kind, bytes(data)  # type: ignore[call-overload]
+        yield kind, bytes(data)
 
 
 def frame_details(frame: VideoFrame, codec: str) -> FrameDetails:

@@ -11,7 +11,7 @@ from typing import cast
 
 import av
 import numpy as np
-from av.codec.context import CodecContext
+from av.codec.context import CodecContext, Flags
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
@@ -96,27 +96,30 @@ class FileSource:
     def _open(self) -> None:
         rate = self.options.frame_rate
         self.container = open_container(self.url, frame_rate=rate)
-        self.stream: VideoStream | None = choose_stream(self.container, self.options.video_stream, self.name)
-        self._stream = self.stream
-        self._details = stream_details(self.container, self.stream.index)
+        self._stream: VideoStream | None = choose_stream(self.container, self.options.video_stream, self.name)
+        self.stream: Stream | None = self._stream
+        self._details = stream_details(self.container, self._stream.index)
         self._refuse_what_cannot_be(self._details)
         self._made_times = bool(self.container.format.flags & _FORMAT_HAS_NO_TIMES) and not self._is_sequence
-        self._rate = rate if rate and (self._made_times or self._is_sequence) else frame_rate(self.stream)
+        self._rate = rate if rate and (self._made_times or self._is_sequence) else frame_rate(self._stream)
         self.copied: list[Stream] = self._choose_copied()
-        self._context = decoder_context(self.stream)
-        self._context.thread_type = "SLICE" if self.options.strict else "AUTO"  # type: ignore[assignment]
+        self._context = decoder_context(self._stream)
+        self._context.thread_type = "SLICE" if self.options.strict else "AUTO"
+        # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
+        self._context.flags |= int(Flags.unaligned)
         self._context.thread_count = self.options.threads
         self._wanted = self._range()
+        self.start_offset = self._wanted.start or Fraction(0)
         first = self._first_frame()
         self._describe(first)
 
     def _choose_copied(self) -> list[Stream]:
         assert self.container is not None
-        assert self.stream is not None
+        assert self._stream is not None
         copied: list[Stream] = []
         manifest = self.container.format.name in ("hls", "dash")
         for stream in self.container.streams:
-            if stream.index == self.stream.index:
+            if stream.index == self._stream.index:
                 continue
             cover = stream.disposition & Disposition.attached_pic
             variant = manifest and stream.type == "video" and not cover
@@ -151,11 +154,11 @@ class FileSource:
 
     def _decoder(self) -> Decoder:
         assert self.container is not None
-        assert self.stream is not None
+        assert self._stream is not None
         return Decoder(
             self.url,
             self.container,
-            self.stream,
+            self._stream,
             self.copied,
             context=self._context,
             shelf=self.shelf,
@@ -188,31 +191,31 @@ class FileSource:
     def _seek(self, back: int | None) -> bool:
         """Go to a keyframe at or before the start; False where the container can't."""
         assert self.container is not None
-        assert self.stream is not None
+        assert self._stream is not None
         assert self._wanted.start is not None
-        origin = self.stream.start_time or 0
+        origin = self._stream.start_time or 0
         target = origin
         if back is not None:
             target = max(
-                origin, int((self._wanted.start - back) / (self.stream.time_base or Fraction(1, 1000)))
+                origin, int((self._wanted.start - back) / (self._stream.time_base or Fraction(1, 1000)))
             )
         try:
-            self.container.seek(target, stream=self.stream)
+            self.container.seek(target, stream=self._stream)
         except (av.FFmpegError, OSError, ValueError):
             return back is None
         self._context.flush_buffers()
         return True
 
     def _begins_late(self, first: VideoFrame) -> bool:
-        assert self.stream is not None
+        assert self._stream is not None
         assert self._wanted.start is not None
-        origin = self.stream.start_time
+        origin = self._stream.start_time
         return (origin is None or (first.pts or 0) > origin) and _time(first) > self._wanted.start
 
     def _timed(self, decoder: Decoder) -> Iterator[VideoFrame]:
-        assert self.stream is not None
+        assert self._stream is not None
         clock = Clock(
-            self.stream.time_base or Fraction(1, 90000),
+            self._stream.time_base or Fraction(1, 90000),
             self._rate,
             self.counters,
             made=self._made_times,
@@ -268,8 +271,8 @@ class FileSource:
 
     def _describe(self, first: VideoFrame) -> None:
         assert self.container is not None
-        assert self.stream is not None
-        stream, context = self.stream, self._context
+        assert self._stream is not None
+        stream, context = self._stream, self._context
         codec = context.name
         details = frame_details(first, codec)
         if details.dolby_vision is not None and self._details.dolby_vision is None:
@@ -312,9 +315,9 @@ class FileSource:
 
     def _duration_s(self) -> float | None:
         assert self.container is not None
-        assert self.stream is not None
-        if self.stream.duration and self.stream.time_base:
-            return float(self.stream.duration * self.stream.time_base)
+        assert self._stream is not None
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
         return self.container.duration / 1_000_000 if self.container.duration else None
 
     def _add_notes(self, first: VideoFrame, details: FrameDetails) -> None:
@@ -339,7 +342,7 @@ class FileSource:
 
     # Reading
 
-    def __enter__(self) -> FileSource:
+    def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -409,7 +412,8 @@ class FileSource:
         self._deinterlacer = Deinterlacer("off")
         container, self.container = self.container, None
         # PyAV's streams point into the container: none may outlive it.
-        self.stream = self._stream = None
+        self.stream = None
+        self._stream = None
         self.copied = []
         self.__dict__.pop("_decoding", None)
         self.__dict__.pop("_context", None)
@@ -442,7 +446,7 @@ def choose_stream(container: InputContainer, number: int | None, name: str) -> V
         )
     else:
         best = container.streams.best("video")
-        stream = cast(VideoStream, best) if best is not None and best in pictures else pictures[0]
+        stream = best if best is not None and best in pictures else pictures[0]
     if stream.codec_context is None:
         raise SourceOpenError(
             f"{name}: FFmpeg here has no decoder for its video", hint="convert it to a common codec first"
@@ -465,7 +469,7 @@ def decoder_context(stream: VideoStream) -> VideoCodecContext:
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
     """Frames a second as the header tells or FFmpeg guesses; None where that is no sensible rate."""
-    for rate in (stream.guessed_rate, stream.average_rate):
-        if rate is not None and 0 < rate <= 1000:
-            return rate
-    return None
+    rates = [r for r in (stream.guessed_rate, stream.average_rate) if r is not None and 0 < r <= 480]
+    if len(rates) == 2 and abs(rates[0] / rates[1] - 1) > Fraction(2, 100):
+        return min(rates)  # variable, or counted in fields
+    return rates[0] if rates else None

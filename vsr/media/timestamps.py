@@ -41,10 +41,12 @@ class Discontinuities:
                 self._previous, self._offset = self._offset, expected - time
                 offset = self._offset
                 self.count += 1
-            elif self.count and time + offset > expected + _JUMP_S:
-                # A late packet of another stream, from before the jump.
-                if abs(time + self._previous - expected) < _JUMP_S:
-                    offset = self._previous
+            elif (
+                self.count
+                and time + offset > expected + _JUMP_S
+                and abs(time + self._previous - expected) < _JUMP_S
+            ):
+                offset = self._previous  # a late packet of another stream, from before the jump
         self._next[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
         if offset:
             ticks = round(offset / packet.time_base)
@@ -86,6 +88,8 @@ class Clock:
             before = self._last
             frame.time_base = self._time_base
             frame.pts = self._pts(frame)
+            if self._made:  # FFmpeg's guess goes wrong after the first frames
+                frame.duration = max(1, round(self._exact + self._step) - frame.pts)
             if held is not None:
                 held.duration = (frame.pts or 0) - (held.pts or 0)
                 yield held

@@ -1,0 +1,148 @@
+"""What INPUT and OUTPUT arguments mean: files, folders, globs, sequences, URLs and `-`, and the names of outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from glob import glob, has_magic
+from pathlib import Path, PurePosixPath
+
+from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.media.containers import container_for
+from vsr.media.image_files import SUFFIXES as WRITABLE_IMAGES
+from vsr.media.images import IMAGE_SUFFIXES
+from vsr.media.opening import is_sequence, is_url, sequence_files, shown
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".mk3d", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".m2t", ".mpg", ".mpeg",
+    ".m2v", ".vob", ".flv", ".f4v", ".wmv", ".asf", ".ogv", ".ogm", ".3gp", ".3g2", ".mxf", ".nut", ".y4m", ".h264", ".264",
+    ".avc", ".h265", ".265", ".hevc", ".ivf", ".obu", ".dv", ".rm", ".rmvb", ".mjpg", ".mjpeg", ".mj2", ".gxf", ".ismv",
+})
+# fmt: on
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+"""Endings taken from folders; a file named by itself may end in anything."""
+
+_SCALED = re.compile(r"(?P<stem>.+)_(x[0-9.]+|[0-9]+x[0-9]+)")
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorts frame2 before frame10, and without regard to case."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def expand_inputs(inputs: Iterable[str]) -> list[str]:
+    """The inputs one by one, as `open_source` takes them, in the order given and naturally sorted within each argument.
+
+    Folders give the media files in them (not those of folders below, hidden ones, nor upscaled files whose original lies
+    beside them); globs what they match. What is named twice comes once. Raises SourceOpenError.
+    """
+    items: list[str] = []
+    for given in inputs:
+        items += [item for item in _expand(given) if item not in items]
+    if items.count("-") and len(items) > 1:
+        raise ConfigError("standard input cannot be read beside other inputs", hint="give - alone")
+    return items
+
+
+def _expand(given: str) -> list[str]:
+    if not given:
+        raise SourceOpenError(
+            "an input is the empty string", hint="name a file, folder, glob, sequence, URL or -"
+        )
+    if given == "-" or is_url(given):
+        return [given]
+    path = Path(given)
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if path.exists():
+            return [given]
+    except OSError as error:
+        raise SourceOpenError(f"{given}: {error.strerror or error}", hint="check the name") from error
+    if is_sequence(given):
+        sequence_files(given)
+        return [given]
+    if has_magic(given):
+        found = [p for p in glob(given, recursive=True) if Path(p).is_file()]
+        if not found:
+            raise SourceOpenError(
+                f"{given}: no file matches", hint="check the pattern; quote it so the shell leaves it alone"
+            )
+        return sorted(found, key=natural_key)
+    raise SourceOpenError(
+        f"{given}: no such file", hint="check the name; a sequence is written like frames/%06d.png"
+    )
+
+
+def _folder(folder: Path) -> list[str]:
+    try:
+        files = [
+            p for p in folder.iterdir() if p.suffix.lower() in MEDIA_SUFFIXES and not p.name.startswith(".")
+        ]
+        files = [p for p in files if p.is_file()]
+    except OSError as error:
+        raise SourceOpenError(
+            f"{folder}: {error.strerror or error}", hint="make the folder readable"
+        ) from error
+    stems = {p.stem for p in files}
+    originals = [p for p in files if not ((m := _SCALED.fullmatch(p.stem)) and m["stem"] in stems)]
+    if not originals:
+        raise SourceOpenError(
+            f"{folder}: no video or picture in this folder", hint="folders below it are not looked into"
+        )
+    return [str(p) for p in sorted(originals, key=lambda p: natural_key(p.name))]
+
+
+def default_output(
+    items: Sequence[str], scale: float, size: tuple[int, int] | None = None, folder: Path | None = None
+) -> list[str]:
+    """An output name for each input: beside it or in `folder`, with `_x2` (or `_1920x1080` for a size) added.
+
+    The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not. Inputs that would share a
+    name get their own ending into it, then a number. Raises ConfigError for standard input, which has no name.
+    """
+    mark = f"{size[0]}x{size[1]}" if size else f"x{scale:g}"
+    taken: set[Path] = set()
+    outputs: list[str] = []
+    for item in items:
+        if item == "-":
+            raise ConfigError(
+                "standard input has no name to make the output's from", hint="name an OUTPUT, or - for stdout"
+            )
+        path = Path(PurePosixPath(shown(item)).name) if is_url(item) else Path(item)
+        place = folder if folder is not None else path.parent
+        stem, suffix = (path.stem or "output"), path.suffix
+        written = output_suffix(suffix)
+        candidates = [f"{stem}_{mark}{written}", f"{stem}_{suffix[1:].lower()}_{mark}{written}"]
+        candidates += [f"{stem}_{mark}_{n}{written}" for n in range(2, len(items) + 2)]
+        output = next(place / name for name in candidates if place / name not in taken)
+        check_output(item, str(output))
+        taken.add(output)
+        outputs.append(str(output))
+    return outputs
+
+
+def output_suffix(suffix: str) -> str:
+    """The ending of an upscaled file whose input ends in `suffix`."""
+    lower = suffix.lower()
+    if lower in WRITABLE_IMAGES:
+        return suffix
+    if lower in IMAGE_SUFFIXES:
+        return ".png"
+    try:
+        container_for(f"x{lower}", None)
+    except ConfigError:
+        return ".mkv"
+    return suffix
+
+
+def check_output(item: str, output: str) -> None:
+    """Raise ConfigError if the output is the input itself."""
+    if item == "-" or output in ("-", "null:") or is_url(item) or is_url(output):
+        return
+    here, there = Path(item), Path(output)
+    same = here.exists() and there.exists() and here.samefile(there)
+    if same or (is_sequence(item) and here.absolute() == there.absolute()):
+        raise ConfigError(f"output {output} is the input itself", hint="choose another name or folder")
