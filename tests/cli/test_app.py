@@ -35,7 +35,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("vsr ")
 
 
-@pytest.mark.parametrize("name", [name for name in app.COMMANDS if name != "train"])
+@pytest.mark.parametrize("name", app.COMMANDS)
 def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"Usage: vsr {name}")
