@@ -15,6 +15,9 @@ import pytest
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
+# More than this means that there are frames, too.
+HEADER_BYTES = 2000
+
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
@@ -41,7 +44,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         ) as process:
             try:
                 deadline = time.monotonic() + 60
-                while not any(path.stat().st_size > 0 for path in tmp_path.iterdir()):
+                while not any(path.stat().st_size > HEADER_BYTES for path in tmp_path.iterdir()):
                     assert process.poll() is None, process.communicate()[1]
                     assert time.monotonic() < deadline
                     time.sleep(0.005)
