@@ -65,7 +65,7 @@ def _expand(given: str) -> list[str]:
         sequence_files(given)
         return [given]
     if has_magic(given):
-        found = [p for p in glob(given, recursive=True) if Path(p).is_file()]
+        found = [p for p in glob(given, recursive=True) if Path(p).is_file()]  # noqa: PTH207 - absolute patterns too
         if not found:
             raise SourceOpenError(
                 f"{given}: no file matches", hint="check the pattern; quote it so the shell leaves it alone"

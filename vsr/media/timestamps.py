@@ -13,7 +13,7 @@ from vsr.media.types import SourceCounters
 
 # As ffmpeg's dts_delta_threshold: a jump forward of more is a discontinuity, if it undoes one.
 _JUMP_S = 10
-_BACKWARD_S = 1
+_BACKWARD_S = Fraction(1, 10)
 
 
 class Discontinuities:
@@ -38,7 +38,8 @@ class Discontinuities:
         offset = self._offset
         if expected is not None:
             if time + offset < expected - _BACKWARD_S:
-                self._previous, self._offset = self._offset, expected - time
+                # After everything before it, so that no stream runs backwards.
+                self._previous, self._offset = self._offset, max(self._next.values()) - time
                 offset = self._offset
                 self.count += 1
             elif (

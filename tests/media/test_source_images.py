@@ -1,0 +1,213 @@
+"""Pictures, sequences and animations."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from vsr.core.color import Range
+from vsr.core.errors import SourceOpenError
+from vsr.core.frame import Frame
+from vsr.media.source import open_source
+from vsr.media.types import Source, SourceOptions
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (37, 23)) -> Image.Image:
+    rng = np.random.default_rng(1)
+    channels = {"L": 1, "RGB": 3, "RGBA": 4, "LA": 2, "CMYK": 4}[mode]
+    shape = (size[1], size[0], channels) if channels > 1 else (size[1], size[0])
+    return (
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8), mode=None)
+        if mode != "CMYK"
+        else picture().convert("CMYK")
+    )
+
+
+def read(path: Path) -> tuple[Source, Frame]:
+    with open_source(str(path)) as source:
+        frames = list(source)
+        assert len(frames) == 1
+        assert source.info.is_image
+        return source, frames[0]
+
+
+def rgb(frame: Frame) -> np.ndarray:
+    g, b, r, *alpha = [np.asarray(p) for p in frame.planes]
+    return np.stack([r, g, b, *alpha], -1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".bmp", ".ppm", ".tga", ".webp"])
+def test_rgb_comes_exactly(tmp_path: Path, suffix: str) -> None:
+    image = picture()
+    image.save(tmp_path / f"a{suffix}", **({"lossless": True} if suffix == ".webp" else {}))
+    _, frame = read(tmp_path / f"a{suffix}")
+    assert frame.format.kind == "rgb"
+    assert frame.color.range is Range.FULL
+    assert np.array_equal(rgb(frame)[..., :3], np.asarray(image))
+
+
+@pytest.mark.parametrize(("mode", "name"), [("L", "gray"), ("LA", "graya"), ("RGBA", "gbrap")])
+def test_gray_and_alpha_stay(tmp_path: Path, mode: str, name: str) -> None:
+    image = picture(mode)
+    image.save(tmp_path / "a.png")
+    _, frame = read(tmp_path / "a.png")
+    assert frame.format.name == name
+    got = rgb(frame) if mode == "RGBA" else np.stack([np.asarray(p) for p in frame.planes], -1).squeeze()
+    assert np.array_equal(got, np.asarray(image))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_stay(tmp_path: Path, suffix: str) -> None:
+    codes = np.random.default_rng(2).integers(0, 65536, (23, 37), np.uint16)
+    Image.fromarray(codes).save(tmp_path / f"a{suffix}")
+    _, frame = read(tmp_path / f"a{suffix}")
+    assert frame.format.name == "gray16"
+    assert np.array_equal(np.ascontiguousarray(np.asarray(frame.planes[0])).view("<u2"), codes)
+
+
+def test_palette_is_expanded_and_opaque_ones_have_no_alpha(tmp_path: Path) -> None:
+    image = picture().quantize(32)
+    image.save(tmp_path / "opaque.png")
+    _, frame = read(tmp_path / "opaque.png")
+    assert frame.format.name == "gbrp"
+    assert np.array_equal(rgb(frame), np.asarray(image.convert("RGB")))
+    image.save(tmp_path / "clear.png", transparency=3)
+    _, frame = read(tmp_path / "clear.png")
+    assert frame.format.name == "gbrap"
+
+
+def test_jpeg_keeps_its_samples(tmp_path: Path) -> None:
+    picture(size=(64, 48)).save(tmp_path / "a.jpg", subsampling=2)
+    _, frame = read(tmp_path / "a.jpg")
+    assert frame.format.name == "yuv420p"
+    assert frame.color.range is Range.FULL
+
+
+def test_cmyk_goes_to_rgb_with_a_note(tmp_path: Path) -> None:
+    picture("CMYK", (64, 48)).save(tmp_path / "a.jpg", quality=100)
+    source, frame = read(tmp_path / "a.jpg")
+    assert frame.format.name == "gbrp"
+    assert any("CMYK" in note for note in source.notes)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert np.array_equal(rgb(frame), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff", ".webp"])
+def test_icc_profile_and_exif_are_read(tmp_path: Path, suffix: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a test"
+    picture().save(tmp_path / f"a{suffix}", icc_profile=profile, exif=exif)
+    source, _ = read(tmp_path / f"a{suffix}")
+    assert source.image_tags is not None
+    assert source.image_tags.icc_profile == profile
+    if suffix != ".tiff":  # there EXIF lies among the tags of the file itself
+        assert source.image_tags.exif is not None
+        assert b"a test" in source.image_tags.exif
+    assert source.info.rotation == 270
+    assert source.info.display_size == (23, 37)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_says_what_pillow_does(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = picture()
+    image.save(tmp_path / "a.png", exif=exif)
+    source, frame = read(tmp_path / "a.png")
+    pixels = rgb(frame)
+    if source.info.mirrored:
+        pixels = pixels[:, ::-1]
+    pixels = np.rot90(pixels, source.info.rotation // 90)
+    with Image.open(tmp_path / "a.png") as opened:
+        upright = ImageOps.exif_transpose(opened)
+    assert np.array_equal(pixels, np.asarray(upright))
+    assert source.info.display_size == upright.size
+
+
+def test_animated_gif_and_webp_are_videos(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(np.asarray(picture(size=(32, 24))), 5 * i, 0)) for i in range(4)]
+    frames[0].save(
+        tmp_path / "a.webp",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[40, 80, 120, 40],
+        lossless=True,
+    )
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[40, 80, 120, 40])
+    frames[0].save(tmp_path / "a.apng", save_all=True, append_images=frames[1:], duration=[40, 80, 120, 40])
+    for name in ("a.webp", "a.gif", "a.apng"):
+        with open_source(str(tmp_path / name)) as source:
+            got = list(source)
+            assert not source.info.is_image
+        assert len(got) == 4, name
+        times = [f.pts * f.time_base for f in got]
+        assert [float(t - times[0]) for t in times] == pytest.approx([0, 0.04, 0.12, 0.24]), name
+        assert got[0].format.name in ("gbrp", "gbrap"), name
+
+
+def test_avif_is_read(tmp_path: Path) -> None:
+    picture(size=(64, 48)).save(tmp_path / "a.avif", quality=90)
+    source, frame = read(tmp_path / "a.avif")
+    assert (frame.width, frame.height) == (64, 48)
+    picture("RGBA", (64, 48)).save(tmp_path / "b.avif", quality=90)
+    source, frame = read(tmp_path / "b.avif")
+    assert frame.format.alpha
+    assert source.copied == []
+
+
+def test_sequence_of_pictures_is_a_video(tmp_path: Path) -> None:
+    for i in range(9, 13):
+        picture().save(tmp_path / f"f_{i:04d}.png")
+    with open_source(str(tmp_path / "f_%04d.png")) as source:
+        frames = list(source)
+        assert not source.info.is_image
+        assert source.info.frame_rate == 25
+    assert [f.pts * f.time_base for f in frames] == [Fraction(i, 25) for i in range(4)]
+    assert np.array_equal(rgb(frames[3]), np.asarray(picture()))
+    with open_source(str(tmp_path / "f_%04d.png"), SourceOptions(frame_rate=Fraction(24000, 1001))) as source:
+        assert [f.pts * f.time_base for f in source] == [Fraction(i * 1001, 24000) for i in range(4)]
+
+
+def test_sequence_without_padding_and_in_a_folder_with_percent(tmp_path: Path) -> None:
+    folder = tmp_path / "50%d off"
+    folder.mkdir()
+    for i in range(8, 12):
+        picture().save(folder / f"{i}.png")
+    with open_source(str(folder / "%d.png")) as source:
+        assert len(list(source)) == 4
+
+
+def test_hole_in_a_sequence_is_named(tmp_path: Path) -> None:
+    for i in (1, 2, 4):
+        picture().save(tmp_path / f"{i:03d}.png")
+    with pytest.raises(SourceOpenError, match=r"003\.png is missing") as error:
+        open_source(str(tmp_path / "%03d.png"))
+    assert error.value.hint
+    with pytest.raises(SourceOpenError, match="no such files"):
+        open_source(str(tmp_path / "x%03d.png"))
+
+
+def test_picture_beyond_ffmpeg_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (20000, 20000)).save(buffer, "png")
+    (tmp_path / "huge.png").write_bytes(buffer.getvalue())
+    with pytest.raises(SourceOpenError, match="20000x20000"):
+        open_source(str(tmp_path / "huge.png"))
+
+
+def test_damaged_picture_is_refused_or_decodes(tmp_path: Path) -> None:
+    picture(size=(200, 200)).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    for fraction in (0.01, 0.1, 0.6):
+        (tmp_path / "cut.png").write_bytes(whole[: int(len(whole) * fraction)])
+        try:
+            read(tmp_path / "cut.png")
+        except SourceOpenError as error:
+            assert error.hint
