@@ -68,7 +68,7 @@ def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
             "together": {"null": part},
         }
 
-    api.bench = bench
+    api.benchmark = bench
     report = tmp_path / "bench.json"
     assert main(f"bench --size 64x36 --frames 10 --preset ultrafast --report {report}".split()) == 0
     assert asked == [BenchConfig(size=(64, 36), frames=10, presets=("ultrafast",))]

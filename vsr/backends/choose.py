@@ -40,6 +40,10 @@ def choose_backend(name: str = "auto") -> tuple[Backend, list[str]]:
         if availability.usable:
             return backend, passed_over
         if name != "auto":
-            raise MissingDependencyError(f"backend {name}: {availability.reason}", hint=availability.remedy or None)
+            raise MissingDependencyError(
+                f"backend {name}: {availability.reason}", hint=availability.remedy or None
+            )
         passed_over.append(f"{candidate} not used: {availability.reason}")
-    raise MissingDependencyError("no backend is usable: " + "; ".join(passed_over), hint="`vsr doctor` tells more")
+    raise MissingDependencyError(
+        "no backend is usable: " + "; ".join(passed_over), hint="`vsr doctor` tells more"
+    )

@@ -51,7 +51,7 @@ class OnnxRuntimeBackend:
 
     def probe(self) -> Availability:
         if importlib.util.find_spec("onnxruntime") is None:
-            return Availability(False, "onnxruntime is not installed", "pip install 'vsr[onnx]'")
+            return Availability(False, "onnxruntime is not installed", "pip install onnxruntime")
         import onnxruntime
 
         return Availability(True, f"ONNX Runtime {onnxruntime.__version__}, f32")
@@ -67,7 +67,9 @@ class OnnxRuntimeBackend:
         # Waiting threads sleep: spinning would take the cores from the decoder and the encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            session = onnxruntime.InferenceSession(str(spec.graph(layout)), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                str(spec.graph(layout)), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise EngineBuildError(f"ONNX Runtime cannot load {spec.id} ({layout.name}): {error}") from error
         return OnnxRuntimeEngine(session)

@@ -80,7 +80,9 @@ class OpenVinoBackend:
         try:
             name = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
         except (RuntimeError, ImportError) as error:
-            return Availability(False, f"OpenVINO finds no CPU plugin: {_first_line(error)}", "reinstall openvino")
+            return Availability(
+                False, f"OpenVINO finds no CPU plugin: {_first_line(error)}", "reinstall openvino"
+            )
         return Availability(True, f"{name}, {_fast_precision()}")
 
     def compile(
@@ -110,7 +112,9 @@ def _fast_precision() -> str:
 
 
 def _out_of_memory() -> DeviceMemoryError:
-    return DeviceMemoryError("not enough memory to run the network on a frame of this size", hint="try --tile 512")
+    return DeviceMemoryError(
+        "not enough memory to run the network on a frame of this size", hint="try --tile 512"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -86,9 +86,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print("cancelled", file=sys.stderr)
         return INTERRUPTED
     except VsrError as error:
-        where = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
-        _tell(f"{error.message}{where}", error.hint)
-        _trace(error)
+        tell_error(error)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has enough. Python flushes stdout once more at exit: let that go nowhere.
@@ -102,6 +100,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         _trace(error)
         return INTERNAL_ERROR
+
+
+def tell_error(error: VsrError) -> None:
+    """One line saying what is wrong and where, and one saying what to do about it, on stderr."""
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+    _tell(f"{error.message}{where}", error.hint)
+    _trace(error)
 
 
 def _tell(message: str, hint: str | None) -> None:

@@ -33,7 +33,7 @@ def command(*, report: Path | None, as_json: bool, **values: Any) -> None:
     from vsr import api
 
     check_report_path(report)
-    result = api.bench(api.BenchConfig(**values), lambda doing: print(doing, file=sys.stderr))
+    result = api.benchmark(api.BenchConfig(**values), lambda doing: print(doing, file=sys.stderr))
     if report is not None:
         write_json(report, result)
     print(json.dumps(result, indent=2, default=str) if as_json else "\n".join(lines(result)))

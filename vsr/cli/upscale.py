@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vsr.cli import options
+from vsr.cli.app import tell_error
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import shown
 from vsr.cli.show import check_report_path, report_lines, write_reports
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, VsrError
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
@@ -121,15 +122,23 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
     check_report_path(report)
     config = build_config(paths, values)
     control = api.JobControl()
+    failures: list[VsrError] = []
+
+    def failed(_url: str, error: VsrError) -> None:
+        failures.append(error)
+        tell_error(error)
+
     with interrupts(control), shown(quiet=quiet) as progress:
-        reports = api.upscale_many(config, progress=progress, control=control)
+        reports = api.upscale_many(config, progress=progress, control=control, on_failure=failed)
     if report is not None:
         write_reports(report, reports)
     for item in reports:
         lines = [f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)
         for line in lines:
             print(line, file=sys.stderr if quiet or config.output == "-" else sys.stdout)
-    return 130 if any(item.stopped_early for item in reports) else 0
+    if any(item.stopped_early for item in reports):
+        return 130
+    return failures[0].exit_code if failures else 0
 
 
 def build_config(paths: Sequence[str], values: dict[str, Any]) -> UpscaleConfig:

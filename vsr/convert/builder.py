@@ -57,11 +57,15 @@ class GraphBuilder:
 
     def split(self, source: str, outputs: Sequence[str], axis: int) -> None:
         self._nodes.append(
-            helper.make_node("Split", [source], list(outputs), name=f"{source}/split", axis=axis, num_outputs=len(outputs))
+            helper.make_node(
+                "Split", [source], list(outputs), name=f"{source}/split", axis=axis, num_outputs=len(outputs)
+            )
         )
 
     def model(self, name: str) -> onnx.ModelProto:
-        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, list(self._constants.values()))
+        graph = helper.make_graph(
+            self._nodes, name, self._inputs, self._outputs, list(self._constants.values())
+        )
         return helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="vsr"
         )
@@ -74,7 +78,11 @@ def _safetensors_layout(path: Path) -> dict[str, tuple[list[int], int, int]]:
         header = json.loads(file.read(header_length))
     start = 8 + header_length
     return {
-        name: (entry["shape"], start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        name: (
+            entry["shape"],
+            start + entry["data_offsets"][0],
+            entry["data_offsets"][1] - entry["data_offsets"][0],
+        )
         for name, entry in header.items()
         if name != "__metadata__"
     }

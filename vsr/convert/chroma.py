@@ -42,4 +42,5 @@ def residual_kernels(scale: int, siting: Siting, *, exact: bool) -> NDArray[np.f
         kernels = np.round(kernels * 256) / 256
     middle = _TAPS // 2
     kernels[:, middle, middle] -= kernels.sum(axis=(1, 2))
-    return kernels[:, None].astype(np.float32)
+    single: NDArray[np.float32] = kernels[:, None].astype(np.float32)
+    return single

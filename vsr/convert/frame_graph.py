@@ -43,7 +43,9 @@ def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -
         large = {name: enlarged(name) for name in layout.plane_names}
         large_luma = _luma_of_rgb(graph, large, "large")
         gained = graph.add("Sub", [sharp_luma, large_luma], "luma/gained")
-        results = {name: graph.add("Add", [large[name], gained], f"{name}/sharp") for name in layout.plane_names}
+        results = {
+            name: graph.add("Add", [large[name], gained], f"{name}/sharp") for name in layout.plane_names
+        }
     else:
         results = {"y": sharp_luma} | {name: enlarged(name) for name in layout.plane_names[1:]}
     for name, result in results.items():
@@ -72,7 +74,9 @@ def _luma_of_rgb(graph: GraphBuilder, planes: dict[str, str], prefix: str = "lum
     if prefix == "luma":
         graph.input("luma_weights", TensorProto.FLOAT, [3])
         graph.split("luma_weights", ["weight/g", "weight/b", "weight/r"], axis=0)
-    terms = [graph.add("Mul", [plane, f"weight/{name}"], f"{prefix}/{name}") for name, plane in planes.items()]
+    terms = [
+        graph.add("Mul", [plane, f"weight/{name}"], f"{prefix}/{name}") for name, plane in planes.items()
+    ]
     first = graph.add("Add", terms[:2], f"{prefix}/gb")
     return graph.add("Add", [first, terms[2]], f"{prefix}/sum")
 

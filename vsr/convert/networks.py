@@ -116,7 +116,9 @@ class ChainNetwork:
             if conv == spec.depth:
                 features = graph.add("Add", [features, start], "net/skip")
         if spec.unshuffle > 1:
-            features = graph.add("DepthToSpace", [features], "net/shuffle", blocksize=spec.unshuffle, mode="CRD")
+            features = graph.add(
+                "DepthToSpace", [features], "net/shuffle", blocksize=spec.unshuffle, mode="CRD"
+            )
         return features
 
 

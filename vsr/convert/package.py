@@ -20,7 +20,7 @@ from vsr.models.spec import ALL_LAYOUTS, ModelSpec, load_spec
 try:
     import onnx
 except ModuleNotFoundError as error:
-    raise MissingDependencyError("making packages needs onnx", hint="pip install 'vsr[onnx]'") from error
+    raise MissingDependencyError("making packages needs onnx", hint="pip install onnx") from error
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,8 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
 
 def _toml_lines(table: Mapping[str, Any]) -> list[str]:
     """Numbers, strings, booleans and lists of them: JSON writes those as TOML does."""
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items() if value is not None]
+    return [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in table.items()
+        if value is not None
+    ]

@@ -57,19 +57,24 @@ class UpscaleJob:
             plan = plan_size(info, config.scale, config.size)
             upscaler = self._upscaler(plan.factor)
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar)
+            batch = config.batch or 1
             size = plan.size if plan.size != (large.width, large.height) else None
             options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
             sink = open_sink(output, options, source, large)
             try:
                 exhausted = _Exhaustion(source)
+
+                def encode(frames: Iterator[Frame]) -> Path | None:
+                    return _encode(frames, sink, source, exhausted)
+
                 pipeline: Pipeline[Path | None] = Pipeline(
                     exhausted,
                     [
-                        Stage("batch", lambda frames: batched(frames, config.batch), len),
+                        Stage("batch", lambda frames: batched(frames, batch), len),
                         Stage("infer", lambda batches: inferred(batches, upscaler)),
                     ],
-                    lambda frames: _encode(frames, sink, source, exhausted),
-                    capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, config.batch),
+                    encode,
+                    capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
                     cancel=self._control.cancelling,
                     stop=self._control.stopping,
                     source_name="decode",
@@ -158,15 +163,21 @@ def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exh
         sink.write(frame)
     if exhausted.reached_end and not sink.counters.frames:
         said = f": {source.counters.first_error}" if source.counters.first_error else ""
-        raise DecodeError(f"{source.name}: no frame could be decoded{said}", hint="the file may be damaged or empty")
-    return sink.finish() if exhausted.reached_end else sink.keep_part()
+        raise DecodeError(
+            f"{source.name}: no frame could be decoded{said}", hint="the file may be damaged or empty"
+        )
+    if exhausted.reached_end:
+        return sink.finish()
+    return sink.keep_part() if sink.counters.frames else None
 
 
 def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int:
     return max(1, min(_QUEUE_FRAMES, _QUEUE_BYTES // (2 * width * height * bytes_per_sample * batch)))
 
 
-def _progress_of(source: Source, on_progress: OnProgress, item: int, items: int) -> Callable[[PipelineStats], None]:
+def _progress_of(
+    source: Source, on_progress: OnProgress, item: int, items: int
+) -> Callable[[PipelineStats], None]:
     total, rate = source.info.num_frames_from_header, source.info.frame_rate
 
     def report(stats: PipelineStats) -> None:

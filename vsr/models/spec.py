@@ -67,17 +67,14 @@ class GraphLayout:
         return GraphLayout(format.kind, format.bytes_per_sample, siting)
 
 
-ALL_LAYOUTS: tuple[GraphLayout, ...] = tuple(
-    GraphLayout(kind, depth, siting)
-    for depth in (1, 2)
-    for kind, siting in (
-        ("yuv", "left"),
-        ("yuv", "center"),
-        ("yuv", "topleft"),
-        ("gray", "center"),
-        ("rgb", "center"),
-    )
+_KINDS: tuple[tuple[Literal["yuv", "gray", "rgb"], Siting], ...] = (
+    ("yuv", "left"),
+    ("yuv", "center"),
+    ("yuv", "topleft"),
+    ("gray", "center"),
+    ("rgb", "center"),
 )
+ALL_LAYOUTS = tuple(GraphLayout(kind, depth, siting) for depth in (1, 2) for kind, siting in _KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,9 @@ class ModelSpec:
         """Path of the frame graph for a layout. Raises WeightsError where the package lacks it."""
         path = self.folder / f"{layout.name}.onnx"
         if not path.is_file():
-            raise WeightsError(f"model package {self.id} has no frame graph {path.name}", hint=f"looked in {self.folder}")
+            raise WeightsError(
+                f"model package {self.id} has no frame graph {path.name}", hint=f"looked in {self.folder}"
+            )
         return path
 
     @property
@@ -159,6 +158,8 @@ def load_spec(folder: Path) -> ModelSpec:
             quality=table.get("quality", {}),
         )
     except OSError as error:
-        raise WeightsError(f"no model package in {folder}: {error.strerror}", hint="a package has a model.toml") from error
+        raise WeightsError(
+            f"no model package in {folder}: {error.strerror}", hint="a package has a model.toml"
+        ) from error
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} is not a whole model spec: {error!r}") from error

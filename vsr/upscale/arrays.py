@@ -26,12 +26,14 @@ def frame_from_array(array: NDArray[Any]) -> Frame:
     components = [array] if array.ndim == 2 else [array[:, :, c] for c in (1, 2, 0, 3)[: array.shape[2]]]
     little = np.dtype(array.dtype).newbyteorder("<")
     planes = [np.ascontiguousarray(component, little).view(np.uint8) for component in components]
-    format = PixelFormat(
-        "gray" if array.ndim == 2 else "rgb", 8 * array.dtype.itemsize, alpha=array.ndim == 3 and array.shape[2] == 4
+    pixel_format = PixelFormat(
+        "gray" if array.ndim == 2 else "rgb",
+        8 * array.dtype.itemsize,
+        alpha=array.ndim == 3 and array.shape[2] == 4,
     )
     # Full range, sRGB's primaries are left unsaid.
     color = Color(range=Range.FULL)
-    return Frame(planes, array.shape[1], array.shape[0], format, color)
+    return Frame(planes, array.shape[1], array.shape[0], pixel_format, color)
 
 
 def array_from_frame(frame: Frame) -> NDArray[Any]:

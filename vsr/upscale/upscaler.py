@@ -50,8 +50,8 @@ class Upscaler:
     ) -> None:
         if scale is not None and not 0 < scale <= 16:
             raise ConfigError(f"scale {scale:g} is out of range", hint="give a factor above 0 and up to 16")
-        if tile is not None and tile < 16:
-            raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels")
+        if tile is not None and tile != 0 and tile < 16:
+            raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels, or 0 for no tiles")
         self.spec = find_model(model, scale or 2.0)
         self.passes = 1 if scale is None else max(1, math.ceil(math.log(scale, self.spec.scale) - 1e-9))
         self.scale = self.spec.scale**self.passes
@@ -109,7 +109,8 @@ class Upscaler:
 
             return av_from_frame(self.upscale(frame_from_av(cast("av.VideoFrame", picture))))
         raise UnsupportedInputError(
-            f"cannot upscale a {type(picture).__name__}", hint="give a NumPy array, a PyAV VideoFrame or a vsr Frame"
+            f"cannot upscale a {type(picture).__name__}",
+            hint="give a NumPy array, a PyAV VideoFrame or a vsr Frame",
         )
 
     def stream(self, pictures: Iterable[Any]) -> Iterator[Any]:
@@ -127,7 +128,9 @@ class Upscaler:
         first = frames[0]
         opaque = replace(first.format, alpha=False)
         layout = GraphLayout.of(opaque, first.color)
-        colour_planes = [_stacked([frame.planes[plane] for frame in frames]) for plane in range(opaque.num_planes)]
+        colour_planes = [
+            _stacked([frame.planes[plane] for frame in frames]) for plane in range(opaque.num_planes)
+        ]
         large = self._run(layout, opaque, colour_planes, first)
         if first.format.alpha:
             large.append(self._enlarged_alpha(frames))
@@ -158,7 +161,10 @@ class Upscaler:
     ) -> list[NDArray[np.uint8]]:
         """Planes [N, 1, h, w x bytes] through the graph, tiled where they are large; cropped to scale x the size."""
         scale, unit = self.spec.scale, format.bytes_per_sample
-        log2 = [format.log2_chroma if plane in (1, 2) and format.kind == "yuv" else (0, 0) for plane in range(len(planes))]
+        log2 = [
+            format.log2_chroma if plane in (1, 2) and format.kind == "yuv" else (0, 0)
+            for plane in range(len(planes))
+        ]
         plan = self._plan(like.width, like.height, len(planes[0]), format)
         small = small_inputs(format, like.color)
         padded = [
@@ -167,21 +173,30 @@ class Upscaler:
         ]
         results: list[NDArray[np.uint8]] = []
         if not plan.whole:
-            results = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in padded]
+            results = [
+                np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in padded
+            ]
         for horizontal, vertical in plan:
-            inputs = dict(small)
+            inputs: dict[str, NDArray[np.generic]] = dict(small)
             for name, plane, shift in zip(layout.plane_names, padded, log2, strict=True):
                 part = _cut(plane, horizontal, vertical, shift, unit)
-                inputs[name] = np.ascontiguousarray(part)  # type: ignore[assignment]
-            outputs = self._engine(layout, {name: inputs[name].shape for name in layout.plane_names}).run(inputs)
+                inputs[name] = np.ascontiguousarray(part)
+            outputs = self._engine(layout, {name: inputs[name].shape for name in layout.plane_names}).run(
+                inputs
+            )
             larger = [outputs[f"{name}_out"] for name in layout.plane_names]
             if plan.whole:
                 results = larger
                 break
             for result, part, shift in zip(results, larger, log2, strict=True):
                 _paste(result, part, horizontal, vertical, shift, unit, scale)
-        sizes = [format.plane_size(plane, like.width * scale, like.height * scale) for plane in range(len(planes))]
-        return [result[:, :, :height, : width * unit] for result, (width, height) in zip(results, sizes, strict=True)]
+        sizes = [
+            format.plane_size(plane, like.width * scale, like.height * scale) for plane in range(len(planes))
+        ]
+        return [
+            result[:, :, :height, : width * unit]
+            for result, (width, height) in zip(results, sizes, strict=True)
+        ]
 
     def _plan(self, width: int, height: int, batch: int, format: PixelFormat) -> TilePlan:
         multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in format.log2_chroma))
@@ -190,8 +205,8 @@ class Upscaler:
         halo = max(self.spec.halo, 2 << max(format.log2_chroma))
         tile = self._tile
         if tile is None:
-            tile = max(width, height) if batch * width * height <= _MAX_PIXELS else _DEFAULT_TILE
-        return TilePlan(width, height, tile, halo, multiple)
+            tile = _DEFAULT_TILE if batch * width * height > _MAX_PIXELS else 0
+        return TilePlan(width, height, tile or max(width, height), halo, multiple)
 
     def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Engine:
         key = (layout, tuple(shapes.values()))

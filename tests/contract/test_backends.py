@@ -1,0 +1,143 @@
+"""One suite over every backend: the same planes in, the same planes out, the same errors."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vsr.backends import BACKENDS, choose_backend
+from vsr.backends.choose import load_backend
+from vsr.core.color import Color
+from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
+from vsr.core.frame import PixelFormat
+from vsr.models import GraphLayout, find_model, shipped_models
+from vsr.models.spec import ALL_LAYOUTS, ModelSpec, load_spec
+from vsr.upscale.codes import small_inputs
+
+HEIGHT, WIDTH = 36, 52
+
+
+def _planes(layout: GraphLayout, batch: int = 1) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(1)
+    planes = {}
+    for name in layout.plane_names:
+        height, width = (HEIGHT // 2, WIDTH // 2) if name in "uv" else (HEIGHT, WIDTH)
+        smooth = np.add.outer(np.arange(height) * 2, np.arange(width) * 3) + random.integers(
+            0, 60, (batch, 1, height, width)
+        )
+        if layout.bytes_per_sample == 1:
+            planes[name] = (smooth % 256).astype(np.uint8)
+        else:
+            planes[name] = (smooth * 3 % 1024).astype("<u2").view(np.uint8)
+    return planes
+
+
+def _small(layout: GraphLayout) -> dict[str, np.ndarray]:
+    bits = 8 if layout.bytes_per_sample == 1 else 10
+    chroma = (1, 1) if layout.kind == "yuv" else (0, 0)
+    return small_inputs(PixelFormat(layout.kind, bits, chroma), Color())
+
+
+def _run(name: str, spec: ModelSpec, layout: GraphLayout, batch: int = 1) -> dict[str, np.ndarray]:
+    planes = _planes(layout, batch)
+    shapes = {plane: array.shape for plane, array in planes.items()}
+    with load_backend(name).compile(spec, layout, shapes, 2) as engine:
+        return engine.run(planes | _small(layout))
+
+
+def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
+    return plane.view("u1" if layout.bytes_per_sample == 1 else "<u2").astype(int)
+
+
+@pytest.mark.parametrize("layout", ALL_LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("spec", shipped_models(), ids=lambda spec: spec.id)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) -> None:
+    """Against ONNX Runtime in float32. bfloat16 may be off by what 8 bits of mantissa are off."""
+    found = _run(backend, spec, layout)
+    reference = _run("onnxruntime", spec, layout)
+    assert found.keys() == {f"{name}_out" for name in layout.plane_names}
+    allowed = 2 if layout.bytes_per_sample == 1 else 8
+    for name, plane in reference.items():
+        difference = np.abs(_codes(found[name], layout) - _codes(plane, layout))
+        assert difference.max() <= allowed, name
+        assert difference.mean() < allowed / 8, name
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_batch_is_its_frames_one_by_one(backend: str) -> None:
+    layout, spec = GraphLayout("yuv", 1, "left"), find_model("bicubic")
+    together = _run(backend, spec, layout, batch=3)
+    planes = _planes(layout, 3)
+    for number in range(3):
+        one = {name: np.ascontiguousarray(plane[number : number + 1]) for name, plane in planes.items()}
+        with load_backend(backend).compile(
+            spec, layout, {name: plane.shape for name, plane in one.items()}, 0
+        ) as engine:
+            alone = engine.run(one | _small(layout))
+        for name, plane in alone.items():
+            np.testing.assert_array_equal(plane[0], together[name][number])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_outputs_outlive_the_next_run(backend: str) -> None:
+    layout, spec = GraphLayout("gray", 1), find_model("bicubic")
+    planes = _planes(layout)
+    with load_backend(backend).compile(spec, layout, {"y": planes["y"].shape}, 0) as engine:
+        first = engine.run(planes | _small(layout))["y_out"]
+        kept = first.copy()
+        engine.run({"y": 255 - planes["y"]} | _small(layout))
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_running_leaves_the_interpreter_free(backend: str) -> None:
+    """Other threads, the decoder's and the encoder's, go on while a network runs."""
+    layout, spec = GraphLayout("gray", 1), find_model("balanced")
+    plane = np.zeros((1, 1, 720, 1280), np.uint8)
+    ticks, done = [], threading.Event()
+
+    def tick() -> None:
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.0005)
+
+    with load_backend(backend).compile(spec, layout, {"y": plane.shape}, 1) as engine:
+        engine.run({"y": plane} | _small(layout))
+        thread = threading.Thread(target=tick)
+        thread.start()
+        begin = time.perf_counter()
+        engine.run({"y": plane} | _small(layout))
+        end = time.perf_counter()
+        done.set()
+        thread.join()
+    assert sum(begin < moment < end for moment in ticks) >= 5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_damaged_graph_is_refused(backend: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(find_model("bicubic").folder, folder)
+    spec = load_spec(folder)
+    (folder / "gray8.onnx").write_bytes(b"not a graph at all")
+    with pytest.raises(EngineBuildError):
+        load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 0)
+    (folder / "gray8.onnx").unlink()
+    with pytest.raises(WeightsError, match="gray8"):
+        load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 0)
+
+
+def test_auto_takes_openvino() -> None:
+    backend, passed_over = choose_backend("auto")
+    assert (backend.name, passed_over) == ("openvino", [])
+
+
+def test_an_unknown_backend_names_the_known() -> None:
+    with pytest.raises(ConfigError) as error:
+        choose_backend("cuda")
+    assert "openvino" in str(error.value.hint)

@@ -1,0 +1,189 @@
+"""What the Upscaler promises of pictures, whatever they are made of."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from vsr.core.color import ChromaLocation, Color, Range
+from vsr.core.errors import ConfigError, UnknownModelError, UnsupportedInputError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.evaluation.metrics import psnr
+from vsr.evaluation.resize import resize_bicubic
+from vsr.upscale import Upscaler
+
+FORMATS = [
+    PixelFormat("yuv", 8, (1, 1)),
+    PixelFormat("yuv", 8, (1, 0)),
+    PixelFormat("yuv", 8, (0, 0)),
+    PixelFormat("yuv", 8, (2, 0)),
+    PixelFormat("yuv", 10, (1, 1)),
+    PixelFormat("yuv", 12, (1, 0)),
+    PixelFormat("yuv", 8, (1, 1), alpha=True),
+    PixelFormat("gray", 8),
+    PixelFormat("gray", 16),
+    PixelFormat("gray", 8, alpha=True),
+    PixelFormat("rgb", 8),
+    PixelFormat("rgb", 16, alpha=True),
+]
+MODELS = ["bicubic", "fast", "balanced"]
+
+
+def _codes(plane: object, format: PixelFormat) -> np.ndarray:
+    return np.ascontiguousarray(plane).view("u1" if format.bytes_per_sample == 1 else "<u2").astype(np.int64)
+
+
+def _flat(format: PixelFormat, levels: list[int], width: int, height: int, color: Color) -> Frame:
+    dtype = "u1" if format.bytes_per_sample == 1 else "<u2"
+    planes = []
+    for plane, level in zip(range(format.num_planes), levels, strict=False):
+        w, h = format.plane_size(plane, width, height)
+        planes.append(np.full((h, w), level, dtype).view(np.uint8))
+    return Frame(
+        planes, width, height, format, color, pts=7, duration=3, time_base=Fraction(1, 90000), index=5
+    )
+
+
+@pytest.fixture(params=MODELS)
+def upscaler(request: pytest.FixtureRequest):
+    with Upscaler(request.param) as upscaler:
+        yield upscaler
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
+def test_a_flat_picture_keeps_its_level(upscaler: Upscaler, format: PixelFormat) -> None:
+    """A mean level moves by less than half a code in 8 bits, in limited and full range, at dark, middle and bright."""
+    unit = 1 << (format.bits - 8)
+    for range_ in (Range.LIMITED, Range.FULL):
+        for level in (16, 77, 128, 200, 235):
+            levels = [level * unit + unit // 2, 100 * unit, 180 * unit, 255 * unit]
+            if format.kind == "gray":
+                levels[1] = 255 * unit
+            frame = _flat(format, levels, 46, 34, Color(1, 1, 1, range_))
+            large = upscaler.upscale(frame)
+            assert (large.width, large.height) == (92, 68)
+            for before, after in zip(frame.planes, large.planes, strict=True):
+                moved = _codes(after, format).mean() - _codes(before, format).mean()
+                assert abs(moved) < 0.5 * unit, (range_, level)
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (5, 7), (33, 19), (64, 48)])
+def test_every_size_comes_out_twice_as_large(format: PixelFormat, size: tuple[int, int]) -> None:
+    width, height = size
+    random = np.random.default_rng(0)
+    planes = []
+    for plane in range(format.num_planes):
+        w, h = format.plane_size(plane, width, height)
+        codes = random.integers(0, format.max_code + 1, (h, w))
+        planes.append(codes.astype("u1" if format.bytes_per_sample == 1 else "<u2").view(np.uint8))
+    frame = Frame(planes, width, height, format, pts=3, duration=1, time_base=Fraction(1, 25), index=9)
+    with Upscaler("fast") as upscaler:
+        large = upscaler.upscale(frame)
+    assert (large.width, large.height, large.pts, large.duration, large.time_base, large.index) == (
+        2 * width,
+        2 * height,
+        3,
+        1,
+        Fraction(1, 25),
+        9,
+    )
+    for plane, data in enumerate(large.planes):
+        w, h = format.plane_size(plane, 2 * width, 2 * height)
+        assert data.shape == (h, w * format.bytes_per_sample)
+        assert _codes(data, format).max() <= format.max_code
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
+@pytest.mark.parametrize("model", MODELS)
+def test_tiles_leave_no_seam(model: str, format: PixelFormat) -> None:
+    width, height = 217, 131
+    random = np.random.default_rng(3)
+    planes = []
+    for plane in range(format.num_planes):
+        w, h = format.plane_size(plane, width, height)
+        codes = random.integers(0, format.max_code + 1, (h, w))
+        planes.append(codes.astype("u1" if format.bytes_per_sample == 1 else "<u2").view(np.uint8))
+    frame = Frame(planes, width, height, format)
+    with Upscaler(model, tile=0) as whole, Upscaler(model, tile=48) as tiled:
+        expected, found = whole.upscale(frame), tiled.upscale(frame)
+    for a, b in zip(expected.planes, found.planes, strict=True):
+        # One code in 8 bits; wider samples see the same rounding of bfloat16 in finer steps.
+        assert np.abs(_codes(a, format) - _codes(b, format)).max() <= 1 << (format.bits - 8)
+
+
+def test_chroma_goes_where_its_location_says() -> None:
+    """A chroma ramp stays on the line it lay on, for each siting."""
+    width, height = 64, 32
+    yuv420p = PixelFormat("yuv", 8, (1, 1))
+    for location, edge in (
+        (ChromaLocation.LEFT, 0.25),
+        (ChromaLocation.CENTER, 0.5),
+        (ChromaLocation.TOPLEFT, 0.25),
+    ):
+        x = np.arange(width // 2)
+        ramp = np.broadcast_to(20 + 6 * x, (height // 2, width // 2)).astype(np.uint8)
+        luma = np.full((height, width), 100, np.uint8)
+        frame = Frame([luma, ramp, ramp], width, height, yuv420p, Color(chroma_location=location))
+        with Upscaler("bicubic") as upscaler:
+            large = np.asarray(upscaler.upscale(frame).planes[1])
+        position = (np.arange(width) + edge) / 2 - edge
+        np.testing.assert_allclose(
+            large[10, 6:-6], (20 + 6 * position)[6:-6], atol=0.51, err_msg=str(location)
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(40, 56), (40, 56, 3), (40, 56, 4)])
+def test_arrays_in_arrays_out(shape: tuple[int, ...], dtype: type) -> None:
+    random = np.random.default_rng(0)
+    array = random.integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+    with Upscaler("bicubic") as upscaler:
+        large = upscaler.upscale(array)
+    assert large.dtype == dtype
+    assert large.shape == (80, 112, *shape[2:])
+    component = array if array.ndim == 2 else array[:, :, 1]
+    found = large if large.ndim == 2 else large[:, :, 1]
+    expected = np.clip(resize_bicubic(component.astype(float), 2), 0, np.iinfo(dtype).max)
+    assert psnr(found[8:-8, 8:-8].astype(float), expected[8:-8, 8:-8], peak=np.iinfo(dtype).max) > 50
+
+
+def test_pyav_frames_in_and_out() -> None:
+    frame = av.VideoFrame.from_ndarray(
+        np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8), format="rgb24"
+    )
+    frame = frame.reformat(format="yuv420p")
+    frame.pts, frame.time_base = 42, Fraction(1, 1000)
+    with Upscaler("fast") as upscaler:
+        large = list(upscaler.stream([frame, frame]))
+    assert [(f.width, f.height, f.pts, f.time_base, f.format.name) for f in large] == [
+        (128, 96, 42, Fraction(1, 1000), "yuv420p")
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    "picture", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), "picture.png", None]
+)
+def test_what_is_no_picture_is_refused(picture: object) -> None:
+    with Upscaler("bicubic") as upscaler, pytest.raises(UnsupportedInputError):
+        upscaler.upscale(picture)  # type: ignore[call-overload]
+
+
+def test_scales_are_reached_by_running_again() -> None:
+    with Upscaler("fast", scale=4) as upscaler:
+        assert (upscaler.passes, upscaler.scale) == (2, 4)
+        assert upscaler.upscale(np.zeros((20, 30), np.uint8)).shape == (80, 120)
+    with Upscaler("bicubic", scale=3) as upscaler:
+        assert (upscaler.spec.id, upscaler.scale) == ("bicubic-x3", 3)
+
+
+def test_wrong_options_are_refused() -> None:
+    with pytest.raises(UnknownModelError) as error:
+        Upscaler("ballanced")
+    assert "balanced" in str(error.value.hint)
+    for options in ({"scale": 0.0}, {"scale": 40.0}, {"tile": 3}):
+        with pytest.raises(ConfigError):
+            Upscaler("fast", **options)  # type: ignore[arg-type]

@@ -1,0 +1,161 @@
+"""What `import vsr` offers. Everything heavy is imported when its name is first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+from vsr.core.errors import VsrError
+
+if TYPE_CHECKING:
+    from vsr.bench.doctor import Check, doctor
+    from vsr.bench.run import BenchConfig
+    from vsr.bench.run import bench as benchmark
+    from vsr.core.frame import Frame, PixelFormat
+    from vsr.evaluation.demo import DemoResult, demo
+    from vsr.jobs.config import UpscaleConfig
+    from vsr.jobs.control import JobControl, Progress
+    from vsr.jobs.many import upscale_many
+    from vsr.jobs.report import Report
+    from vsr.jobs.upscale import OnProgress
+    from vsr.media.probe import Probe, probe
+    from vsr.media.types import SinkOptions, SourceOptions
+    from vsr.models.registry import find_model as show_model
+    from vsr.models.registry import shipped_models as list_models
+    from vsr.models.spec import ModelSpec
+    from vsr.upscale.upscaler import Upscaler
+
+# Name: module it comes from (and its name there, where that differs).
+_HOMES: Mapping[str, str] = {
+    "BenchConfig": "vsr.bench.run",
+    "Check": "vsr.bench.doctor",
+    "DemoResult": "vsr.evaluation.demo",
+    "Frame": "vsr.core.frame",
+    "JobControl": "vsr.jobs.control",
+    "ModelSpec": "vsr.models.spec",
+    "PixelFormat": "vsr.core.frame",
+    "Probe": "vsr.media.probe",
+    "Progress": "vsr.jobs.control",
+    "Report": "vsr.jobs.report",
+    "SinkOptions": "vsr.media.types",
+    "SourceOptions": "vsr.media.types",
+    "UpscaleConfig": "vsr.jobs.config",
+    "Upscaler": "vsr.upscale.upscaler",
+    "benchmark": "vsr.bench.run:bench",
+    "demo": "vsr.evaluation.demo",
+    "doctor": "vsr.bench.doctor",
+    "list_models": "vsr.models.registry:shipped_models",
+    "probe": "vsr.media.probe",
+    "show_model": "vsr.models.registry:find_model",
+    "upscale_many": "vsr.jobs.many",
+}
+
+__all__ = [
+    "BenchConfig",
+    "Check",
+    "DemoResult",
+    "Frame",
+    "JobControl",
+    "ModelSpec",
+    "PixelFormat",
+    "Probe",
+    "Progress",
+    "Report",
+    "SinkOptions",
+    "SourceOptions",
+    "UpscaleConfig",
+    "Upscaler",
+    "VsrError",
+    "benchmark",
+    "demo",
+    "doctor",
+    "list_models",
+    "probe",
+    "show_model",
+    "upscale_file",
+    "upscale_many",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, original = home.partition(":")
+    value = getattr(importlib.import_module(module), original or name)
+    globals()[name] = value
+    return value
+
+
+def upscale_file(
+    input: str,
+    output: str | None = None,
+    *,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    model: str = "auto",
+    backend: str = "auto",
+    video_stream: int | None = None,
+    start_s: float | None = None,
+    duration_s: float | None = None,
+    deinterlace: Literal["auto", "on", "off"] = "auto",
+    frame_rate: Fraction | None = None,
+    strict: bool = False,
+    encoder: str | None = None,
+    crf: float | None = None,
+    bitrate: int | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+    encoder_options: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    batch: int | None = None,
+    tile: int | None = None,
+    threads: int = 0,
+    progress: OnProgress | None = None,
+    control: JobControl | None = None,
+) -> Report:
+    """Upscale one file (or image, sequence, URL, "-") into another, and return what was done.
+
+    output None: the input's name with the scale added, beside it. scale: factor per side; size: (width, height) in displayed
+    pixels instead. bitrate in bits a second, start_s and duration_s in seconds; the rest as `vsr upscale --help` says.
+    progress is called a few times a second; `control.stop()` and `.cancel()` end the job from elsewhere.
+
+    Raises VsrError (see vsr.core.errors); then nothing lies under the output's name.
+    """
+    from vsr.jobs.config import UpscaleConfig
+    from vsr.jobs.many import upscale_many
+    from vsr.media.types import SinkOptions, SourceOptions
+
+    config = UpscaleConfig(
+        inputs=(str(input),),
+        output=None if output is None else str(output),
+        scale=scale,
+        size=size,
+        model=model,
+        backend=backend,
+        source=SourceOptions(
+            video_stream=video_stream,
+            start_s=start_s,
+            duration_s=duration_s,
+            deinterlace=deinterlace,
+            strict=strict,
+            frame_rate=frame_rate,
+            threads=threads,
+        ),
+        sink=SinkOptions(
+            encoder=encoder,
+            crf=crf,
+            bitrate=bitrate,
+            preset=preset,
+            pix_fmt=pix_fmt,
+            encoder_options=dict(encoder_options or {}),
+            overwrite=overwrite,
+            threads=threads,
+        ),
+        batch=batch,
+        tile=tile,
+        threads=threads,
+    )
+    return upscale_many(config, progress=progress, control=control)[0]

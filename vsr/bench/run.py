@@ -1,0 +1,205 @@
+"""Each stage alone, then all together, in one run on one clip."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from vsr.bench.environment import environment
+from vsr.bench.synthetic import RATE, synthetic_frames
+from vsr.core.frame import Frame
+from vsr.core.video import VideoInfo
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.plan import enlarged
+from vsr.jobs.upscale import UpscaleJob
+from vsr.media.frames import FrameSource
+from vsr.media.sink import open_sink
+from vsr.media.source import open_source
+from vsr.media.types import SinkOptions, SourceOptions
+from vsr.upscale import Upscaler
+
+# Decoded frames kept in memory; longer runs repeat them.
+_MAX_KEPT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class BenchConfig:
+    """size: (width, height) of the frames in, unless `input` names a clip. frames: how many are measured.
+
+    presets: of x264, each measured alone and at the end of the whole; a null sink always is. batch, tile, threads as in
+    UpscaleConfig.
+    """
+
+    model: str = "auto"
+    backend: str = "auto"
+    size: tuple[int, int] = (960, 540)
+    frames: int = 240
+    input: str | None = None
+    presets: tuple[str, ...] = ("veryfast", "superfast")
+    batch: int = 1
+    threads: int = 0
+
+
+def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Measure. Returns JSON values: environment, config, `alone` by stage, `together` by sink.
+
+    Each part has frames, seconds, fps and cpu_s (of the whole process, codec and runtime threads included); `together`
+    also has cpu_over_alone, its processor time over that of its stages measured alone.
+    """
+    say = say or (lambda _text: None)
+    with tempfile.TemporaryDirectory(prefix="vsr-bench-") as folder:
+        clip = Path(folder) / "in.mkv"
+        say("making the clip")
+        _make_clip(config, clip)
+        alone: dict[str, Any] = {}
+        with Upscaler(config.model, backend=config.backend, threads=config.threads) as upscaler:
+            say("decode")
+            alone["decode"], frames, info = _decode_alone(clip)
+            say(f"infer, {upscaler.spec.id} on {upscaler.backend}")
+            alone["infer"], large = _infer_alone(upscaler, frames, config)
+            for preset in config.presets:
+                say(f"encode, x264 {preset}")
+                alone[f"encode x264 {preset}"] = _encode_alone(
+                    large, info, upscaler.scale, preset, config, folder
+                )
+            model, backend, precision = upscaler.spec.id, upscaler.backend, upscaler.precision
+        del frames, large
+        together: dict[str, Any] = {}
+        for encoder in (None, *config.presets):
+            name = f"x264 {encoder}" if encoder else "null"
+            say(f"all together into {name}")
+            together[name] = _together(config, clip, encoder, folder)
+            parts = [alone["decode"], alone["infer"]] + ([alone[f"encode {name}"]] if encoder else [])
+            together[name]["cpu_over_alone"] = round(
+                together[name]["cpu_s"] / sum(part["cpu_s"] for part in parts), 3
+            )
+    return {
+        "environment": environment(),
+        "config": asdict(config) | {"model": model, "backend": backend, "precision": precision},
+        "size_in": [info.width, info.height],
+        "size_out": [info.width * upscaler.scale, info.height * upscaler.scale],
+        "alone": alone,
+        "together": together,
+    }
+
+
+class _Measure:
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+        self.seconds = self.cpu_s = 0.0
+
+    def stop(self) -> None:
+        self.seconds, self.cpu_s = time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+    def result(self, frames: int) -> dict[str, Any]:
+        return {
+            "frames": frames,
+            "seconds": round(self.seconds, 3),
+            "fps": round(frames / self.seconds, 2),
+            "cpu_s": round(self.cpu_s, 3),
+        }
+
+
+@contextmanager
+def _measured() -> Iterator[_Measure]:
+    measure = _Measure()
+    yield measure
+    measure.stop()
+
+
+def _make_clip(config: BenchConfig, clip: Path) -> None:
+    """The clip all parts read: H.264 as cameras and the web have it, `frames` long, repeated if the input is shorter."""
+    width, height = config.size
+    frames: Iterator[Frame] = synthetic_frames(width, height, config.frames)
+    first = next(synthetic_frames(width, height, 1))
+    info = VideoInfo(
+        width, height, first.format, first.color, time_base=first.time_base, frame_rate=Fraction(RATE)
+    )
+    if config.input is not None:
+        with open_source(config.input, SourceOptions()) as source:
+            kept = list(islice(source, min(config.frames, _MAX_KEPT)))
+            info = replace(source.info, time_base=kept[0].time_base)
+        step = max(1, kept[0].duration)
+        repeated = islice(cycle(kept), config.frames)
+        frames = (replace(frame, pts=n * step, index=n, side={}) for n, frame in enumerate(repeated))
+    _encode(frames, info, SinkOptions(encoder="libx264", crf=20, preset="veryfast"), clip)
+
+
+def _encode(frames: Iterable[Frame], info: VideoInfo, options: SinkOptions, path: Path) -> None:
+    sink = open_sink(str(path), options, FrameSource(frames, info), info)
+    try:
+        for frame in frames:
+            sink.write(frame)
+        sink.finish()
+    finally:
+        sink.abandon()
+
+
+def _decode_alone(clip: Path) -> tuple[dict[str, Any], list[Frame], VideoInfo]:
+    with open_source(str(clip), SourceOptions()) as source:
+        frames: list[Frame] = []
+        count = 0
+        with _measured() as measure:
+            for frame in source:
+                count += 1
+                if len(frames) < _MAX_KEPT:
+                    frames.append(frame)
+        return measure.result(count), frames, source.info
+
+
+def _infer_alone(
+    upscaler: Upscaler, frames: list[Frame], config: BenchConfig
+) -> tuple[dict[str, Any], list[Frame]]:
+    batches = [frames[start : start + config.batch] for start in range(0, len(frames), config.batch)]
+    upscaler.upscale_batch(batches[0])  # compiles
+    large: list[Frame] = []
+    count = 0
+    with _measured() as measure:
+        for batch in cycle(batches):
+            results = upscaler.upscale_batch(batch)
+            count += len(results)
+            if len(large) < len(frames):
+                large += results
+            if count >= config.frames:
+                break
+    return measure.result(count), large
+
+
+def _encode_alone(
+    large: list[Frame], info: VideoInfo, scale: int, preset: str, config: BenchConfig, folder: str
+) -> dict[str, Any]:
+    step = max(1, large[0].duration)
+    repeated = islice(cycle(large), config.frames)
+    frames = (replace(frame, pts=n * step, index=n) for n, frame in enumerate(repeated))
+    options = SinkOptions(encoder="libx264", preset=preset, threads=config.threads)
+    with _measured() as measure:
+        _encode(frames, enlarged(info, scale), options, Path(folder) / f"alone-{preset}.mkv")
+    return measure.result(config.frames)
+
+
+def _together(config: BenchConfig, clip: Path, preset: str | None, folder: str) -> dict[str, Any]:
+    output = str(Path(folder) / f"together-{preset}.mkv") if preset else "null:"
+    sink = SinkOptions(encoder="libx264", preset=preset, overwrite=True) if preset else SinkOptions()
+    job_config = UpscaleConfig(
+        inputs=(str(clip),),
+        output=output,
+        model=config.model,
+        backend=config.backend,
+        sink=sink,
+        batch=config.batch,
+        threads=config.threads,
+    )
+    with UpscaleJob(job_config) as job, _measured() as measure:
+        report = job.run(str(clip), output)
+    return measure.result(report.frames_out) | {
+        "bottleneck": report.bottleneck,
+        "setup_s": report.setup_s,
+        "stages": [asdict(stage) for stage in report.stages],
+    }

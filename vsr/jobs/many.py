@@ -1,0 +1,75 @@
+"""Many inputs, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vsr.core.errors import ConfigError, VsrError
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.control import JobControl
+from vsr.jobs.report import Report
+from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.media.inputs import check_output, default_output, expand_inputs
+from vsr.models import find_model
+
+
+def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
+    """(input, output) of everything the configuration names.
+
+    Raises ConfigError where an output would be an input or two inputs would share one, SourceOpenError for what isn't there.
+    """
+    items = expand_inputs(config.inputs)
+    output = config.output
+    into_folder = output is not None and (output.endswith("/") or Path(output).is_dir())
+    if output is not None and not into_folder:
+        if len(items) > 1:
+            raise ConfigError(
+                f"{len(items)} inputs cannot go to one output, {output}",
+                hint="name a folder, with a slash at its end",
+            )
+        check_output(items[0], output)
+        return [(items[0], output)]
+    suffix_scale = config.scale or find_model(config.model).scale
+    folder = Path(output) if into_folder and output is not None else None
+    if folder is not None:
+        _make(folder)
+    outputs = default_output(items, suffix_scale, config.size, folder)
+    return list(zip(items, outputs, strict=True))
+
+
+def upscale_many(
+    config: UpscaleConfig,
+    *,
+    progress: OnProgress | None = None,
+    control: JobControl | None = None,
+    on_failure: Callable[[str, VsrError], None] | None = None,
+) -> list[Report]:
+    """Upscale every input, and return the reports of those that are done.
+
+    on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
+    Raises ConfigError before any work, Cancelled after `control.cancel`.
+    """
+    control = control or JobControl()
+    pairs = plan_outputs(config)
+    reports: list[Report] = []
+    with UpscaleJob(config, control) as job:
+        for item, (url, output) in enumerate(pairs):
+            if control.stopping.is_set():
+                break
+            try:
+                reports.append(job.run(url, output, on_progress=progress, item=item, items=len(pairs)))
+            except VsrError as error:
+                if on_failure is None:
+                    raise
+                on_failure(url, error)
+    return reports
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder {folder}: {error.strerror}", hint="name another"
+        ) from error
