@@ -1,4 +1,4 @@
-"""Small clips for tests, made with ffmpeg once a session, by name. All hold 64x48 to 320x240 pictures and last about a second."""
+"""Small clips for tests, made with ffmpeg once a session, by name: pictures of 64x48 to 320x240, about a second long."""
 
 from __future__ import annotations
 

@@ -202,12 +202,13 @@ def test_picture_beyond_ffmpeg_is_refused(tmp_path: Path) -> None:
         open_source(str(tmp_path / "huge.png"))
 
 
-def test_damaged_picture_is_refused_or_decodes(tmp_path: Path) -> None:
-    picture(size=(200, 200)).save(tmp_path / "a.png")
-    whole = (tmp_path / "a.png").read_bytes()
-    for fraction in (0.01, 0.1, 0.6):
-        (tmp_path / "cut.png").write_bytes(whole[: int(len(whole) * fraction)])
-        try:
-            read(tmp_path / "cut.png")
-        except SourceOpenError as error:
-            assert error.hint
+@pytest.mark.parametrize("size", [20, 60, 1000])
+def test_beginning_of_a_picture_is_refused(tmp_path: Path, size: int) -> None:
+    picture(size=(200, 200)).save(tmp_path / "a.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:size])
+    if size == 1000:  # enough for a decoder to show the rest in gray
+        read(tmp_path / "cut.jpg")
+        return
+    with pytest.raises(SourceOpenError) as error:
+        read(tmp_path / "cut.jpg")
+    assert error.value.hint

@@ -165,7 +165,8 @@ def test_damaged_side_data_says_nothing() -> None:
 def test_what_ffmpeg_prints_of_a_stream() -> None:
     text = (
         "Input #0, mov, from '':\n"
-        "  Stream #0:0[0x1](und): Video: hevc (Main 10) (dvh1 / 0x31687664), yuv420p10le(pc, bt2020nc/bt2020/smpte2084, topleft), "
+        "  Stream #0:0[0x1](und): Video: hevc (Main 10) (dvh1 / 0x31687664), "
+        "yuv420p10le(pc, bt2020nc/bt2020/smpte2084, topleft), "
         "3840x2160, 25 fps (default)\n"
         "    Side data:\n"
         "      DOVI configuration record: version: 1.0, profile: 5, level: 6, rpu flag: 1, el flag: 0, bl flag: 1, "

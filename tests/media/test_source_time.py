@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def read(path: Path | str, **options: object) -> list[Frame]:
 
 def starts_and_ends(frames: list[Frame]) -> bool:
     """Whether each frame lasts until the next."""
-    return all(a.pts + a.duration == b.pts for a, b in zip(frames, frames[1:], strict=False))
+    return all(a.pts + a.duration == b.pts for a, b in itertools.pairwise(frames))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_edit_list_hides_frames_before_its_start() -> None:
 def test_gap_and_offset_stay() -> None:
     times = [float(f.pts * f.time_base) for f in read(clips.variable_rate("vfr.mkv"))]
     assert times[0] > 0.5
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) > 0.5
+    assert max(b - a for a, b in itertools.pairwise(times)) > 0.5
 
 
 @pytest.mark.parametrize("rate", [None, Fraction(30000, 1001)])
@@ -103,8 +104,8 @@ def test_joined_transport_streams_run_on_and_stay_in_sync() -> None:
         assert any("restarts" in note for note in source.notes)
     assert len(frames) == 50
     pts = [f.pts for f in frames]
-    assert all(b > a for a, b in zip(pts, pts[1:], strict=False))
-    assert max(b - a for a, b in zip(pts, pts[1:], strict=False)) < 0.2 * 90000
+    assert all(b > a for a, b in itertools.pairwise(pts))
+    assert max(b - a for a, b in itertools.pairwise(pts)) < 0.2 * 90000
     sound = [p.dts for p in packets]
     assert sound == sorted(sound)
     ends = float(frames[-1].pts * frames[-1].time_base), float(packets[-1].pts * packets[-1].time_base)

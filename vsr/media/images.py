@@ -39,6 +39,7 @@ IMAGE_SUFFIXES = frozenset({
 # fmt: on
 # Modes FFmpeg's decoders take for something else, or not at all.
 _PILLOW_MODES = frozenset({"CMYK", "LAB", "HSV", "YCbCr"})
+_FFMPEG_KNOWS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP"})
 _STILL_TIME_BASE = Fraction(1, 25)
 
 
@@ -85,7 +86,7 @@ def open_image(url: str, options: SourceOptions) -> Source:
     try:
         source = FileSource(url, options, is_image=not animated)
     except SourceOpenError:
-        if not kind:
+        if not kind or kind in _FFMPEG_KNOWS:  # damaged, then: Pillow would fill in the rest
             raise
         return PillowSource(path, options)
     if source.has_tiles:

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
-from typing import cast
 
 import av
-import numpy as np
-from av.codec.context import CodecContext, Flags
+from av.codec.context import Flags
 from av.container import InputContainer
-from av.stream import Discard, Disposition, Stream
-from av.video.codeccontext import VideoCodecContext
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -34,14 +31,22 @@ from vsr.media.opening import (
     sequence_files,
     shown,
 )
-from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
-from vsr.media.side_data import FrameDetails, StreamDetails, captions, frame_details, stream_details
+from vsr.media.planes import frame_from_av
+from vsr.media.side_data import FrameDetails, captions, frame_details, stream_details
+from vsr.media.streams import (
+    choose_copied,
+    choose_stream,
+    decoder_context,
+    frame_rate,
+    refuse_dolby_vision,
+    refuse_encrypted,
+)
 from vsr.media.tags import read_image_tags
 from vsr.media.timestamps import Clock
 from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
+from vsr.media.uniform import Uniform
 
 _FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
-_ENCRYPTED_TAGS = frozenset({"encv", "drmi", "enca"})
 # How far to step back when a container's index leads behind the wanted time; then its beginning.
 _SEEK_BACK_S = (0, 10, None)
 
@@ -99,10 +104,14 @@ class FileSource:
         self._stream: VideoStream | None = choose_stream(self.container, self.options.video_stream, self.name)
         self.stream: Stream | None = self._stream
         self._details = stream_details(self.container, self._stream.index)
-        self._refuse_what_cannot_be(self._details)
+        refuse_encrypted(self._stream, self.name)
+        refuse_dolby_vision(self._details.dolby_vision, self.name)
         self._made_times = bool(self.container.format.flags & _FORMAT_HAS_NO_TIMES) and not self._is_sequence
         self._rate = rate if rate and (self._made_times or self._is_sequence) else frame_rate(self._stream)
-        self.copied: list[Stream] = self._choose_copied()
+        chosen = choose_copied(self.container, self._stream, nothing=self._is_sequence or self._is_image)
+        self.copied: list[Stream] = chosen.streams
+        self.has_tiles = chosen.tiles
+        self.notes += chosen.notes
         self._context = decoder_context(self._stream)
         self._context.thread_type = "SLICE" if self.options.strict else "AUTO"
         # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
@@ -112,33 +121,6 @@ class FileSource:
         self.start_offset = self._wanted.start or Fraction(0)
         first = self._first_frame()
         self._describe(first)
-
-    def _choose_copied(self) -> list[Stream]:
-        assert self.container is not None
-        assert self._stream is not None
-        copied: list[Stream] = []
-        manifest = self.container.format.name in ("hls", "dash")
-        for stream in self.container.streams:
-            if stream.index == self._stream.index:
-                continue
-            cover = stream.disposition & Disposition.attached_pic
-            variant = manifest and stream.type == "video" and not cover
-            if stream.disposition & Disposition.dependent and self._is_image:
-                self.has_tiles = True
-            if self._is_sequence or self._is_image or variant or stream.type == "unknown":
-                if stream.type == "unknown":
-                    self.notes.append(
-                        f"stream {stream.index} is of a kind FFmpeg doesn't know and is left out"
-                    )
-                stream.discard = Discard.all
-            else:
-                copied.append(stream)
-        others = sum(s.type == "video" and not s.disposition & Disposition.attached_pic for s in copied)
-        if others:
-            self.notes.append(
-                f"{others} other video stream{'s are' if others > 1 else ' is'} copied as it stands"
-            )
-        return copied
 
     def _range(self) -> TimeRange:
         assert self.container is not None
@@ -235,20 +217,6 @@ class FileSource:
                 return
             yield frame
 
-    def _refuse_what_cannot_be(self, details: StreamDetails) -> None:
-        assert self._stream is not None
-        tag = (self._stream.codec_context.codec_tag or "") if self._stream.codec_context else ""
-        if tag.strip("\0") in _ENCRYPTED_TAGS:
-            raise SourceOpenError(
-                f"{self.name}: the video is encrypted", hint="vsr has no keys; give a decrypted copy"
-            )
-        vision = details.dolby_vision
-        if vision is not None and not vision.compatible:
-            raise SourceOpenError(
-                f"{self.name}: Dolby Vision profile {vision.profile}, which has no base layer that shows by itself",
-                hint="convert it to HDR10 or SDR with a Dolby Vision tool first",
-            )
-
     def _nothing(self) -> SourceOpenError:
         assert self._stream is not None
         codec = self._stream.codec_context.name if self._stream.codec_context else "unknown"
@@ -275,16 +243,14 @@ class FileSource:
         stream, context = self._stream, self._context
         codec = context.name
         details = frame_details(first, codec)
-        if details.dolby_vision is not None and self._details.dolby_vision is None:
-            self._refuse_what_cannot_be(StreamDetails(dolby_vision=details.dolby_vision))
-        self._format = pixel_format(first.format.name)
-        if self._format.kind == "rgb" and self._format.alpha and self._drops_alpha(first):
-            self._format = replace(self._format, alpha=False)
+        if self._details.dolby_vision is None:
+            refuse_dolby_vision(details.dolby_vision, self.name)
+        self._uniform = Uniform(first, context.name, self.counters, self.notes)
+        self._format = self._uniform.format
         location = self._details.location or default_chroma_location(self._format, codec)
         if self._format.kind != "yuv" or self._format.log2_chroma != (1, 1):
             location = default_chroma_location(self._format, codec)
         self._fallback: Color = color_from_codec(context, location)
-        self._size = first.width, first.height
         self.mastering_display = details.mastering_display
         self.content_light = details.content_light
         sar = stream.sample_aspect_ratio
@@ -306,12 +272,6 @@ class FileSource:
         self._add_notes(first, details)
         if self._is_sequence:
             self.image_tags = read_image_tags(sequence_files(self.url)[0])
-
-    def _drops_alpha(self, first: VideoFrame) -> bool:
-        """Palette pictures and GIFs always decode with alpha; most are opaque."""
-        if first.format.name != "pal8" and self._context.name != "gif":
-            return False
-        return bool(np.asarray(frame_from_av(first).planes[-1]).min() == 255)
 
     def _duration_s(self) -> float | None:
         assert self.container is not None
@@ -354,7 +314,7 @@ class FileSource:
             return
         frames, self._frames = self._frames, None
         for decoded in frames:
-            for frame in self._progressive(self._uniform(decoded)):
+            for frame in self._progressive(self._uniform.push(decoded)):
                 yield self._frame(frame)
         for frame in self._deinterlacer.flush():
             yield self._frame(frame)
@@ -366,27 +326,6 @@ class FileSource:
         if self._deinterlacer.active and not was_active:
             self.notes.append("interlaced: deinterlaced with bwdif, one frame out for each one in")
         return ready
-
-    def _uniform(self, frame: VideoFrame) -> VideoFrame:
-        """The frame in the size and format the stream began with, as players show it."""
-        same_size = (frame.width, frame.height) == self._size
-        fmt = pixel_format(frame.format.name)
-        if same_size and fmt == self._format:
-            return frame
-        if (
-            same_size
-            and replace(fmt, alpha=False) == self._format
-            and self._context.name in ("gif", "pal8", "png", "apng")
-        ):
-            return converted(frame, av_name(self._format))
-        if not self.counters.rescaled_frames:
-            now = f"{frame.width}x{frame.height} {frame.format.name}"
-            first = f"{self._size[0]}x{self._size[1]} {self._format.name}"
-            self.notes.append(
-                f"size or format changes on the way, to {now}: frames are brought back to {first}"
-            )
-        self.counters.rescaled_frames += 1
-        return converted(frame, av_name(self._format), size=None if same_size else self._size)
 
     def _frame(self, decoded: VideoFrame) -> Frame:
         frame = frame_from_av(decoded, index=self.counters.frames, fallback=self._fallback)
@@ -424,52 +363,3 @@ class FileSource:
 
 def _time(frame: VideoFrame) -> Fraction:
     return (frame.pts or 0) * (frame.time_base or Fraction(1))
-
-
-def choose_stream(container: InputContainer, number: int | None, name: str) -> VideoStream:
-    """The video stream to upscale: the one FFmpeg takes for the main one, or number `number` (from 0) of the video streams."""
-    videos = container.streams.video
-    pictures = [s for s in videos if not s.disposition & Disposition.attached_pic]
-    if number is not None:
-        if not 0 <= number < len(videos):
-            raise SourceOpenError(
-                f"{name}: has no video stream {number}",
-                hint=f"it has {len(videos)}, counted from 0; see vsr probe",
-            )
-        stream = videos[number]
-    elif not pictures:
-        what = sorted({s.type for s in container.streams if s not in videos})
-        held = f"only {' and '.join(what)}" if what else "nothing"
-        cover = " with cover art" if videos else ""
-        raise SourceOpenError(
-            f"{name}: no video stream, {held}{cover}", hint="give a file with video, or a picture"
-        )
-    else:
-        best = container.streams.best("video")
-        stream = best if best is not None and best in pictures else pictures[0]
-    if stream.codec_context is None:
-        raise SourceOpenError(
-            f"{name}: FFmpeg here has no decoder for its video", hint="convert it to a common codec first"
-        )
-    return stream
-
-
-def decoder_context(stream: VideoStream) -> VideoCodecContext:
-    """The stream's decoder; for VP8 and VP9 with alpha libvpx, as FFmpeg's own drops the alpha plane."""
-    own = stream.codec_context
-    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name)
-    if name is None or stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
-        return own
-    try:
-        context = CodecContext.create(name, "r")
-    except (av.FFmpegError, ValueError):
-        return own
-    return cast(VideoCodecContext, context)
-
-
-def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Frames a second as the header tells or FFmpeg guesses; None where that is no sensible rate."""
-    rates = [r for r in (stream.guessed_rate, stream.average_rate) if r is not None and 0 < r <= 480]
-    if len(rates) == 2 and abs(rates[0] / rates[1] - 1) > Fraction(2, 100):
-        return min(rates)  # variable, or counted in fields
-    return rates[0] if rates else None

@@ -1,0 +1,52 @@
+"""A stream whose pictures change size or format on the way, brought back to how it began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
+from vsr.media.types import SourceCounters
+
+
+class Uniform:
+    """Gives every frame the size and format of the first, with swscale, as players show it; counted, and noted once.
+
+    format is that of the first frame, without alpha where that is a palette's or a GIF's and all opaque.
+    """
+
+    def __init__(self, first: VideoFrame, codec: str, counters: SourceCounters, notes: list[str]) -> None:
+        self._counters = counters
+        self._notes = notes
+        self._size = first.width, first.height
+        self._drops_alpha = self._lost_noted = False
+        self.format = pixel_format(first.format.name)
+        if (first.format.name == "pal8" or codec == "gif") and self.format.alpha and _is_opaque(first):
+            self._drops_alpha = True
+            self.format = replace(self.format, alpha=False)
+
+    def push(self, frame: VideoFrame) -> VideoFrame:
+        """The frame, or a converted one. Raises DecodeError where swscale knows no way."""
+        same_size = (frame.width, frame.height) == self._size
+        fmt = pixel_format(frame.format.name)
+        if same_size and fmt == self.format:
+            return frame
+        if same_size and self._drops_alpha and replace(fmt, alpha=False) == self.format:
+            if not self._lost_noted and not _is_opaque(frame):
+                self._lost_noted = True
+                self._notes.append("it begins opaque; transparency in later frames is left out")
+            return converted(frame, av_name(self.format))
+        if not self._counters.rescaled_frames:
+            now = f"{frame.width}x{frame.height} {fmt.name}"
+            begun = f"{self._size[0]}x{self._size[1]} {self.format.name}"
+            self._notes.append(
+                f"size or format changes on the way, to {now}: frames are brought back to {begun}"
+            )
+        self._counters.rescaled_frames += 1
+        return converted(frame, av_name(self.format), size=None if same_size else self._size)
+
+
+def _is_opaque(frame: VideoFrame) -> bool:
+    return bool(np.asarray(frame_from_av(frame).planes[-1]).min() == 255)
