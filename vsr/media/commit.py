@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from vsr.core.errors import ConfigError, EncodeError
 
@@ -99,6 +101,13 @@ class OutputFile:
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def amend(self, change: Callable[[BinaryIO], None]) -> None:
+        """Let `change` rewrite parts of the file."""
+        try:
+            change(cast(BinaryIO, self._file))
+        except OSError as error:
+            raise os_error(str(self.part), error) from error
 
     def commit(self) -> Path:
         """Make sure of every byte on the disk, then give the file its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import PurePath
@@ -45,6 +46,16 @@ class Container:
     def is_mov(self) -> bool:
         """Whether it is of the ISO base media family."""
         return self.format in ("mp4", "mov", "ipod", "3gp", "3g2", "ismv", "f4v")
+
+    @property
+    def takes_sar_from_codec(self) -> bool:
+        """Whether the sample aspect ratio is only what the codec's own stream says: PyAV cannot set the container's."""
+        return self.format in ("nut", "avi", "mpegts", "flv")
+
+    @property
+    def covers(self) -> bool:
+        """Whether it tells cover pictures from videos."""
+        return self.is_mov or self.format == "matroska"
 
     @property
     def is_matroska(self) -> bool:
@@ -91,7 +102,8 @@ CONTAINERS: dict[str, Container] = {
         Container("mpegts", exact_time=False, b_frames=False,
                   stream_metadata=frozenset({"language", "service_name", "service_provider"})),
         Container("avi", constant_rate=True, b_frames=False, metadata=_INFO_KEYS,
-                  stream_metadata=frozenset({"title", "language"})),
+                  stream_metadata=frozenset({"title", "language"}),
+                  muxer_options={"avoid_negative_ts": "disabled"}),  # it numbers frames: moved ones would be off by one
         Container("nut", encoders=("ffv1", "ffv1", "ffv1"), b_frames=False, metadata=None, stream_metadata=None,
                   chapters=True),
         Container("yuv4mpegpipe", encoders=("wrapped_avframe",) * 3, constant_rate=True, streams=False),
@@ -99,8 +111,7 @@ CONTAINERS: dict[str, Container] = {
         Container("apng", encoders=("apng", "apng", "apng"), exact_time=False, sar=False, streams=False),
         Container("webp", encoders=("libwebp_anim",) * 3, exact_time=False, sar=False, streams=False),
         Container("null", encoders=_RAW, streams=False, tags_color=True),
-        Container("flv", exact_time=False, metadata=None),
-        Container("ogg", encoders=("libvpx", "libvpx", ""), exact_time=False, metadata=None, stream_metadata=None),
+        Container("flv", exact_time=False, b_frames=False, metadata=None),
         Container("mxf", encoders=("mpeg2video", "dnxhd", ""), constant_rate=True),
         Container("h264", encoders=("libx264",) * 3, constant_rate=True, streams=False),
         Container("hevc", encoders=("libx265",) * 3, constant_rate=True, streams=False),
@@ -111,7 +122,7 @@ CONTAINERS: dict[str, Container] = {
 _BY_SUFFIX = {
     ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".qt": "mov", ".mkv": "matroska", ".mk3d": "matroska", ".webm": "webm",
     ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts", ".m2t": "mpegts", ".avi": "avi", ".nut": "nut",
-    ".y4m": "yuv4mpegpipe", ".gif": "gif", ".apng": "apng", ".webp": "webp", ".flv": "flv", ".ogv": "ogg", ".ogg": "ogg",
+    ".y4m": "yuv4mpegpipe", ".gif": "gif", ".apng": "apng", ".webp": "webp", ".flv": "flv",
     ".mxf": "mxf", ".h264": "h264", ".264": "h264", ".avc": "h264", ".hevc": "hevc", ".h265": "hevc", ".265": "hevc",
     ".yuv": "rawvideo",
 }  # fmt: skip
@@ -156,6 +167,16 @@ def _by_format(name: str) -> Container:
     if not known.is_output:
         raise ConfigError(f"container format {name!r} can be read but not written", hint="choose mp4, mov or mkv")
     return Container(name, exact_time=False)
+
+
+def containers_of(codec: str) -> list[str]:
+    """Endings of the usual containers that hold a codec."""
+    found = []
+    for suffix, name in ((".mp4", "mp4"), (".mov", "mov"), (".mkv", "matroska"), (".webm", "webm"), (".avi", "avi")):
+        with av.open(io.BytesIO(), "w", format=name) as output:
+            if codec in output.supported_codecs:
+                found.append(suffix)
+    return found
 
 
 MAX_TIMESCALE = 1_000_000

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
+import av.logging
 from av.stream import Disposition
 
 from vsr.media.commit import OutputNull
 from vsr.media.containers import Container
+from vsr.media.side_data import _dump_lock
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -21,8 +24,15 @@ if TYPE_CHECKING:
 
 # What a muxer writes by itself, or what was true of the input file only.
 _CONTAINER_KEYS_LEFT = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
-_STREAM_KEYS_LEFT = frozenset({"encoder", "duration", "DURATION", "rotate", "vendor_id", "alpha_mode", "ALPHA_MODE"})
-_STATISTICS = ("BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_", "SOURCE_ID", "DURATION-")
+_STREAM_KEYS_LEFT = frozenset({"encoder", "duration", "rotate", "vendor_id", "alpha_mode"})
+_STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_", "source_id", "duration-")
+
+# MPEG-TS is given anything as "private data" by FFmpeg, which nothing reads back; these have a type of their own.
+MPEGTS_CODECS = frozenset(
+    "h264 hevc mpeg1video mpeg2video mpeg4 vvc vc1 dirac cavs jpeg2000 jpegxs evc aac aac_latm mp1 mp2 mp3 ac3 eac3 ac4 dts "
+    "truehd opus s302m pcm_bluray dvb_subtitle dvb_teletext hdmv_pgs_subtitle hdmv_text_subtitle arib_caption klv "
+    "timed_id3 scte_35 smpte_2038 epg".split()
+)
 
 
 @dataclass(slots=True)
@@ -71,12 +81,14 @@ def plan_copy(
         plan.warnings += [f"{describe(s)} is left out: {container_name} holds a single video stream" for s in source]
         return plan
     for stream in source:
+        if is_chapter_track(stream):
+            continue  # the chapters themselves are copied, and the muxer makes a track of them where it needs one
         # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
         if is_cover(stream) and container.attachments and (picture := _cover_bytes(stream)) is not None:
             plan.covers[stream.index] = picture
             plan.streams.append(stream)
             continue
-        reason = _refusal(container, stream)
+        reason = _refusal(container, stream, add_video)
         if reason is None:
             plan.streams.append(stream)
         else:
@@ -107,17 +119,24 @@ def _guilty(container: Container, plan: CopyPlan, add_video: Callable[[OutputCon
     return None
 
 
-def _refusal(container: Container, stream: Stream) -> str | None:
+def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputContainer], Any]) -> str | None:
     """Why a stream cannot go into that container, None where it can."""
     if stream.type == "attachment" and not container.attachments:
         return "no attachments there"
+    if is_cover(stream) and not container.covers:
+        return "a cover would become a video there"
     if stream.type == "unknown":
         return "its kind is unknown"
+    if container.format == "mpegts" and codec_name(stream) not in MPEGTS_CODECS:
+        return "no stream type for that codec"
     if container.is_mov and stream.type == "data" and codec_name(stream) in ("", "bin_data", "none"):
         # A header can be written for some of these, but no sample of theirs.
-        tags_known = _header_error(container, [stream], None) is None
-        return None if tags_known and stream.codec_context is not None else "no known codec"
-    return _header_error(container, [stream], None)
+        if stream.codec_context is None:
+            return "no known codec"
+    # Without the video first, which takes time to open; some containers cannot do without.
+    if _header_error(container, [stream], None) is None:
+        return None
+    return _header_error(container, [stream], add_video)
 
 
 def _header_error(
@@ -147,8 +166,23 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, av.FFmpegError):
         text = str(error.strerror or error)
         last = error.log[2].strip() if error.log else ""
-        return last or text
-    return str(error)
+        return last or ("refused by the muxer" if text == "Invalid argument" else text)
+    # "'webm' format does not support 'aac' codec" says twice what is said around it.
+    return "no place for that codec" if "format does not support" in str(error) else str(error)
+
+
+def is_chapter_track(stream: Stream) -> bool:
+    """Whether a data stream is what QuickTime keeps chapter titles in."""
+    if stream.type != "data" or codec_name(stream) != "bin_data" or not stream.container.chapters():
+        return False
+    # FFmpeg's own description is the only place its tag is shown in, and only while logging is on.
+    with _dump_lock:
+        av.logging.set_level(av.logging.INFO)
+        try:
+            text = stream.container.dumps_format()  # type: ignore[attr-defined]
+        finally:
+            av.logging.set_level(None)
+    return re.search(rf"Stream #0:{stream.index}\b.*bin_data \(text\b", text) is not None
 
 
 def add_copy(output: OutputContainer, stream: Stream, container: Container) -> Stream:
@@ -172,14 +206,21 @@ def add_copy(output: OutputContainer, stream: Stream, container: Container) -> S
 def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:
     """(what the output's stream gets, keys the container has no place for)."""
     wanted = {
-        key: value for key, value in metadata.items() if key not in _STREAM_KEYS_LEFT and not key.startswith(_STATISTICS)
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _STREAM_KEYS_LEFT and not key.lower().startswith(_STATISTICS)
     }
+    if "title" not in wanted and "name" in wanted:  # how MP4 calls it when read; it is written from "title"
+        wanted["title"] = wanted["name"]
+    wanted.pop("name", None)
+    if not container.is_mov:
+        wanted = {key: value for key, value in wanted.items() if key.lower() != "handler_name"}
     return _allowed(wanted, container.stream_metadata)
 
 
 def kept_container_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:
     """(what the output gets, keys the container has no place for)."""
-    wanted = {key: value for key, value in metadata.items() if key not in _CONTAINER_KEYS_LEFT}
+    wanted = {key: value for key, value in metadata.items() if key.lower() not in _CONTAINER_KEYS_LEFT}
     return _allowed(wanted, container.metadata)
 
 
@@ -241,8 +282,14 @@ def attach_cover(output: OutputContainer, stream: Stream, picture: bytes) -> Non
 class PacketCopier:
     """Puts packets of copied streams into the output in the input's time, with the dts they lack."""
 
-    def __init__(self, streams: dict[int, Stream], shift: Fraction) -> None:
-        """streams: the output's stream by the index of the input's; shift: seconds added to every timestamp."""
+    def __init__(self, streams: dict[int, Stream], shift: Fraction, *, keeps_early_audio: bool = False) -> None:
+        """streams: the output's stream by the index of the input's; shift: seconds added to every timestamp.
+
+        keeps_early_audio: audio that begins before zero (the encoder's priming, as MP4 stores it) is moved up to zero, and
+        `delays` says by how many seconds, by the index of the output's stream, for the header to say it too.
+        """
+        self.delays: dict[int, Fraction] = {}
+        self._keeps_early_audio = keeps_early_audio
         self._streams = streams
         self._shift = shift
         self._last_dts: dict[int, Fraction] = {}
@@ -266,6 +313,9 @@ class PacketCopier:
         elif packet.pts is None and stream.type != "video":
             packet.pts = packet.dts
         assert packet.dts is not None
+        if self._keeps_early_audio and stream.type == "audio":
+            self._keep_early(packet, stream)
+            time_base = packet.time_base
         # Muxers refuse dts that go back, as they do at a joint or where they had to be guessed.
         last = self._last_dts.get(stream.index)
         if last is not None and packet.dts * time_base < last:
@@ -276,3 +326,17 @@ class PacketCopier:
         self._last_dts[stream.index] = packet.dts * time_base
         packet.stream = stream
         return packet
+
+    def _keep_early(self, packet: Packet, stream: Stream) -> None:
+        """Put an audio packet on Matroska's clock of milliseconds, later by the stream's delay."""
+        assert packet.pts is not None and packet.dts is not None
+        start = packet.pts * packet.time_base
+        if stream.index not in self._last_dts and start < 0:
+            self.delays[stream.index] = -start
+        delay = self.delays.get(stream.index)
+        if delay is not None:
+            ticks = round(delay * 1000)
+            pts, dts = round(start * 1000) + ticks, round(packet.dts * packet.time_base * 1000) + ticks
+            duration = round((packet.duration or 0) * packet.time_base * 1000)
+            packet.time_base = Fraction(1, 1000)
+            packet.pts, packet.dts, packet.duration = pts, dts, duration

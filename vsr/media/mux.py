@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from typing import TYPE_CHECKING
 
 import av
+import av.logging
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
@@ -18,18 +20,40 @@ from vsr.core.video import VideoInfo
 from vsr.media.captions import takes_captions, with_captions
 from vsr.media.color import apply_color
 from vsr.media.commit import OutputFile, OutputNull, OutputPipe, os_error
-from vsr.media.containers import Container, output_time_base
-from vsr.media.copy import CopyPlan, PacketCopier, add_copy, attach_cover, copy_container_facts, reason_of
+from vsr.media.containers import Container, containers_of, output_time_base
+from vsr.media.copy import (
+    MPEGTS_CODECS,
+    CopyPlan,
+    PacketCopier,
+    add_copy,
+    attach_cover,
+    copy_container_facts,
+    kept_stream_metadata,
+    reason_of,
+)
 from vsr.media.encoders import EncoderPlan, frame_rate_or_default, merged
 from vsr.media.hdr_params import hdr_options
-from vsr.media.side_data import display_matrix
+from vsr.media.matroska import PADDING, TrackElements, amend_tracks
+from vsr.media.side_data import _dump_lock, display_matrix
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.stream import Stream
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
     from vsr.media.types import Source
+
+@contextlib.contextmanager
+def libav_log() -> Iterator[list[tuple[int, str, str]]]:
+    """What FFmpeg says on this thread meanwhile, from warnings up, as (level, who, line); it is silent otherwise."""
+    with _dump_lock, av.logging.Capture(local=True) as logs:
+        av.logging.set_level(av.logging.WARNING)
+        try:
+            yield logs
+        finally:
+            av.logging.set_level(None)
+
 
 Output = OutputFile | OutputPipe | OutputNull
 
@@ -61,6 +85,11 @@ class VideoStreamWriter:
         self.frame_rate = frame_rate_or_default(rate)
         self.time_base = output_time_base(container, info.time_base, self.frame_rate)
         self.codec = av.Codec(plan.name, "w").canonical_name
+        if container.format == "mpegts" and self.codec not in MPEGTS_CODECS:
+            raise ConfigError(
+                f"mpegts cannot hold {self.codec} from encoder {plan.name}: no stream type for that codec",
+                hint="use libx264 or libx265, or an output ending in .mkv",
+            )
 
     def options(self) -> dict[str, str]:
         """All options of the encoder, those of the user over ours."""
@@ -99,12 +128,9 @@ class VideoStreamWriter:
             stream.set_display_matrix(display_matrix(info.rotation, info.mirrored))
         asked = {**context.options, **self.options()}
         context.options = asked
-        try:
-            context.open()
-        except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
-            raise self._open_error(error, asked) from error
-        if context.options:
-            left = sorted(context.options)
+        said = self._opened(context, asked)
+        left = [*sorted(context.options), *said]
+        if left:
             raise ConfigError(
                 f"encoder {plan.name} has no option {', '.join(repr(name) for name in left)}",
                 hint=f"its own options: {', '.join(o.name for o in context.supported_options.private) or 'none'}",
@@ -112,9 +138,24 @@ class VideoStreamWriter:
         stream.disposition = 1  # default
         return stream
 
-    def _open_error(self, error: BaseException, asked: dict[str, str]) -> EncoderUnavailableError | ConfigError:
+    def _opened(self, context: VideoCodecContext, asked: dict[str, str]) -> list[str]:
+        """Open the encoder; returns options inside its `-params` list that it complained of and went on without."""
+        lines: list[str] = []
+        with libav_log() as logs:
+            try:
+                context.open()
+            except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
+                lines = [line for _, _, line in logs]
+                raise self._open_error(error, asked, lines) from error
+            lines = [line for _, _, line in logs]
+        found = (re.search(r"(?:Error parsing option|Unknown option:?) '?([\w-]+)", line) for line in lines)
+        return [match[1] for match in found if match]
+
+    def _open_error(
+        self, error: BaseException, asked: dict[str, str], log: list[str]
+    ) -> EncoderUnavailableError | ConfigError:
         plan = self.plan
-        reason = reason_of(error)
+        reason = "; ".join(line.strip() for line in log[:2]) or getattr(error, "strerror", None) or str(error)
         if plan.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")):
             return EncoderUnavailableError(
                 f"encoder {plan.name} cannot run on this machine: {reason}", hint="use libx264 or libx265 instead"
@@ -137,14 +178,15 @@ class Muxer:
         self.source = writer.source
         self.video_bytes = 0
         self.warnings: list[str] = []
-        self._shift = -Fraction(getattr(self.source, "start_offset", 0))
+        self._shift = -self.source.start_offset
         self._copied = copied
         self._copier: PacketCopier | None = None
         self._sent: dict[int, _Sent] = {}
-        self._order: deque[int] = deque()
         self._next = 0
         self._last_pts: int | None = None
         self._streams: dict[int, Stream] = {}
+        # A pipe cannot be gone back in; what it is given is final.
+        self._amends = writer.container.is_matroska and isinstance(output, OutputFile)
         self._open = False
         try:
             self._container = av.open(
@@ -189,16 +231,18 @@ class Muxer:
     def _add_others(self) -> None:
         container = self.writer.container
         source = self.source
-        for stream in self._copied.streams:
+        # Attached files last: Matroska numbers its tracks without them.
+        attached = {s.index for s in self._copied.streams if s.type == "attachment"} | set(self._copied.covers)
+        for stream in sorted(self._copied.streams, key=lambda s: s.index in attached):
             if stream.index in self._copied.covers:
                 attach_cover(self._container, stream, self._copied.covers[stream.index])
             else:
-                self._streams[stream.index] = add_copy(self._container, stream, container)
+                copy = self._streams[stream.index] = add_copy(self._container, stream, container)
+                if self._amends and stream.type == "audio":
+                    copy.metadata["title"] = copy.metadata.get("title", "") + PADDING
         if source.container is not None:
             self.warnings += copy_container_facts(source.container, self._container, container, self._shift)
         if source.stream is not None:
-            from vsr.media.copy import kept_stream_metadata
-
             kept, lost = kept_stream_metadata(dict(source.stream.metadata), container)
             self._video.metadata.update(kept)
             if lost:
@@ -206,6 +250,8 @@ class Muxer:
                     f"video stream metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it"
                 )
             self._video.disposition = source.stream.disposition
+        if self._amends and self.writer.info.sar != 1:
+            self._video.metadata["title"] = self._video.metadata.get("title", "") + PADDING
         if self.writer.plan.format.alpha and container.is_matroska:
             self._video.metadata["alpha_mode"] = "1"
 
@@ -215,7 +261,7 @@ class Muxer:
         container, plan = self.writer.container, self.writer.plan
         return ConfigError(
             f"{container.format} cannot hold {self.writer.codec} from encoder {plan.name}: {reason_of(error)}",
-            hint="choose another encoder, or an output ending in .mkv or .mov",
+            hint=f"outputs that hold {self.writer.codec} end in {', '.join(containers_of(self.writer.codec)) or '.nut'}",
         )
 
     def write(self, frame: VideoFrame, captions: bytes | None) -> None:
@@ -228,7 +274,15 @@ class Muxer:
                 # No container here begins before zero: all streams move together.
                 self._shift -= seconds
                 seconds = Fraction(0)
-            self._copier = PacketCopier(self._streams, self._shift)
+            if self.writer.container.constant_rate and seconds:
+                # Frames are numbered there, from the first on. What else there is moves along.
+                self._shift -= seconds
+                self.warnings.append(
+                    f"the video begins at {float(seconds):.3f} s, which {self.writer.container.format} cannot say: "
+                    "all streams are moved back by that"
+                )
+                seconds = Fraction(0)
+            self._copier = PacketCopier(self._streams, self._shift, keeps_early_audio=self._keeps_early_audio())
         pts = self._ticks(seconds)
         duration = round((frame.duration or 0) * frame.time_base / time_base)
         number = self._next
@@ -240,6 +294,11 @@ class Muxer:
             frame.duration = 1
         self._sent[frame.pts] = _Sent(pts, duration, captions)
         self._encode(frame)
+
+    def _keeps_early_audio(self) -> bool:
+        """Whether audio before zero is ours to take care of; what comes from Matroska says it by itself."""
+        source = self.source.container
+        return self._amends and not (source is not None and "matroska" in source.format.name)
 
     def _ticks(self, seconds: Fraction) -> int:
         time_base = self.writer.time_base
@@ -309,7 +368,7 @@ class Muxer:
             return
         self._open = False
         if self._copier is None:
-            self._copier = PacketCopier(self._streams, self._shift)
+            self._copier = PacketCopier(self._streams, self._shift, keeps_early_audio=self._keeps_early_audio())
         if self._next:
             self._encode(None)
         else:
@@ -320,6 +379,16 @@ class Muxer:
             raise self._failed(error) from error
         if self.file.error is not None:
             raise self._failed(self.file.error)
+        if self._amends:
+            self._amend()
+
+    def _amend(self) -> None:
+        """Write into the Matroska header what its muxer was not told."""
+        assert isinstance(self.file, OutputFile) and self._copier is not None
+        tracks = {index + 1: TrackElements(delay_s=delay) for index, delay in self._copier.delays.items()}
+        if self.writer.info.sar != 1:
+            tracks[self._video.index + 1] = TrackElements(sar=self.writer.info.sar)
+        self.file.amend(lambda file: amend_tracks(file, tracks))
 
     def discard(self) -> None:
         """Let go of encoder and container without a trailer; the file must be closed already."""

@@ -24,7 +24,8 @@ from vsr.media.planes import av_from_frame, av_name
 from vsr.media.resize import Converter
 from vsr.media.types import Sink, SinkCounters, SinkOptions, Source
 
-_Y4M = ("420", "422", "444", "411")
+# Codecs whose streams do not say the shape of a sample.
+_NO_SAR = frozenset("vp8 vp9 av1 prores utvideo huffyuv ffvhuff qtrle png rawvideo magicyuv jpeg2000 cfhd".split())
 
 
 def open_sink(url: str, options: SinkOptions, source: Source, info: VideoInfo) -> Sink:
@@ -205,8 +206,8 @@ def _lost(writer: VideoStreamWriter, container: Container, source: Source, info:
     plan = writer.plan
     if (info.rotation or info.mirrored) and not container.rotation:
         lost.append(f"rotation by {info.rotation} degrees is left out: {container.format} cannot hold it")
-    if info.sar != 1 and not container.sar:
-        lost.append(f"the sample aspect ratio {info.sar} is left out: {container.format} cannot hold it")
+    if info.sar != 1 and (not container.sar or (container.takes_sar_from_codec and writer.codec in _NO_SAR)):
+        lost.append(f"the sample aspect ratio {info.sar} is left out: {container.format} cannot hold it with {writer.codec}")
     if hdr_options(plan.name, source.mastering_display, source.content_light) is None:
         lost.append(f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them")
     if source.image_tags and source.image_tags.icc_profile:

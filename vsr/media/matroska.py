@@ -1,0 +1,157 @@
+"""What PyAV cannot have Matroska's muxer write: how far a track's audio begins early, and the shape of a sample.
+
+Both are small elements of a track's header. Room for them is made by padding the track's name; once the file is written, the
+padding is taken out and they are put in, so that the header keeps its length.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO
+
+from vsr.core.errors import EncodeError
+
+PADDING = "\x7e" * 48
+"""Appended to the name of each track that may need elements."""
+
+_SEGMENT, _TRACKS, _CLUSTER, _TRACK, _NUMBER = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xAE, 0xD7
+_NAME, _VIDEO, _DELAY, _CRC, _VOID = 0x536E, 0xE0, 0x56AA, 0xBF, 0xEC
+_WIDTH, _HEIGHT, _UNIT, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0x54B0, 0x54BA, 0x54B2, 0xB0, 0xBA
+
+
+@dataclass(frozen=True, slots=True)
+class TrackElements:
+    """What one track gets. delay_s: by how much its timestamps in the file are late; sar: shape of a sample, 1 for none."""
+
+    delay_s: Fraction = Fraction(0)
+    sar: Fraction = Fraction(1)
+
+
+def amend_tracks(file: BinaryIO, tracks: dict[int, TrackElements]) -> None:
+    """Rewrite the tracks' header of a finished file in place. tracks: by number, from 1. Raises EncodeError or OSError."""
+    place = _find_tracks(file)
+    if place is None:
+        raise EncodeError("the Matroska file just written has no tracks", hint="write an .mp4 file instead")
+    start, size = place
+    file.seek(start)
+    payload = file.read(size)
+    entries = b""
+    for identifier, data in _elements(payload):
+        if identifier in (_CRC, _VOID):
+            continue
+        if identifier == _TRACK:
+            data = _amended(data, tracks)
+        entries += _element(identifier, data)
+    has_crc = payload[:1] == b"\xbf"
+    room = size - len(entries) - (6 if has_crc else 0)
+    if room == 1 or room < 0:
+        raise EncodeError("no room in the Matroska header", hint="write an .mp4 file instead")
+    entries += _void(room)
+    if has_crc:
+        entries = _element(_CRC, zlib.crc32(entries).to_bytes(4, "little")) + entries
+    file.seek(start)
+    _write_all(file, entries)
+    file.seek(0, os.SEEK_END)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _amended(entry: bytes, tracks: dict[int, TrackElements]) -> bytes:
+    parts = list(_elements(entry))
+    number = next((int.from_bytes(data, "big") for identifier, data in parts if identifier == _NUMBER), 0)
+    wanted = tracks.get(number, TrackElements())
+    out = b""
+    for identifier, data in parts:
+        if identifier == _NAME:
+            data = data.removesuffix(PADDING.encode())
+            if not data:
+                continue
+        elif identifier == _VIDEO and wanted.sar != 1:
+            data = _with_display(data, wanted.sar)
+        elif identifier == _DELAY and wanted.delay_s:
+            continue
+        out += _element(identifier, data)
+    if wanted.delay_s:
+        out += _element(_DELAY, _uint(round(wanted.delay_s * 10**9)))
+    return out
+
+
+def _with_display(video: bytes, sar: Fraction) -> bytes:
+    """The size at which the picture is shown; it widens or heightens, as Matroska players expect."""
+    parts = [(i, d) for i, d in _elements(video) if i not in (_WIDTH, _HEIGHT, _UNIT)]
+    pixels = {identifier: int.from_bytes(data, "big") for identifier, data in parts}
+    width, height = pixels.get(_PIXEL_WIDTH, 1), pixels.get(_PIXEL_HEIGHT, 1)
+    shape = Fraction(width, height) * sar
+    # Exact where whole numbers allow it; FFmpeg reads the shape back from the quotient.
+    width = round(height * shape)
+    if Fraction(width, height) != shape and max(shape.numerator, shape.denominator) < 1 << 16:
+        scale = max(1, height // shape.denominator)
+        width, height = shape.numerator * scale, shape.denominator * scale
+    parts += [(_WIDTH, _uint(width)), (_HEIGHT, _uint(height))]
+    return b"".join(_element(identifier, data) for identifier, data in parts)
+
+
+def _find_tracks(file: BinaryIO) -> tuple[int, int] | None:
+    """(where the tracks' payload begins, its length)."""
+    end = file.seek(0, os.SEEK_END)
+    position = 0
+    while position < end:
+        file.seek(position)
+        head = file.read(12)
+        identifier, used = _identifier(head)
+        size, more = _size(head[used:])
+        start = position + used + more
+        if identifier == _TRACKS:
+            return start, size
+        if identifier == _CLUSTER:
+            return None
+        position = start if identifier == _SEGMENT else start + size
+    return None
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position < len(data):
+        identifier, used = _identifier(data[position : position + 4])
+        size, more = _size(data[position + used : position + used + 8])
+        start = position + used + more
+        yield identifier, data[start : start + size]
+        position = start + size
+
+
+def _identifier(data: bytes) -> tuple[int, int]:
+    length = 9 - data[0].bit_length() if data and data[0] else 1
+    return int.from_bytes(data[:length], "big"), length
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    length = 9 - data[0].bit_length() if data and data[0] else 1
+    return int.from_bytes(data[:length], "big") & ((1 << 7 * length) - 1), length
+
+
+def _uint(value: int) -> bytes:
+    return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
+
+
+def _element(identifier: int, data: bytes) -> bytes:
+    length = 1
+    while len(data) >= (1 << 7 * length) - 1:
+        length += 1
+    return _uint(identifier) + (len(data) | 1 << 7 * length).to_bytes(length, "big") + data
+
+
+def _void(room: int) -> bytes:
+    if room == 0:
+        return b""
+    if room < 9:
+        return bytes([_VOID, 0x80 | (room - 2)]) + b"\x00" * (room - 2)
+    # A size of eight bytes, so that any room is filled.
+    return bytes([_VOID]) + (room - 9 | 1 << 56).to_bytes(8, "big") + b"\x00" * (room - 9)
