@@ -31,7 +31,9 @@ def _sei(cc_data: bytes, codec: str) -> bytes:
     # process_cc_data_flag and the count, em_data, then the packets and marker bits.
     payload = _HEADER + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
     size = len(payload)
-    message = bytes([_USER_DATA_REGISTERED]) + b"\xff" * (size // 255) + bytes([size % 255]) + payload + b"\x80"
+    message = (
+        bytes([_USER_DATA_REGISTERED]) + b"\xff" * (size // 255) + bytes([size % 255]) + payload + b"\x80"
+    )
     header = b"\x06" if codec == "h264" else b"\x4e\x01"  # SEI; prefix SEI of layer 0
     return b"\x00\x00\x00\x01" + header + _escaped(message)
 

@@ -34,7 +34,9 @@ def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) ->
             return
         raise ConfigError(f"folder {str(folder)!r} of the output does not exist", hint="create it first")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"no permission to write in folder {str(folder)!r}", hint="choose another output folder")
+        raise ConfigError(
+            f"no permission to write in folder {str(folder)!r}", hint="choose another output folder"
+        )
 
 
 def os_error(what: str, error: OSError) -> EncodeError:
@@ -68,7 +70,7 @@ class OutputFile:
         try:
             # A part left by a killed run is of no use to anyone.
             # Unbuffered: FFmpeg buffers already, and reads the file back through a descriptor of its own.
-            self._file = open(self.part, "w+b", buffering=0)
+            self._file = open(self.part, "w+b", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise os_error(str(self.part), error) from error
 

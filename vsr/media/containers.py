@@ -76,7 +76,9 @@ _MP4_KEYS = frozenset(
     "track disc sort_name sort_artist sort_album_artist sort_album sort_composer sort_show creation_time location "
     "location-eng make model".split()
 )
-_MP4_STREAM_KEYS = frozenset("language title handler_name vendor_id creation_time name timecode reel_name".split())
+_MP4_STREAM_KEYS = frozenset(
+    "language title handler_name vendor_id creation_time name timecode reel_name".split()
+)
 _INFO_KEYS = frozenset(
     "title artist album comment copyright date creation_time genre language track encoded_by software medium "
     "IARL IART ICMS ICMT ICOP ICRD ICRP IDIM IDPI IENG IGNR IKEY ILGT ILNG IMED INAM IPLT IPRD IPRT ISBJ ISFT ISHP ISMP ISRC "
@@ -139,7 +141,9 @@ def container_for(url: str, container_format: str | None) -> Container:
         return _by_format(_ALIASES.get(container_format, container_format))
     if url == STDOUT:
         # Raw pictures: what reads a pipe is another program on the same machine.
-        return Container("nut", encoders=_RAW, b_frames=False, metadata=None, stream_metadata=None, chapters=True)
+        return Container(
+            "nut", encoders=_RAW, b_frames=False, metadata=None, stream_metadata=None, chapters=True
+        )
     if url == NULL:
         return CONTAINERS["null"]
     suffix = PurePath(url).suffix.lower()
@@ -165,14 +169,22 @@ def _by_format(name: str) -> Container:
             hint=f"close names: {', '.join(close)}" if close else f"known: {', '.join(sorted(CONTAINERS))}",
         ) from None
     if not known.is_output:
-        raise ConfigError(f"container format {name!r} can be read but not written", hint="choose mp4, mov or mkv")
+        raise ConfigError(
+            f"container format {name!r} can be read but not written", hint="choose mp4, mov or mkv"
+        )
     return Container(name, exact_time=False)
 
 
 def containers_of(codec: str) -> list[str]:
     """Endings of the usual containers that hold a codec."""
     found = []
-    for suffix, name in ((".mp4", "mp4"), (".mov", "mov"), (".mkv", "matroska"), (".webm", "webm"), (".avi", "avi")):
+    for suffix, name in (
+        (".mp4", "mp4"),
+        (".mov", "mov"),
+        (".mkv", "matroska"),
+        (".webm", "webm"),
+        (".avi", "avi"),
+    ):
         with av.open(io.BytesIO(), "w", format=name) as output:
             if codec in output.supported_codecs:
                 found.append(suffix)

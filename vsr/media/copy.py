@@ -18,8 +18,8 @@ from vsr.media.containers import Container
 from vsr.media.side_data import _dump_lock
 
 if TYPE_CHECKING:
+    from av.codec.context import CodecContext
     from av.container import InputContainer, OutputContainer
-    from av.packet import Packet
     from av.stream import Stream
 
 # What a muxer writes by itself, or what was true of the input file only.
@@ -61,16 +61,25 @@ def describe(stream: Stream) -> str:
     return f"{kind} #{stream.index} ({codec}{f', {known}' if known else ''})"
 
 
+def _context(stream: Stream) -> CodecContext | None:
+    """The stream's decoder, None where FFmpeg has none, which PyAV's types don't say."""
+    return stream.codec_context
+
+
 def codec_name(stream: Stream) -> str:
     """FFmpeg's name of the stream's codec, empty where there is none."""
-    if stream.codec_context is not None:
-        return stream.codec_context.codec.canonical_name
+    context = _context(stream)
+    if context is not None:
+        return context.codec.canonical_name
     name = getattr(stream, "name", None) if stream.type == "data" else None
     return str(name or "")
 
 
 def plan_copy(
-    source: Sequence[Stream], container: Container, add_video: Callable[[OutputContainer], Any], container_name: str
+    source: Sequence[Stream],
+    container: Container,
+    add_video: Callable[[OutputContainer], Any],
+    container_name: str,
 ) -> CopyPlan:
     """Find out what of the streams the container takes, by writing its header into memory.
 
@@ -78,7 +87,9 @@ def plan_copy(
     """
     plan = CopyPlan()
     if not container.streams:
-        plan.warnings += [f"{describe(s)} is left out: {container_name} holds a single video stream" for s in source]
+        plan.warnings += [
+            f"{describe(s)} is left out: {container_name} holds a single video stream" for s in source
+        ]
         return plan
     for stream in source:
         if is_chapter_track(stream):
@@ -92,7 +103,9 @@ def plan_copy(
         if reason is None:
             plan.streams.append(stream)
         else:
-            plan.warnings.append(f"{describe(stream)} is left out: {container_name} cannot hold it ({reason})")
+            plan.warnings.append(
+                f"{describe(stream)} is left out: {container_name} cannot hold it ({reason})"
+            )
     # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
     while plan.streams:
         error = _header_error(container, [s for s in plan.streams if s.index not in plan.covers], add_video)
@@ -102,11 +115,15 @@ def plan_copy(
         if guilty is None:
             break  # the video itself; told of when the output is opened
         plan.streams.remove(guilty)
-        plan.warnings.append(f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})")
+        plan.warnings.append(
+            f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})"
+        )
     return plan
 
 
-def _guilty(container: Container, plan: CopyPlan, add_video: Callable[[OutputContainer], Any]) -> Stream | None:
+def _guilty(
+    container: Container, plan: CopyPlan, add_video: Callable[[OutputContainer], Any]
+) -> Stream | None:
     if _header_error(container, [], add_video) is not None:
         return None
     kept: list[Stream] = []
@@ -129,10 +146,9 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
         return "its kind is unknown"
     if container.format == "mpegts" and codec_name(stream) not in MPEGTS_CODECS:
         return "no stream type for that codec"
-    if container.is_mov and stream.type == "data" and codec_name(stream) in ("", "bin_data", "none"):
-        # A header can be written for some of these, but no sample of theirs.
-        if stream.codec_context is None:
-            return "no known codec"
+    nameless = codec_name(stream) in ("", "bin_data", "none") and _context(stream) is None
+    if container.is_mov and stream.type == "data" and nameless:
+        return "no known codec"  # a header can be written for some of these, but no sample of theirs
     # Without the video first, which takes time to open; some containers cannot do without.
     if _header_error(container, [stream], None) is None:
         return None
@@ -165,8 +181,7 @@ def reason_of(error: BaseException) -> str:
     """The message of a PyAV error without its number and file name."""
     if isinstance(error, av.FFmpegError):
         text = str(error.strerror or error)
-        last = error.log[2].strip() if error.log else ""
-        return last or ("refused by the muxer" if text == "Invalid argument" else text)
+        return "refused by the muxer" if text == "Invalid argument" else text
     # "'webm' format does not support 'aac' codec" says twice what is said around it.
     return "no place for that codec" if "format does not support" in str(error) else str(error)
 
@@ -189,7 +204,7 @@ def add_copy(output: OutputContainer, stream: Stream, container: Container) -> S
     """Add a stream like `stream` with its metadata and disposition. Raises what PyAV raises."""
     if stream.type == "attachment":
         copy = output.add_stream_from_template(stream)
-    elif stream.codec_context is None and stream.type != "data":
+    elif _context(stream) is None and stream.type != "data":
         raise ValueError("FFmpeg has no decoder for it")
     else:
         copy = output.add_stream_from_template(stream, opaque=True)
@@ -218,7 +233,9 @@ def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tupl
     return _allowed(wanted, container.stream_metadata)
 
 
-def kept_container_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:
+def kept_container_metadata(
+    metadata: dict[str, str], container: Container
+) -> tuple[dict[str, str], list[str]]:
     """(what the output gets, keys the container has no place for)."""
     wanted = {key: value for key, value in metadata.items() if key.lower() not in _CONTAINER_KEYS_LEFT}
     return _allowed(wanted, container.metadata)
@@ -242,7 +259,9 @@ def copy_container_facts(
     kept, lost = kept_container_metadata(dict(source.metadata), container)
     output.metadata.update(kept)
     if lost:
-        warnings.append(f"metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it")
+        warnings.append(
+            f"metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it"
+        )
     chapters = source.chapters()
     if chapters and not container.chapters:
         warnings.append(f"{len(chapters)} chapters are left out: {container.format} holds none")
@@ -277,66 +296,3 @@ def attach_cover(output: OutputContainer, stream: Stream, picture: bytes) -> Non
     name = stream.metadata.get("filename") or f"cover.{ending}"
     attached = output.add_attachment(name, stream.metadata.get("mimetype") or mimetype, picture)
     attached.metadata.update({k: v for k, v in stream.metadata.items() if k == "title"})
-
-
-class PacketCopier:
-    """Puts packets of copied streams into the output in the input's time, with the dts they lack."""
-
-    def __init__(self, streams: dict[int, Stream], shift: Fraction, *, keeps_early_audio: bool = False) -> None:
-        """streams: the output's stream by the index of the input's; shift: seconds added to every timestamp.
-
-        keeps_early_audio: audio that begins before zero (the encoder's priming, as MP4 stores it) is moved up to zero, and
-        `delays` says by how many seconds, by the index of the output's stream, for the header to say it too.
-        """
-        self.delays: dict[int, Fraction] = {}
-        self._keeps_early_audio = keeps_early_audio
-        self._streams = streams
-        self._shift = shift
-        self._last_dts: dict[int, Fraction] = {}
-
-    def prepared(self, packet: Packet) -> Packet | None:
-        """The packet ready for muxing, None where it isn't to be copied."""
-        stream = self._streams.get(packet.stream_index)
-        # The demuxer's flush packet has no data; real ones without data say nothing either.
-        if stream is None or packet.size == 0:
-            return None
-        time_base = packet.time_base
-        if self._shift and time_base:
-            ticks = round(self._shift / time_base)
-            packet.pts = None if packet.pts is None else packet.pts + ticks
-            packet.dts = None if packet.dts is None else packet.dts + ticks
-        if packet.pts is None and packet.dts is None:
-            last = self._last_dts.get(stream.index)
-            packet.pts = packet.dts = 0 if last is None else round(last / time_base) + 1
-        elif packet.dts is None:
-            packet.dts = packet.pts
-        elif packet.pts is None and stream.type != "video":
-            packet.pts = packet.dts
-        assert packet.dts is not None
-        if self._keeps_early_audio and stream.type == "audio":
-            self._keep_early(packet, stream)
-            time_base = packet.time_base
-        # Muxers refuse dts that go back, as they do at a joint or where they had to be guessed.
-        last = self._last_dts.get(stream.index)
-        if last is not None and packet.dts * time_base < last:
-            dts = -int(-last // time_base)
-            packet.dts = dts
-            if packet.pts is not None and packet.pts < dts:
-                packet.pts = dts
-        self._last_dts[stream.index] = packet.dts * time_base
-        packet.stream = stream
-        return packet
-
-    def _keep_early(self, packet: Packet, stream: Stream) -> None:
-        """Put an audio packet on Matroska's clock of milliseconds, later by the stream's delay."""
-        assert packet.pts is not None and packet.dts is not None
-        start = packet.pts * packet.time_base
-        if stream.index not in self._last_dts and start < 0:
-            self.delays[stream.index] = -start
-        delay = self.delays.get(stream.index)
-        if delay is not None:
-            ticks = round(delay * 1000)
-            pts, dts = round(start * 1000) + ticks, round(packet.dts * packet.time_base * 1000) + ticks
-            duration = round((packet.duration or 0) * packet.time_base * 1000)
-            packet.time_base = Fraction(1, 1000)
-            packet.pts, packet.dts, packet.duration = pts, dts, duration

@@ -230,7 +230,9 @@ def _check_pix_fmt(encoder: str, pix_fmt: str) -> None:
         try:
             av.VideoFormat(pix_fmt, 16, 16)
         except ValueError:
-            raise ConfigError(f"unknown pixel format {pix_fmt!r}", hint="such as yuv420p or yuv422p10le") from None
+            raise ConfigError(
+                f"unknown pixel format {pix_fmt!r}", hint="such as yuv420p or yuv422p10le"
+            ) from None
         return
     raise ConfigError(
         f"encoder {encoder} does not take pixel format {pix_fmt!r}", hint=f"it takes {', '.join(formats)}"
@@ -241,7 +243,9 @@ def lost_samples(encoder: str, fmt: PixelFormat, target: PixelFormat) -> list[st
     """Sentences for what of the samples gets lost on the way to `target`."""
     lost = []
     if fmt.alpha and not target.alpha:
-        lost.append(f"{encoder} carries no alpha: the alpha channel is dropped; prores_ks, ffv1 and libvpx-vp9 carry it")
+        lost.append(
+            f"{encoder} carries no alpha: the alpha channel is dropped; prores_ks, ffv1 and libvpx-vp9 carry it"
+        )
     if fmt.kind != "gray" and target.kind == "gray":
         lost.append(f"{encoder} writes gray here: colour is dropped")
     if target.bits < fmt.bits:
@@ -250,8 +254,10 @@ def lost_samples(encoder: str, fmt: PixelFormat, target: PixelFormat) -> list[st
         lost.append(f"RGB is converted to {target.name} for {encoder}; ffv1 or libx264rgb keep RGB")
     elif fmt.kind == "yuv" and target.kind == "rgb":
         lost.append(f"{fmt.name} is converted to RGB for {encoder}")
-    if fmt.kind != "gray" and target.kind == "yuv" and any(
-        have > want for have, want in zip(target.log2_chroma, fmt.log2_chroma, strict=True)
+    if (
+        fmt.kind != "gray"
+        and target.kind == "yuv"
+        and any(have > want for have, want in zip(target.log2_chroma, fmt.log2_chroma, strict=True))
     ):
         lost.append(f"{encoder} holds chroma at {target.name}, the source has {fmt.name}")
     return lost
@@ -270,7 +276,9 @@ def _check_even(encoder: str, fmt: PixelFormat, width: int, height: int) -> None
     )
 
 
-def encoded_color(encoder: str, fmt: PixelFormat, target: PixelFormat, color: Color, width: int, height: int) -> Color:
+def encoded_color(
+    encoder: str, fmt: PixelFormat, target: PixelFormat, color: Color, width: int, height: int
+) -> Color:
     """The colour of the frames as the encoder gets them: the source's, wherever the format allows."""
     color = color_after(color, fmt, target, (width, height))
     if encoder == "mjpeg":

@@ -17,7 +17,9 @@ def hdr_options(
         params = _joined(":", _x26x_display("master-display", mastering), _light("max-cll", light))
         return {"x265-params": f"{params}:hdr10=1"}
     if encoder == "libx264":
-        return {"x264-params": _joined(":", _x26x_display("mastering-display", mastering), _light("cll", light))}
+        return {
+            "x264-params": _joined(":", _x26x_display("mastering-display", mastering), _light("cll", light))
+        }
     if encoder == "libsvtav1":
         return {"svtav1-params": _joined(":", _svt_display(mastering), _light("content-light", light))}
     return None

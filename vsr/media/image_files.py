@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from PIL import Image
 from vsr.core.errors import EncodeError
 from vsr.media.types import ImageTags
 
-Rows = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Rows = npt.NDArray[Any]  # uint8 or uint16
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,9 @@ def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], step: i
     up = rows - np.concatenate([above, rows[:-1]])
     sub = rows.copy()
     sub[:, step:] -= rows[:, :-step]
-    use_up = np.abs(up.view(np.int8).astype(np.int16)).sum(1) < np.abs(sub.view(np.int8).astype(np.int16)).sum(1)
+    use_up = np.abs(up.view(np.int8).astype(np.int16)).sum(1) < np.abs(
+        sub.view(np.int8).astype(np.int16)
+    ).sum(1)
     out = np.empty((count, width + 1), np.uint8)
     out[:, 0] = np.where(use_up, 2, 1)
     out[:, 1:] = np.where(use_up[:, None], up, sub)
@@ -143,9 +145,9 @@ def _write_tiff(file: BinaryIO, picture: Picture, tags: ImageTags) -> None:
     sizes: list[int] = []
     bands = list(_bands(picture))
     for first, end in bands:
-        codes = np.ascontiguousarray(picture.rows(first, end))
-        codes[:, 1:] -= codes[:, :-1].copy()
-        data = zlib.compress(codes.astype("<u2", copy=False).tobytes() if picture.bits == 16 else codes.tobytes(), 4)
+        rows = picture.rows(first, end).astype("<u2" if picture.bits == 16 else np.uint8, copy=False)
+        differences = np.diff(rows, axis=1, prepend=np.zeros_like(rows[:, :1]))  # wraps around, as it should
+        data = zlib.compress(differences.tobytes(), 4)
         file.write(data)
         offsets.append(position)
         sizes.append(len(data))
@@ -183,7 +185,11 @@ def _directory(entries: list[tuple[int, int, list[int] | bytes]], place: int) ->
     after = place + 2 + 12 * len(entries) + 4
     for tag, kind, values in entries:
         count = len(values)
-        data = values if isinstance(values, bytes) else struct.pack(f"<{count}{'H' if kind == _SHORT else 'I'}", *values)
+        data = (
+            values
+            if isinstance(values, bytes)
+            else struct.pack(f"<{count}{'H' if kind == _SHORT else 'I'}", *values)
+        )
         if len(data) <= 4:
             table += struct.pack("<HHI", tag, kind, count) + data.ljust(4, b"\x00")
         else:

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,9 @@ def is_image_output(url: str, info: VideoInfo, options: SinkOptions) -> bool:
     suffix = Path(url).suffix.lower()
     if suffix not in SUFFIXES or url.startswith("-"):
         return False
-    return suffix not in _ANIMATED or info.is_image or suffix == ".avif" or bool(_NUMBER.search(Path(url).name))
+    return (
+        suffix not in _ANIMATED or info.is_image or suffix == ".avif" or bool(_NUMBER.search(Path(url).name))
+    )
 
 
 class ImageSink:
@@ -97,7 +100,9 @@ class ImageSink:
     def _tell_losses(self, source: Source, info: VideoInfo) -> None:
         fmt, name = info.format, self._format.name
         if fmt.alpha and not self._format.alpha:
-            self.warnings.append(f"{name} carries no alpha: the alpha channel is dropped; PNG, TIFF and WebP carry it")
+            self.warnings.append(
+                f"{name} carries no alpha: the alpha channel is dropped; PNG, TIFF and WebP carry it"
+            )
         if fmt.bits > self._format.bits:
             self.warnings.append(f"{name} holds 8 bits, the source has {fmt.bits}; PNG and TIFF hold 16")
         if not self._format.tags and (self._tags.icc_profile or self._tags.exif):
@@ -105,7 +110,9 @@ class ImageSink:
         elif self._format is SUFFIXES[".tif"] and source.image_tags and source.image_tags.exif:
             self.warnings.append("EXIF is left out but for the orientation: TIFF is written without")
         if info.sar != 1:
-            self.warnings.append(f"the sample aspect ratio {info.sar} is left out: pictures have square pixels")
+            self.warnings.append(
+                f"the sample aspect ratio {info.sar} is left out: pictures have square pixels"
+            )
         for stream in source.copied:
             from vsr.media.copy import describe
 
@@ -251,9 +258,10 @@ def without_alpha(frame: Frame) -> Frame:
     return replace(frame, planes=frame.planes[:-1], format=replace(frame.format, alpha=False))
 
 
-def _codes(plane: object, fmt: PixelFormat, first: int, end: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def _codes(plane: object, fmt: PixelFormat, first: int, end: int) -> Rows:
     rows = np.asarray(plane)[first:end]
-    return rows if fmt.bits == 8 else np.ascontiguousarray(rows).view("<u2")
+    codes: Rows = rows if fmt.bits == 8 else np.ascontiguousarray(rows).view("<u2")
+    return codes
 
 
 def picture_of(frame: Frame, *, bits: int) -> Picture:
@@ -296,7 +304,7 @@ def picture_of(frame: Frame, *, bits: int) -> Picture:
     return Picture(frame.width, frame.height, channels, bits, rows)
 
 
-def _rounded(values: npt.NDArray[np.float32], top: int) -> Rows:
+def _rounded(values: npt.NDArray[Any], top: int) -> Rows:
     return np.clip(np.rint(values), 0, top).astype(np.uint8 if top == 255 else np.uint16)
 
 

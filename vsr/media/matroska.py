@@ -43,9 +43,7 @@ def amend_tracks(file: BinaryIO, tracks: dict[int, TrackElements]) -> None:
     for identifier, data in _elements(payload):
         if identifier in (_CRC, _VOID):
             continue
-        if identifier == _TRACK:
-            data = _amended(data, tracks)
-        entries += _element(identifier, data)
+        entries += _element(identifier, _amended(data, tracks) if identifier == _TRACK else data)
     has_crc = payload[:1] == b"\xbf"
     room = size - len(entries) - (6 if has_crc else 0)
     if room == 1 or room < 0:
@@ -71,14 +69,12 @@ def _amended(entry: bytes, tracks: dict[int, TrackElements]) -> bytes:
     out = b""
     for identifier, data in parts:
         if identifier == _NAME:
-            data = data.removesuffix(PADDING.encode())
-            if not data:
-                continue
+            name = data.removesuffix(PADDING.encode())
+            out += _element(_NAME, name) if name else b""
         elif identifier == _VIDEO and wanted.sar != 1:
-            data = _with_display(data, wanted.sar)
-        elif identifier == _DELAY and wanted.delay_s:
-            continue
-        out += _element(identifier, data)
+            out += _element(_VIDEO, _with_display(data, wanted.sar))
+        elif identifier != _DELAY or not wanted.delay_s:
+            out += _element(identifier, data)
     if wanted.delay_s:
         out += _element(_DELAY, _uint(round(wanted.delay_s * 10**9)))
     return out

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.logging
@@ -16,49 +14,28 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
-from vsr.core.video import VideoInfo
 from vsr.media.captions import takes_captions, with_captions
-from vsr.media.color import apply_color
 from vsr.media.commit import OutputFile, OutputNull, OutputPipe, os_error
-from vsr.media.containers import Container, containers_of, output_time_base
+from vsr.media.containers import containers_of
 from vsr.media.copy import (
-    MPEGTS_CODECS,
     CopyPlan,
-    PacketCopier,
     add_copy,
     attach_cover,
     copy_container_facts,
     kept_stream_metadata,
     reason_of,
 )
-from vsr.media.encoders import EncoderPlan, frame_rate_or_default, merged
-from vsr.media.hdr_params import hdr_options
 from vsr.media.matroska import PADDING, TrackElements, amend_tracks
-from vsr.media.side_data import _dump_lock, display_matrix
+from vsr.media.packets import PacketCopier
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
     from av.stream import Stream
-    from av.video.codeccontext import VideoCodecContext
-    from av.video.stream import VideoStream
 
-    from vsr.media.types import Source
-
-@contextlib.contextmanager
-def libav_log() -> Iterator[list[tuple[int, str, str]]]:
-    """What FFmpeg says on this thread meanwhile, from warnings up, as (level, who, line); it is silent otherwise."""
-    with _dump_lock, av.logging.Capture(local=True) as logs:
-        av.logging.set_level(av.logging.WARNING)
-        try:
-            yield logs
-        finally:
-            av.logging.set_level(None)
+    from vsr.media.video_stream import VideoStreamWriter
 
 
 Output = OutputFile | OutputPipe | OutputNull
 
-_FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
-_QSCALE = 1 << 1  # AV_CODEC_FLAG_QSCALE
 _IO_BYTES = 1 << 18
 _MAX_MOVIE_TIMESCALE = (1 << 31) - 1
 
@@ -70,102 +47,6 @@ class _Sent:
     pts: int
     duration: int
     captions: bytes | None
-
-
-class VideoStreamWriter:
-    """The encoder, and the output stream its packets go to. Use `add_to` for a container, once each."""
-
-    def __init__(self, plan: EncoderPlan, container: Container, info: VideoInfo, source: Source, threads: int) -> None:
-        self.plan = plan
-        self.container = container
-        self.info = info
-        self.source = source
-        self.threads = threads
-        rate = info.frame_rate
-        self.frame_rate = frame_rate_or_default(rate)
-        self.time_base = output_time_base(container, info.time_base, self.frame_rate)
-        self.codec = av.Codec(plan.name, "w").canonical_name
-        if container.format == "mpegts" and self.codec not in MPEGTS_CODECS:
-            raise ConfigError(
-                f"mpegts cannot hold {self.codec} from encoder {plan.name}: no stream type for that codec",
-                hint="use libx264 or libx265, or an output ending in .mkv",
-            )
-
-    def options(self) -> dict[str, str]:
-        """All options of the encoder, those of the user over ours."""
-        options = dict(self.plan.options)
-        hdr = hdr_options(self.plan.name, self.source.mastering_display, self.source.content_light)
-        if hdr:
-            options = merged(hdr, options)
-        if not self.container.b_frames:
-            options.setdefault("bf", "0")
-        return options
-
-    def add_to(self, output: OutputContainer) -> VideoStream:
-        """Add the stream to a container, opened and ready. Raises what PyAV raises, or ConfigError for unknown options."""
-        plan, info = self.plan, self.info
-        stream: VideoStream = output.add_stream(plan.name, rate=self.frame_rate)  # type: ignore[assignment]
-        context = stream.codec_context
-        context.width, context.height, context.pix_fmt = info.width, info.height, plan.pix_fmt
-        context.time_base = 1 / self.frame_rate if plan.traits.counts_frames else self.time_base
-        stream.time_base = self.time_base
-        context.framerate = self.frame_rate
-        if self.container.sar:
-            context.sample_aspect_ratio = info.sar
-        apply_color(context, plan.color, plan.format)
-        context.flags |= _FRAME_DURATION
-        context.thread_type = "AUTO"  # type: ignore[assignment]
-        context.thread_count = self.threads
-        if plan.bitrate is not None:
-            context.bit_rate = plan.bitrate
-        if plan.qscale is not None:
-            context.flags |= _QSCALE
-            if plan.qscale == int(plan.qscale):
-                context.global_quality = int(plan.qscale)
-        if self.container.is_mov and self.codec == "hevc":
-            context.codec_tag = "hvc1"  # the tag Apple's players insist on
-        if (info.rotation or info.mirrored) and self.container.rotation:
-            stream.set_display_matrix(display_matrix(info.rotation, info.mirrored))
-        asked = {**context.options, **self.options()}
-        context.options = asked
-        said = self._opened(context, asked)
-        left = [*sorted(context.options), *said]
-        if left:
-            raise ConfigError(
-                f"encoder {plan.name} has no option {', '.join(repr(name) for name in left)}",
-                hint=f"its own options: {', '.join(o.name for o in context.supported_options.private) or 'none'}",
-            )
-        stream.disposition = 1  # default
-        return stream
-
-    def _opened(self, context: VideoCodecContext, asked: dict[str, str]) -> list[str]:
-        """Open the encoder; returns options inside its `-params` list that it complained of and went on without."""
-        lines: list[str] = []
-        with libav_log() as logs:
-            try:
-                context.open()
-            except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
-                lines = [line for _, _, line in logs]
-                raise self._open_error(error, asked, lines) from error
-            lines = [line for _, _, line in logs]
-        found = (re.search(r"(?:Error parsing option|Unknown option:?) '?([\w-]+)", line) for line in lines)
-        return [match[1] for match in found if match]
-
-    def _open_error(
-        self, error: BaseException, asked: dict[str, str], log: list[str]
-    ) -> EncoderUnavailableError | ConfigError:
-        plan = self.plan
-        reason = "; ".join(line.strip() for line in log[:2]) or getattr(error, "strerror", None) or str(error)
-        if plan.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")):
-            return EncoderUnavailableError(
-                f"encoder {plan.name} cannot run on this machine: {reason}", hint="use libx264 or libx265 instead"
-            )
-        told = {key: value for key, value in asked.items() if key != "chroma_sample_location"}
-        return ConfigError(
-            f"encoder {plan.name} refuses {self.info.width}x{self.info.height} {plan.pix_fmt} "
-            f"with {' '.join(f'{k}={v}' for k, v in told.items()) or 'no options'}: {reason}",
-            hint="check its options, the size and the pixel format",
-        )
 
 
 class Muxer:
@@ -223,7 +104,7 @@ class Muxer:
 
     def _timescale(self) -> int:
         """MP4's ticks a second for the video: FFmpeg doubles those below 10,000."""
-        scale = self.writer.time_base.denominator
+        scale: int = self.writer.time_base.denominator
         while scale < 10000:
             scale *= 2
         return scale
@@ -232,7 +113,9 @@ class Muxer:
         container = self.writer.container
         source = self.source
         # Attached files last: Matroska numbers its tracks without them.
-        attached = {s.index for s in self._copied.streams if s.type == "attachment"} | set(self._copied.covers)
+        attached = {s.index for s in self._copied.streams if s.type == "attachment"} | set(
+            self._copied.covers
+        )
         for stream in sorted(self._copied.streams, key=lambda s: s.index in attached):
             if stream.index in self._copied.covers:
                 attach_cover(self._container, stream, self._copied.covers[stream.index])
@@ -267,7 +150,8 @@ class Muxer:
     def write(self, frame: VideoFrame, captions: bytes | None) -> None:
         """Encode a frame in the encoder's format whose pts and time_base are the source's; mux what comes out."""
         time_base = self.writer.time_base
-        assert frame.time_base is not None and frame.pts is not None
+        assert frame.time_base is not None
+        assert frame.pts is not None
         seconds = frame.pts * frame.time_base + self._shift
         if self._copier is None:
             if seconds < 0:
@@ -282,7 +166,9 @@ class Muxer:
                     "all streams are moved back by that"
                 )
                 seconds = Fraction(0)
-            self._copier = PacketCopier(self._streams, self._shift, keeps_early_audio=self._keeps_early_audio())
+            self._copier = PacketCopier(
+                self._streams, self._shift, keeps_early_audio=self._keeps_early_audio()
+            )
         pts = self._ticks(seconds)
         duration = round((frame.duration or 0) * frame.time_base / time_base)
         number = self._next
@@ -303,11 +189,11 @@ class Muxer:
     def _ticks(self, seconds: Fraction) -> int:
         time_base = self.writer.time_base
         exact = seconds / time_base
-        pts = round(exact)
+        pts: int = round(exact)
         if self.writer.container.constant_rate and abs(exact - pts) > Fraction(1, 4):
             raise EncodeError(
-                f"{self.writer.container.format} holds a constant frame rate only; frame {self._next} at {float(seconds):.3f} s "
-                f"is not on the grid of {self.writer.frame_rate} frames a second",
+                f"{self.writer.container.format} holds a constant frame rate only; frame {self._next} at "
+                f"{float(seconds):.3f} s is not on the grid of {self.writer.frame_rate} frames a second",
                 hint="write to .mkv or .mp4, which keep variable rates",
             )
         if self._last_pts is not None and pts <= self._last_pts:
@@ -326,7 +212,7 @@ class Muxer:
         if self.file.error is not None:
             raise self._failed(self.file.error)
 
-    def _mux_video(self, packet: Packet) -> None:
+    def _mux_video(self, packet: Packet[Any]) -> None:
         sent = self._sent.pop(packet.pts, None) if packet.pts is not None else None
         if self.writer.plan.traits.counts_frames and sent is not None:
             packet.time_base = self.writer.time_base
@@ -338,8 +224,8 @@ class Muxer:
         self.video_bytes += packet.size
         self._container.mux_one(packet)
 
-    def _captioned(self, packet: Packet, captions: bytes) -> Packet:
-        changed = Packet(with_captions(bytes(packet), captions, self.writer.codec))
+    def _captioned(self, packet: Packet[Any], captions: bytes) -> Packet[Any]:
+        changed: Packet[Any] = Packet(with_captions(bytes(packet), captions, self.writer.codec))
         changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
         changed.time_base = packet.time_base
         changed.is_keyframe = packet.is_keyframe
@@ -368,7 +254,9 @@ class Muxer:
             return
         self._open = False
         if self._copier is None:
-            self._copier = PacketCopier(self._streams, self._shift, keeps_early_audio=self._keeps_early_audio())
+            self._copier = PacketCopier(
+                self._streams, self._shift, keeps_early_audio=self._keeps_early_audio()
+            )
         if self._next:
             self._encode(None)
         else:
@@ -384,7 +272,8 @@ class Muxer:
 
     def _amend(self) -> None:
         """Write into the Matroska header what its muxer was not told."""
-        assert isinstance(self.file, OutputFile) and self._copier is not None
+        assert isinstance(self.file, OutputFile)
+        assert self._copier is not None
         tracks = {index + 1: TrackElements(delay_s=delay) for index, delay in self._copier.delays.items()}
         if self.writer.info.sar != 1:
             tracks[self._video.index + 1] = TrackElements(sar=self.writer.info.sar)
@@ -397,8 +286,3 @@ class Muxer:
         if container is not None:
             with contextlib.suppress(Exception):
                 container.close()
-
-
-def video_info(info: VideoInfo, plan: EncoderPlan, size: tuple[int, int]) -> VideoInfo:
-    """What the encoder is told of the video: the frames' facts with the size, format and colour they are brought to."""
-    return replace(info, width=size[0], height=size[1], format=plan.format, color=plan.color)

@@ -49,7 +49,12 @@ class Converter:
 
     @staticmethod
     def _built(
-        pix_fmt: str, size: tuple[int, int], color: Color, to_pix_fmt: str, to_size: tuple[int, int], to_color: Color
+        pix_fmt: str,
+        size: tuple[int, int],
+        color: Color,
+        to_pix_fmt: str,
+        to_size: tuple[int, int],
+        to_color: Color,
     ) -> av.filter.Graph:
         graph = av.filter.Graph()
         source = graph.add(

@@ -7,9 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from av.video.frame import VideoFrame
 
 from vsr.core.color import Range
-from vsr.core.errors import ConfigError, EncodeError, VsrError
+from vsr.core.errors import EncodeError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.media.captions import takes_captions
@@ -19,13 +20,16 @@ from vsr.media.copy import CopyPlan, plan_copy
 from vsr.media.encoders import EncoderPlan, plan_encoder
 from vsr.media.hdr_params import hdr_options
 from vsr.media.image_sink import ImageSink, is_image_output
-from vsr.media.mux import Muxer, Output, VideoStreamWriter, video_info
+from vsr.media.mux import Muxer, Output
 from vsr.media.planes import av_from_frame, av_name
 from vsr.media.resize import Converter
 from vsr.media.types import Sink, SinkCounters, SinkOptions, Source
+from vsr.media.video_stream import VideoStreamWriter, video_info
 
 # Codecs whose streams do not say the shape of a sample.
-_NO_SAR = frozenset("vp8 vp9 av1 prores utvideo huffyuv ffvhuff qtrle png rawvideo magicyuv jpeg2000 cfhd".split())
+_NO_SAR = frozenset(
+    "vp8 vp9 av1 prores utvideo huffyuv ffvhuff qtrle png rawvideo magicyuv jpeg2000 cfhd".split()
+)
 
 
 def open_sink(url: str, options: SinkOptions, source: Source, info: VideoInfo) -> Sink:
@@ -109,7 +113,9 @@ class VideoSink:
         captions = frame.side.get("a53_cc")
         if captions and not self._captions_kept and not self._captions_told:
             self._captions_told = True
-            self.warnings.append(f"closed captions are left out: encoder {self._plan.name} has no place for them")
+            self.warnings.append(
+                f"closed captions are left out: encoder {self._plan.name} has no place for them"
+            )
         if frame.pts is None:
             ticks = round(self.counters.frames * self._frame_time / frame.time_base)
             frame = replace(frame, pts=ticks)
@@ -118,19 +124,24 @@ class VideoSink:
         self.counters.video_bytes = self._muxer.video_bytes
         self.counters.bytes = self._file.bytes
 
-    def _encodable(self, frame: Frame) -> object:
+    def _encodable(self, frame: Frame) -> VideoFrame:
         plan = self._plan
         if frame.format.kind == "gray" and plan.format.kind == "yuv":
             frame = gray_as_yuv(frame, plan.format)
         name = av_name(frame.format)
-        direct = _same_samples(frame.format, plan.format) and _same_color(frame, plan)
+        direct = frame.format == plan.format and _same_color(frame, plan)
         if direct and (frame.width, frame.height) == self._size and name == plan.pix_fmt:
             return av_from_frame(frame, plan.pix_fmt)
         given = av_from_frame(frame)
         key = (given.format.name, frame.width, frame.height, frame.color)
         if self._converter is None or key != self._converter_for:
             self._converter = Converter(
-                given.format.name, (frame.width, frame.height), frame.color, plan.pix_fmt, self._size, plan.color
+                given.format.name,
+                (frame.width, frame.height),
+                frame.color,
+                plan.pix_fmt,
+                self._size,
+                plan.color,
             )
             self._converter_for = key
         return self._converter(given)
@@ -192,8 +203,6 @@ def _check_video(writer: VideoStreamWriter, container: Container) -> None:
     nothing = OutputNull()
     try:
         muxer = Muxer(nothing, writer, CopyPlan())
-    except VsrError:
-        raise
     finally:
         nothing.drop()
         if muxer is not None:
@@ -207,16 +216,16 @@ def _lost(writer: VideoStreamWriter, container: Container, source: Source, info:
     if (info.rotation or info.mirrored) and not container.rotation:
         lost.append(f"rotation by {info.rotation} degrees is left out: {container.format} cannot hold it")
     if info.sar != 1 and (not container.sar or (container.takes_sar_from_codec and writer.codec in _NO_SAR)):
-        lost.append(f"the sample aspect ratio {info.sar} is left out: {container.format} cannot hold it with {writer.codec}")
+        lost.append(
+            f"the sample aspect ratio {info.sar} is left out: {container.format} cannot hold it with {writer.codec}"
+        )
     if hdr_options(plan.name, source.mastering_display, source.content_light) is None:
-        lost.append(f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them")
+        lost.append(
+            f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them"
+        )
     if source.image_tags and source.image_tags.icc_profile:
         lost.append("the ICC profile is left out: videos carry colour tags only")
     return lost
-
-
-def _same_samples(a: PixelFormat, b: PixelFormat) -> bool:
-    return a == b
 
 
 def _same_color(frame: Frame, plan: EncoderPlan) -> bool:
@@ -237,6 +246,3 @@ def gray_as_yuv(frame: Frame, like: PixelFormat) -> Frame:
         neutral = np.full((height, width), 1 << (fmt.bits - 1), "<u2").view(np.uint8)
     planes = [frame.planes[0], neutral, neutral, *frame.planes[1:]]
     return replace(frame, planes=planes, format=fmt)
-
-
-__all__ = ["ConfigError", "NullSink", "VideoSink", "gray_as_yuv", "open_sink"]

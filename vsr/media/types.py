@@ -67,14 +67,14 @@ class PacketShelf:
     """Packets of copied streams, on their way from the demuxing thread to the muxing one."""
 
     def __init__(self) -> None:
-        self._packets: deque[Packet] = deque()
+        self._packets: deque[Packet[Stream]] = deque()
         self._lock = threading.Lock()
 
-    def put(self, packet: Packet) -> None:
+    def put(self, packet: Packet[Stream]) -> None:
         with self._lock:
             self._packets.append(packet)
 
-    def take_all(self) -> list[Packet]:
+    def take_all(self) -> list[Packet[Stream]]:
         """All packets that came since the last call, in demuxing order."""
         with self._lock:
             packets = list(self._packets)
@@ -102,8 +102,9 @@ class Source(Protocol):
     """An input opened: iterate once for its frames, in presentation order. A context manager.
 
     While iterating, packets of `copied` streams are put on `shelf`. Iterating and closing may happen on different
-    threads, one after the other. `start_offset`: seconds every output timestamp is moved back by, so that what begins in the
-    middle (`start_s`) begins at 0; 0 otherwise, and frames and packets themselves keep the input's time. `notes` are sentences for the user (deinterlaced, tags guessed, layers lost).
+    threads, one after the other. `start_offset`: seconds every output timestamp is moved back by, so that what begins in
+    the middle (`start_s`) begins at 0; 0 otherwise. Frames and packets themselves keep the input's time. `notes` are
+    sentences for the user (deinterlaced, tags guessed, layers lost).
     """
 
     name: str
