@@ -1,0 +1,35 @@
+"""The demo writes a video and a picture worth looking at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vsr.evaluation.demo import CLIP, demo
+from vsr.evaluation.pictures import side_by_side
+from vsr.media.source import open_source
+from vsr.media.types import SourceOptions
+
+
+def test_demo_makes_the_clip_twice_as_large(tmp_path: Path) -> None:
+    result = demo(tmp_path / "new" / "folder", model="fast")
+    with open_source(str(CLIP), SourceOptions()) as small, open_source(str(result.video), SourceOptions()) as large:
+        assert (large.info.width, large.info.height) == (2 * small.info.width, 2 * small.info.height)
+        assert sum(1 for _ in small) == sum(1 for _ in large) == result.report.frames_out
+    with Image.open(result.picture) as picture:
+        assert picture.width > 2 * small.info.width
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == sorted(
+        [result.video.name, result.picture.name]
+    )
+
+
+def test_the_crop_shows_where_the_pictures_differ(tmp_path: Path) -> None:
+    left = np.full((400, 600, 3), 90, np.uint8)
+    right = left.copy()
+    right[200:240, 400:440] = 200
+    side_by_side(left, right, ("before", "after"), tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as sheet:
+        below = np.asarray(sheet)[-600:, -600:]
+    assert (below == 200).all(axis=2).sum() == (40 * 4) ** 2

@@ -1,0 +1,102 @@
+"""Patches: cut from the right place, in every orientation, and low and high resolution alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
+from vsr.training.data import PatchPool, Photo, load_photos
+from vsr.training.recipe import DataRecipe, Recipe, load_recipe
+from vsr.training.render import rendered_luma
+
+CPU = torch.device("cpu")
+
+
+def recipe_with(scale: int, data: DataRecipe) -> Recipe:
+    recipe = load_recipe("fast-x2" if scale == 2 else "balanced-x4")
+    return dataclasses.replace(recipe, data=data)
+
+
+def gradient(height: int, width: int) -> Photo:
+    """A picture whose level tells the place: 8 more per row pair, 1 more per column pair."""
+    rows, columns = np.mgrid[0:height, 0:width] // 2
+    return Photo("gradient", ((rows * 8 + columns) % 251).astype(np.uint8))
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_low_resolution_is_the_reduced_high_resolution(scale: int) -> None:
+    photos = [Photo(str(seed), rendered_luma(seed, side)) for seed, side in ((1, 160), (2, 128), (3, 201))]
+    pool = PatchPool(photos, recipe_with(scale, DataRecipe(patch=16, hr_scales=(1.0, 0.7))), CPU)
+    places = pool.draw(np.random.default_rng(0), 200)
+    lr, hr = pool.gather(torch.from_numpy(places))
+    assert lr.shape == (200, 1, 16, 16)
+    assert hr.shape == (200, 1, 16 * scale, 16 * scale)
+    # Averaging each block is close to the bicubic reduction; a patch from elsewhere, or turned otherwise, is not.
+    blocks = torch.nn.functional.avg_pool2d(hr, scale)
+    assert (blocks - lr).abs().mean(dim=(1, 2, 3)).max() < 0.12
+    assert (blocks - lr).abs().mean() < 0.02
+    assert (blocks - lr.roll(1, dims=0)).abs().mean() > 0.1
+
+
+def test_all_eight_orientations_come() -> None:
+    pool = PatchPool([gradient(64, 48)], recipe_with(2, DataRecipe(patch=8)), CPU)
+    _, hr = pool.gather(torch.from_numpy(pool.draw(np.random.default_rng(0), 400)))
+    seen = set()
+    for patch in hr[:, 0]:
+        down, right = float(patch[2, 0] - patch[0, 0]) * 255, float(patch[0, 2] - patch[0, 0]) * 255
+        seen.add((round(down), round(right)))
+    assert {(8, 1), (8, -1), (-8, 1), (-8, -1), (1, 8), (1, -8), (-1, 8), (-1, -8)} <= seen
+
+
+def test_places_depend_on_the_seed_alone() -> None:
+    pool = PatchPool([gradient(64, 48)], recipe_with(2, DataRecipe(patch=8)), CPU)
+    first, again, other = (pool.draw(np.random.default_rng(seed), 50) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_rendered_pictures_take_their_share() -> None:
+    black = Photo("black", np.zeros((128, 128), np.uint8))  # No rendered picture goes below code 16.
+    data = DataRecipe(patch=16, rendered_share=0.25, rendered_count=4)
+    pool = PatchPool([black], recipe_with(2, data), CPU)
+    lr, _ = pool.gather(torch.from_numpy(pool.draw(np.random.default_rng(0), 2000)))
+    share = float((lr.amax(dim=(1, 2, 3)) > 0).float().mean())
+    assert share == pytest.approx(0.25, abs=0.04)
+
+
+def test_a_rendered_picture_is_decided_by_its_seed() -> None:
+    np.testing.assert_array_equal(rendered_luma(5, 64), rendered_luma(5, 64))
+    assert not np.array_equal(rendered_luma(5, 64), rendered_luma(6, 64))
+
+
+def test_pictures_too_small_for_a_patch_are_left_out() -> None:
+    recipe = recipe_with(2, DataRecipe(patch=16))
+    assert PatchPool([gradient(64, 48), gradient(64, 30)], recipe, CPU).count == 1
+    with pytest.raises(ConfigError, match="32x32"):
+        PatchPool([gradient(64, 30)], recipe, CPU)
+
+
+def test_photos_are_read_from_folders_and_below(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    Image.new("RGB", (10, 8), "white").save(tmp_path / "a.png")
+    Image.new("RGBA", (10, 8), "black").save(tmp_path / "below" / "b.webp")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    photos = load_photos([tmp_path])
+    assert [photo.name for photo in photos] == ["a.png", "b.webp"]
+    assert [int(photo.luma.max()) for photo in photos] == [235, 16]
+
+
+def test_folders_without_pictures_and_broken_pictures(tmp_path: Path) -> None:
+    with pytest.raises(SourceOpenError, match="no pictures"):
+        load_photos([tmp_path])
+    with pytest.raises(SourceOpenError, match="not a folder"):
+        load_photos([tmp_path / "nosuch"])
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    with pytest.raises(DecodeError, match=r"broken\.png"):
+        load_photos([tmp_path])

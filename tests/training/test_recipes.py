@@ -1,0 +1,89 @@
+"""Recipes: the shipped ones keep their budgets, and a wrong one says what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vsr.core.errors import ConfigError
+from vsr.training.recipe import TrainRecipe, load_recipe, recipe_from_dict, shipped_recipes
+from vsr.training.schedule import chunk_rates, fraction_done, learning_rate
+
+BUDGETS = {
+    "fast-x2": 16_000,
+    "balanced-x2": 60_000,
+    "balanced-x4": 80_000,
+    "quality-x2": 700_000,
+    "quality-x4": 700_000,
+}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipe_keeps_within_its_multiply_adds(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    budget = next(limit for prefix, limit in BUDGETS.items() if name.startswith(prefix))
+    assert 0.9 * budget < recipe.spec.macs_per_pixel <= budget
+
+
+def test_a_recipe_survives_being_written_down() -> None:
+    recipe = load_recipe("fast-x2")
+    table = recipe.as_dict()
+    assert recipe_from_dict(table.pop("name"), table) == recipe
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train", "steps", 0),
+        ("train", "steps", 1.5),
+        ("train", "lr", "fast"),
+        ("train", "loss", "l3"),
+        ("train", "precision", "fp8"),
+        ("train", "mse_share", 1.5),
+        ("train", "speed", 1),
+        ("data", "patch", 47),
+        ("data", "hr_scales", [0.0]),
+        ("data", "rendered_share", -0.1),
+        ("arch", "depth", 0),
+    ],
+)
+def test_a_wrong_value_is_named(section: str, key: str, value: Any) -> None:
+    table = load_recipe("fast-x2").as_dict()
+    del table["name"]
+    table[section][key] = value
+    with pytest.raises(ConfigError, match=key):
+        recipe_from_dict("mine", table)
+
+
+def test_files_that_are_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("scale = = 2")
+    for name, word in (
+        (tmp_path / "a.toml", "not TOML"),
+        (tmp_path / "b.toml", "cannot read"),
+        ("nosuch", "no recipe"),
+    ):
+        with pytest.raises(ConfigError, match=word):
+            load_recipe(name)
+
+
+def test_rate_rises_then_falls_to_zero() -> None:
+    recipe = TrainRecipe(steps=1000, lr=1e-3, warmup=100)
+    rates = [learning_rate(recipe, step, fraction_done(step, 1000, 0, None)) for step in range(1001)]
+    assert rates[0] == pytest.approx(1e-5, rel=0.01)
+    assert max(rates) == pytest.approx(1e-3, rel=0.05)
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+    assert rates[1000] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_clock_ends_the_schedule_where_the_steps_would_not() -> None:
+    assert fraction_done(10, 1000, 30.0, 60.0) == 0.5
+    assert fraction_done(900, 1000, 30.0, 60.0) == 0.9
+    assert fraction_done(10, 1000, 90.0, 60.0) == 1.0
+    recipe = TrainRecipe(steps=1000, warmup=0, mse_share=0.2)
+    rates = chunk_rates(recipe, first=10, count=10, seconds=45.0, step_s=1.0, limit_s=60.0)
+    np.testing.assert_array_equal(rates[:, 1], [0, 0, 0, 1, 1, 1, 1, 1, 1, 1])  # From 48 of 60 seconds on.
+    assert np.all(np.diff(rates[:, 0]) < 0)

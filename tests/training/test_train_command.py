@@ -1,0 +1,76 @@
+"""`vsr train`: from the command line to weights on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from vsr.cli.app import run
+from vsr.training.render import rendered_luma
+
+RECIPE = """
+scale = 2
+[arch]
+name = "chain"
+channels = 4
+depth = 1
+[data]
+patch = 8
+batch = 2
+[train]
+steps = 50
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(rendered_luma(1, 64)).save(tmp_path / "pictures" / "1.png")
+    return tmp_path
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    pictures = str(folder / "pictures")
+    return [
+        "train",
+        str(folder / "tiny.toml"),
+        "--data",
+        pictures,
+        "--val",
+        pictures,
+        "--out",
+        str(folder / "out"),
+        *more,
+    ]
+
+
+def test_train_then_go_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments(folder, "--steps", "4", "--seed", "3", "--device", "cpu")) == 0
+    printed = capsys.readouterr()
+    assert "trained: 4 steps" in printed.out
+    assert "pictures" in printed.out
+    assert "100%" in printed.err
+    facts = json.loads((folder / "out" / "train.json").read_text())
+    assert (facts["seed"], facts["steps"]) == (3, 4)
+    assert facts["psnr"].keys() == {"pictures"}
+
+    assert (
+        run(arguments(folder, "--steps", "6", "--seed", "3", "--device", "cpu", "--resume", "--quiet")) == 0
+    )
+    printed = capsys.readouterr()
+    assert "trained: 6 steps" in printed.out
+    assert not printed.err
+
+
+def test_mistakes_are_one_line_and_a_hint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments(folder, "--resume")) == 2
+    error = capsys.readouterr().err
+    assert "error: nothing to resume" in error
+    assert "hint:" in error
+    assert run(["train", "nosuch", "--data", str(folder), "--out", str(folder / "out")]) == 2
+    assert "fast-x2" in capsys.readouterr().err
+    assert run(arguments(folder, "--steps", "0")) == 2

@@ -1,0 +1,181 @@
+"""Trainings: they learn, they go on where they stopped, and they say when they fail."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from vsr.core.errors import ConfigError, VsrError, WeightsError
+from vsr.evaluation.datasets import evaluate, load_sets
+from vsr.evaluation.resize import resize_bicubic
+from vsr.models.archs import spec_from_dict
+from vsr.models.archs.chain import plain_chain_from_weights
+from vsr.training.checkpoint import load_tensors
+from vsr.training.recipe import Recipe, recipe_from_dict
+from vsr.training.render import rendered_luma
+from vsr.training.trainer import Progress, TrainConfig, TrainingDivergedError, train
+from vsr.training.validation import psnr_by_set
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for kind, seeds in (("train", range(6)), ("val", range(100, 102))):
+        (folder / kind).mkdir()
+        for seed in seeds:
+            Image.fromarray(rendered_luma(seed, 192)).save(folder / kind / f"{seed}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # The networks are tiny, and other tests may run beside these.
+    yield
+    torch.set_num_threads(before)
+
+
+def small(**train_settings: Any) -> Recipe:
+    return recipe_from_dict(
+        "small",
+        {
+            "scale": 2,
+            "arch": {"name": "chain", "channels": 8, "depth": 2, "unshuffle": 2},
+            "data": {"patch": 16, "batch": 4},
+            "train": {"steps": 100, "warmup": 10, "val_every": 64, **train_settings},
+        },
+    )
+
+
+def config_for(pictures: Path, out: Path, recipe: Recipe, **settings: Any) -> TrainConfig:
+    return TrainConfig(recipe, [pictures / "train"], out, device="cpu", **settings)
+
+
+def test_a_short_training_beats_bicubic(pictures: Path, tmp_path: Path) -> None:
+    recipe = small(steps=500, lr=4e-3, warmup=30, ema_decay=0.98, precision="fp32")
+    recipe = dataclasses.replace(
+        recipe,
+        spec=dataclasses.replace(recipe.spec, channels=16),
+        data=dataclasses.replace(recipe.data, batch=8),
+    )
+    result = train(config_for(pictures, tmp_path, recipe, val=[pictures / "val"]))
+    sets = load_sets([pictures / "val"], 2)
+    bicubic = evaluate(lambda luma: resize_bicubic(luma, 2), sets["val"], 2, ["psnr"]).mean["psnr"]
+    assert result.finished
+    assert result.psnr["val"] > bicubic + 0.4
+
+    # What was written is the network that was measured, and says what it is.
+    weights, facts = load_tensors(result.weights)
+    spec = spec_from_dict(facts["arch"], json.loads(facts["hyperparameters"]))
+    network = plain_chain_from_weights(spec, weights)
+    assert psnr_by_set(network, sets, 2, spec.size_multiple)["val"] == pytest.approx(
+        result.psnr["val"], abs=1e-6
+    )
+    assert json.loads(facts["psnr"])["val"] == pytest.approx(result.psnr["val"], abs=1e-3)
+    assert json.loads(facts["steps"]) == 500
+    assert json.loads(facts["finished"]) is True
+    rows = list(csv.DictReader((tmp_path / "train.csv").read_text().splitlines()))
+    assert [int(row["step"]) for row in rows[-2:]] == [448, 500]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert json.loads((tmp_path / "train.json").read_text())["log"][-1]["step"] == 500
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_resumed_training_ends_in_the_same_bits(pictures: Path, tmp_path: Path, precision: str) -> None:
+    recipe = small(precision=precision)
+    whole = train(config_for(pictures, tmp_path / "whole", recipe))
+    polls = iter(range(1000))
+    stopped = train(config_for(pictures, tmp_path / "parts", recipe, should_stop=lambda: next(polls) >= 40))
+    assert not stopped.finished
+    assert 0 < stopped.steps < 100
+    resumed = train(config_for(pictures, tmp_path / "parts", recipe, resume=True))
+    assert resumed.finished
+    for name in ("weights.safetensors", "checkpoint.safetensors"):
+        first, _ = load_tensors(whole.weights.with_name(name))
+        second, _ = load_tensors(resumed.weights.with_name(name))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_seed_decides(pictures: Path, tmp_path: Path) -> None:
+    runs = [
+        train(config_for(pictures, tmp_path / str(i), small(steps=3, seed=seed)))
+        for i, seed in enumerate((1, 1, 2))
+    ]
+    first, again, other = (load_tensors(run.weights)[0]["convs.1.weight"] for run in runs)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_time_limit_still_finishes_the_schedule(pictures: Path, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    recipe = small(steps=10_000_000)
+    result = train(config_for(pictures, tmp_path, recipe, time_limit_s=1.5, on_progress=seen.append))
+    assert result.finished
+    assert result.seconds < 10
+    assert 0 < result.steps < 10_000_000
+    assert seen[-1].fraction == 1.0
+    assert seen[-1].lr < 0.05 * recipe.train.lr
+
+
+def test_leaving_a_training_for_now(pictures: Path, tmp_path: Path) -> None:
+    result = train(config_for(pictures, tmp_path, small(steps=10_000_000), stop_after_s=0.3))
+    assert not result.finished
+    assert (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_loss_that_is_no_number_is_an_error(pictures: Path, tmp_path: Path) -> None:
+    recipe = small(lr=1e30, clip_norm=0.0, warmup=0)
+    with pytest.raises(TrainingDivergedError, match="loss became"):
+        train(config_for(pictures, tmp_path, recipe))
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_what_cannot_be_resumed(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to resume"):
+        train(config_for(pictures, tmp_path, small(), resume=True))
+    train(config_for(pictures, tmp_path, small(steps=2)))
+    with pytest.raises(ConfigError, match="exists already"):
+        train(config_for(pictures, tmp_path, small(steps=2)))
+    wider = small(steps=4)
+    wider = dataclasses.replace(wider, spec=dataclasses.replace(wider.spec, channels=12))
+    with pytest.raises(WeightsError, match="another network"):
+        train(config_for(pictures, tmp_path, wider, resume=True))
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="cannot read"):
+        train(config_for(pictures, tmp_path, small(steps=4), resume=True))
+
+
+@pytest.mark.parametrize("device", ["mps", "gpu", "cuda"])
+def test_devices_that_are_not_there(pictures: Path, tmp_path: Path, device: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(VsrError):
+        train(dataclasses.replace(config_for(pictures, tmp_path, small()), device=device))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_captured_training_learns_what_an_eager_one_does(pictures: Path, tmp_path: Path) -> None:
+    messages: list[str] = []
+    recipe = small(precision="fp32")
+    runs = {
+        device: train(
+            dataclasses.replace(
+                config_for(
+                    pictures, tmp_path / device, recipe, val=[pictures / "val"], on_message=messages.append
+                ),
+                device=device,
+            )
+        )
+        for device in ("cpu", "cuda")
+    }
+    assert not any("eagerly" in message for message in messages)
+    assert runs["cuda"].psnr["val"] == pytest.approx(runs["cpu"].psnr["val"], abs=0.1)

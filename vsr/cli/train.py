@@ -1,0 +1,154 @@
+"""`vsr train`"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli import text
+from vsr.cli.interrupt import interrupts
+from vsr.core.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from vsr.training.trainer import Progress
+
+LINE_INTERVAL_S = 30.0
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command("train")
+@click.argument("recipe")
+@click.option(
+    "--data", required=True, multiple=True, type=FOLDER, help="Folder of pictures; may be repeated."
+)
+@click.option("--out", required=True, type=FOLDER, help="Folder for the weights, the checkpoint and the log.")
+@click.option("--val", multiple=True, type=FOLDER, help="Folder of pictures (or of sets) to measure PSNR on.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
+@click.option("--steps", type=int, help="Instead of the recipe's.")
+@click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def command(
+    recipe: str,
+    data: tuple[Path, ...],
+    out: Path,
+    val: tuple[Path, ...],
+    device: str,
+    resume: bool,
+    time_limit: float | None,
+    steps: int | None,
+    seed: int | None,
+    quiet: bool,
+) -> None:
+    """Train a network by RECIPE, the name of a shipped one or a TOML file.
+
+    \b
+    vsr train fast-x2 --data photos --val Set5 --out runs/fast
+    vsr train my.toml --data photos --out runs/mine --time-limit 1800
+
+    Ctrl-C leaves a checkpoint that --resume goes on from.
+    """
+    try:
+        from vsr.training.recipe import load_recipe
+        from vsr.training.trainer import TrainConfig, train
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise MissingDependencyError(
+            f"training needs {error.name}, which is not installed", hint="pip install 'vsr[torch]'"
+        ) from error
+    chosen = load_recipe(recipe)
+    changes: dict[str, Any] = {
+        key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None
+    }
+    chosen = dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, **changes))
+    control = _Control()
+    with shown(quiet=quiet) as (on_progress, on_message), interrupts(control):
+        result = train(
+            TrainConfig(
+                recipe=chosen,
+                data=data,
+                out=out,
+                val=val,
+                device=device,
+                resume=resume,
+                time_limit_s=time_limit,
+                command=shlex.join(["vsr", *sys.argv[1:]]),
+                on_progress=on_progress,
+                on_message=on_message,
+                should_stop=lambda: control.stopped,
+            )
+        )
+    psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
+    state = "trained" if result.finished else "stopped; --resume goes on"
+    print(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
+    print(result.weights)
+
+
+class _Control:
+    """A training that is stopped keeps its checkpoint; cancelling it means the same, at once."""
+
+    stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def cancel(self) -> None:
+        raise KeyboardInterrupt
+
+
+Shown = tuple["Callable[[Progress], None]", Callable[[str], None]]
+
+
+@contextmanager
+def shown(*, quiet: bool) -> Generator[Shown]:
+    """Functions that show progress and messages on stderr: a bar in a terminal, a line now and then elsewhere."""
+    if quiet:
+        yield (lambda progress: None), (lambda message: None)
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        console = Console(stderr=True)
+        figures_column = TextColumn("{task.fields[figures]}", markup=False)
+        with Progress(BarColumn(bar_width=24), figures_column, console=console, transient=True) as bars:
+            bar = bars.add_task("", total=1.0, figures="preparing")
+            yield (
+                lambda progress: bars.update(bar, completed=progress.fraction, figures=figures(progress)),
+                lambda message: console.print(message, markup=False, highlight=False),
+            )
+    else:
+        yield _lines(), lambda message: print(message, file=sys.stderr, flush=True)
+
+
+def figures(progress: Progress) -> str:
+    """Steps, speed, time left, loss and PSNR, as far as they are known."""
+    parts = [
+        f"{progress.step:,}/{progress.steps:,} steps",
+        f"{text.rate(progress.steps_per_s)} it/s",
+        f"{text.duration(progress.seconds_left)} left",
+        f"loss {progress.loss:.5f}",
+        *(f"{name} {value:.2f} dB" for name, value in progress.psnr.items()),
+    ]
+    return ", ".join(parts)
+
+
+def _lines() -> Callable[[Progress], None]:
+    last_s = time.monotonic() - LINE_INTERVAL_S
+
+    def show(progress: Progress) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= LINE_INTERVAL_S:
+            last_s = time.monotonic()
+            print(f"{progress.fraction:.0%}, {figures(progress)}", file=sys.stderr, flush=True)
+
+    return show

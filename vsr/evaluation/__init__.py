@@ -1,0 +1,1 @@
+"""Picture quality, measured: PSNR, SSIM, MSE, MAE, and the data sets they are measured on."""

@@ -1,0 +1,64 @@
+"""The torch architectures, by name. An architecture's file is imported when it is asked for, and torch with it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from vsr.core.errors import ConfigError, MissingDependencyError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where an architecture lives, as strings so that listing them loads nothing.
+
+    In `module`: `spec` is the dataclass of hyperparameters, `trainable` the nn.Module built from one that is trained and
+    has `fold()`, `plain` the one that runs and loads what `fold()` gives.
+    """
+
+    module: str
+    spec: str
+    trainable: str
+    plain: str
+
+    def load(self, name: str) -> Any:
+        """The class called `name` in the architecture's module. Raises MissingDependencyError without torch."""
+        try:
+            return getattr(importlib.import_module(self.module), name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise MissingDependencyError("this needs torch", hint="pip install 'vsr[torch]'") from error
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "chain": Architecture("vsr.models.archs.chain", "ChainSpec", "Chain", "PlainChain"),
+}
+
+
+def spec_from_dict(name: str, hyperparameters: Mapping[str, Any]) -> Any:
+    """The spec of architecture `name` from plain values, as read from TOML or JSON.
+
+    Raises ConfigError for an unknown architecture, an unknown or missing hyperparameter, or one of the wrong type.
+    """
+    try:
+        architecture = ARCHITECTURES[name]
+    except KeyError:
+        raise ConfigError(
+            f"no architecture {name!r}", hint=f"there are: {', '.join(ARCHITECTURES)}"
+        ) from None
+    spec = architecture.load(architecture.spec)
+    known = [field.name for field in fields(spec)]
+    if unknown := sorted(set(hyperparameters) - set(known)):
+        raise ConfigError(
+            f"{name} has no hyperparameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}"
+        )
+    for key, value in hyperparameters.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ConfigError(f"{name}: {key} must be a whole number, got {value!r}")
+    try:
+        return spec(**hyperparameters)
+    except TypeError as error:
+        raise ConfigError(f"{name}: {error}", hint=f"it has: {', '.join(known)}") from error

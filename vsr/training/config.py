@@ -1,0 +1,71 @@
+"""What a training is told, what it tells meanwhile, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vsr.core.errors import VsrError
+from vsr.training.data import Photo
+from vsr.training.recipe import Recipe
+
+
+class TrainingDivergedError(VsrError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a training stands. `fraction` 0..1 of the schedule; `loss` is the mean of the latest chunk of steps; times in
+    seconds; `psnr` in dB by evaluation set, as last measured (empty before)."""
+
+    step: int
+    steps: int
+    fraction: float
+    loss: float
+    lr: float
+    steps_per_s: float
+    seconds: float
+    seconds_left: float
+    psnr: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training.
+
+    `data` and `val` are folders of pictures; `photos` may hold those of `data` already decoded. `out` gets
+    weights.safetensors, train.csv, train.json and, in `checkpoints` if given, checkpoint.safetensors. With `time_limit_s`
+    the schedule ends by the clock if the steps take longer, all resumed parts together; `stop_after_s` leaves the
+    training unfinished, to be resumed. `val_every_s` replaces the recipe's evaluation interval by seconds. `on_progress`
+    is called about every CHUNK steps, `on_message` with a line now and then; once `should_stop` says so, the training
+    stops between two steps with a checkpoint, to be resumed.
+    """
+
+    recipe: Recipe
+    data: Sequence[Path]
+    out: Path
+    val: Sequence[Path] = ()
+    device: str = "auto"
+    resume: bool = False
+    time_limit_s: float | None = None
+    stop_after_s: float | None = None
+    val_every_s: float | None = None
+    checkpoints: Path | None = None
+    command: str = ""
+    photos: Sequence[Photo] | None = None
+    on_progress: Callable[[Progress], None] = field(default=lambda progress: None)
+    on_message: Callable[[str], None] = field(default=lambda message: None)
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came of it. `finished` is False when it stopped early and can be resumed; `psnr` in dB by evaluation set."""
+
+    weights: Path
+    steps: int
+    seconds: float
+    finished: bool
+    psnr: Mapping[str, float]

@@ -1,0 +1,131 @@
+"""Pictures as training patches: everything decoded once, packed flat on the device, cut by index arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vsr.core.errors import ConfigError
+from vsr.evaluation.datasets import LumaPair, in_threads, list_pictures, read_luma
+from vsr.training import degradations
+from vsr.training.recipe import Recipe
+from vsr.training.render import rendered_luma
+
+Luma = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded picture: luma uint8 [H, W]."""
+
+    name: str
+    luma: Luma
+
+
+def load_photos(folders: Sequence[Path]) -> list[Photo]:
+    """Every picture below `folders`. Raises SourceOpenError for a folder without any."""
+    paths = [path for folder in folders for path in list_pictures(folder)]
+    return [Photo(path.name, luma) for path, luma in zip(paths, in_threads(read_luma, paths), strict=True)]
+
+
+class PatchPool:
+    """Pairs packed into two flat uint8 tensors on `device`, from which patches are gathered.
+
+    `draw` says on the host which patches a step takes; `gather` cuts them on the device. Pictures are drawn by their
+    area, except that `rendered_share` of the samples come from the rendered ones. Raises ConfigError when no picture is
+    as large as a patch.
+    """
+
+    def __init__(self, photos: Sequence[Photo], recipe: Recipe, device: torch.device) -> None:
+        self.scale, self.patch = recipe.scale, recipe.data.patch
+        share = recipe.data.rendered_share
+        jobs = [partial(_pair, photo, recipe.scale, s) for photo in photos for s in recipe.data.hr_scales]
+        pairs = _large_enough(_run(jobs), self.patch)
+        drawn: list[LumaPair] = []
+        if share > 0:
+            count = recipe.data.rendered_count
+            jobs = [partial(_drawn, recipe.scale, recipe.train.seed, index) for index in range(count)]
+            drawn = _large_enough(_run(jobs), self.patch)
+        if not pairs and not (drawn and share == 1.0):
+            side = self.patch * self.scale
+            raise ConfigError(
+                f"no picture holds a patch of {side}x{side} pixels",
+                hint="use larger pictures or a smaller patch",
+            )
+        self.count = len(pairs)
+        self.megapixels = sum(pair.hr.size for pair in pairs) / 1e6
+        weights = np.concatenate(
+            [_weights(pairs, self.patch, 1.0 - share), _weights(drawn, self.patch, share)]
+        )
+        pairs += drawn
+        self._edges = np.cumsum(weights / weights.sum())
+        self._lr_size = np.array([pair.lr.shape for pair in pairs], dtype=np.int64)
+        areas = self._lr_size.prod(axis=1)
+        self._lr_start = np.cumsum(areas) - areas
+        self._hr_start = self._lr_start * self.scale**2
+        self.lr = torch.from_numpy(np.concatenate([pair.lr.ravel() for pair in pairs])).to(device)
+        self.hr = torch.from_numpy(np.concatenate([pair.hr.ravel() for pair in pairs])).to(device)
+
+    def draw(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+        """[count, 6]: for the low and the high resolution, where a patch starts, its step down and its step right.
+
+        The eight flips and rotations are in the signs and the order of the steps.
+        """
+        picture = np.minimum(
+            np.searchsorted(self._edges, rng.random(count), side="right"), len(self._edges) - 1
+        )
+        height, width = self._lr_size[picture].T
+        top = rng.integers(0, height - self.patch + 1)
+        left = rng.integers(0, width - self.patch + 1)
+        turn = rng.integers(0, 8, count)
+        columns: list[npt.NDArray[np.int64]] = []
+        for start, scale in ((self._lr_start, 1), (self._hr_start, self.scale)):
+            stride, last = width * scale, self.patch * scale - 1
+            offset = start[picture] + top * scale * stride + left * scale
+            offset += np.where(turn & 1, last * stride, 0) + np.where(turn & 2, last, 0)
+            down, right = np.where(turn & 1, -stride, stride), np.where(turn & 2, -1, 1)
+            columns += [offset, np.where(turn & 4, right, down), np.where(turn & 4, down, right)]
+        return np.stack(columns, axis=1)
+
+    def gather(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Low and high resolution patches, float32 [B, 1, P, P] and [B, 1, P*scale, P*scale] in 0..1, at `places`
+        int64 [B, 6] on the device, as `draw` gives them."""
+        lr = _cut(self.lr, places[:, :3], self.patch)
+        return lr, _cut(self.hr, places[:, 3:], self.patch * self.scale)
+
+
+def _cut(flat: Tensor, places: Tensor, size: int) -> Tensor:
+    steps = torch.arange(size, device=flat.device)
+    offset, down, right = places.view(-1, 3, 1, 1).unbind(1)
+    indices = offset + down * steps.view(1, -1, 1) + right * steps.view(1, 1, -1)
+    return torch.take(flat, indices).unsqueeze(1).float() / 255.0
+
+
+def _pair(photo: Photo, scale: int, hr_scale: float) -> LumaPair:
+    return degradations.bicubic(photo.name, photo.luma, scale, hr_scale)
+
+
+def _drawn(scale: int, seed: int, index: int) -> LumaPair:
+    return degradations.bicubic(f"rendered-{index}", rendered_luma(seed * 100_003 + index), scale)
+
+
+def _run(jobs: Sequence[partial[LumaPair]]) -> list[LumaPair]:
+    return in_threads(lambda job: job(), jobs)
+
+
+def _large_enough(pairs: Sequence[LumaPair], patch: int) -> list[LumaPair]:
+    return [pair for pair in pairs if min(pair.lr.shape) >= patch]
+
+
+def _weights(pairs: Sequence[LumaPair], patch: int, share: float) -> npt.NDArray[np.float64]:
+    places = np.array(
+        [(pair.lr.shape[0] - patch + 1) * (pair.lr.shape[1] - patch + 1) for pair in pairs], dtype=float
+    )
+    return places * (share / places.sum()) if len(pairs) else places

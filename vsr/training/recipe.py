@@ -1,0 +1,160 @@
+"""A recipe: the TOML file that says which network is trained, on what, and how."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vsr.core.errors import ConfigError
+from vsr.models.archs import spec_from_dict
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
+    used at each of `hr_scales` of their size. `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
+    pictures of text and line art."""
+
+    patch: int = 48
+    batch: int = 16
+    hr_scales: tuple[float, ...] = (1.0,)
+    rendered_share: float = 0.0
+    rendered_count: int = 100
+
+    def __post_init__(self) -> None:
+        _require(
+            self.patch >= 8 and self.patch % 2 == 0, f"patch must be even and at least 8, got {self.patch}"
+        )
+        _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
+        fine = bool(self.hr_scales) and all(0 < scale <= 1 for scale in self.hr_scales)
+        _require(fine, f"hr_scales must be above 0 and at most 1, got {list(self.hr_scales)}")
+        _require(0 <= self.rendered_share <= 1, f"rendered_share must be in 0..1, got {self.rendered_share}")
+        _require(self.rendered_count >= 1, f"rendered_count must be at least 1, got {self.rendered_count}")
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """`[train]`. Adam for `steps` steps; the rate rises to `lr` over `warmup` steps and falls to zero along a cosine.
+    `loss` is "l1" or "charbonnier"; the last `mse_share` of the training, 0..1, uses the mean squared error. Gradients are
+    clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
+    convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps."""
+
+    steps: int = 100_000
+    lr: float = 1e-3
+    warmup: int = 500
+    loss: str = "l1"
+    mse_share: float = 0.2
+    clip_norm: float = 0.5
+    ema_decay: float = 0.999
+    precision: str = "bf16"
+    seed: int = 0
+    val_every: int = 2000
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, f"steps must be at least 1, got {self.steps}")
+        _require(self.lr > 0, f"lr must be positive, got {self.lr}")
+        _require(self.warmup >= 0, f"warmup must not be negative, got {self.warmup}")
+        _require(self.loss in ("l1", "charbonnier"), f"loss must be l1 or charbonnier, got {self.loss!r}")
+        _require(0 <= self.mse_share <= 1, f"mse_share must be in 0..1, got {self.mse_share}")
+        _require(self.clip_norm >= 0, f"clip_norm must not be negative, got {self.clip_norm}")
+        _require(0 <= self.ema_decay < 1, f"ema_decay must be in 0..1, got {self.ema_decay}")
+        _require(
+            self.precision in ("bf16", "fp32"), f"precision must be bf16 or fp32, got {self.precision!r}"
+        )
+        _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
+        _require(self.val_every >= 1, f"val_every must be at least 1, got {self.val_every}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. `arch` names the architecture, `spec` is its hyperparameters, scale included."""
+
+    name: str
+    scale: int
+    arch: str
+    spec: Any
+    data: DataRecipe
+    train: TrainRecipe
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values: what the TOML file held, with the defaults filled in."""
+        hyperparameters = {key: value for key, value in asdict(self.spec).items() if key != "scale"}
+        return {
+            "name": self.name,
+            "scale": self.scale,
+            "arch": {"name": self.arch, **hyperparameters},
+            "data": asdict(self.data) | {"hr_scales": list(self.data.hr_scales)},
+            "train": asdict(self.train),
+        }
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with vsr."""
+    folder = resources.files("vsr.training") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A recipe by the name of a shipped one or by the path of a TOML file. Raises ConfigError naming what is wrong."""
+    path = Path(name_or_path)
+    try:
+        if path.suffix == ".toml":
+            text, name = path.read_text(encoding="utf-8"), path.stem
+        elif str(name_or_path) in shipped_recipes():
+            name = str(name_or_path)
+            text = (resources.files("vsr.training") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+        else:
+            hint = f"shipped are: {', '.join(shipped_recipes())}; a file's name ends in .toml"
+            raise ConfigError(f"no recipe {str(name_or_path)!r}", hint=hint)
+        return recipe_from_dict(name, tomllib.loads(text))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain values, as `Recipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
+    if unknown := sorted(set(table) - {"name", "scale", "arch", "data", "train"}):
+        raise ConfigError(f"recipe {name}: unknown entry {', '.join(unknown)}")
+    arch = dict(table.get("arch", {}))
+    if "name" not in arch or "scale" not in table:
+        raise ConfigError(f"recipe {name} needs scale and [arch] name")
+    arch_name = str(arch.pop("name"))
+    spec = spec_from_dict(arch_name, {"scale": table["scale"], **arch})
+    data = dict(table.get("data", {}))
+    if isinstance(data.get("hr_scales"), list):
+        data["hr_scales"] = tuple(data["hr_scales"])
+    return Recipe(
+        name=name,
+        scale=table["scale"],
+        arch=arch_name,
+        spec=spec,
+        data=_section(DataRecipe, f"recipe {name}: [data]", data),
+        train=_section(TrainRecipe, f"recipe {name}: [train]", table.get("train", {})),
+    )
+
+
+def _section(kind: type[Section], where: str, values: Mapping[str, Any]) -> Section:
+    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    for key, value in values.items():
+        if key not in defaults:
+            raise ConfigError(f"{where} has no {key}", hint=f"it has: {', '.join(defaults)}")
+        expected = type(defaults[key])
+        whole_as_float = expected is float and type(value) is int
+        if type(value) is not expected and not whole_as_float:
+            raise ConfigError(f"{where} {key} must be of type {expected.__name__}, got {value!r}")
+    return kind(**values)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)

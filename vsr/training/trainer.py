@@ -1,0 +1,267 @@
+"""The trainer: a recipe and folders of pictures in, weights and a log out."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from vsr.core.errors import ConfigError, WeightsError
+from vsr.evaluation.datasets import LumaPair, load_sets
+from vsr.models.archs import ARCHITECTURES
+from vsr.training import checkpoint as disk
+from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
+from vsr.training.data import PatchPool, load_photos
+from vsr.training.schedule import chunk_rates, fraction_done
+from vsr.training.step import CHUNK, TrainStep, device_lock, own_stream, pick_device
+from vsr.training.validation import psnr_by_set
+
+__all__ = ["Progress", "TrainConfig", "TrainResult", "TrainingDivergedError", "train"]
+
+
+def train(config: TrainConfig) -> TrainResult:
+    """Train as `config` says.
+
+    Without a time limit, on the CPU and with the same number of threads, the same recipe and pictures give the same
+    weights, resumed or not. Raises ConfigError for settings that cannot work, SourceOpenError and DecodeError for
+    pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError.
+    """
+    device = pick_device(config.device)
+    with own_stream(device):
+        return _Training(config, device).run()
+
+
+class _Training:
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        self.config, self.recipe, self.device = config, config.recipe, device
+        self.architecture = ARCHITECTURES[self.recipe.arch]
+        self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
+        self._check()
+        self.step, self.seconds_before, self.step_s = 0, 0.0, 0.0
+        self.psnr: dict[str, float] = {}
+        self.rows: list[dict[str, Any]] = []
+        with device_lock:
+            self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
+            photos = config.photos if config.photos is not None else load_photos(config.data)
+            self.pool = PatchPool(photos, self.recipe, device)
+            config.on_message(f"{self.pool.count} pictures, {self.pool.megapixels:.0f} megapixels")
+            self.stepper = self._make_stepper()
+            if config.resume:
+                self._load()
+            if device.type == "cuda":
+                self.stepper.capture(config.on_message)
+        self.started = time.monotonic()
+
+    def run(self) -> TrainResult:
+        recipe = self.recipe.train
+        last_val_s, losses = self._seconds(), []
+        pending: _Mark | None = None
+        while self._fraction() < 1.0 and not self._paused():
+            first, began = self.step, time.monotonic()
+            mark = self._run_chunk()
+            # The host stays one chunk ahead of a CUDA device, which then never waits for it.
+            ended = pending if self.device.type == "cuda" else mark
+            pending = mark
+            if ended is not None:
+                losses.append(self._loss_of(ended))
+            self.step_s = _smoothed(self.step_s, (time.monotonic() - began) / (self.step - first))
+            if losses:
+                self._report(losses[-1])
+            if self.config.val_every_s:
+                due = self._seconds() - last_val_s >= self.config.val_every_s
+            else:
+                due = self.step // recipe.val_every > first // recipe.val_every
+            if due and self._fraction() < 1.0:
+                self._keep(losses, mark, finished=False)
+                last_val_s, losses = self._seconds(), []
+        finished = self._fraction() >= 1.0
+        self._keep(losses, pending, finished=finished)
+        return TrainResult(self.config.out / disk.WEIGHTS, self.step, self._seconds(), finished, self.psnr)
+
+    def _check(self) -> None:
+        config = self.config
+        for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
+            if limit is not None and not limit > 0:
+                raise ConfigError(f"a time must be positive, got {limit} s")
+        if config.resume and not self.checkpoint.exists():
+            raise ConfigError(f"nothing to resume: no {self.checkpoint}", hint="leave --resume out to start")
+        if not config.resume and self.checkpoint.exists():
+            raise ConfigError(f"{self.checkpoint} exists already", hint="--resume goes on with it")
+        try:
+            for folder in (config.out, self.checkpoint.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+    def _make_stepper(self) -> TrainStep:
+        dtype = torch.bfloat16 if self.recipe.train.precision == "bf16" else torch.float32
+        # Drawn on the CPU whatever the device, and without touching the caller's random state.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.recipe.train.seed)
+            self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
+        return TrainStep(self.network.to(self.device), self.pool, self.recipe.train, self.recipe.data.batch)
+
+    def _seconds(self) -> float:
+        """Spent on this training, resumed parts together."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def _fraction(self) -> float:
+        return fraction_done(self.step, self.recipe.train.steps, self._seconds(), self.config.time_limit_s)
+
+    def _paused(self) -> bool:
+        limit = self.config.stop_after_s
+        return self.config.should_stop() or (limit is not None and time.monotonic() - self.started >= limit)
+
+    def _run_chunk(self) -> _Mark:
+        """Run the steps up to the next multiple of CHUNK, or on the CPU until it is time to stop."""
+        data, recipe = self.recipe.data, self.recipe.train
+        chunk, offset = divmod(self.step, CHUNK)
+        count = min(CHUNK - offset, recipe.steps - self.step)
+        # Patches depend on the seed and the chunk alone, so a resumed training needs no random state.
+        rng = np.random.default_rng([recipe.seed, chunk])
+        places = self.pool.draw(rng, CHUNK * data.batch).reshape(CHUNK, data.batch, 6)
+        rates = np.zeros((CHUNK, 2), dtype=np.float32)
+        rates[offset : offset + count] = chunk_rates(
+            recipe, self.step, count, self._seconds(), self.step_s, self.config.time_limit_s
+        )
+        self.stepper.load_chunk(places, rates, offset)
+        ran = 0
+        while ran < count:
+            if self.config.time_limit_s and self.device.type == "cpu" and ran:
+                # A chunk takes many seconds here: the rates follow the clock step by step.
+                now = chunk_rates(
+                    recipe, self.step, 1, self._seconds(), self.step_s, self.config.time_limit_s
+                )
+                rates[offset + ran] = now[0]
+                self.stepper.load_rates(rates)
+            self.stepper.run()
+            ran += 1
+            self.step += 1
+            if self.device.type == "cpu" and (self._fraction() >= 1.0 or self._paused()):
+                break
+        self.lr = float(rates[offset + ran - 1, 0])
+        event = None
+        loss_sum = self.stepper.loss_sum()
+        if self.device.type == "cuda":
+            event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            event.record()
+        return _Mark(loss_sum, ran, event)
+
+    def _loss_of(self, mark: _Mark) -> float:
+        if mark.event is not None:
+            mark.event.synchronize()
+        loss = float(mark.loss_sum) / mark.count
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                f"the loss became {loss} about step {self.step}",
+                hint="lower lr or clip_norm under [train]; the last checkpoint, if any, is from before",
+            )
+        return loss
+
+    def _report(self, loss: float) -> None:
+        fraction, steps, limit = self._fraction(), self.recipe.train.steps, self.config.time_limit_s
+        left = (steps - self.step) * self.step_s
+        if limit:
+            left = min(left, limit - self._seconds())
+        rate = 1.0 / self.step_s if self.step_s else 0.0
+        self.config.on_progress(
+            Progress(
+                self.step, steps, fraction, loss, self.lr, rate, self._seconds(), max(left, 0.0), self.psnr
+            )
+        )
+
+    def _keep(self, losses: Sequence[float], last: _Mark | None, *, finished: bool) -> None:
+        """Measure, log, and write everything: from here the training can be resumed."""
+        with device_lock:
+            if last is not None:
+                self._loss_of(last)  # A network that diverged must not replace the last good one.
+            weights = self._folded()
+            if self.sets and last is not None:
+                network = self.architecture.load(self.architecture.plain)(self.recipe.spec)
+                network.load_state_dict(weights)
+                network.to(self.device).eval()
+                self.psnr = psnr_by_set(network, self.sets, self.recipe.scale, self.recipe.spec.size_multiple)
+            seconds = self._seconds()
+            if last is not None:
+                loss = float(np.mean(losses)) if losses else self._loss_of(last)
+                row = {"step": self.step, "loss": loss, "lr": self.lr, "seconds": round(seconds, 2)}
+                self.rows.append(row | {f"psnr_{name}": round(value, 4) for name, value in self.psnr.items()})
+            self._write(weights, seconds, finished)
+        if last is not None:
+            self._report(self.rows[-1]["loss"])
+
+    def _folded(self) -> dict[str, torch.Tensor]:
+        averaged = self.architecture.load(self.architecture.trainable)(self.recipe.spec)
+        averaged.load_state_dict(self.stepper.averaged_weights())
+        folded: dict[str, torch.Tensor] = averaged.fold()
+        return folded
+
+    def _write(self, weights: dict[str, torch.Tensor], seconds: float, finished: bool) -> None:
+        out, recipe = self.config.out, self.recipe.as_dict()
+        facts: dict[str, Any] = {
+            "arch": self.recipe.arch,
+            "hyperparameters": {
+                "scale": self.recipe.scale,
+                **{k: v for k, v in recipe["arch"].items() if k != "name"},
+            },
+            "recipe": recipe,
+            "seed": self.recipe.train.seed,
+            "steps": self.step,
+            "seconds": round(seconds, 1),
+            "finished": finished,
+            "psnr": {name: round(value, 4) for name, value in self.psnr.items()},
+            "command": self.config.command,
+            "hardware": disk.hardware(self.device),
+            "pictures": self.pool.count,
+            "megapixels": round(self.pool.megapixels, 1),
+        }
+        disk.save_tensors(out / disk.WEIGHTS, weights, facts)
+        state = {
+            "recipe": recipe,
+            "step": self.step,
+            "seconds": seconds,
+            "step_s": self.step_s,
+            "rows": self.rows,
+        }
+        disk.save_tensors(self.checkpoint, self.stepper.state, state)
+        disk.write_whole(out / disk.LOG_CSV, disk.csv_from_rows(self.rows))
+        disk.write_whole(
+            out / disk.LOG_JSON, (json.dumps(facts | {"log": self.rows}, indent=1) + "\n").encode()
+        )
+
+    def _load(self) -> None:
+        tensors, facts = disk.load_tensors(self.checkpoint)
+        try:
+            recipe, self.step = json.loads(facts["recipe"]), int(facts["step"])
+            self.seconds_before, self.step_s = float(facts["seconds"]), float(facts["step_s"])
+            self.rows = json.loads(facts["rows"])
+        except (KeyError, ValueError) as error:
+            raise WeightsError(f"{self.checkpoint} is no checkpoint of a training: {error}") from error
+        if (recipe["arch"], recipe["scale"]) != (self.recipe.as_dict()["arch"], self.recipe.scale):
+            raise WeightsError(
+                f"{self.checkpoint} is of another network: {recipe['arch']}, x{recipe['scale']}",
+                hint="resume with the recipe it was started with",
+            )
+        if self.rows:
+            last = self.rows[-1]
+            self.psnr = {key[len("psnr_") :]: value for key, value in last.items() if key.startswith("psnr_")}
+        self.stepper.load_state(tensors)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """The end of a chunk of `count` steps: its summed loss, which on CUDA is there once `event` has come to pass."""
+
+    loss_sum: torch.Tensor
+    count: int
+    event: torch.cuda.Event | None
+
+
+def _smoothed(old: float, new: float) -> float:
+    return new if not old else 0.9 * old + 0.1 * new
