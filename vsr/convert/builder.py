@@ -52,14 +52,13 @@ class GraphBuilder:
         return name
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        """Add a node. It goes by the name of what it makes: a name of its own would double the file."""
+        self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
 
     def split(self, source: str, outputs: Sequence[str], axis: int) -> None:
         self._nodes.append(
-            helper.make_node(
-                "Split", [source], list(outputs), name=f"{source}/split", axis=axis, num_outputs=len(outputs)
-            )
+            helper.make_node("Split", [source], list(outputs), axis=axis, num_outputs=len(outputs))
         )
 
     def model(self, name: str) -> onnx.ModelProto:

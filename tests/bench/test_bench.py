@@ -1,0 +1,47 @@
+"""The harness measures what it says it measures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from vsr.bench import BenchConfig, bench
+from vsr.bench.doctor import doctor
+from vsr.bench.synthetic import synthetic_frames
+
+
+def test_every_part_is_measured_on_every_frame() -> None:
+    said: list[str] = []
+    result = bench(BenchConfig(model="bicubic", size=(96, 64), frames=25, presets=("ultrafast",)), said.append)
+    assert set(result["alone"]) == {"decode", "infer", "encode x264 ultrafast"}
+    assert set(result["together"]) == {"null", "x264 ultrafast"}
+    for part in (*result["alone"].values(), *result["together"].values()):
+        assert part["frames"] == 25
+        assert part["fps"] > 0
+    assert result["together"]["x264 ultrafast"]["cpu_over_alone"] > 0
+    assert result["size_out"] == [192, 128]
+    assert result["config"]["model"] == "bicubic-x2"
+    assert result["environment"]["versions"]["openvino"]
+    assert "decode" in said
+    json.dumps(result)
+
+
+def test_synthetic_frames_are_the_same_each_time_and_move() -> None:
+    first, again = (list(synthetic_frames(64, 48, 3)) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(np.asarray(a.planes[0]), np.asarray(b.planes[0]))
+    assert (np.asarray(first[0].planes[0]) != np.asarray(first[1].planes[0])).mean() > 0.5
+    luma = np.asarray(first[0].planes[0])
+    assert luma.min() >= 16
+    assert luma.max() <= 235
+    assert luma.std() > 20
+
+
+def test_the_doctor_finds_what_is_needed_and_names_what_is_not_there() -> None:
+    checks = {check.name: check for check in doctor()}
+    assert checks["backend openvino"].ok
+    assert checks["PyAV"].ok
+    assert checks["models"].ok
+    for check in checks.values():
+        assert check.ok or check.remedy

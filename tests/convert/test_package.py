@@ -1,0 +1,131 @@
+"""From trained weights to a package: the graphs compute what the network computes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vsr.convert.chroma import residual_kernels
+from vsr.convert.export import package_from_weights
+from vsr.core.errors import WeightsError
+from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights
+from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec
+
+SPECS = {
+    "full": ChainSpec(2, 8, 2),
+    "half": ChainSpec(2, 8, 2, unshuffle=2),
+    "skips": ChainSpec(2, 8, 4, skip_every=2),
+    "x3": ChainSpec(3, 8, 1),
+    "x4-half": ChainSpec(4, 8, 1, unshuffle=2),
+}
+
+
+def _weights(spec: ChainSpec, path: Path) -> PlainChain:
+    torch.manual_seed(1)
+    weights = Chain(spec).fold()
+    hyperparameters = {
+        name: getattr(spec, name) for name in ("scale", "channels", "depth", "unshuffle", "skip_every")
+    }
+    save_file(weights, path, {"arch": "chain", "hyperparameters": json.dumps(hyperparameters), "junk": "x"})
+    return plain_chain_from_weights(spec, weights)
+
+
+def _package(spec: ChainSpec, folder: Path) -> tuple[PlainChain, ModelSpec]:
+    network = _weights(spec, folder / "trained.safetensors")
+    quality = {"set5_psnr": 30.5, "title": 'with "quotes"'}
+    package = package_from_weights(
+        folder / "trained.safetensors",
+        folder / "package",
+        id="test-x2",
+        title="A test",
+        training={"steps": 3, "data": ["a", "b"]},
+        quality=quality,
+        card="# card\n",
+    )
+    return network, package
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_graphs_compute_what_torch_computes(name: str, tmp_path: Path) -> None:
+    """Luma 8 and 16 bits, limited and full range, to within what float32 rounds differently."""
+    spec = SPECS[name]
+    network, package = _package(spec, tmp_path)
+    height, width = 22, 30
+    codes = np.random.default_rng(0).integers(0, 1024, (2, 1, height, width))
+    for layout, bits in ((GraphLayout("gray", 1), 8), (GraphLayout("gray", 2), 10)):
+        most = (1 << bits) - 1
+        plane = (codes >> (10 - bits)).astype("u1" if bits == 8 else "<u2")
+        for gain, bias in ((1 / (255 << (bits - 8)), 0.0), (219 / 255 / most, 16 / 255)):
+            small = {"gain": gain, "bias": bias, "max_code": most}
+            inputs = {key: np.array(value, np.float32) for key, value in small.items()}
+            session = onnxruntime.InferenceSession(
+                str(package.graph(layout)), providers=["CPUExecutionProvider"]
+            )
+            found = session.run(["y_out"], inputs | {"y": plane.view(np.uint8)})[0].view(plane.dtype)
+            with torch.no_grad():
+                luma = network(torch.from_numpy(plane.astype(np.float32)) * gain + bias).numpy()
+            expected = np.clip(np.floor((luma - bias) / gain + 0.5), 0, most)
+            assert found.shape == (2, 1, height * spec.scale, width * spec.scale)
+            difference = np.abs(found.astype(int) - expected)
+            assert difference.max() <= 1
+            assert (difference > 0).mean() < 0.01
+
+
+def test_a_package_says_what_it_was_told(tmp_path: Path) -> None:
+    _, package = _package(SPECS["half"], tmp_path)
+    spec = SPECS["half"]
+    assert (package.scale, package.halo, package.size_multiple) == (2, spec.halo, 2)
+    assert package.macs_per_pixel == round(spec.macs_per_pixel)
+    assert package.training == {"steps": 3, "data": ["a", "b"]}
+    assert package.quality == {"set5_psnr": 30.5, "title": 'with "quotes"'}
+    assert package.card == "# card\n"
+    for layout in ALL_LAYOUTS:
+        assert package.graph(layout).stat().st_size < 20_000, "weights lie in their own file, once"
+    assert not list(tmp_path.glob(".package*")), "nothing temporary is left"
+
+
+def test_rgb_luma_is_sharpened_and_colour_differences_are_not(tmp_path: Path) -> None:
+    """The network must see only luma: gray RGB comes out as gray luma does, in all three planes alike."""
+    _, package = _package(SPECS["half"], tmp_path)
+    plane = np.random.default_rng(0).integers(30, 220, (1, 1, 20, 24)).astype(np.uint8)
+    small = {"gain": 219 / 255 / 255, "bias": 16 / 255, "max_code": 255}
+    inputs = {key: np.array(value, np.float32) for key, value in small.items()}
+    weights = {"luma_weights": np.array([0.587, 0.114, 0.299], np.float32)}
+
+    def run(layout: GraphLayout, planes: dict[str, np.ndarray]) -> list[np.ndarray]:
+        session = onnxruntime.InferenceSession(str(package.graph(layout)), providers=["CPUExecutionProvider"])
+        return session.run(None, inputs | planes | (weights if layout.kind == "rgb" else {}))
+
+    gray = run(GraphLayout("gray", 1), {"y": plane})[0].astype(int)
+    for component in run(GraphLayout("rgb", 1), dict.fromkeys("gbr", plane)):
+        assert np.abs(component.astype(int) - gray).max() <= 1
+
+
+@pytest.mark.parametrize("siting", ["left", "center", "topleft"])
+def test_cubic_kernels_keep_flat_areas_in_bfloat16(siting: str) -> None:
+    kernels = residual_kernels(2, siting, exact=False)  # type: ignore[arg-type]
+    assert (torch.from_numpy(kernels).bfloat16().float().numpy() == kernels).all()
+    np.testing.assert_array_equal(kernels.sum(axis=(1, 2, 3)), 0)
+
+
+def test_weights_that_do_not_say_what_they_are_are_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "some.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"\x08")
+    for name in ("some", "broken", "missing"):
+        with pytest.raises(WeightsError):
+            package_from_weights(
+                tmp_path / f"{name}.safetensors",
+                tmp_path / "package",
+                id="x",
+                title="x",
+                training={},
+                quality={},
+                card="",
+            )
+    assert not (tmp_path / "package").exists()

@@ -1,0 +1,78 @@
+"""Names, families and packages."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vsr.core.color import ChromaLocation, Color
+from vsr.core.errors import UnknownModelError, WeightsError
+from vsr.core.frame import PixelFormat
+from vsr.models import GraphLayout, find_model, shipped_models
+from vsr.models.spec import ALL_LAYOUTS
+
+
+def test_shipped_packages_are_whole_small_and_have_a_card() -> None:
+    for spec in shipped_models():
+        for layout in ALL_LAYOUTS:
+            assert spec.graph(layout).is_file()
+        assert spec.card.startswith(f"# {spec.id}\n")
+        assert spec.licence == "Apache-2.0"
+        assert sum(path.stat().st_size for path in spec.folder.iterdir()) < 1_000_000, spec.id
+
+
+@pytest.mark.parametrize(("name", "most_macs"), [("fast-x2", 16_000), ("balanced-x2", 60_000)])
+def test_networks_keep_their_budget(name: str, most_macs: int) -> None:
+    spec = find_model(name)
+    assert 0 < spec.macs_per_pixel <= most_macs
+    for figure in ("set5_psnr", "set14_psnr"):
+        assert f"{spec.quality[figure]:.2f}" in spec.card, "the card quotes what the spec says"
+    assert re.search(r"^vsr train ", spec.card, re.MULTILINE)
+
+
+def test_a_family_picks_by_scale() -> None:
+    assert [find_model("bicubic", scale).id for scale in (1.5, 2, 2.5, 4, 6)] == [
+        "bicubic-x2",
+        "bicubic-x2",
+        "bicubic-x3",
+        "bicubic-x4",
+        "bicubic-x4",
+    ]
+    assert find_model("auto").id == "balanced-x2"
+
+
+def test_a_folder_is_a_model_too(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(find_model("bicubic").folder, folder)
+    assert find_model(str(folder)).folder == folder
+    (folder / "model.toml").write_text('id = "half"\n')
+    with pytest.raises(WeightsError, match=r"model\.toml"):
+        find_model(str(folder))
+    (folder / "model.toml").unlink()
+    with pytest.raises(WeightsError):
+        find_model(str(folder))
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "/no/such/folder", "fast-x3"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(UnknownModelError) as error:
+        find_model(name)
+    assert "vsr model list" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("log2_chroma", "location", "siting"),
+    [
+        ((1, 1), ChromaLocation.UNSPECIFIED, "left"),
+        ((1, 1), ChromaLocation.CENTER, "center"),
+        ((1, 1), ChromaLocation.TOPLEFT, "topleft"),
+        ((1, 0), ChromaLocation.TOPLEFT, "left"),
+        ((0, 0), ChromaLocation.LEFT, "center"),
+    ],
+)
+def test_chroma_siting(log2_chroma: tuple[int, int], location: ChromaLocation, siting: str) -> None:
+    layout = GraphLayout.of(PixelFormat("yuv", 10, log2_chroma), Color(chroma_location=location))
+    assert layout.name == f"yuv16-{siting}"
