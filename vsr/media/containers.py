@@ -55,7 +55,12 @@ class Container:
     @property
     def covers(self) -> bool:
         """Whether it tells cover pictures from videos."""
-        return self.is_mov or self.format == "matroska"
+        return self.format in ("mp4", "ipod", "3gp", "3g2", "matroska")
+
+    @property
+    def dispositions(self) -> bool:
+        """Whether it says what a stream is for: comment, forced, hearing impaired."""
+        return self.format in ("mp4", "ipod", "matroska", "webm", "nut")
 
     @property
     def is_matroska(self) -> bool:

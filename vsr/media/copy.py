@@ -106,6 +106,8 @@ def plan_copy(
             plan.warnings.append(
                 f"{describe(stream)} is left out: {container_name} cannot hold it ({reason})"
             )
+    for stream in plan.streams:
+        plan.warnings += _lost_facts(stream, container)
     # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
     while plan.streams:
         error = _header_error(container, [s for s in plan.streams if s.index not in plan.covers], add_video)
@@ -119,6 +121,22 @@ def plan_copy(
             f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})"
         )
     return plan
+
+
+def _lost_facts(stream: Stream, container: Container) -> list[str]:
+    """Sentences for what of a copied stream's metadata and disposition is lost."""
+    lost = []
+    if stream.type != "attachment":
+        _, keys = kept_stream_metadata(stream.metadata, container)
+        if keys:
+            lost.append(
+                f"{', '.join(keys)} of {describe(stream)} is left out: {container.format} has no place for it"
+            )
+    special = stream.disposition & ~(Disposition.default | Disposition.attached_pic)
+    if special and not container.dispositions:
+        names = ", ".join(flag.name or "" for flag in Disposition if flag & special)
+        lost.append(f"{describe(stream)} is no longer marked {names}: {container.format} has no place for it")
+    return lost
 
 
 def _guilty(

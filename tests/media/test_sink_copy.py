@@ -1,0 +1,125 @@
+"""What lies beside the video comes out as it went in, or is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.media import clips
+from tests.media.sinks import assert_same_times, packets, streams, through
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Matroska file with two sounds, subtitles, an attached file, chapters and tags."""
+    folder = tmp_path_factory.mktemp("rich")
+    (folder / "facts.txt").write_text(
+        ";FFMETADATA1\ntitle=Film\nartist=Me\nspecial=hello\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=400\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=400\nEND=1000\ntitle=Two\n"
+    )
+    (folder / "lines.srt").write_text(
+        "1\n00:00:00,100 --> 00:00:00,500\nHi\n\n2\n00:00:00,600 --> 00:00:00,900\nHo\n"
+    )
+    (folder / "font.ttf").write_bytes(b"not quite a font")
+    sound = ["-f", "lavfi", "-i", "sine=duration=1"]
+    clips.run(
+        "-f", "lavfi", "-i", clips.TEST_SOURCE, *sound, *sound, "-i", folder / "lines.srt", "-i", folder / "facts.txt",
+        "-map", "0", "-map", "1", "-map", "2", "-map", "3", "-map_metadata", "4", "-map_chapters", "4",
+        "-attach", folder / "font.ttf", "-metadata:s:t", "mimetype=font/ttf", "-c:v", "libx264", "-vf", "setsar=4/3",
+        "-c:a:0", "aac", "-c:a:1", "ac3", "-c:s", "srt", "-metadata:s:v", "title=Main", "-metadata:s:a:0", "language=deu",
+        "-metadata:s:a:1", "title=Commentary", "-disposition:a:1", "comment", folder / "rich.mkv",
+    )  # fmt: skip
+    return folder / "rich.mkv"
+
+
+@pytest.fixture(scope="module")
+def covered(rich: Path) -> Path:
+    """An MP4 file with the same sounds, subtitles of its own kind, chapters and a cover."""
+    cover, path = rich.with_name("cover.jpg"), rich.with_name("covered.mp4")
+    clips.run("-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", cover)
+    clips.run(
+        "-i", rich, "-i", cover, "-map", "0:v", "-map", "0:a", "-map", "0:s", "-map", "1", "-c", "copy",
+        "-c:s", "mov_text", "-disposition:v:1", "attached_pic", path,
+    )  # fmt: skip
+    return path
+
+
+def test_matroska_keeps_everything(rich: Path, tmp_path: Path) -> None:
+    sink = through(rich, tmp_path / "out.mkv", scale=2)
+    assert sink.warnings == []
+    assert streams(tmp_path / "out.mkv") == streams(rich)
+    for number in (0, 1):
+        assert packets(tmp_path / "out.mkv", "audio", number) == packets(rich, "audio", number)
+    assert packets(tmp_path / "out.mkv", "subtitles") == packets(rich, "subtitles")
+    with av.open(str(rich)) as before, av.open(str(tmp_path / "out.mkv")) as after:
+        assert after.streams[-1].data == before.streams[-1].data == b"not quite a font"  # type: ignore[attr-defined]
+        assert after.streams[-1].metadata["mimetype"] == "font/ttf"
+        assert after.chapters() == before.chapters()
+        for key in ("title", "ARTIST", "SPECIAL"):
+            assert after.metadata[key] == before.metadata[key]
+    assert_same_times(rich, tmp_path / "out.mkv")
+
+
+def test_mp4_keeps_everything_of_mp4(covered: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    sink = through(covered, output, scale=2)
+    assert sink.warnings == []
+    kept = [s for s in streams(output) if s[0] != "data"]
+    assert [s[:2] + s[3:] for s in kept] == [s[:2] + s[3:] for s in streams(covered) if s[0] != "data"]
+    for number in (0, 1):
+        assert packets(output, "audio", number) == packets(covered, "audio", number)
+    assert packets(output, "subtitles") == packets(covered, "subtitles")
+    assert packets(output, "video", 1)[0][0] == packets(covered, "video", 1)[0][0]
+    with av.open(str(covered)) as before, av.open(str(output)) as after:
+        assert [c["metadata"] for c in after.chapters()] == [c["metadata"] for c in before.chapters()]
+        assert after.metadata["title"] == "Film"
+
+
+def test_losses_are_named(rich: Path, tmp_path: Path) -> None:
+    told = " | ".join(through(rich, tmp_path / "out.mp4").warnings)
+    for word in ("subtitle stream #3 (subrip)", "attachment stream #4", "font.ttf", "out.mp4", "SPECIAL"):
+        assert word in told
+    told = " | ".join(through(rich, tmp_path / "out.webm").warnings)
+    for word in ("audio stream #1 (aac, deu)", "audio stream #2 (ac3)", "subtitle stream #3"):
+        assert word in told
+    told = " | ".join(through(rich, tmp_path / "out.ts").warnings)
+    for word in ("subtitle stream #3 (subrip)", "2 chapters", "title"):
+        assert word in told
+
+
+def test_mov_names_what_it_loses(covered: Path, tmp_path: Path) -> None:
+    told = " | ".join(through(covered, tmp_path / "out.mov").warnings)
+    assert "cover art" in told
+    assert "comment" in told
+    assert packets(tmp_path / "out.mov", "audio", 1) == packets(covered, "audio", 1)
+
+
+def test_cover_stays_a_cover_in_matroska(covered: Path, tmp_path: Path) -> None:
+    sink = through(covered, tmp_path / "out.mkv")
+    assert [w for w in sink.warnings if "mov_text" not in w] == []
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        pictures = [s for s in container.streams.video if s.disposition & 1024]
+        assert len(pictures) == 1
+    assert packets(tmp_path / "out.mkv", "video", 1)[0][0] == packets(covered, "video", 1)[0][0]
+
+
+def test_sample_shape(rich: Path, tmp_path: Path) -> None:
+    for name, encoder in (
+        ("a.mp4", None),
+        ("b.mkv", None),
+        ("c.webm", "libsvtav1"),
+        ("d.mkv", "prores_ks"),
+        ("e.ts", None),
+    ):
+        through(rich, tmp_path / name, encoder=encoder)
+        found = clips.ffprobe(tmp_path / name, "stream=sample_aspect_ratio", "-select_streams", "v:0")
+        assert found["streams"][0]["sample_aspect_ratio"] == "4:3", name
+
+
+def test_sparse_streams_do_not_stop_the_rest(rich: Path, tmp_path: Path) -> None:
+    through(rich, tmp_path / "out.mkv", scale=2, preset="ultrafast")
+    found = clips.ffprobe(tmp_path / "out.mkv", "stream=nb_read_packets", "-count_packets")
+    assert [s.get("nb_read_packets") for s in found["streams"]][3] == "2"

@@ -1,0 +1,206 @@
+"""Outputs appear whole or not at all, and every refusal of the system is told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.media import clips
+from tests.media.sinks import doubled, through
+from vsr.core.errors import ConfigError, EncodeError
+from vsr.media.sink import open_sink
+from vsr.media.source import open_source
+from vsr.media.types import SinkOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def frames_in(path: Path) -> int:
+    with av.open(str(path), format="mp4") as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def some(output: Path, frames: int, ending: str, **options: object) -> object:
+    with open_source(str(clips.h264("cfr_sound.mp4", audio=True))) as source:
+        sink = open_sink(str(output), SinkOptions(**options), source, source.info)  # type: ignore[arg-type]
+        for _, frame in zip(range(frames), source, strict=False):
+            sink.write(frame)
+        assert not output.exists()
+        result = getattr(sink, ending)()
+        assert sink.finish() is None  # ends once
+        sink.abandon()
+        return result
+
+
+def test_three_endings(tmp_path: Path) -> None:
+    output, part = tmp_path / "out.mp4", tmp_path / "out.mp4.part"
+    before = open_files()
+    assert some(output, 7, "abandon") is None
+    assert list(tmp_path.iterdir()) == []
+    assert some(output, 7, "keep_part") == part
+    assert list(tmp_path.iterdir()) == [part]
+    assert frames_in(part) == 7
+    assert some(output, 9, "finish") == output
+    assert list(tmp_path.iterdir()) == [output]
+    assert frames_in(output) == 9
+    assert open_files() == before
+
+
+def test_existing_output_is_refused_unless_allowed(tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"precious")
+    with pytest.raises(ConfigError, match="exists"):
+        some(output, 3, "finish")
+    assert output.read_bytes() == b"precious"
+    with open_source(str(clips.h264("cfr.mp4"))) as source:
+        sink = open_sink(str(output), SinkOptions(overwrite=True), source, source.info)
+        for frame in source:
+            sink.write(frame)
+        assert output.read_bytes() == b"precious"
+        sink.finish()
+    assert frames_in(output) == 25
+
+
+@pytest.mark.parametrize("name", ["missing/out.mp4", "out", "out.odd", "folder"])
+def test_impossible_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        through(clips.h264("cfr.mp4"), tmp_path / name)
+    assert caught.value.hint
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_names_that_look_like_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    through(clips.h264("cfr.mp4"), "a:b %d.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["a:b %d.mp4"]
+
+
+def test_refusals_leave_nothing_open(tmp_path: Path) -> None:
+    before = open_files()
+    for options in ({"encoder": "nothing"}, {"encoder_options": {"odd": "1"}}, {"encoder": "libvpx"}):
+        with pytest.raises(Exception, match="encoder|libvpx|vp8"):
+            through(clips.h264("cfr.mp4"), tmp_path / "out.mp4", **options)
+    assert list(tmp_path.iterdir()) == []
+    assert open_files() == before
+
+
+def child(code: str, *args: str, stdout: int | None = None, before: object = None) -> subprocess.Popen[bytes]:
+    head = "import sys; from tests.media.sinks import *; from vsr.core.errors import *\n"
+    command = [sys.executable, "-c", head + textwrap.dedent(code), *args]
+    return subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=before)  # type: ignore[call-overload, no-any-return]
+
+
+def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+    code = """
+        try:
+            through(sys.argv[1], sys.argv[2], scale=2, crf=1)
+        except EncodeError as error:
+            sys.exit(f"told: {error.message}")
+    """
+    process = child(code, str(clips.h264("cfr.mp4")), str(tmp_path / "out.mp4"), before=limited)
+    _, errors = process.communicate(timeout=60)
+    assert b"told: cannot write" in errors, errors
+    assert b"File too large" in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_pipe_is_told_at_once() -> None:
+    code = """
+        try:
+            through(sys.argv[1], "-", scale=2)
+        except EncodeError as error:
+            sys.exit(f"told: {error.message} / {error.hint}")
+    """
+    process = child(code, str(clips.h264("cfr.mp4")), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.read(1000)
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    process.wait(60)
+    assert b"told: cannot write standard output" in errors or b"Broken pipe" in errors, errors
+
+
+@pytest.mark.parametrize(
+    ("format", "magic"), [(None, b"nut/multimedia container"), ("yuv4mpegpipe", b"YUV4MPEG2")]
+)
+def test_standard_output(format: str | None, magic: bytes, tmp_path: Path) -> None:
+    code = "through(sys.argv[1], '-', container_format=sys.argv[2] or None)"
+    process = child(code, str(clips.h264("cfr.mp4")), format or "", stdout=subprocess.PIPE)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert out.startswith(magic)
+    (tmp_path / "piped").write_bytes(out)
+    with av.open(str(tmp_path / "piped")) as container, av.open(str(clips.h264("cfr.mp4"))) as original:
+        pairs = zip(container.decode(video=0), original.decode(video=0), strict=True)
+        assert all((a.to_ndarray() == b.to_ndarray()).all() for a, b in pairs)
+
+
+def test_kill_leaves_no_output(tmp_path: Path) -> None:
+    code = """
+        import time
+        def slow(frame):
+            time.sleep(0.05)
+            return frame
+        through(sys.argv[1], sys.argv[2], scale=2, change=slow, overwrite=True)
+    """
+    output = tmp_path / "out.mp4"
+    given = str(clips.h264("cfr_sound.mp4", audio=True))
+    for wait in (0.0, 0.5, 1.0):
+        process = child(code, given, str(output))
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "out.mp4.part").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(wait)
+        process.kill()
+        process.wait(30)
+        assert process.stderr is not None
+        process.stderr.close()
+        assert not output.exists()
+    through(given, output)  # the part left over is no obstacle
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_null_counts(tmp_path: Path) -> None:
+    sink = through(clips.h264("cfr.mp4"), "null:")
+    assert sink.counters.frames == 25
+    sink = through(clips.h264("cfr.mp4"), "null:", encoder="libx264", preset="ultrafast")
+    assert sink.counters.frames == 25
+    assert sink.counters.video_bytes > 1000
+
+
+def test_many_sinks_keep_no_file_open(tmp_path: Path) -> None:
+    before = open_files()
+    for number in range(3):
+        with open_source(str(clips.h264("cfr.mp4"))) as source:
+            sink = open_sink(str(tmp_path / f"{number}.mkv"), SinkOptions(), source, source.info)
+            frame = next(iter(source))
+            sink.write(frame)
+            with pytest.raises(EncodeError):
+                sink.write(doubled(doubled(frame)) if number else _spoilt(frame))
+            sink.abandon()
+    assert open_files() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def _spoilt(frame: object) -> object:
+    frame.planes = frame.planes[:1]  # type: ignore[attr-defined]
+    return frame

@@ -1,0 +1,104 @@
+"""Every frame once, at its own time, in every container."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.media import clips
+from tests.media.sinks import assert_same_times, packets, through, times
+from vsr.core.errors import EncodeError
+from vsr.media.types import SourceOptions
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "avi"])
+@pytest.mark.parametrize("sound", [False, True])
+def test_constant_rate(tmp_path: Path, ending: str, sound: bool) -> None:
+    given = clips.h264("cfr_sound.mp4" if sound else "cfr.mp4", audio=sound)
+    output = tmp_path / f"out.{ending}"
+    # H.264 in AVI has no timestamps of its own, so that decoders guess late by one; MJPEG shows what was written.
+    through(given, output, encoder="mjpeg" if ending == "avi" else None)
+    assert_same_times(given, output)
+
+
+@pytest.mark.parametrize("ending", ["ts", "nut", "webm"])
+def test_constant_rate_without_sound(tmp_path: Path, ending: str) -> None:
+    given = clips.h264("cfr.mp4")
+    through(given, tmp_path / f"out.{ending}")
+    assert_same_times(given, tmp_path / f"out.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm", "ts", "nut"])
+def test_variable_rate_with_start_and_gap(tmp_path: Path, ending: str) -> None:
+    given = clips.variable_rate()
+    through(given, tmp_path / f"out.{ending}")
+    assert_same_times(given, tmp_path / f"out.{ending}")
+
+
+@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1", "libvpx-vp9", "mpeg4", "ffv1"])
+def test_variable_rate_with_each_encoder(tmp_path: Path, encoder: str) -> None:
+    given = clips.variable_rate()
+    through(given, tmp_path / "out.mkv", encoder=encoder)
+    assert_same_times(given, tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize("unit", ["30000", "1001", "90000", "48000"])
+def test_exact_time_base_in_mp4(tmp_path: Path, unit: str) -> None:
+    given = clips.make(
+        f"unit{unit}.mp4", "-c:v", "libx264", "-r", "24000/1001", "-video_track_timescale", unit, "-bf", "2"
+    )
+    through(given, tmp_path / "out.mp4")
+    (before, tick_before), (after, tick_after) = times(given), times(tmp_path / "out.mp4")
+    assert [pts * tick_before for pts in before] == [pts * tick_after for pts in after]
+
+
+def test_start_offset_is_exact_in_mp4(tmp_path: Path) -> None:
+    given = clips.derive("late.ts", clips.h264("cfr.mp4"), "-c", "copy", "-output_ts_offset", "1.2345")
+    through(given, tmp_path / "out.mp4")
+    assert_same_times(given, tmp_path / "out.mp4")
+
+
+def test_sound_that_begins_before_the_picture_keeps_its_place(tmp_path: Path) -> None:
+    given = clips.h264("cfr_sound.mp4", audio=True)
+    before = packets(given, "audio")
+    assert before[0][1] < 0
+    for ending, slack in (("mp4", 0), ("mkv", Fraction(1, 1000))):
+        through(given, tmp_path / f"out.{ending}")
+        after = packets(tmp_path / f"out.{ending}", "audio")
+        assert [data for data, _ in after] == [data for data, _ in before]
+        assert all(abs(a - b) <= slack for (_, a), (_, b) in zip(after, before, strict=True))
+
+
+def test_variable_rate_is_refused_in_avi(tmp_path: Path) -> None:
+    with pytest.raises(EncodeError, match="constant frame rate"):
+        through(clips.variable_rate(), tmp_path / "out.avi")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_excerpt_begins_at_zero_with_its_sound(tmp_path: Path) -> None:
+    given = clips.h264("cfr_sound.mp4", audio=True)
+    through(given, tmp_path / "out.mp4", reading=SourceOptions(start_s=0.4, duration_s=0.4))
+    after, tick = times(tmp_path / "out.mp4")
+    assert [pts * tick for pts in after] == [Fraction(i, 25) for i in range(10)]
+    sound = packets(tmp_path / "out.mp4", "audio")
+    assert abs(sound[0][1]) < Fraction(1, 20)
+
+
+def test_last_frame_keeps_its_duration(tmp_path: Path) -> None:
+    given = clips.h264("cfr.mp4")
+    through(given, tmp_path / "out.mp4")
+    found = clips.ffprobe(tmp_path / "out.mp4", "stream=duration,avg_frame_rate", "-select_streams", "v")
+    assert float(found["streams"][0]["duration"]) == 1.0, json.dumps(found)
+    assert found["streams"][0]["avg_frame_rate"] == "25/1"
+
+
+def test_pipe_of_raw_pictures_has_times(tmp_path: Path) -> None:
+    given = clips.h264("cfr.mp4")
+    through(given, tmp_path / "out.nut", encoder="rawvideo")
+    assert_same_times(given, tmp_path / "out.nut")
+    with av.open(str(tmp_path / "out.nut")) as container:
+        assert container.streams.video[0].codec_context.name == "rawvideo"
