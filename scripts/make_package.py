@@ -1,7 +1,7 @@
 """Make a model package of weights that `vsr train` wrote, with a card whose figures are measured here and now.
 
-    python scripts/make_package.py runs/fast/weights.safetensors fast-x2 "Live on a processor" \
-        --recipe fast-x2 --time-limit 1100 --eval ../shared/data/eval/image --data-words "203 crops of photographs"
+    python scripts/make_package.py runs/fast-x2/weights.safetensors fast-x2 "For live use without a GPU" \
+        --eval ../shared/data/eval/image --data-words "203 crops of photographs"
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PACKAGES = Path(__file__).parent.parent / "vsr" / "models" / "packages"
 CARD = """\
 # {id}
 
-{title}. A chain of {convs} 3x3 convolutions on luma{resolution}, {channels} channels, PReLU, sub-pixel output added to the
-repeated input ({macs:,} multiply-adds per input pixel, {parameters:,} parameters). While training, each kernel was the sum of
-a 3x3 kernel, a 1x1 -> 3x3 product and the identity, folded into one.
+{title}. A chain of {convs} 3x3 convolutions on luma{resolution}, {channels} channels,
+PReLU, sub-pixel output added to the repeated input: {macs:,} multiply-adds per input pixel, {parameters:,} parameters.
+While training, each kernel was the sum of a 3x3 kernel, a 1x1 -> 3x3 product and the identity, folded into one.
 
 | Y, border {scale} | bicubic | {id} |
 |---|---|---|
 {rows}
 
-LR by MATLAB's bicubic (antialiased), rounded to 8 bits; run by OpenVINO in {precision} as `vsr upscale` runs it. The two sets were
-watched while developing, and no step of training saw them.
+LR by MATLAB's bicubic (antialiased), rounded to 8 bits; run by OpenVINO in {precision} as `vsr upscale` runs it. The two
+sets were watched while developing, and no step of training saw them.
 
 ## Training
 
@@ -41,13 +41,14 @@ watched while developing, and no step of training saw them.
 {command}
 ```
 
-- data: {data}; {pictures} pictures of {megapixels} megapixels in all with their reduced copies; and rendered text and shapes
-- {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; Adam, cosine rate from {lr:g}, gradients clipped to {clip:g},
-  {loss}, weights averaged (EMA {ema:g})
+- data: {data}; {pictures} pictures of {megapixels} megapixels in all with their
+  reduced copies; and rendered text and shapes
+- {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; Adam, cosine rate from {lr:g},
+  gradients clipped to {clip:g}, {loss}, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
 
-What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are enlarged, not
-removed.
+What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are
+enlarged, not removed.
 
 Licence: Apache-2.0 (the pictures' licences allow it: CC0, CC-BY, Unsplash, Pexels and public domain).
 """
@@ -73,8 +74,6 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("id")
     parser.add_argument("title")
-    parser.add_argument("--recipe", required=True)
-    parser.add_argument("--time-limit", type=int)
     parser.add_argument("--eval", type=Path, required=True)
     parser.add_argument("--data-words", required=True)
     parser.add_argument("--out", type=Path)
@@ -82,11 +81,9 @@ def main() -> None:
     with safetensors.safe_open(args.weights, framework="numpy") as file:
         facts = file.metadata()
     recipe, network = json.loads(facts["recipe"]), json.loads(facts["hyperparameters"])
-    limit = f" --time-limit {args.time_limit}" if args.time_limit else ""
-    command = f"vsr train {args.recipe} --data PHOTOS --val EVAL --out OUT{limit}"
     training = {
         "data": args.data_words,
-        "command": command,
+        "command": facts["command"],
         "seed": int(facts["seed"]),
         "steps": int(facts["steps"]),
         "seconds": float(facts["seconds"]),
@@ -120,7 +117,7 @@ def main() -> None:
         scale=draft.scale,
         rows="\n".join(rows),
         precision=precision,
-        command=command,
+        command=facts["command"],
         data=args.data_words,
         pictures=facts["pictures"],
         megapixels=facts["megapixels"],

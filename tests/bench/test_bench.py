@@ -13,7 +13,9 @@ from vsr.bench.synthetic import synthetic_frames
 
 def test_every_part_is_measured_on_every_frame() -> None:
     said: list[str] = []
-    result = bench(BenchConfig(model="bicubic", size=(96, 64), frames=25, presets=("ultrafast",)), said.append)
+    result = bench(
+        BenchConfig(model="bicubic", size=(96, 64), frames=25, presets=("ultrafast",)), said.append
+    )
     assert set(result["alone"]) == {"decode", "infer", "encode x264 ultrafast"}
     assert set(result["together"]) == {"null", "x264 ultrafast"}
     for part in (*result["alone"].values(), *result["together"].values()):

@@ -15,7 +15,10 @@ from vsr.media.types import SourceOptions
 
 def test_demo_makes_the_clip_twice_as_large(tmp_path: Path) -> None:
     result = demo(tmp_path / "new" / "folder", model="fast")
-    with open_source(str(CLIP), SourceOptions()) as small, open_source(str(result.video), SourceOptions()) as large:
+    with (
+        open_source(str(CLIP), SourceOptions()) as small,
+        open_source(str(result.video), SourceOptions()) as large,
+    ):
         assert (large.info.width, large.info.height) == (2 * small.info.width, 2 * small.info.height)
         assert sum(1 for _ in small) == sum(1 for _ in large) == result.report.frames_out
     with Image.open(result.picture) as picture:

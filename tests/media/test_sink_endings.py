@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import signal
 import subprocess
 import sys
 import textwrap
@@ -25,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def frames_in(path: Path) -> int:
@@ -92,30 +89,29 @@ def test_names_that_look_like_protocols(tmp_path: Path, monkeypatch: pytest.Monk
 def test_refusals_leave_nothing_open(tmp_path: Path) -> None:
     before = open_files()
     for options in ({"encoder": "nothing"}, {"encoder_options": {"odd": "1"}}, {"encoder": "libvpx"}):
-        with pytest.raises(Exception, match="encoder|libvpx|vp8"):
+        with pytest.raises(Exception, match=r"encoder|libvpx|vp8"):
             through(clips.h264("cfr.mp4"), tmp_path / "out.mp4", **options)
     assert list(tmp_path.iterdir()) == []
     assert open_files() == before
 
 
-def child(code: str, *args: str, stdout: int | None = None, before: object = None) -> subprocess.Popen[bytes]:
+def child(code: str, *args: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
     head = "import sys; from tests.media.sinks import *; from vsr.core.errors import *\n"
     command = [sys.executable, "-c", head + textwrap.dedent(code), *args]
-    return subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=before)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
 
 
 def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    def limited() -> None:
+    code = """
+        import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-
-    code = """
         try:
             through(sys.argv[1], sys.argv[2], scale=2, crf=1)
         except EncodeError as error:
             sys.exit(f"told: {error.message}")
     """
-    process = child(code, str(clips.h264("cfr.mp4")), str(tmp_path / "out.mp4"), before=limited)
+    process = child(code, str(clips.h264("cfr.mp4")), str(tmp_path / "out.mp4"))
     _, errors = process.communicate(timeout=60)
     assert b"told: cannot write" in errors, errors
     assert b"File too large" in errors
@@ -135,6 +131,7 @@ def test_broken_pipe_is_told_at_once() -> None:
     process.stdout.close()
     assert process.stderr is not None
     errors = process.stderr.read()
+    process.stderr.close()
     process.wait(60)
     assert b"told: cannot write standard output" in errors or b"Broken pipe" in errors, errors
 

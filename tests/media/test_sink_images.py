@@ -55,7 +55,7 @@ def test_levels_of_each_format(tmp_path: Path, ending: str) -> None:
         mean = np.asarray(image.convert("RGB"), float).mean((0, 1))
     with Image.open(flat) as image:
         wanted = np.asarray(image.convert("RGB"), float).mean((0, 1))
-    assert mean == pytest.approx(wanted, abs=1.0)
+    assert mean == pytest.approx(wanted, abs=2.5 if ending == "avif" else 1.0)
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuvj420p", "yuvj444p"])
@@ -71,7 +71,7 @@ def test_jpeg_stays_jpeg(tmp_path: Path, pix_fmt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "ending"), itertools.product(["jpg", "png"], ["jpg", "png", "webp", "avif", "tif"])
+    ("given", "ending"), list(itertools.product(["jpg", "png"], ["jpg", "png", "webp", "avif", "tif"]))
 )
 def test_profile_and_orientation(tmp_path: Path, given: str, ending: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -150,4 +150,12 @@ def test_wide_picture_beyond_ffmpegs_encoders(tmp_path: Path) -> None:
 def test_animations(tmp_path: Path, ending: str) -> None:
     through(clips.h264("tiny.mp4", source=SMALL), tmp_path / f"out.{ending}")
     with Image.open(tmp_path / f"out.{ending}") as image:
-        assert getattr(image, "n_frames", 1) == 5
+        frames = getattr(image, "n_frames", 1)
+        lasting = 0
+        for number in range(frames):
+            image.seek(number)
+            image.load()
+            lasting += image.info["duration"]
+    assert lasting == pytest.approx(200, abs=1)
+    if ending != "webp":  # its encoder makes one of frames that look alike
+        assert frames == 5

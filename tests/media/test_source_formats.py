@@ -200,6 +200,20 @@ def test_rotation(degrees: int) -> None:
         assert (source.info.width, source.info.height) == (160, 120)
 
 
+def test_rotation_of_motion_jpeg() -> None:
+    original = clips.make("mjpeg.mov", "-c:v", "mjpeg", "-q:v", "3")
+    path = clips.derive("turned_mjpeg.mov", original, "-c", "copy", "-metadata:s:v:0", "rotate=90")
+    told = clips.ffprobe(path, "stream_side_data=rotation")["streams"][0]["side_data_list"][0]["rotation"]
+    with open_source(str(path)) as source:
+        assert source.info.rotation == int(told) % 360
+
+
+def test_frame_rate_option_leaves_timed_files_alone() -> None:
+    with open_source(str(clips.h264()), SourceOptions(frame_rate=Fraction(50))) as source:
+        assert source.info.frame_rate == 25
+        assert [f.pts for f in source] == clips.frame_times(clips.h264())
+
+
 @clips.needs_hard
 def test_mirroring() -> None:
     with open_source(str(clips.HARD / "androidx_media" / "mp4" / "sample_rotate_and_reflect.mp4")) as source:

@@ -64,7 +64,7 @@ def command(
         if error.name not in ("torch", "safetensors"):
             raise
         raise MissingDependencyError(
-            f"training needs {error.name}, which is not installed", hint="pip install 'vsr[torch]'"
+            f"training needs {error.name}, which is not installed", hint="pip install torch safetensors onnx"
         ) from error
     chosen = load_recipe(recipe)
     changes: dict[str, Any] = {

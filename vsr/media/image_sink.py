@@ -305,7 +305,8 @@ def picture_of(frame: Frame, *, bits: int) -> Picture:
 
 
 def _rounded(values: npt.NDArray[Any], top: int) -> Rows:
-    return np.clip(np.rint(values), 0, top).astype(np.uint8 if top == 255 else np.uint16)
+    rounded: Rows = np.clip(np.rint(values), 0, top).astype(np.uint8 if top == 255 else np.uint16)
+    return rounded
 
 
 def _with_full_chroma(frame: Frame) -> Frame:

@@ -38,10 +38,11 @@ class DolbyVision:
 
 @dataclass(frozen=True, slots=True)
 class StreamDetails:
-    """What of a stream only FFmpeg's own description tells."""
+    """What of a stream FFmpeg's own description tells. rotation: as in FrameDetails, for frames that can't be asked."""
 
     location: ChromaLocation = ChromaLocation.UNSPECIFIED
     dolby_vision: DolbyVision | None = None
+    rotation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def details_from_dump(text: str, index: int) -> StreamDetails:
     found = re.search(r"DOVI configuration record:.*?profile: (\d+).*?compatibility id: (\d+)", block)
     if found:
         vision = DolbyVision(int(found[1]), int(found[2]) != 0)
-    return StreamDetails(location, vision)
+    turned = re.search(r"[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", block)
+    rotation = round(float(turned[1]) / 90) * 90 % 360 if turned else 0
+    return StreamDetails(location, vision, rotation)
 
 
 def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:

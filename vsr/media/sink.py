@@ -84,9 +84,8 @@ class VideoSink:
         if path is not None:
             check_writable(path, overwrite=options.overwrite)
         self._size = size = options.size or (info.width, info.height)
-        self._source_format = info.format
+        self._given = info.width, info.height, info.format
         self._plan = plan = _plan(container, info, size, options)
-        self._time_base = info.time_base
         self._frame_time = 1 / info.frame_rate if info.frame_rate else Fraction(1, 25)
         self._converter: Converter | None = None
         self._converter_for: tuple[object, ...] = ()
@@ -110,6 +109,12 @@ class VideoSink:
         """Encode one frame and mux what is ready, copied packets included. Raises EncodeError."""
         if self._ended:
             raise EncodeError(f"{self.name} is closed already")
+        if (frame.width, frame.height, frame.format) != self._given:
+            width, height, fmt = self._given
+            raise EncodeError(
+                f"got a frame of {frame.width}x{frame.height} {frame.format.name}, "
+                f"but {self.name} was opened for {width}x{height} {fmt.name}"
+            )
         captions = frame.side.get("a53_cc")
         if captions and not self._captions_kept and not self._captions_told:
             self._captions_told = True

@@ -15,7 +15,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vsr.core.color import Color
+from vsr.core.color import Color, Range
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
@@ -160,7 +160,8 @@ class FileSource:
             first = next(frames, None)
             if first is not None and back is not None and self._begins_late(first):
                 self.shelf.take_all()
-                self.counters.frames = self.counters.repaired_timestamps = 0
+                self.counters.repaired_timestamps = self.counters.damaged_frames = 0
+                self.counters.damaged_packets, self.counters.first_error = 0, None
                 continue
             break
         kept = self._trimmed(itertools.chain([first] if first is not None else [], frames))
@@ -220,11 +221,7 @@ class FileSource:
     def _nothing(self) -> SourceOpenError:
         assert self._stream is not None
         codec = self._stream.codec_context.name if self._stream.codec_context else "unknown"
-        if (
-            self._decoding.discontinuities is None
-            and self._wanted.start is not None
-            and not self.counters.first_error
-        ):
+        if self._wanted.start is not None and not self.counters.first_error:
             return SourceOpenError(
                 f"{self.name}: no frame at or after {self.options.start_s:g} s",
                 hint="start earlier; it ends before that",
@@ -251,6 +248,8 @@ class FileSource:
         if self._format.kind != "yuv" or self._format.log2_chroma != (1, 1):
             location = default_chroma_location(self._format, codec)
         self._fallback: Color = color_from_codec(context, location)
+        if self._is_image and self._format.kind == "gray" and not self._fallback.range:
+            self._fallback = replace(self._fallback, range=Range.FULL)  # PGM and its like have no tag for it
         self.mastering_display = details.mastering_display
         self.content_light = details.content_light
         sar = stream.sample_aspect_ratio
@@ -260,7 +259,7 @@ class FileSource:
             format=self._format,
             color=color_from_av(first, self._format, fallback=self._fallback),
             sar=sar if sar and sar > 0 else Fraction(1),
-            rotation=details.rotation,
+            rotation=details.rotation or self._details.rotation,
             mirrored=details.mirrored,
             time_base=first.time_base or stream.time_base or Fraction(1, 1000),
             frame_rate=self._rate,

@@ -114,7 +114,7 @@ def decoder_context(stream: VideoStream) -> VideoCodecContext:
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
     """Frames a second as the header tells or FFmpeg guesses; None where that is no sensible rate."""
-    rates = [r for r in (stream.guessed_rate, stream.average_rate) if r is not None and 0 < r <= 480]
+    rates = [r for r in (stream.guessed_rate, stream.average_rate) if r is not None and 0 < r <= 1000]
     if len(rates) == 2 and abs(rates[0] / rates[1] - 1) > Fraction(2, 100):
         return min(rates)  # variable, or counted in fields
     return rates[0] if rates else None

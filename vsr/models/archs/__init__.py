@@ -30,7 +30,7 @@ class Architecture:
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
-            raise MissingDependencyError("this needs torch", hint="pip install 'vsr[torch]'") from error
+            raise MissingDependencyError("this needs torch", hint="pip install torch safetensors onnx") from error
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
