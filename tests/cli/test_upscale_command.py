@@ -46,7 +46,9 @@ class Api(ModuleType):
         self.config: UpscaleConfig | None = None
         self.report = REPORT
 
-    def upscale_many(self, config: UpscaleConfig, *, progress: Any, control: JobControl) -> list[Report]:
+    def upscale_many(
+        self, config: UpscaleConfig, *, progress: Any, control: JobControl, on_failure: Any
+    ) -> list[Report]:
         self.config = config
         assert isinstance(control, JobControl)
         if progress is not None:

@@ -51,12 +51,12 @@ def stream(path: Path, which: str = "v:0") -> dict[str, Any]:
     return result
 
 
-def packets(path: Path, which: str) -> list[tuple[Fraction, str]]:
-    """(time, hash) of every packet of a stream."""
+def packets(path: Path, which: str) -> list[tuple[Fraction | None, str]]:
+    """(time, hash) of every packet of a stream; pictures on a cover have no time."""
     entries = "packet=pts,data_hash:stream=time_base"
     found = clips.ffprobe(path, entries, "-show_data_hash", "md5", "-select_streams", which)
     unit = Fraction(found["streams"][0]["time_base"])
-    return [(int(p["pts"]) * unit, p["data_hash"]) for p in found["packets"]]
+    return [(int(p["pts"]) * unit if "pts" in p else None, p["data_hash"]) for p in found["packets"]]
 
 
 def pictures(path: Path, pix_fmt: str | None = None) -> list[NDArray[Any]]:

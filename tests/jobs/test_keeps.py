@@ -57,16 +57,14 @@ def test_every_frame_keeps_its_time(make: Callable[[], Path], suffix: str, tmp_p
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-@pytest.mark.parametrize(
-    "make", [clips.h264, film, clips.variable_rate], ids=["constant", "film", "variable"]
-)
+@pytest.mark.parametrize("make", [clips.h264, film], ids=["constant", "film"])
 def test_every_frame_keeps_its_duration(make: Callable[[], Path], suffix: str, tmp_path: Path) -> None:
+    # At a variable rate both containers hold nothing but the times.
     path, out = make(), tmp_path / f"out{suffix}"
     enlarge(path, out, **QUICK)
     before, after = seconds(path, what="duration"), seconds(out, what="duration")
-    # MP4 stores durations as differences of decoding times, in which ffmpeg and vsr may differ at the end.
     rounding = tick(out) if suffix == ".mkv" else 0
-    assert all(abs(a - b) <= rounding for a, b in zip(before[:-1], after[:-1], strict=True))
+    assert all(abs(a - b) <= rounding for a, b in zip(before, after, strict=True))
 
 
 def test_b_frames_in_the_output_move_nothing(tmp_path: Path) -> None:
@@ -88,7 +86,7 @@ def test_a_raw_stream_gets_the_times_of_its_rate(tmp_path: Path) -> None:
     path, out = clips.h264("raw.h264"), tmp_path / "out.mp4"
     report = enlarge(path, out, frame_rate=Fraction(50), **QUICK)
     assert frame_seconds(out) == [Fraction(n, 50) for n in range(25)]
-    assert any("rate" in note for note in report.notes)
+    assert any("50 frames a second" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -224,8 +222,8 @@ def test_rotation_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(65, 47), (64, 47), (1, 1), (3, 5)])
 def test_odd_sizes(size: tuple[int, int], tmp_path: Path) -> None:
     width, height = size
-    path = clips.make(f"odd{width}x{height}.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p",
-                      source=f"testsrc2=size={width}x{height}:rate=25:duration=0.2")  # fmt: skip
+    cut = f"testsrc=size=96x64:rate=25:duration=0.2,crop={width}:{height}:exact=1"
+    path = clips.make(f"odd{width}x{height}.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", source=cut)
     out = tmp_path / "out.mkv"
     enlarge(path, out, encoder="ffv1")
     assert (stream(out)["width"], stream(out)["height"]) == (2 * width, 2 * height)

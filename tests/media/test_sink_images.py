@@ -128,10 +128,21 @@ def test_one_picture_of_a_video_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [{"crf": 101}, {"encoder": "png"}, {"preset": "fast"}])
-def test_options_without_meaning(tmp_path: Path, options: dict[str, object]) -> None:
+@pytest.mark.parametrize("options", [{"quality": "101"}, {"quality": "good"}, {"preset": "fast"}])
+def test_options_pictures_do_not_have(tmp_path: Path, options: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
-        through(picture("rgb24"), tmp_path / "out.jpg", **options)
+        through(picture("rgb24"), tmp_path / "out.jpg", encoder_options=options)
+
+
+def test_quality_is_an_option(tmp_path: Path) -> None:
+    for quality in ("20", "98"):
+        through(picture("rgb24"), tmp_path / f"{quality}.jpg", encoder_options={"quality": quality})
+    assert (tmp_path / "20.jpg").stat().st_size < (tmp_path / "98.jpg").stat().st_size
+
+
+def test_options_for_video_are_told_to_have_no_effect(tmp_path: Path) -> None:
+    sink = through(picture("rgb24"), tmp_path / "out.png", crf=18, preset="fast")
+    assert [warning.split()[0] for warning in sink.warnings] == ["crf", "preset"]
 
 
 def test_sides_beyond_the_format(tmp_path: Path) -> None:

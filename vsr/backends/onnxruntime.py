@@ -66,10 +66,9 @@ class OnnxRuntimeBackend:
         options.intra_op_num_threads = threads
         # Waiting threads sleep: spinning would take the cores from the decoder and the encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        graph = spec.graph(layout)
         try:
-            session = onnxruntime.InferenceSession(
-                str(spec.graph(layout)), options, providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise EngineBuildError(f"ONNX Runtime cannot load {spec.id} ({layout.name}): {error}") from error
         return OnnxRuntimeEngine(session)

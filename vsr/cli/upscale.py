@@ -84,7 +84,7 @@ _sink_options = _group(
         "encoder_options",
         type=options.KEY_VALUE,
         multiple=True,
-        help="Passed to the encoder as it is; may be repeated.",
+        help="Passed to the encoder as it is; may be repeated. Of JPEG, WebP, AVIF: quality=0..100.",
     ),
     click.option("--format", "container_format", help="Container, where the output's name does not tell it."),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),

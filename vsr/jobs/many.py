@@ -55,7 +55,8 @@ def upscale_many(
     reports: list[Report] = []
     with UpscaleJob(config, control) as job:
         for item, (url, output) in enumerate(pairs):
-            if control.stopping.is_set():
+            control.cancelling.check()
+            if item and control.stopping.is_set():
                 break
             try:
                 reports.append(job.run(url, output, on_progress=progress, item=item, items=len(pairs)))

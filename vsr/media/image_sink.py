@@ -53,8 +53,8 @@ class ImageSink:
 
     A single picture is renamed by `finish`; those of a sequence one by one, numbered from 1. Gray stays gray, RGB RGB,
     alpha stays where the format has it, more than 8 bits become 16 where the format has them. JPEG takes YCbCr samples
-    as they are, brought to full range and BT.601. `crf` is the quality, 0 to 100, of JPEG (95), WebP (95; 100 is lossless)
-    and AVIF (90).
+    as they are, brought to full range and BT.601. The encoder option `quality`, 0 to 100, is for JPEG (95), WebP (95; 100 is
+    lossless) and AVIF (90).
     """
 
     def __init__(self, url: str, options: SinkOptions, source: Source, info: VideoInfo) -> None:
@@ -70,7 +70,7 @@ class ImageSink:
         self._written: list[Path] = []
         self._part: Path | None = None
         self._made_folder = False
-        _check_options(self._format, options, self._size)
+        self._quality = _check_options(self._format, options, self._size)
         check_writable(path, overwrite=options.overwrite, made_folder=self._match is not None)
         if self._match is not None and not options.overwrite:
             self._refuse_existing()
@@ -98,7 +98,10 @@ class ImageSink:
         return tags
 
     def _tell_losses(self, source: Source, info: VideoInfo) -> None:
-        fmt, name = info.format, self._format.name
+        fmt, name, options = info.format, self._format.name, self._options
+        for option in ("encoder", "crf", "bitrate", "preset", "pix_fmt"):
+            if getattr(options, option) is not None:
+                self.warnings.append(f"{option} is for video and has no effect on {name} pictures")
         if fmt.alpha and not self._format.alpha:
             self.warnings.append(
                 f"{name} carries no alpha: the alpha channel is dropped; PNG, TIFF and WebP carry it"
@@ -130,11 +133,10 @@ class ImageSink:
         target = self._target()
         self._part = part_path(target)
         picture = self._picture(frame)
-        quality = self._options.crf
         try:
             self._make_folder()
             with open(self._part, "w+b") as file:
-                write_picture(file, self._format, picture, self._tags, quality)
+                write_picture(file, self._format, picture, self._tags, self._quality)
                 self.counters.bytes += file.seek(0, os.SEEK_END)
                 file.flush()
                 if self._match is None:
@@ -222,26 +224,25 @@ class ImageSink:
             self._part = None
 
 
-def _check_options(fmt: PictureFormat, options: SinkOptions, size: tuple[int, int]) -> None:
-    given = {
-        "encoder": options.encoder, "bitrate": options.bitrate, "preset": options.preset, "pix_fmt": options.pix_fmt,
-        "encoder_options": options.encoder_options or None,
-    }  # fmt: skip
-    for name, value in given.items():
-        if value is not None:
-            raise ConfigError(f"{name} {value!r} has no meaning for {fmt.name} pictures", hint="leave it out")
-    if options.crf is not None:
-        if fmt.quality is None:
-            raise ConfigError(f"{fmt.name} pictures are lossless: crf has no meaning", hint="leave it out")
-        if not 0 <= options.crf <= 100:
-            raise ConfigError(
-                f"crf {options.crf:g} is out of range for {fmt.name}", hint="it is the quality, 0 to 100"
-            )
+def _check_options(fmt: PictureFormat, options: SinkOptions, size: tuple[int, int]) -> float | None:
+    """The quality that is asked for, None for the format's own."""
+    quality = None
+    for name, value in options.encoder_options.items():
+        if name != "quality" or fmt.quality is None:
+            own = "its only one is quality, 0 to 100" if fmt.quality is not None else "leave it out"
+            raise ConfigError(f"{fmt.name} pictures have no option {name!r}", hint=own)
+        try:
+            quality = float(value)
+        except ValueError:
+            quality = -1.0
+        if not 0 <= quality <= 100:
+            raise ConfigError(f"quality {value} is out of range for {fmt.name}", hint="give 0 to 100")
     if max(size) > fmt.max_side:
         raise ConfigError(
             f"{size[0]}x{size[1]} is too large for {fmt.name}, which holds {fmt.max_side} pixels a side",
             hint="write a PNG or TIFF file",
         )
+    return quality
 
 
 def _resized(frame: Frame, size: tuple[int, int]) -> Frame:

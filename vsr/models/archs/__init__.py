@@ -30,7 +30,9 @@ class Architecture:
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
-            raise MissingDependencyError("this needs torch", hint="pip install torch safetensors onnx") from error
+            raise MissingDependencyError(
+                "this needs torch", hint="pip install torch safetensors onnx"
+            ) from error
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
