@@ -7,6 +7,7 @@ installed ffprobe is older and sees less.
 from __future__ import annotations
 
 import collections
+import hashlib
 import json
 import os
 import re
@@ -42,10 +43,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Presentation times in seconds, None where the stream has none; tick: the unit they are counted in."""
+    """Presentation times in seconds, None where the stream has none.
+
+    tick: the unit they are counted in. start: of the whole file, sound included.
+    """
 
     times: list[Fraction | None]
     tick: Fraction
+    start: Fraction
 
 
 def check(
@@ -117,29 +122,37 @@ def _judge(
             remark = f"ffprobe differs: {problem}"
             before, problem = newer, None
     if problem is None:
-        problem = _sound(file, output, duration, warned=warned)
+        problem = _sound(packets_of(file), packets_of(output), duration, warned=warned)
+        if problem is not None and not _sound(
+            demuxed_packets(file), demuxed_packets(output), duration, warned=warned
+        ):
+            remark, problem = f"ffprobe differs: {problem}", None
     verdict: Literal["ok", "PROBLEM"] = "PROBLEM" if problem else "ok"
-    count = len(_within(before.times, duration))
+    count = len(_within(before, duration))
     return Outcome(name, verdict, seconds, count, len(after.times), problem or remark)
 
 
-def _within(times: list[Fraction | None], duration: float | None) -> list[Fraction | None]:
+def _within(pictures: Pictures, duration: float | None) -> list[Fraction | None]:
     if duration is None:
-        return times
-    end = (times[0] or 0) + Fraction(duration).limit_denominator(1000) if times else 0
-    return [t for t in times if t is not None and t < end]
+        return pictures.times
+    end = pictures.start + Fraction(duration).limit_denominator(1000)
+    return [t for t in pictures.times if t is not None and t < end]
 
 
 def _difference(before: Pictures, after: Pictures, output: Path, duration: float | None) -> str | None:
-    times = _within(before.times, duration)
+    times = _within(before, duration)
     if len(times) != len(after.times):
         return f"{len(times)} frames in, {len(after.times)} out"
     if output.suffix.lower() in _COUNTED or None in times or None in after.times:
         return None
     # Half a tick of rounding on the way out, and half of one where FFmpeg's tools round what they read.
     allowed = after.tick / 2 + (before.tick / 2 if before.tick > after.tick else 0)
+    latest = None
     for index, (here, there) in enumerate(zip(times, after.times, strict=True)):
-        if abs((here or 0) - (there or 0)) > allowed:
+        # A time that doesn't rise is put right by a tick.
+        stuck = latest is not None and (here or 0) <= latest
+        latest = here
+        if abs((here or 0) - (there or 0)) > allowed + stuck * after.tick:
             return f"frame {index} at {float(here or 0):.6f} s comes out at {float(there or 0):.6f} s"
     return None
 
@@ -156,12 +169,13 @@ def probed_pictures(path: Path) -> Pictures:
     """The main video stream's decodable frames, as ffprobe tells them."""
     streams = ffprobe(path, "-show_streams", "-select_streams", "v").get("streams", [])
     chosen = next((n for n, s in enumerate(streams) if not s["disposition"]["attached_pic"]), 0)
-    entries = "frame=best_effort_timestamp:stream=time_base"
+    entries = "frame=best_effort_timestamp:stream=time_base:format=start_time"
     # Edit lists end pictures early; ffprobe shows even those marked to be thrown away by the decoder.
     found = ffprobe(path, "-select_streams", f"v:{chosen}", "-show_entries", entries)
     tick = Fraction(found["streams"][0]["time_base"]) if found.get("streams") else Fraction(1, 1000)
     stamps = [frame.get("best_effort_timestamp") for frame in found.get("frames", [])]
-    return Pictures([None if t is None else int(t) * tick for t in stamps], tick)
+    start = Fraction(found.get("format", {}).get("start_time", 0))
+    return Pictures([None if t is None else int(t) * tick for t in stamps], tick, start)
 
 
 def decoded_pictures(path: Path) -> Pictures:
@@ -171,6 +185,7 @@ def decoded_pictures(path: Path) -> Pictures:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         stream = streams[0]
         tick = stream.time_base or Fraction(1, 1000)
+        start = Fraction(container.start_time or 0, av.time_base)
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
@@ -179,12 +194,13 @@ def decoded_pictures(path: Path) -> Pictures:
             for frame in frames:
                 assert isinstance(frame, VideoFrame)
                 times.append(None if frame.pts is None else frame.pts * tick)
-    return Pictures(times, tick)
+    return Pictures(times, tick, start)
 
 
-def _sound(file: Path, output: Path, duration: float | None, *, warned: bool) -> str | None:
+def _sound(
+    before: dict[int, list[str]], after: dict[int, list[str]], duration: float | None, *, warned: bool
+) -> str | None:
     """What is wrong with the copied sound, if anything is."""
-    before, after = packets_of(file, "a"), packets_of(output, "a")
     if len(after) < len(before) and not warned:
         return f"{len(before)} audio streams in, {len(after)} out, and no warning"
     if len(after) == len(before):
@@ -204,15 +220,25 @@ def _holds(here: list[str], there: list[str]) -> bool:
     return any(here[n : n + len(there)] == there for n in starts)
 
 
-def packets_of(path: Path, kind: str) -> dict[int, list[str]]:
-    """Hashes of the packets of every stream of a kind, by stream index."""
+def packets_of(path: Path) -> dict[int, list[str]]:
+    """Hashes of the packets of every audio stream, by stream index."""
     entries = "packet=stream_index,data_hash:stream=index"
-    found = ffprobe(path, "-select_streams", kind, "-show_data_hash", "md5", "-show_entries", entries)
+    found = ffprobe(path, "-select_streams", "a", "-show_data_hash", "md5", "-show_entries", entries)
     packets: dict[int, list[str]] = {int(s["index"]): [] for s in found.get("streams", [])}
     grouped: dict[int, list[str]] = collections.defaultdict(list)
     for packet in found.get("packets", []):
         grouped[packet["stream_index"]].append(packet.get("data_hash", ""))
     return {index: grouped[index] for index in packets}
+
+
+def demuxed_packets(path: Path) -> dict[int, list[str]]:
+    """The same from PyAV."""
+    with av.open(str(path)) as container:
+        packets: dict[int, list[str]] = {stream.index: [] for stream in container.streams.audio}
+        for packet in container.demux(*container.streams.audio):
+            if packet.size:
+                packets[packet.stream_index].append(hashlib.md5(bytes(packet)).hexdigest())
+        return packets
 
 
 def _plain(text: str, file: Path) -> str:

@@ -12,6 +12,7 @@ from vsr.core.errors import ConfigError, MissingDependencyError
 BACKENDS: Mapping[str, str] = {
     "openvino": "vsr.backends.openvino",
     "onnxruntime": "vsr.backends.onnxruntime",
+    "torch": "vsr.backends.torch",
 }
 
 

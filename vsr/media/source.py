@@ -164,10 +164,11 @@ class FileSource:
                 self.counters.damaged_packets, self.counters.first_error = 0, None
                 continue
             break
-        kept = self._trimmed(itertools.chain([first] if first is not None else [], frames))
+        early = first
+        kept = self._trimmed(itertools.chain([early] if early is not None else [], frames))
         first = next(kept, None)
         if first is None:
-            raise self._nothing()
+            raise self._nothing(early)
         self._frames = iter([first]) if self._is_image else itertools.chain([first], kept)
         return first
 
@@ -218,13 +219,20 @@ class FileSource:
                 return
             yield frame
 
-    def _nothing(self) -> SourceOpenError:
+    def _nothing(self, early: VideoFrame | None) -> SourceOpenError:
+        """Why there is no frame; `early` is the first that decodes, outside the range asked for."""
         assert self._stream is not None
         codec = self._stream.codec_context.name if self._stream.codec_context else "unknown"
+        start, duration = self.options.start_s, self.options.duration_s
+        if early is not None and duration is not None:
+            begin = start or 0
+            return SourceOpenError(
+                f"{self.name}: no frame from {begin:g} s to {begin + duration:g} s",
+                hint="its video begins later or ends earlier; `vsr probe` shows when",
+            )
         if self._wanted.start is not None and not self.counters.first_error:
             return SourceOpenError(
-                f"{self.name}: no frame at or after {self.options.start_s:g} s",
-                hint="start earlier; it ends before that",
+                f"{self.name}: no frame at or after {start:g} s", hint="start earlier; it ends before that"
             )
         why = f": {self.counters.first_error}" if self.counters.first_error else ""
         return SourceOpenError(

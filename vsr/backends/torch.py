@@ -1,0 +1,126 @@
+"""PyTorch: runs the same frame graphs where it is installed anyway, on a CUDA device if there is one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.base import Availability, Engine, Tensors
+from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
+from vsr.models.spec import GraphLayout, ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from vsr.backends.torch_ops import Step, Values
+
+
+class TorchEngine:
+    """One graph's nodes, run one after another."""
+
+    def __init__(
+        self,
+        graph: tuple[Values, list[Step]],
+        outputs: list[str],
+        device: torch.device,
+        precision: str,
+        threads: int,
+    ) -> None:
+        self.precision = precision
+        self._constants, self._steps = graph
+        self._outputs = outputs
+        self._device = device
+        self._threads = threads
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        import torch
+
+        if self._threads and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        try:
+            with torch.inference_mode():
+                values = dict(self._constants)
+                for name, array in inputs.items():
+                    # A copy: torch warns of arrays that may not be written to.
+                    values[name] = torch.from_numpy(np.array(array)).to(self._device)
+                for step in self._steps:
+                    step(values)
+                return {name: values[name].cpu().contiguous().numpy() for name in self._outputs}
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                "not enough memory to run the network on a frame of this size", hint="try --tile 512"
+            ) from error
+        except RuntimeError as error:
+            raise InferenceError(f"torch: {error}") from error
+
+    def close(self) -> None:
+        self._constants, self._steps = {}, []
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class TorchBackend:
+    """See vsr.backends.base.Backend."""
+
+    name = "torch"
+
+    def probe(self) -> Availability:
+        missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
+        if missing:
+            return Availability(
+                False, f"{' and '.join(missing)} not installed", f"pip install {' '.join(missing)}"
+            )
+        import torch
+
+        device = _device()
+        return Availability(True, f"torch {torch.__version__} on {device}, {_precision(device)}")
+
+    def compile(
+        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> TorchEngine:
+        import onnx
+        import torch
+
+        from vsr.backends.torch_ops import compiled
+
+        path = spec.graph(layout)
+        device = _device()
+        precision = "f32" if spec.precision == "f32" else _precision(device)
+        dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[precision]
+        try:
+            model = onnx.load(Path(path))
+            graph = compiled(model.graph, dtype, device)
+        except Exception as error:  # protobuf's, onnx's and torch's share no base class
+            raise EngineBuildError(
+                f"torch cannot run {spec.id} ({layout.name}): {error}",
+                hint="use another backend; if the package was copied, its files may be damaged",
+            ) from error
+        outputs = [value.name for value in model.graph.output]
+        return TorchEngine(graph, outputs, device, precision, threads)
+
+
+def _device() -> torch.device:
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _precision(device: torch.device) -> str:
+    """Of the convolutions: what the device multiplies fastest."""
+    import torch
+
+    if device.type == "cuda":
+        return "f16"
+    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "f32"
+
+
+BACKEND = TorchBackend()
