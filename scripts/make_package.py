@@ -67,6 +67,15 @@ def measure(model: str, folder: Path, scale: int) -> tuple[dict[str, dict[str, f
         return figures, upscaler.precision
 
 
+def rounded(figures: dict[str, dict[str, float]]) -> dict[str, float]:
+    """What `[quality]` of a package says."""
+    return {
+        f"{name.lower()}_{metric}": round(mean[metric], 4 if metric == "ssim" else 3)
+        for name, mean in figures.items()
+        for metric in ("psnr", "ssim")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -95,11 +104,7 @@ def main() -> None:
         draft = package_from_weights(args.weights, Path(temporary) / args.id, **words, quality={}, card="")
         figures, precision = measure(str(draft.folder), args.eval, draft.scale)
         bicubic, _ = measure(f"bicubic-x{draft.scale}", args.eval, draft.scale)
-    quality = {
-        f"{name.lower()}_{metric}": round(mean[metric], 4 if metric == "ssim" else 3)
-        for name, mean in figures.items()
-        for metric in ("psnr", "ssim")
-    }
+    quality = rounded(figures)
     rows = [
         f"| {name} | {bicubic[name]['psnr']:.2f} dB / {bicubic[name]['ssim']:.4f} "
         f"| {mean['psnr']:.2f} dB / {mean['ssim']:.4f} |"

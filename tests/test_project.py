@@ -94,6 +94,11 @@ def test_extras_in_the_readme_are_those_there_are() -> None:
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(PROJECT["optional-dependencies"])
 
 
+def test_the_readmes_tables_are_those_of_the_packages_and_measurements() -> None:
+    done = subprocess.run([sys.executable, "benchmarks/tables.py", "--check"], cwd=ROOT, check=False)
+    assert done.returncode == 0, "run: python benchmarks/tables.py"
+
+
 def test_the_changelog_knows_the_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in changelog or f"## [{vsr.__version__}]" in changelog

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.control import JobControl, Progress
     from vsr.jobs.many import upscale_many
+    from vsr.jobs.preview import Preview, preview
     from vsr.jobs.report import Report
     from vsr.jobs.upscale import OnProgress
     from vsr.media.probe import Probe, probe
@@ -36,6 +37,7 @@ _HOMES: Mapping[str, str] = {
     "JobControl": "vsr.jobs.control",
     "ModelSpec": "vsr.models.spec",
     "PixelFormat": "vsr.core.frame",
+    "Preview": "vsr.jobs.preview",
     "Probe": "vsr.media.probe",
     "Progress": "vsr.jobs.control",
     "Report": "vsr.jobs.report",
@@ -47,6 +49,7 @@ _HOMES: Mapping[str, str] = {
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
     "list_models": "vsr.models.registry:shipped_models",
+    "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
     "show_model": "vsr.models.registry:find_model",
     "upscale_many": "vsr.jobs.many",
@@ -60,6 +63,7 @@ __all__ = [
     "JobControl",
     "ModelSpec",
     "PixelFormat",
+    "Preview",
     "Probe",
     "Progress",
     "Report",
@@ -72,6 +76,7 @@ __all__ = [
     "demo",
     "doctor",
     "list_models",
+    "preview",
     "probe",
     "show_model",
     "upscale_file",

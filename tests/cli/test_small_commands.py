@@ -47,10 +47,15 @@ def test_doctor(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_probe(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
     api.probe = lambda url: SimpleNamespace(as_dict=lambda: {"input": url, "size": [640, 360]})
+    api.preview = lambda url: SimpleNamespace(as_dict=lambda: {"output": f"{url}_x2"})
     assert main(["probe", "in.mp4"]) == 0
-    assert capsys.readouterr().out == "input: in.mp4\nsize: 640 x 360\n"
+    assert capsys.readouterr().out == ("input: in.mp4\nsize: 640 x 360\nvsr upscale:\n  output: in.mp4_x2\n")
     assert main(["probe", "in.mp4", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"input": "in.mp4", "size": [640, 360]}
+    assert json.loads(capsys.readouterr().out) == {
+        "input": "in.mp4",
+        "size": [640, 360],
+        "vsr_upscale": {"output": "in.mp4_x2"},
+    }
 
 
 def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,6 @@ def _conv(
     weight: Tensor,
     bias: Tensor | None = None,
     *,
-    kernel_shape: Sequence[int],
     pads: Sequence[int] = (0, 0, 0, 0),
     group: int = 1,
     dtype: torch.dtype,

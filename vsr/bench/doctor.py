@@ -26,7 +26,7 @@ class Check:
 # Extra: the modules it brings and what for.
 _EXTRAS = {
     "onnx": (("onnx", "onnxruntime"), "making model packages, the ONNX Runtime backend"),
-    "torch": (("torch", "safetensors"), "training"),
+    "torch": (("torch", "safetensors", "onnx"), "training, the torch backend"),
     "tensorrt": (("tensorrt", "pycuda"), "NVIDIA GPUs"),
     "rtx": (("tensorrt-rtx", "pycuda"), "NVIDIA RTX GPUs"),
 }

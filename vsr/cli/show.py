@@ -43,7 +43,11 @@ def report_lines(report: Report) -> list[str]:
     if report.stopped_early:
         lines.append(f"  stopped after {report.frames_out:,} frames; what is done can be played:")
     if report.output:
-        written = f" ({text.size(report.output_bytes)})" if report.output_bytes is not None else ""
+        facts = (
+            text.size(report.output_bytes) if report.output_bytes is not None else "",
+            report.encoder or "",
+        )
+        written = f" ({', '.join(filter(None, facts))})" if any(facts) else ""
         lines.append(f"  wrote {report.output}{written}")
     return lines
 

@@ -103,7 +103,7 @@ class ChainNetwork:
         start = group = ""
         for conv, (_, width_out) in enumerate(spec.widths):
             parts = [features, graph.weight(f"convs.{conv}.weight"), graph.weight(f"convs.{conv}.bias")]
-            features = graph.add("Conv", parts, f"net/conv{conv}", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+            features = graph.add("Conv", parts, f"net/conv{conv}", pads=[1, 1, 1, 1])
             if spec.has_activation(conv):
                 slope = graph.weight(f"acts.{conv}.weight", (width_out, 1, 1))
                 features = graph.add("PRelu", [features, slope], f"net/act{conv}")
@@ -129,4 +129,4 @@ def add_cubic_residual(
     kernels = graph.constant(f"cubic-{siting}", residual_kernels(scale, siting, exact=exact))
     pads = graph.constant("cubic-pads", [0, 0, 2, 2, 0, 0, 2, 2], "int64")
     padded = graph.add("Pad", [plane, pads], f"{name}/pad", mode="edge")
-    return graph.add("Conv", [padded, kernels], f"{name}/cubic", kernel_shape=[5, 5])
+    return graph.add("Conv", [padded, kernels], f"{name}/cubic")

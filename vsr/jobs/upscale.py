@@ -109,7 +109,7 @@ class UpscaleJob:
             warnings=tuple(sink.warnings),
             stopped_early=result.stopped,
             output_bytes=sink.counters.bytes or None,
-            encoder=getattr(sink, "encoder", None),
+            encoder=sink.encoder,
         )
 
     def _upscaler(self, factor: float | None) -> Upscaler:

@@ -64,6 +64,7 @@ class ImageSink:
         self._options = options
         self._path = path = Path(url)
         self._format = SUFFIXES[path.suffix.lower()]
+        self.encoder: str | None = self._format.name
         self._match = _NUMBER.search(path.name)
         self._size = options.size or (info.width, info.height)
         self._ended = False

@@ -21,7 +21,7 @@ _FRAMES_LOOKED_AT = 12
 
 @dataclass(frozen=True, slots=True)
 class StreamSummary:
-    """One stream of a container. treatment: "upscaled", "copied" or "left out"."""
+    """One stream of a container. treatment: "upscaled", "copied" or "left out". start_s: of its first packet, if told."""
 
     index: int
     type: str
@@ -31,6 +31,7 @@ class StreamSummary:
     title: str | None = None
     disposition: tuple[str, ...] = ()
     detail: str = ""
+    start_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,20 @@ class Probe:
         """The same as what JSON knows: fractions as "30000/1001", enumerations by name, pixel format by its short name."""
         result: dict[str, Any] = _plain(self)
         result["video"]["format"] = self.video.format.name
+        color = result["video"]["color"]
+        for key, name in (("matrix", _MATRICES), ("primaries", _PRIMARIES), ("transfer", _TRANSFERS)):
+            color[key] = name.get(color[key], color[key])
         return result
+
+
+# FFmpeg's names of the code points of H.273 that are met in practice; others stay numbers.
+_MATRICES = {0: "gbr", 1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m",
+             8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 14: "ictcp"}  # fmt: skip
+_PRIMARIES = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film",
+              9: "bt2020", 10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213"}  # fmt: skip
+_TRANSFERS = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+              11: "iec61966-2-4", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
+              17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
 
 
 def _plain(value: Any) -> Any:
@@ -138,6 +152,9 @@ def _stream(stream: Stream, main: int, copied: set[int]) -> StreamSummary:
         title=stream.metadata.get("title"),
         disposition=flags,
         detail=detail,
+        start_s=float(stream.start_time * stream.time_base)
+        if stream.start_time is not None and stream.time_base
+        else None,
     )
 
 

@@ -55,6 +55,7 @@ class NullSink:
 
     def __init__(self) -> None:
         self.name = NULL
+        self.encoder: str | None = None
         self.warnings: list[str] = []
         self.counters = SinkCounters()
 
@@ -86,6 +87,8 @@ class VideoSink:
         self._size = size = options.size or (info.width, info.height)
         self._given = info.width, info.height, info.format
         self._plan = plan = _plan(container, info, size, options)
+        said = (f"{k}={v}" for k, v in plan.options.items() if k not in plan.traits.options)
+        self.encoder: str | None = " ".join((plan.name, plan.pix_fmt, *said))
         self._frame_time = 1 / info.frame_rate if info.frame_rate else Fraction(1, 25)
         self._converter: Converter | None = None
         self._converter_for: tuple[object, ...] = ()

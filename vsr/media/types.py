@@ -158,10 +158,12 @@ class Sink(Protocol):
     """An output being written, under a `.part` name until `finish` renames it.
 
     Exactly one of `finish`, `keep_part` and `abandon` ends it; calling another afterwards does nothing. `warnings` names what
-    of the input the output cannot hold, complete once the sink is open.
+    of the input the output cannot hold, complete once the sink is open. `encoder`: what writes, as in "libx264 yuv420p
+    crf=16 preset=veryfast", or the image format; None for nothing.
     """
 
     name: str
+    encoder: str | None
     warnings: list[str]
     counters: SinkCounters
 

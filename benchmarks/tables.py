@@ -1,0 +1,87 @@
+"""Write the tables of the README from the model packages and the JSON files of this folder.
+
+    python benchmarks/tables.py [--check]
+
+With --check nothing is written; the exit status is 1 where the README is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import vsr
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+
+
+def models() -> list[str]:
+    """Every shipped package."""
+    lines = [
+        "| model | for | multiply-adds per input pixel | size | Set5 | Set14 |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for spec in vsr.list_models():
+        size = sum(path.stat().st_size for path in spec.folder.iterdir()) / 1000
+        figures = [
+            f"{spec.quality[name + '_psnr']:.2f} dB" if name + "_psnr" in spec.quality else ""
+            for name in ("set5", "set14")
+        ]
+        macs = f"{spec.macs_per_pixel:,}" if spec.macs_per_pixel else ""
+        lines.append(f"| `{spec.id}` | {spec.title} | {macs} | {size:,.0f} kB | {' | '.join(figures)} |")
+    return [*lines, "", "PSNR of luma; written by `python benchmarks/tables.py` from the packages."]
+
+
+def speeds() -> list[str]:
+    """Every `bench-*.json`."""
+    results: list[dict[str, Any]] = [json.loads(p.read_text()) for p in sorted(HERE.glob("bench-*.json"))]
+    if not results:
+        return []
+    sinks = list(results[0]["together"])
+    lines = [
+        "| model | "
+        + " | ".join(f"fps into {sink}" for sink in sinks)
+        + " | processor time, all over alone |",
+        "|---|" + "--:|" * (len(sinks) + 1),
+    ]
+    for result in results:
+        together = result["together"]
+        fps = " | ".join(f"{together[sink]['fps']:.1f}" for sink in sinks)
+        ratio = max(part["cpu_over_alone"] for part in together.values())
+        lines.append(f"| `{result['config']['model']}` | {fps} | {ratio:.2f} |")
+    one, config = results[0], results[0]["config"]
+    sizes = " to ".join("x".join(map(str, one[key])) for key in ("size_in", "size_out"))
+    machine = one["environment"]
+    where = f"{machine['cpu']}, {machine['cores']} cores, {config['backend']} in {config['precision']}"
+    made = "Made by `vsr bench --model NAME --report benchmarks/bench-NAME.json`; the files hold every stage."
+    return [*lines, "", f"{sizes}, {config['frames']} frames, x264, {where}.", made]
+
+
+def written(text: str) -> str:
+    """The README with its tables as they should be."""
+    for name, lines in (("models", models()), ("benchmarks", speeds())):
+        block = "\n".join([f"<!-- {name}:begin -->", *lines, f"<!-- {name}:end -->"])
+        text = re.sub(f"<!-- {name}:begin -->.*?<!-- {name}:end -->", lambda _, b=block: b, text, flags=re.S)
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    before = README.read_text()
+    after = written(before)
+    if parser.parse_args().check:
+        return int(before != after)
+    README.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
