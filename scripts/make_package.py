@@ -41,8 +41,8 @@ sets were watched while developing, and no step of training saw them.
 {command}
 ```
 
-- data: {data}; {pictures} pictures of {megapixels} megapixels in all with their
-  reduced copies; and rendered text and shapes
+- data: {data};
+  {pictures} pictures of {megapixels} megapixels in all with their reduced copies; and rendered text and shapes
 - {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; Adam, cosine rate from {lr:g},
   gradients clipped to {clip:g}, {loss}, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
@@ -90,9 +90,10 @@ def main() -> None:
     with safetensors.safe_open(args.weights, framework="numpy") as file:
         facts = file.metadata()
     recipe, network = json.loads(facts["recipe"]), json.loads(facts["hyperparameters"])
+    command = facts["command"].removesuffix(" --resume")  # how often it was interrupted tells nobody anything
     training = {
         "data": args.data_words,
-        "command": facts["command"],
+        "command": command,
         "seed": int(facts["seed"]),
         "steps": int(facts["steps"]),
         "seconds": float(facts["seconds"]),
@@ -107,8 +108,8 @@ def main() -> None:
     quality = rounded(figures)
     rows = [
         f"| {name} | {bicubic[name]['psnr']:.2f} dB / {bicubic[name]['ssim']:.4f} "
-        f"| {mean['psnr']:.2f} dB / {mean['ssim']:.4f} |"
-        for name, mean in figures.items()
+        f"| {quality[f'{name.lower()}_psnr']:.2f} dB / {quality[f'{name.lower()}_ssim']:.4f} |"
+        for name in figures
     ]
     train = recipe["train"]
     card = CARD.format(
@@ -122,7 +123,7 @@ def main() -> None:
         scale=draft.scale,
         rows="\n".join(rows),
         precision=precision,
-        command=facts["command"],
+        command=command,
         data=args.data_words,
         pictures=facts["pictures"],
         megapixels=facts["megapixels"],

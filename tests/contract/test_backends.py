@@ -50,6 +50,11 @@ def _run(name: str, spec: ModelSpec, layout: GraphLayout, batch: int = 1) -> dic
         return engine.run(planes | _small(layout))
 
 
+def _precision(name: str, spec: ModelSpec) -> str:
+    with load_backend(name).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 2) as engine:
+        return engine.precision
+
+
 def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
     return plane.view("u1" if layout.bytes_per_sample == 1 else "<u2").astype(int)
 
@@ -58,11 +63,12 @@ def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
 @pytest.mark.parametrize("spec", shipped_models(), ids=lambda spec: spec.id)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) -> None:
-    """Against ONNX Runtime in float32. bfloat16 may be off by what 8 bits of mantissa are off."""
+    """Against ONNX Runtime in float32. bfloat16 may be off by what 8 bits of mantissa are off, on a picture of noise."""
     found = _run(backend, spec, layout)
     reference = _run("onnxruntime", spec, layout)
     assert found.keys() == {f"{name}_out" for name in layout.plane_names}
-    allowed = 2 if layout.bytes_per_sample == 1 else 8
+    exact = _precision(backend, spec) == "f32"
+    allowed = (1 if exact else 4) * (1 if layout.bytes_per_sample == 1 else 4)
     for name, plane in reference.items():
         difference = np.abs(_codes(found[name], layout) - _codes(plane, layout))
         assert difference.max() <= allowed, name

@@ -65,7 +65,9 @@ def hardware(device: torch.device) -> str:
     """What a training ran on, in words."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    return f"{_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    threads = torch.get_num_threads()
+    plural = "s" if threads > 1 else ""
+    return f"{_processor()}, {threads} thread{plural}, torch {torch.__version__}"
 
 
 def _processor() -> str:
