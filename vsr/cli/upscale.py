@@ -56,9 +56,7 @@ def _group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 _picture_options = _group(
-    click.option(
-        "--scale", type=click.FloatRange(0, 16, min_open=True), help="Factor per side.  [default: 2]"
-    ),
+    click.option("--scale", type=click.FloatRange(1, 16), help="Factor per side.  [default: 2]"),
     click.option("--size", type=options.SIZE, help="Exact size in displayed pixels, instead of --scale."),
     click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package."),
     click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`."),

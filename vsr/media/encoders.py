@@ -251,7 +251,10 @@ def lost_samples(encoder: str, fmt: PixelFormat, target: PixelFormat) -> list[st
     if target.bits < fmt.bits:
         lost.append(f"{encoder} holds {target.bits} bits here, the source has {fmt.bits}")
     if fmt.kind == "rgb" and target.kind == "yuv":
-        lost.append(f"RGB is converted to {target.name} for {encoder}; ffv1 or libx264rgb keep RGB")
+        rare = (
+            "" if target.log2_chroma == (1, 1) else ", which few players take (pixel format yuv420p is safe)"
+        )
+        lost.append(f"RGB is converted to {target.name} for {encoder}{rare}; ffv1 or libx264rgb keep RGB")
     elif fmt.kind == "yuv" and target.kind == "rgb":
         lost.append(f"{fmt.name} is converted to RGB for {encoder}")
     if (
