@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +15,26 @@ from vsr.models.spec import GraphLayout, ModelSpec
 Tensors = Mapping[str, NDArray[np.generic]]
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A frame graph compiled for planes of fixed shapes. Used by one thread at a time; a context manager."""
 
     precision: str
 
+    @abstractmethod
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
         """Planes and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep.
 
         Raises InferenceError, DeviceMemoryError.
         """
 
-    def close(self) -> None: ...
-    def __enter__(self) -> Engine: ...
-    def __exit__(self, *exc_info: object) -> None: ...
+    def close(self) -> None:  # noqa: B027 - most runtimes let go by themselves
+        """Let go of what the runtime holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """One session."""
 
     precision = "f32"
@@ -33,15 +33,6 @@ class OnnxRuntimeEngine:
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise InferenceError(f"ONNX Runtime: {error}") from error
         return dict(zip(self._outputs, results, strict=True))
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 class OnnxRuntimeBackend:

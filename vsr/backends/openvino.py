@@ -28,7 +28,7 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """One compiled model and one request on the CPU."""
 
     def __init__(self, compiled: openvino.CompiledModel, precision: str) -> None:
@@ -58,15 +58,6 @@ class OpenVinoEngine:
                 raise _out_of_memory() from error
             raise InferenceError(f"OpenVINO: {_first_line(error)}") from error
         return outputs
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 class OpenVinoBackend:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vsr.backends.torch_ops import Step, Values
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """One graph's nodes, run one after another."""
 
     def __init__(
@@ -60,12 +60,6 @@ class TorchEngine:
 
     def close(self) -> None:
         self._constants, self._steps = {}, []
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 class TorchBackend:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
 from vsr.evaluation.pictures import side_by_side
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.media.commit import make_folder
 from vsr.media.planes import av_from_frame
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
@@ -44,12 +44,7 @@ def demo(
 ) -> DemoResult:
     """Upscale the shipped clip into a folder, made if it isn't there; what an earlier demo wrote is replaced."""
     folder = Path(output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {folder}: {error.strerror}", hint="name another"
-        ) from error
+    make_folder(folder)
     video, picture = folder / f"{CLIP.stem}_x2.mp4", folder / "before-after.png"
     config = UpscaleConfig((str(CLIP),), str(video), model=model, sink=SinkOptions(overwrite=True))
     with UpscaleJob(config, control) as job:

@@ -10,6 +10,7 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.media.commit import make_folder
 from vsr.media.inputs import check_output, default_output, expand_inputs
 from vsr.models import find_model
 
@@ -33,7 +34,7 @@ def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
     suffix_scale = config.scale or find_model(config.model).scale
     folder = Path(output) if into_folder and output is not None else None
     if folder is not None:
-        _make(folder)
+        make_folder(folder)
     outputs = default_output(items, suffix_scale, config.size, folder)
     return list(zip(items, outputs, strict=True))
 
@@ -65,12 +66,3 @@ def upscale_many(
                     raise
                 on_failure(url, error)
     return reports
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {folder}: {error.strerror}", hint="name another"
-        ) from error

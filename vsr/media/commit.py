@@ -39,6 +39,16 @@ def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) ->
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make it unless it is there. Raises ConfigError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder {folder}: {error.strerror}", hint="name another"
+        ) from error
+
+
 def os_error(what: str, error: OSError) -> EncodeError:
     """The user's words for what the operating system refused."""
     hints = {
