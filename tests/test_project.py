@@ -137,6 +137,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*make, "-frames:v", "6", "-pix_fmt", "yuv420p", "in.mp4"], cwd=folder, check=True)
     subprocess.run([*make, "-frames:v", "1", "photo.png"], cwd=folder, check=True)
     subprocess.run([*make, "-frames:v", "3", "frames/%06d.png"], cwd=folder, check=True)
+    for name in ("photos", "Set5"):
+        (folder / name).mkdir()
+        picture = ["-vf", "scale=240:200", "-frames:v", "2", f"{name}/%d.png"]
+        subprocess.run([*make, *picture], cwd=folder, check=True)
+    shutil.copy(ROOT / "vsr" / "training" / "recipes" / "fast-x2.toml", folder / "my-recipe.toml")
     return folder
 
 
@@ -149,6 +154,16 @@ def test_the_readmes_commands(line: str, here: Path, monkeypatch: pytest.MonkeyP
     assert main(shlex.split(line)[1:]) == 0
     assert set(here.rglob("*")) - before
     assert not list(here.rglob("*.part"))
+
+
+@pytest.mark.parametrize("line", [line for line in readme_commands() if line.startswith("vsr train")])
+def test_the_readmes_trainings(line: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsr.cli import main
+
+    monkeypatch.chdir(here)
+    words = shlex.split(line)[1:]
+    assert main([*words, "--steps", "2", "--quiet"]) == 0
+    assert Path(words[words.index("--out") + 1], "weights.safetensors").is_file()
 
 
 def test_the_readmes_python(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
