@@ -46,7 +46,7 @@ sets were watched while developing, and no step of training saw them.
 - {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; Adam, cosine rate from {lr:g},
   gradients clipped to {clip:g}, {loss}, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
-
+{note}
 What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are
 enlarged, not removed.
 
@@ -85,12 +85,15 @@ def main() -> None:
     parser.add_argument("title")
     parser.add_argument("--eval", type=Path, required=True)
     parser.add_argument("--data-words", required=True)
+    parser.add_argument(
+        "--note", help="a sentence on how the training went, where the command does not tell all"
+    )
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     with safetensors.safe_open(args.weights, framework="numpy") as file:
         facts = file.metadata()
     recipe, network = json.loads(facts["recipe"]), json.loads(facts["hyperparameters"])
-    command = facts["command"].removesuffix(" --resume")  # how often it was interrupted tells nobody anything
+    command = facts["command"].replace(" --resume", "")
     training = {
         "data": args.data_words,
         "command": command,
@@ -133,10 +136,11 @@ def main() -> None:
         seed=facts["seed"],
         lr=train["lr"],
         clip=train["clip_norm"],
-        loss="L1, and MSE for the last fifth",
+        loss="L1" + (f", and MSE for the last {train['mse_share']:.0%}" if train["mse_share"] else ""),
         ema=train["ema_decay"],
         hardware=facts["hardware"],
         minutes=float(facts["seconds"]) / 60,
+        note=f"- {args.note}\n" if args.note else "",
     )
     folder = args.out or PACKAGES / args.id
     spec = package_from_weights(args.weights, folder, **words, quality=quality, card=card)
