@@ -28,7 +28,7 @@ def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) ->
     if path.is_dir():
         raise ConfigError(f"output {str(path)!r} is a folder", hint="give the name of a file in it")
     if path.exists() and not overwrite:
-        raise ConfigError(f"output {str(path)!r} exists", hint="choose another name, or allow overwriting it")
+        raise ConfigError(f"output {str(path)!r} exists", hint="choose another name, or --overwrite")
     if not folder.is_dir():
         if made_folder and folder.parent.is_dir():
             return

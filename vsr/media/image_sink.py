@@ -87,7 +87,7 @@ class ImageSink:
                 if pattern.fullmatch(entry.name):
                     raise ConfigError(
                         f"folder {str(self._path.parent)!r} holds {entry.name!r} already",
-                        hint="choose another folder, or allow overwriting",
+                        hint="choose another folder, or --overwrite",
                     )
 
     def _tags_for(self, source: Source, info: VideoInfo) -> ImageTags:
