@@ -30,7 +30,7 @@ def main() -> None:
         facts = PackageFacts(name, title, precision="f32", card=CARD.format(id=name))
         with tempfile.TemporaryDirectory() as temporary:
             draft = write_package(Cubic(scale), facts, Path(temporary) / name)
-            figures, _ = measure(str(draft.folder), folder, scale)
+            figures, _ = measure(str(draft.folder), folder)
         spec = write_package(Cubic(scale), replace(facts, quality=rounded(figures)), PACKAGES / name)
         print(spec.folder, dict(spec.quality))
 

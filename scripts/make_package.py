@@ -11,13 +11,10 @@ import json
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import safetensors
 
 from vsr.convert.export import package_from_weights
-from vsr.core.frame import Frame, PixelFormat
-from vsr.evaluation.datasets import Luma, evaluate, load_sets
-from vsr.upscale import Upscaler
+from vsr.evaluation.evaluate import EvaluateConfig, evaluate
 
 PACKAGES = Path(__file__).parent.parent / "vsr" / "models" / "packages"
 
@@ -54,17 +51,14 @@ Licence: Apache-2.0 (the pictures' licences allow it: CC0, CC-BY, Unsplash, Pexe
 """
 
 
-def measure(model: str, folder: Path, scale: int) -> tuple[dict[str, dict[str, float]], str]:
-    """PSNR and SSIM by set, through the public Upscaler, and the precision it ran in."""
-    with Upscaler(model) as upscaler:
-
-        def upscale(luma: Luma) -> Luma:
-            frame = Frame([luma], luma.shape[1], luma.shape[0], PixelFormat("gray"))
-            return np.asarray(upscaler.upscale(frame).planes[0])
-
-        sets = load_sets([folder], scale)
-        figures = {name: dict(evaluate(upscale, pairs, scale).mean) for name, pairs in sorted(sets.items())}
-        return figures, upscaler.precision
+def measure(model: str, folder: Path) -> tuple[dict[str, dict[str, float]], str]:
+    """PSNR and SSIM of Y by set, and the precision it ran in."""
+    found = evaluate(EvaluateConfig((folder,), model))
+    figures = {
+        name: {metric: mean[f"{metric}_y"] for metric in ("psnr", "ssim")}
+        for name, mean in sorted(found.means.items())
+    }
+    return figures, found.precision
 
 
 def rounded(figures: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -106,8 +100,8 @@ def main() -> None:
         # Made twice: the figures in the card are those of the package itself.
         words = {"id": args.id, "title": args.title, "training": training}
         draft = package_from_weights(args.weights, Path(temporary) / args.id, **words, quality={}, card="")
-        figures, precision = measure(str(draft.folder), args.eval, draft.scale)
-        bicubic, _ = measure(f"bicubic-x{draft.scale}", args.eval, draft.scale)
+        figures, precision = measure(str(draft.folder), args.eval)
+        bicubic, _ = measure(f"bicubic-x{draft.scale}", args.eval)
     quality = rounded(figures)
     rows = [
         f"| {name} | {bicubic[name]['psnr']:.2f} dB / {bicubic[name]['ssim']:.4f} "

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vsr.bench.run import bench as benchmark
     from vsr.core.frame import Frame, PixelFormat
     from vsr.evaluation.demo import DemoResult, demo
+    from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.control import JobControl, Progress
     from vsr.jobs.many import upscale_many
@@ -33,6 +34,8 @@ _HOMES: Mapping[str, str] = {
     "BenchConfig": "vsr.bench.run",
     "Check": "vsr.bench.doctor",
     "DemoResult": "vsr.evaluation.demo",
+    "EvaluateConfig": "vsr.evaluation.evaluate",
+    "Evaluation": "vsr.evaluation.evaluate",
     "Frame": "vsr.core.frame",
     "JobControl": "vsr.jobs.control",
     "ModelSpec": "vsr.models.spec",
@@ -48,6 +51,7 @@ _HOMES: Mapping[str, str] = {
     "benchmark": "vsr.bench.run:bench",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
+    "evaluate": "vsr.evaluation.evaluate",
     "list_models": "vsr.models.registry:shipped_models",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
@@ -59,6 +63,8 @@ __all__ = [
     "BenchConfig",
     "Check",
     "DemoResult",
+    "EvaluateConfig",
+    "Evaluation",
     "Frame",
     "JobControl",
     "ModelSpec",
@@ -75,6 +81,7 @@ __all__ = [
     "benchmark",
     "demo",
     "doctor",
+    "evaluate",
     "list_models",
     "preview",
     "probe",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.evaluation.datasets import LumaPair, evaluate, load_sets
+from vsr.evaluation.datasets import LumaPair, evaluate_luma, load_sets
 from vsr.evaluation.resize import resize_bicubic
 
 
@@ -39,7 +39,7 @@ def test_figures_by_picture_and_their_mean() -> None:
     for name in ("a", "b"):
         hr = rng.integers(0, 256, (32, 32)).astype(np.uint8)
         pairs.append(LumaPair(name, resize_bicubic(hr, 0.5), hr))
-    result = evaluate(lambda luma: resize_bicubic(luma, 2), pairs, 2)
+    result = evaluate_luma(lambda luma: resize_bicubic(luma, 2), pairs, 2)
     assert result.pictures.keys() == {"a", "b"}
     assert result.mean.keys() == {"psnr", "ssim", "mse", "mae"}
     assert result.mean["psnr"] == pytest.approx(np.mean([row["psnr"] for row in result.pictures.values()]))
@@ -48,11 +48,11 @@ def test_figures_by_picture_and_their_mean() -> None:
 def test_an_upscaler_of_the_wrong_size_is_told() -> None:
     hr = np.zeros((32, 32), np.uint8)
     with pytest.raises(ConfigError, match="one size"):
-        evaluate(lambda luma: luma, [LumaPair("a", hr[::2, ::2], hr)], 2)
+        evaluate_luma(lambda luma: luma, [LumaPair("a", hr[::2, ::2], hr)], 2)
 
 
 def test_nothing_to_evaluate_on(tmp_path: Path) -> None:
     with pytest.raises(SourceOpenError, match="no pictures"):
         load_sets([tmp_path], 2)
     with pytest.raises(ConfigError, match="no pictures"):
-        evaluate(lambda luma: luma, [], 2)
+        evaluate_luma(lambda luma: luma, [], 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vsr.core.errors import ConfigError
-from vsr.evaluation.datasets import evaluate, load_sets
+from vsr.evaluation.datasets import evaluate_luma, load_sets
 from vsr.evaluation.metrics import mae, mse, psnr, ssim, y_from_rgb
 from vsr.evaluation.resize import resize_bicubic
 
@@ -76,7 +76,7 @@ def test_ssim_needs_room_for_its_window() -> None:
 def test_bicubic_meets_the_published_figures(scale: int, set5: float, set14: float) -> None:
     sets = load_sets([SETS], scale)
     found = {
-        name: evaluate(lambda luma: resize_bicubic(luma, scale), pairs, scale).mean
+        name: evaluate_luma(lambda luma: resize_bicubic(luma, scale), pairs, scale).mean
         for name, pairs in sets.items()
     }
     assert found["Set5"]["psnr"] == pytest.approx(set5, abs=0.02)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from vsr.core.errors import ConfigError, VsrError, WeightsError
-from vsr.evaluation.datasets import evaluate, load_sets
+from vsr.evaluation.datasets import evaluate_luma, load_sets
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
@@ -68,7 +68,7 @@ def test_a_short_training_beats_bicubic(pictures: Path, tmp_path: Path) -> None:
     )
     result = train(config_for(pictures, tmp_path, recipe, val=[pictures / "val"]))
     sets = load_sets([pictures / "val"], 2)
-    bicubic = evaluate(lambda luma: resize_bicubic(luma, 2), sets["val"], 2, ["psnr"]).mean["psnr"]
+    bicubic = evaluate_luma(lambda luma: resize_bicubic(luma, 2), sets["val"], 2, ["psnr"]).mean["psnr"]
     assert result.finished
     assert result.psnr["val"] > bicubic + 0.4
 

@@ -41,7 +41,7 @@ class LumaPair:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class LumaEvaluation:
     """Figures by picture name, then by metric ("psnr", "ssim", "mse", "mae"), and the mean of each metric."""
 
     pictures: Mapping[str, Mapping[str, float]]
@@ -89,9 +89,9 @@ def load_sets(folders: Iterable[Path], scale: int) -> dict[str, list[LumaPair]]:
     return sets
 
 
-def evaluate(
+def evaluate_luma(
     upscale: Upscaler, pairs: Sequence[LumaPair], scale: int, names: Sequence[str] = tuple(METRICS)
-) -> Evaluation:
+) -> LumaEvaluation:
     """The metrics called `names` of `upscale` over `pairs`, on luma, with `scale` pixels left out at each border.
 
     `upscale` takes uint8 [h, w] and returns uint8 [h*scale, w*scale]. Raises ConfigError for no pairs.
@@ -103,7 +103,7 @@ def evaluate(
         result = upscale(pair.lr)
         figures[pair.name] = {name: METRICS[name](result, pair.hr, border=scale) for name in names}
     mean = {name: float(np.mean([row[name] for row in figures.values()])) for name in names}
-    return Evaluation(figures, mean)
+    return LumaEvaluation(figures, mean)
 
 
 def in_threads(convert: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from vsr.evaluation.datasets import LumaPair, evaluate
+from vsr.evaluation.datasets import LumaPair, evaluate_luma
 
 Luma = npt.NDArray[np.uint8]
 
@@ -39,4 +39,6 @@ def psnr_by_set(
 
     # Every picture has a size of its own: searching for the fastest algorithm would take longer than any saves.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
-        return {name: evaluate(upscale, pairs, scale, ("psnr",)).mean["psnr"] for name, pairs in sets.items()}
+        return {
+            name: evaluate_luma(upscale, pairs, scale, ("psnr",)).mean["psnr"] for name, pairs in sets.items()
+        }

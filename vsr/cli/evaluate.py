@@ -1,0 +1,81 @@
+"""`vsr evaluate`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli import text
+from vsr.cli.show import check_report_path, write_json
+
+if TYPE_CHECKING:
+    from vsr.evaluation.evaluate import Evaluation
+
+_TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
+
+
+@click.command("evaluate")
+@click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package.")
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of original pictures or videos, or of such folders; may be repeated.",
+)
+@click.option("--scale", type=click.FloatRange(1, 16), help="Factor per side.  [default: the model's]")
+@click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+@click.option(
+    "--frames", type=click.IntRange(1), default=60, show_default=True, help="Of each video at most."
+)
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
+def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **values: Any) -> None:
+    """Measure how close a model comes to originals that it is given reduced.
+
+    \b
+    vsr evaluate --model fast --data Set5
+    vsr evaluate --model bicubic-x4 --data Set5 --data clips
+    """
+    from vsr import api
+
+    check_report_path(report)
+    found = api.evaluate(
+        api.EvaluateConfig(data=data, **values), lambda doing: print(doing, file=sys.stderr, flush=True)
+    )
+    if report is not None:
+        write_json(report, found.as_dict())
+    print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(lines(found)))
+
+
+def lines(found: Evaluation) -> list[str]:
+    """A table for each set, with its mean at the end."""
+    shown = [
+        f"{found.model} on {found.backend} in {found.precision}, x{found.scale}",
+        f"reduced by {found.degradation}; {found.border} pixels left out at each border",
+    ]
+    for name, rows in found.sets.items():
+        mean = found.means[name]
+        table = [[name, *(_title(figure) for figure in mean)]]
+        table += [
+            [item, *(_number(figure, row.get(figure)) for figure in mean)]
+            for item, row in (*rows.items(), ("mean", mean))
+        ]
+        shown += ["", *text.table(table)]
+    return shown
+
+
+def _title(figure: str) -> str:
+    metric, _, plane = figure.partition("_")
+    return f"{_TITLES.get(metric, metric)} {plane.upper()}".strip()
+
+
+def _number(figure: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if figure.startswith("ssim") else f"{value:.2f}"
