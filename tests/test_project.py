@@ -145,14 +145,17 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("line", [line for line in readme_commands() if line.startswith("vsr upscale")])
+@pytest.mark.parametrize(
+    "line",
+    [line for line in readme_commands() if line.startswith(("vsr upscale", "vsr compare", "vsr evaluate"))],
+)
 def test_the_readmes_commands(line: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vsr.cli import main
 
     monkeypatch.chdir(here)
     before = set(here.rglob("*"))
     assert main(shlex.split(line)[1:]) == 0
-    assert set(here.rglob("*")) - before
+    assert set(here.rglob("*")) - before or line.startswith("vsr evaluate")
     assert not list(here.rglob("*.part"))
 
 
@@ -179,5 +182,5 @@ def test_the_readmes_scripts_and_options_exist() -> None:
     from vsr.cli.upscale import command
 
     known = {name for parameter in command.params for name in parameter.opts}
-    upscaling = README[README.index("## Upscaling") : README.index("## From Python")]
+    upscaling = README[README.index("## Upscaling") : README.index("Other commands")]
     assert set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", upscaling)) - {"--help"} <= known

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
     from vsr.core.frame import Frame, PixelFormat
+    from vsr.evaluation.compare import CompareConfig, Comparison, compare
     from vsr.evaluation.demo import DemoResult, demo
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _HOMES: Mapping[str, str] = {
     "BenchConfig": "vsr.bench.run",
     "Check": "vsr.bench.doctor",
+    "CompareConfig": "vsr.evaluation.compare",
+    "Comparison": "vsr.evaluation.compare",
     "DemoResult": "vsr.evaluation.demo",
     "EvaluateConfig": "vsr.evaluation.evaluate",
     "Evaluation": "vsr.evaluation.evaluate",
@@ -49,6 +52,7 @@ _HOMES: Mapping[str, str] = {
     "UpscaleConfig": "vsr.jobs.config",
     "Upscaler": "vsr.upscale.upscaler",
     "benchmark": "vsr.bench.run:bench",
+    "compare": "vsr.evaluation.compare",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
     "evaluate": "vsr.evaluation.evaluate",
@@ -62,6 +66,8 @@ _HOMES: Mapping[str, str] = {
 __all__ = [
     "BenchConfig",
     "Check",
+    "CompareConfig",
+    "Comparison",
     "DemoResult",
     "EvaluateConfig",
     "Evaluation",
@@ -79,6 +85,7 @@ __all__ = [
     "Upscaler",
     "VsrError",
     "benchmark",
+    "compare",
     "demo",
     "doctor",
     "evaluate",

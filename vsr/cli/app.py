@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("vsr.cli.doctor", "Check what is installed and usable, and tell the remedies."),
     "model": ("vsr.cli.model", "List the models, or show one."),
     "evaluate": ("vsr.cli.evaluate", "Measure how close a model comes to originals."),
+    "compare": ("vsr.cli.compare", "Compare two videos or images, and show them on a page."),
     "bench": ("vsr.cli.bench", "Measure frames per second, stage by stage."),
     "train": ("vsr.cli.train", "Train a model with a recipe."),
 }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vsr import __version__
 from vsr.cli import text
-from vsr.core.errors import ConfigError, VsrError
+from vsr.core.errors import ConfigError
+from vsr.media.commit import write_whole
 
 if TYPE_CHECKING:
     from vsr.jobs.report import Report
@@ -61,11 +62,8 @@ def check_report_path(path: Path | None) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON for people and programs. Raises VsrError."""
-    try:
-        path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise VsrError(f"cannot write {path}: {error.strerror}") from error
+    """Write JSON for people and programs. Raises EncodeError."""
+    write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
 
 
 def write_reports(path: Path, reports: Iterable[Report]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from vsr.core.errors import EncodeError
+from vsr.media.commit import write_whole
 
 _GAP = 12
 _LABEL = 40
@@ -25,7 +26,7 @@ def side_by_side(
     """
     height, width = left.shape[:2]
     crop = min(_CROP, height, width)
-    top, left_edge = _busiest(left, right, crop)
+    ((top, left_edge),) = busiest(left, right, crop)
     zoomed = crop * _ZOOM
     column = max(width, zoomed)
     sheet = Image.new("RGB", (2 * column + _GAP, _LABEL + height + _GAP + zoomed), "white")
@@ -41,17 +42,15 @@ def side_by_side(
         )
         sheet.paste(image, (x, _LABEL))
         sheet.paste(piece.resize((zoomed, zoomed), Image.Resampling.NEAREST), (x, _LABEL + height + _GAP))
-    part = path.with_name(f".{path.name}.part")
-    try:
-        sheet.save(part, format="PNG")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise EncodeError(f"cannot write {path}: {error.strerror or error}") from error
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    write_whole(path, file.getvalue())
 
 
-def _busiest(left: NDArray[np.uint8], right: NDArray[np.uint8], crop: int) -> tuple[int, int]:
-    """Top and left of the crop, on a coarse grid, where the two differ most."""
+def busiest(
+    left: NDArray[np.uint8], right: NDArray[np.uint8], crop: int, count: int = 1
+) -> list[tuple[int, int]]:
+    """Top and left of the crops, on a coarse grid and clear of each other, where the two differ most."""
     difference = np.abs(left.astype(np.int16) - right).mean(axis=2)
     sums = np.pad(difference, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     tops = np.arange(0, difference.shape[0] - crop + 1, 16)
@@ -62,5 +61,12 @@ def _busiest(left: NDArray[np.uint8], right: NDArray[np.uint8], crop: int) -> tu
         - sums[tops + crop][:, lefts]
         + sums[tops][:, lefts]
     )
-    row, column = np.unravel_index(int(inside.argmax()), inside.shape)
-    return int(tops[row]), int(lefts[column])
+    places: list[tuple[int, int]] = []
+    for at in np.argsort(-inside, axis=None, kind="stable"):
+        row, column = np.unravel_index(int(at), inside.shape)
+        top, edge = int(tops[row]), int(lefts[column])
+        if all(max(abs(top - t), abs(edge - e)) >= crop for t, e in places):
+            places.append((top, edge))
+        if len(places) == count:
+            break
+    return places

@@ -149,6 +149,18 @@ class OutputFile:
             self.part.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name only once it is complete. Raises EncodeError."""
+    file = OutputFile(path)
+    try:
+        file.write(data)
+        file.commit()
+    except OSError as error:
+        raise os_error(str(path), error) from error
+    finally:
+        file.drop()
+
+
 class OutputPipe:
     """Standard output as FFmpeg writes to it; errors are kept as in OutputFile."""
 

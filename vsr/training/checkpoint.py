@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,23 +15,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vsr.core.errors import ConfigError, WeightsError
+from vsr.core.errors import WeightsError
+from vsr.media.commit import write_whole
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 LOG_CSV, LOG_JSON = "train.csv", "train.json"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name only once it is complete, even if the power fails meanwhile."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:

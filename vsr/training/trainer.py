@@ -14,6 +14,7 @@ import torch
 
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.evaluation.datasets import LumaPair, load_sets
+from vsr.media.commit import write_whole
 from vsr.models.archs import ARCHITECTURES
 from vsr.training import checkpoint as disk
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
@@ -230,10 +231,8 @@ class _Training:
             "rows": self.rows,
         }
         disk.save_tensors(self.checkpoint, self.stepper.state, state)
-        disk.write_whole(out / disk.LOG_CSV, disk.csv_from_rows(self.rows))
-        disk.write_whole(
-            out / disk.LOG_JSON, (json.dumps(facts | {"log": self.rows}, indent=1) + "\n").encode()
-        )
+        write_whole(out / disk.LOG_CSV, disk.csv_from_rows(self.rows))
+        write_whole(out / disk.LOG_JSON, (json.dumps(facts | {"log": self.rows}, indent=1) + "\n").encode())
 
     def _load(self) -> None:
         tensors, facts = disk.load_tensors(self.checkpoint)

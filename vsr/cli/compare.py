@@ -1,0 +1,58 @@
+"""`vsr compare`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vsr.cli import text
+
+if TYPE_CHECKING:
+    from vsr.evaluation.compare import Comparison
+
+
+@click.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.argument("reference", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("compare.html"),
+    show_default=True,
+    help="The page.",
+)
+@click.option("--frames", type=click.IntRange(1), help="Compare so many at most.  [default: all]")
+@click.option("--overwrite", is_flag=True, help="Replace a page that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
+def command(
+    a: str, b: str, reference: str | None, output: Path, frames: int | None, overwrite: bool, as_json: bool
+) -> None:
+    """Compare the videos or images A and B with each other, or both with a REFERENCE.
+
+    \b
+    vsr compare in_x2.mp4 other.mp4
+    vsr compare fast.png balanced.png original.png -o page.html
+
+    Writes a page with a slider between the two, magnified crops where they differ most, and curves over time.
+    """
+    from vsr import api
+
+    config = api.CompareConfig(a, b, reference, output, frames, overwrite)
+    say = (lambda text: print(f"\r{text}", end="", file=sys.stderr)) if sys.stderr.isatty() else None
+    found = api.compare(config, say)
+    if say is not None:
+        print(file=sys.stderr)
+    print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(lines(found)))
+
+
+def lines(found: Comparison) -> list[str]:
+    """The means, notes, and where the page is."""
+    rows = [[f"mean of {len(found.seconds)} frames", "PSNR Y", "SSIM Y"]]
+    rows += [[pair, f"{mean['psnr_y']:.2f}", f"{mean['ssim_y']:.4f}"] for pair, mean in found.means.items()]
+    return [*text.table(rows), *(f"note: {note}" for note in found.notes), f"wrote {found.output}"]

@@ -1,0 +1,173 @@
+"""Two videos or images side by side, against each other or a reference: figures over time, and pictures to look at."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vsr.core.errors import ConfigError, DecodeError
+from vsr.core.frame import Frame
+from vsr.evaluation import metrics
+from vsr.evaluation.page import Shot, page
+from vsr.evaluation.pictures import busiest
+from vsr.media.commit import check_writable, write_whole
+from vsr.media.planes import av_from_frame, converted
+from vsr.media.source import open_source
+from vsr.media.types import SourceOptions
+
+Rgb = npt.NDArray[np.uint8]
+
+_SHOTS = 4
+_CROP = 96
+_CROPS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CompareConfig:
+    """a, b: videos or images of the same frames; reference: what both are measured against, or None for a against b.
+    output: the page. frames: at most so many are compared."""
+
+    a: str
+    b: str
+    reference: str | None = None
+    output: Path = Path("compare.html")
+    frames: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """figures: by pair ("a.mp4 to b.mp4"), then by "psnr_y" (dB) and "ssim_y", one value a frame at `seconds`; means: of
+    those. size: (width, height) that all were brought to. output: the page."""
+
+    seconds: Sequence[float]
+    figures: dict[str, dict[str, list[float]]]
+    means: dict[str, dict[str, float]]
+    size: tuple[int, int]
+    output: Path
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "seconds": list(self.seconds),
+            "figures": self.figures,
+            "means": self.means,
+            "size": list(self.size),
+            "output": str(self.output),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(order=True, slots=True)
+class _Candidate:
+    """A frame that may be shown: the more the two differ, the sooner."""
+
+    difference: float
+    number: int
+    pictures: tuple[Rgb, ...] = field(compare=False)
+
+
+def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> Comparison:
+    """Measure every frame and write one HTML page that needs no network.
+
+    Inputs of other sizes are brought to the largest by Lanczos, with a note. Raises what `open_source` raises, ConfigError
+    for an output that exists or inputs that are not the same picture, DecodeError where one ends before the others.
+    """
+    check_writable(config.output, overwrite=config.overwrite)
+    names = [config.a, config.b, *([config.reference] if config.reference else [])]
+    labels = _labels(names)
+    pairs = [(0, 2), (1, 2)] if config.reference else [(0, 1)]
+    figures: dict[str, dict[str, list[float]]] = {
+        f"{labels[x]} to {labels[y]}": {"psnr_y": [], "ssim_y": []} for x, y in pairs
+    }
+    seconds: list[float] = []
+    kept: list[_Candidate] = []
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(name, SourceOptions())) for name in names]
+        size = max(((s.info.width, s.info.height) for s in sources), key=lambda wh: wh[0] * wh[1])
+        notes = [_resizing(s.name, (s.info.width, s.info.height), size) for s in sources]
+        for number, frames in enumerate(_together(sources, names, config.frames)):
+            pictures = tuple(_luma_and_rgb(frame, size) for frame in frames)
+            for (x, y), rows in zip(pairs, figures.values(), strict=True):
+                rows["psnr_y"].append(min(metrics.psnr(pictures[x][0], pictures[y][0]), 100.0))
+                rows["ssim_y"].append(metrics.ssim(pictures[x][0], pictures[y][0]))
+            seconds.append(float((frames[0].pts or 0) * frames[0].time_base))
+            shown = tuple(rgb for _, rgb in pictures)
+            difference = float(np.abs(shown[0].astype(np.int16) - shown[1]).mean())
+            heapq.heappush(kept, _Candidate(difference, number, shown))
+            if len(kept) > _SHOTS:
+                heapq.heappop(kept)
+            if say is not None:
+                say(f"{number + 1} frames")
+    means = {
+        pair: {name: float(np.mean(values)) for name, values in rows.items()}
+        for pair, rows in figures.items()
+    }
+    told = tuple(note for note in notes if note)
+    result = Comparison(seconds, figures, means, size, config.output, told)
+    shots = [
+        _shot(candidate, seconds[candidate.number]) for candidate in sorted(kept, key=lambda c: c.number)
+    ]
+    write_whole(config.output, page(result, labels, shots).encode())
+    return result
+
+
+def _together(sources: Sequence[Any], names: Sequence[str], most: int | None) -> Iterator[tuple[Frame, ...]]:
+    """Frames of the same number; the same number of them from each."""
+    for number, frames in enumerate(zip_longest(*sources)):
+        if most is not None and number >= most:
+            return
+        ended = [name for name, frame in zip(names, frames, strict=True) if frame is None]
+        if ended:
+            raise DecodeError(
+                f"{ended[0]} ends after {number} frames, before the others",
+                hint=f"--frames {number} compares what all have",
+            )
+        yield frames
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """File names, or whole paths where those are the same."""
+    short = [Path(name).name for name in names]
+    return short if len(set(short)) == len(short) else list(names)
+
+
+def _resizing(name: str, have: tuple[int, int], want: tuple[int, int]) -> str:
+    if have == want:
+        return ""
+    if abs(have[0] * want[1] / (have[1] * want[0]) - 1) > 0.02:
+        raise ConfigError(
+            f"{name} is {have[0]}x{have[1]}, which is no smaller form of {want[0]}x{want[1]}",
+            hint="compare pictures of one shape",
+        )
+    return f"{name} is brought from {have[0]}x{have[1]} to {want[0]}x{want[1]} by Lanczos"
+
+
+def _luma_and_rgb(frame: Frame, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Rgb]:
+    picture = converted(
+        av_from_frame(replace(frame, pts=None, time_base=Fraction(1, 25))), "rgb24", size=size
+    )
+    rgb = np.asarray(picture.to_ndarray(), np.uint8)
+    return metrics.y_from_rgb(rgb), rgb
+
+
+def _shot(candidate: _Candidate, at_s: float) -> Shot:
+    first, second = candidate.pictures[:2]
+    height, width = first.shape[:2]
+    crop = min(_CROP, height, width)
+    places = busiest(first, second, crop, _CROPS)
+    crops = [
+        tuple(picture[top : top + crop, left : left + crop] for picture in candidate.pictures)
+        for top, left in places
+    ]
+    return Shot(candidate.number, at_s, candidate.pictures, crops)
