@@ -1,13 +1,14 @@
-"""Write the tables of the README from the model packages and the JSON files of this folder.
+"""Write the tables of the README from the model packages and the JSON files of this folder, and architectures.md.
 
     python benchmarks/tables.py [--check]
 
-With --check nothing is written; the exit status is 1 where the README is out of date.
+With --check nothing is written; the exit status is 1 where one of them is out of date.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import vsr
+from vsr.models.archs import ARCHITECTURES, spec_from_dict
 
 HERE = Path(__file__).parent
+ARCHITECTURES_PAGE = HERE / "architectures.md"
 README = HERE.parent / "README.md"
 
 
@@ -62,6 +65,35 @@ def speeds() -> list[str]:
     return [*lines, "", f"{sizes}, {config['frames']} frames, x264, {where}.", made]
 
 
+# Sizes for the table where an architecture has no usual ones.
+_SIZES = {"chain": {"channels": 32, "depth": 6}}
+
+
+def architectures() -> str:
+    """Every architecture at its usual size, x2."""
+    lines = [
+        "# Architectures",
+        "",
+        "All work on luma, at scales 2, 3 and 4, and are named by `[arch]` of a recipe. At x2 and the sizes given:",
+        "",
+        "| name | from | sizes | parameters | multiply-adds per input pixel | halo |",
+        "|---|---|---|--:|--:|--:|",
+    ]
+    for name, architecture in ARCHITECTURES.items():
+        spec = spec_from_dict(name, {"scale": 2, **_SIZES.get(name, {})})
+        said = " ".join((sys.modules[architecture.module].__doc__ or "").split())
+        sizes = ", ".join(f"{key} {value}" for key, value in vars(spec).items() if _is_size(spec, key))
+        halo = "whole picture" if getattr(spec, "whole", False) else str(spec.halo)
+        lines.append(
+            f"| `{name}` | {said} | {sizes} | {spec.parameters:,} | {round(spec.macs_per_pixel):,} | {halo} |"
+        )
+    return "\n".join([*lines, "", "Written by `python benchmarks/tables.py` from the code."]) + "\n"
+
+
+def _is_size(spec: Any, key: str) -> bool:
+    return key != "scale" and key in {field.name for field in dataclasses.fields(spec)}
+
+
 def written(text: str) -> str:
     """The README with its tables as they should be."""
     for name, lines in (("models", models()), ("benchmarks", speeds())):
@@ -75,11 +107,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true")
-    before = README.read_text()
-    after = written(before)
-    if parser.parse_args().check:
-        return int(before != after)
-    README.write_text(after)
+    check = parser.parse_args().check
+    wanted = {README: written(README.read_text()), ARCHITECTURES_PAGE: architectures()}
+    for path, text in wanted.items():
+        if check and (not path.exists() or path.read_text() != text):
+            print(f"{path.name} is out of date", file=sys.stderr)
+            return 1
+        if not check:
+            path.write_text(text)
     return 0
 
 

@@ -35,13 +35,14 @@ def _conv(
     bias: Tensor | None = None,
     *,
     pads: Sequence[int] = (0, 0, 0, 0),
+    strides: Sequence[int] = (1, 1),
     group: int = 1,
     dtype: torch.dtype,
 ) -> Tensor:
     """Symmetric padding only, as the graphs have it. Large sums run in `dtype`; the result is of the type given."""
     fast = dtype if weight.shape[1] > 1 else weight.dtype
     given = (features.to(fast), weight.to(fast), None if bias is None else bias.to(fast))
-    return functional.conv2d(*given, padding=(pads[0], pads[1]), groups=group)
+    return functional.conv2d(*given, stride=tuple(strides), padding=(pads[0], pads[1]), groups=group)
 
 
 def _reshape(tensor: Tensor, shape: Tensor) -> Tensor:
@@ -66,16 +67,24 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "DepthToSpace": lambda x, blocksize, mode: functional.pixel_shuffle(x, blocksize),
     "Div": torch.div,
     "Floor": torch.floor,
+    "GlobalAveragePool": lambda x: x.mean((2, 3), keepdim=True),
+    "LeakyRelu": functional.leaky_relu,
     "Mul": torch.mul,
     "PRelu": lambda x, slope: functional.prelu(x, slope.flatten().to(x.dtype)),
     "Pad": _pad,
+    "Relu": torch.relu,
     "Reshape": _reshape,
+    "Sigmoid": torch.sigmoid,
     "SpaceToDepth": _space_to_depth,
     "Split": _split,
     "Squeeze": lambda x, axes: x.squeeze(axes.tolist()),
     "Sub": torch.sub,
+    "Tanh": torch.tanh,
     "Unsqueeze": lambda x, axes: x.unsqueeze(*axes.tolist()),
 }
+
+# Attributes that torch calls otherwise.
+_NAMES = {"alpha": "negative_slope"}
 
 
 class UnknownOperatorError(ValueError):
@@ -99,7 +108,7 @@ def _step(node: onnx.NodeProto, dtype: torch.dtype) -> Step:
     operator = _OPERATORS.get(node.op_type)
     if operator is None:
         raise UnknownOperatorError(f"no operator {node.op_type}")
-    settings = {a.name: _attribute(a) for a in node.attribute}
+    settings = {_NAMES.get(a.name, a.name): _attribute(a) for a in node.attribute}
     if node.op_type == "Conv":
         settings["dtype"] = dtype
     if node.op_type == "DepthToSpace" and settings.get("mode") != "CRD":

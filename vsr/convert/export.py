@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from vsr.convert.builder import WEIGHTS_NAME
-from vsr.convert.networks import ChainNetwork
+from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.package import PackageFacts, write_package
 from vsr.core.errors import WeightsError
 from vsr.models.archs import spec_from_dict
@@ -32,7 +32,7 @@ def package_from_weights(
 ) -> ModelSpec:
     """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch.
 
-    Raises WeightsError where the file is damaged or of an architecture that has no frame graph.
+    Raises WeightsError where the file is damaged.
     """
     try:
         with safetensors.safe_open(weights, framework="numpy") as file:
@@ -46,13 +46,18 @@ def package_from_weights(
         raise WeightsError(
             f"{weights} does not say what network it is of", hint="`vsr train` writes that"
         ) from error
-    if arch != "chain":
-        raise WeightsError(f"{weights} is of architecture {arch}, which has no frame graph yet")
     with tempfile.TemporaryDirectory() as temporary:
         # Only the tensors and what they are go along: the rest of the metadata is in the spec and the card.
         bare = Path(temporary) / WEIGHTS_NAME
         kept = {key: metadata[key] for key in ("arch", "hyperparameters")}
         safetensors.numpy.save_file(tensors, bare, kept)
-        network = ChainNetwork(spec_from_dict(arch, hyperparameters), bare)
+        spec = spec_from_dict(arch, hyperparameters)
+        network: Network
+        if arch == "chain":
+            network = ChainNetwork(spec, bare)
+        else:
+            from vsr.convert.traced import TracedNetwork
+
+            network = TracedNetwork(arch, spec, bare)
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
         return write_package(network, facts, folder)
