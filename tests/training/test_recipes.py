@@ -87,3 +87,25 @@ def test_the_clock_ends_the_schedule_where_the_steps_would_not() -> None:
     rates = chunk_rates(recipe, first=10, count=10, seconds=45.0, step_s=1.0, limit_s=60.0)
     np.testing.assert_array_equal(rates[:, 1], [0, 0, 0, 1, 1, 1, 1, 1, 1, 1])  # From 48 of 60 seconds on.
     assert np.all(np.diff(rates[:, 0]) < 0)
+
+
+def test_a_rate_in_steps_is_halved_as_often_as_told() -> None:
+    recipe = TrainRecipe(steps=1000, lr=1e-3, warmup=0, schedule="step", halvings=3)
+    rates = [learning_rate(recipe, step, fraction_done(step, 1000, 0, None)) for step in range(1001)]
+    assert sorted(set(rates), reverse=True) == [1e-3, 5e-4, 2.5e-4, 1.25e-4]
+    assert [rates.count(rate) for rate in sorted(set(rates), reverse=True)] == pytest.approx([250] * 4, abs=1)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"loss": "l2"},
+        {"schedule": "linear"},
+        {"optimizer": "sgd"},
+        {"precision": "int8"},
+        {"weight_decay": -1.0},
+    ],
+)
+def test_settings_that_are_not_there(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        TrainRecipe(**setting)

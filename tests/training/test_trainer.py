@@ -14,11 +14,13 @@ import torch
 from PIL import Image
 
 from vsr.core.errors import ConfigError, VsrError, WeightsError
+from vsr.evaluation import metrics
 from vsr.evaluation.datasets import evaluate_luma, load_sets
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.training.checkpoint import load_tensors
+from vsr.training.losses import LOSSES
 from vsr.training.recipe import Recipe, recipe_from_dict
 from vsr.training.render import rendered_luma
 from vsr.training.trainer import Progress, TrainConfig, TrainingDivergedError, train
@@ -86,6 +88,28 @@ def test_a_short_training_beats_bicubic(pictures: Path, tmp_path: Path) -> None:
     assert [int(row["step"]) for row in rows[-2:]] == [448, 500]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert json.loads((tmp_path / "train.json").read_text())["log"][-1]["step"] == 500
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_is_zero_for_equals_and_falls_in_training(
+    loss: str, pictures: Path, tmp_path: Path
+) -> None:
+    luma = torch.rand(2, 1, 24, 24)
+    assert float(LOSSES[loss](luma, luma)) == pytest.approx(0, abs=2e-3)
+    assert float(LOSSES[loss](luma, 1 - luma)) > 0.05
+    recipe = small(
+        loss=loss, steps=192, lr=4e-3, mse_share=0.0, optimizer="adamw", weight_decay=1e-4, schedule="step"
+    )
+    train(config_for(pictures, tmp_path, recipe))
+    rows = list(csv.DictReader((tmp_path / "train.csv").read_text().splitlines()))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+def test_the_ssim_loss_is_one_less_the_metric() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(1, 1, 30, 40, generator=rng, dtype=torch.float64) for _ in range(2))
+    metric = metrics.ssim(a[0, 0].numpy(), b[0, 0].numpy(), peak=1.0)
+    assert float(LOSSES["ssim"](a, b)) == pytest.approx(1 - metric, abs=1e-9)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

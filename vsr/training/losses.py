@@ -14,9 +14,33 @@ def charbonnier(output: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor
     return torch.sqrt((output - target).square() + epsilon * epsilon).mean()
 
 
+def ssim(output: Tensor, target: Tensor) -> Tensor:
+    """1 - structural similarity (Wang et al., 2004), as `vsr.evaluation.metrics.ssim` measures it, peak 1; 0 when equal.
+
+    [N, 1, H, W], at least 11 pixels a side.
+    """
+    taps = torch.exp(-((torch.arange(11, device=output.device, dtype=output.dtype) - 5) ** 2) / (2 * 1.5**2))
+    taps = taps / taps.sum()
+
+    def windowed(plane: Tensor) -> Tensor:
+        rows = functional.conv2d(plane, taps.view(1, 1, 11, 1))
+        return functional.conv2d(rows, taps.view(1, 1, 1, 11))
+
+    mean_o, mean_t = windowed(output), windowed(target)
+    var_o = windowed(output * output) - mean_o**2
+    var_t = windowed(target * target) - mean_t**2
+    covariance = windowed(output * target) - mean_o * mean_t
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_o * mean_t + c1) / (mean_o**2 + mean_t**2 + c1)
+    structure = (2 * covariance + c2) / (var_o + var_t + c2)
+    return 1.0 - (luminance * structure).mean()
+
+
 LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": functional.l1_loss,
     "charbonnier": charbonnier,
+    "mse": functional.mse_loss,
+    "ssim": ssim,
 }
 
 

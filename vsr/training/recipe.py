@@ -38,16 +38,32 @@ class DataRecipe:
         _require(self.rendered_count >= 1, f"rendered_count must be at least 1, got {self.rendered_count}")
 
 
+_CHOICES = {
+    "loss": ("l1", "charbonnier", "mse", "ssim"),
+    "schedule": ("cosine", "step"),
+    "optimizer": ("adam", "adamw"),
+    "precision": ("bf16", "fp32"),
+}
+
+
 @dataclass(frozen=True)
 class TrainRecipe:
-    """`[train]`. Adam for `steps` steps; the rate rises to `lr` over `warmup` steps and falls to zero along a cosine.
-    `loss` is "l1" or "charbonnier"; the last `mse_share` of the training, 0..1, uses the mean squared error. Gradients are
+    """`[train]`.
+
+    `optimizer` "adam", or "adamw" with `weight_decay`, for `steps` steps. The rate rises to `lr` over `warmup` steps and
+    falls to zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal distances. `loss` is "l1",
+    "charbonnier", "mse" or "ssim"; the last `mse_share` of the training, 0..1, uses the mean squared error. Gradients are
     clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
-    convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps."""
+    convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
+    """
 
     steps: int = 100_000
     lr: float = 1e-3
     warmup: int = 500
+    schedule: str = "cosine"
+    halvings: int = 4
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
     loss: str = "l1"
     mse_share: float = 0.2
     clip_norm: float = 0.5
@@ -60,13 +76,14 @@ class TrainRecipe:
         _require(self.steps >= 1, f"steps must be at least 1, got {self.steps}")
         _require(self.lr > 0, f"lr must be positive, got {self.lr}")
         _require(self.warmup >= 0, f"warmup must not be negative, got {self.warmup}")
-        _require(self.loss in ("l1", "charbonnier"), f"loss must be l1 or charbonnier, got {self.loss!r}")
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            _require(value in known, f"{name} must be {' or '.join(known)}, got {value!r}")
+        _require(self.halvings >= 0, f"halvings must not be negative, got {self.halvings}")
+        _require(self.weight_decay >= 0, f"weight_decay must not be negative, got {self.weight_decay}")
         _require(0 <= self.mse_share <= 1, f"mse_share must be in 0..1, got {self.mse_share}")
         _require(self.clip_norm >= 0, f"clip_norm must not be negative, got {self.clip_norm}")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in 0..1, got {self.ema_decay}")
-        _require(
-            self.precision in ("bf16", "fp32"), f"precision must be bf16 or fp32, got {self.precision!r}"
-        )
         _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
         _require(self.val_every >= 1, f"val_every must be at least 1, got {self.val_every}")
 

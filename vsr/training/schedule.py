@@ -17,8 +17,10 @@ def fraction_done(step: int, steps: int, seconds: float, limit_s: float | None) 
 
 
 def learning_rate(recipe: TrainRecipe, step: int, fraction: float) -> float:
-    """Linear rise over the warm-up, then a cosine from the recipe's rate to zero at `fraction` 1."""
+    """Linear rise over the warm-up, then from the recipe's rate along a cosine to zero at `fraction` 1, or halved in steps."""
     rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    if recipe.schedule == "step":
+        return recipe.lr * rise * 0.5 ** min(recipe.halvings, int(fraction * (recipe.halvings + 1)))
     return recipe.lr * rise * 0.5 * (1.0 + math.cos(math.pi * fraction))
 
 

@@ -44,8 +44,13 @@ class TrainStep:
         self.graphed = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._lr = torch.zeros((), device=device)
-        self._adam = torch.optim.Adam(
-            self._parameters, lr=self._lr, fused=True, capturable=device.type == "cuda"
+        kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+        self._adam = kind(
+            self._parameters,
+            lr=self._lr,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+            capturable=device.type == "cuda",
         )
         for parameter in self._parameters:
             self._adam.state[parameter] = {
