@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.media import clips
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
+from vsr.evaluation import metrics
+from vsr.media.compress import compressed
+from vsr.training import degradations
 from vsr.training.data import PatchPool, Photo, load_photos
 from vsr.training.recipe import DataRecipe, Recipe, load_recipe
 from vsr.training.render import rendered_luma
@@ -100,3 +105,53 @@ def test_folders_without_pictures_and_broken_pictures(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(DecodeError, match=r"broken\.png"):
         load_photos([tmp_path])
+
+
+def test_realistic_pictures_are_worse_than_reduced_ones_and_the_same_for_a_seed() -> None:
+    luma = rendered_luma(5, 200)
+    clean = degradations.bicubic("a", luma, 2)
+    changes = []
+    for seed in range(12):
+        pair, again = (
+            degradations.realistic("a", luma, 2, rng=np.random.default_rng(seed)) for _ in range(2)
+        )
+        np.testing.assert_array_equal(pair.hr, clean.hr)
+        np.testing.assert_array_equal(pair.lr, again.lr)
+        assert pair.lr.shape == clean.lr.shape
+        changes.append(metrics.psnr(pair.lr, clean.lr))
+    assert 12 < min(changes) < max(changes) < 60
+    assert max(changes) - min(changes) > 5  # Strengths are drawn.
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_compression_stays_in_place_and_grows_with_crf(encoder: Literal["libx264", "libx265"]) -> None:
+    luma = rendered_luma(7, 151)
+    psnr = [metrics.psnr(compressed(luma, encoder, crf, drift=2), luma) for crf in (12, 26, 40)]
+    assert psnr == sorted(psnr, reverse=True)
+    assert psnr[0] > 35  # Not shifted: text would show that at once.
+    assert psnr[2] < psnr[0] - 6
+
+
+def test_a_pool_of_realistic_pairs() -> None:
+    photos = [Photo(str(seed), rendered_luma(seed, 96)) for seed in (1, 2)]
+    kinds = {}
+    for kind in ("bicubic", "realistic"):
+        pools = [
+            PatchPool(photos, recipe_with(2, DataRecipe(patch=16, degradation=kind)), CPU) for _ in range(2)
+        ]
+        torch.testing.assert_close(pools[0].lr, pools[1].lr)
+        kinds[kind] = pools[0]
+    torch.testing.assert_close(kinds["bicubic"].hr, kinds["realistic"].hr)
+    assert not torch.equal(kinds["bicubic"].lr, kinds["realistic"].lr)
+
+
+def test_folders_of_videos_give_frames_apart(tmp_path: Path) -> None:
+    clip = clips.make(
+        "long.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", source="testsrc2=size=64x48:rate=25:duration=3"
+    )
+    (tmp_path / clip.name).write_bytes(clip.read_bytes())
+    photos = load_photos([tmp_path])
+    assert [photo.name for photo in photos] == ["long.mp4#0", "long.mp4#24", "long.mp4#48", "long.mp4#72"]
+    assert all(photo.luma.shape == (48, 64) for photo in photos)
+    Image.fromarray(rendered_luma(1, 64)).save(tmp_path / "one.png")
+    assert [photo.name for photo in load_photos([tmp_path])][:2] == ["one.png", "long.mp4#0"]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
+from vsr.core.frame import Frame
 from vsr.evaluation import metrics
 from vsr.evaluation.resize import resize_bicubic
 
@@ -68,6 +69,15 @@ def read_luma(path: Path) -> Luma:
         hint = "Pillow 11.3 or newer reads AVIF" if path.suffix.lower() == ".avif" else None
         raise DecodeError(f"cannot read {path}: {error}", hint=hint) from error
     return metrics.y_from_rgb(rgb)
+
+
+def luma8(frame: Frame) -> Luma:
+    """The first plane of a frame (luma, or green of RGB) in 8 bits."""
+    plane = np.asarray(frame.planes[0])
+    if frame.format.bits == 8:
+        return plane
+    codes = plane.view("<u2") >> (frame.format.bits - 8)
+    return codes.astype(np.uint8)
 
 
 def luma_pair(name: str, luma: Luma, scale: int) -> LumaPair:

@@ -20,7 +20,7 @@ from PIL import Image
 from vsr.core.errors import DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation import metrics
-from vsr.evaluation.datasets import METRICS, PICTURE_SUFFIXES, luma_pair
+from vsr.evaluation.datasets import METRICS, PICTURE_SUFFIXES, luma8, luma_pair
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.inputs import VIDEO_SUFFIXES
 from vsr.media.source import open_source
@@ -133,7 +133,7 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
     before: tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]] | None = None
     with open_source(str(path), SourceOptions()) as source:
         for frame in islice(source, most):
-            pair = luma_pair(path.stem, _luma(frame), upscaler.scale)
+            pair = luma_pair(path.stem, luma8(frame), upscaler.scale)
             result = _larger_luma(upscaler, pair.lr)
             row = _on_y(result, pair.hr, upscaler.scale)
             now = result.astype(np.int16), pair.hr.astype(np.int16)
@@ -142,15 +142,6 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
             before = now
             rows.append(row)
     return _mean(rows)
-
-
-def _luma(frame: Frame) -> Picture:
-    """The first plane in 8 bits."""
-    plane = np.asarray(frame.planes[0])
-    if frame.format.bits == 8:
-        return plane
-    codes = plane.view("<u2") >> (frame.format.bits - 8)
-    return codes.astype(np.uint8)
 
 
 def _larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:

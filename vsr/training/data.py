@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,19 @@ import torch
 from torch import Tensor
 
 from vsr.core.errors import ConfigError
-from vsr.evaluation.datasets import LumaPair, in_threads, list_pictures, read_luma
+from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, list_pictures, luma8, read_luma
+from vsr.media.inputs import VIDEO_SUFFIXES
+from vsr.media.source import open_source
+from vsr.media.types import SourceOptions
 from vsr.training import degradations
 from vsr.training.recipe import Recipe
 from vsr.training.render import rendered_luma
 
 Luma = npt.NDArray[np.uint8]
+
+# Of each video: at most so many frames, every so many.
+VIDEO_FRAMES = 16
+VIDEO_EVERY = 24
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,25 @@ class Photo:
 
 
 def load_photos(folders: Sequence[Path]) -> list[Photo]:
-    """Every picture below `folders`. Raises SourceOpenError for a folder without any."""
-    paths = [path for folder in folders for path in list_pictures(folder)]
-    return [Photo(path.name, luma) for path, luma in zip(paths, in_threads(read_luma, paths), strict=True)]
+    """Every picture below `folders`, and frames of every video. Raises SourceOpenError for a folder without any."""
+    loaded: list[Photo] = []
+    for folder in folders:
+        clips = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        paths = [] if clips and not _has_pictures(folder) else list_pictures(folder)
+        loaded += [Photo(p.name, luma) for p, luma in zip(paths, in_threads(read_luma, paths), strict=True)]
+        loaded += [photo for frames in in_threads(_frames, clips) for photo in frames]
+    return loaded
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.rglob("*"))
+
+
+def _frames(path: Path) -> list[Photo]:
+    """Some frames of a video, far enough apart to differ."""
+    with open_source(str(path), SourceOptions()) as source:
+        chosen = islice(source, 0, VIDEO_EVERY * VIDEO_FRAMES, VIDEO_EVERY)
+        return [Photo(f"{path.name}#{frame.index}", luma8(frame)) for frame in chosen]
 
 
 class PatchPool:
@@ -46,7 +70,11 @@ class PatchPool:
     def __init__(self, photos: Sequence[Photo], recipe: Recipe, device: torch.device) -> None:
         self.scale, self.patch = recipe.scale, recipe.data.patch
         share = recipe.data.rendered_share
-        jobs = [partial(_pair, photo, recipe.scale, s) for photo in photos for s in recipe.data.hr_scales]
+        jobs = [
+            partial(_pair, photo, recipe, s, number)
+            for number, photo in enumerate(photos)
+            for s in recipe.data.hr_scales
+        ]
         pairs = _large_enough(_run(jobs), self.patch)
         drawn: list[LumaPair] = []
         if share > 0:
@@ -108,8 +136,11 @@ def _cut(flat: Tensor, places: Tensor, size: int) -> Tensor:
     return torch.take(flat, indices).unsqueeze(1).float() / 255.0
 
 
-def _pair(photo: Photo, scale: int, hr_scale: float) -> LumaPair:
-    return degradations.bicubic(photo.name, photo.luma, scale, hr_scale)
+def _pair(photo: Photo, recipe: Recipe, hr_scale: float, number: int) -> LumaPair:
+    if recipe.data.degradation == "bicubic":
+        return degradations.bicubic(photo.name, photo.luma, recipe.scale, hr_scale)
+    rng = np.random.default_rng([recipe.train.seed, number, round(1000 * hr_scale)])
+    return degradations.realistic(photo.name, photo.luma, recipe.scale, hr_scale, rng=rng)
 
 
 def _drawn(scale: int, seed: int, index: int) -> LumaPair:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageFilter
 
 from vsr.evaluation.datasets import LumaPair, luma_pair
 from vsr.evaluation.resize import resize_bicubic
+from vsr.media.compress import compressed
+
+Luma = npt.NDArray[np.uint8]
 
 
-def bicubic(name: str, luma: npt.NDArray[np.uint8], scale: int, hr_scale: float = 1.0) -> LumaPair:
+def bicubic(name: str, luma: Luma, scale: int, hr_scale: float = 1.0) -> LumaPair:
     """A pair by antialiased bicubic reduction, both sides uint8.
 
     `hr_scale` below 1 reduces the ground truth itself first: a photograph at 0.7 of its size shows sharper edges.
@@ -17,3 +24,39 @@ def bicubic(name: str, luma: npt.NDArray[np.uint8], scale: int, hr_scale: float 
     if hr_scale != 1.0:
         luma = resize_bicubic(luma, hr_scale)
     return luma_pair(name, luma, scale)
+
+
+def realistic(
+    name: str, luma: Luma, scale: int, hr_scale: float = 1.0, *, rng: np.random.Generator
+) -> LumaPair:
+    """A pair as a camera and a codec would have it, every strength drawn from `rng`: blur, reduction by one of three
+    filters, sensor noise (stronger where it is bright), then JPEG or H.264 or HEVC, or neither.
+
+    In the manner of BSRGAN (Zhang et al., "Designing a practical degradation model for deep blind image super-resolution",
+    2021), with real encoders.
+    """
+    pair = bicubic(name, luma, scale, hr_scale)
+    height, width = pair.lr.shape
+    image = Image.fromarray(pair.hr)
+    if rng.random() < 0.7:
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.2, 1.2)) * scale / 2))
+    filters = (Image.Resampling.BICUBIC, Image.Resampling.BILINEAR, Image.Resampling.BOX)
+    small = np.asarray(image.resize((width, height), filters[rng.integers(3)]), np.float64)
+    if rng.random() < 0.6:
+        deviation = rng.uniform(0.5, 4.0) * np.sqrt(0.3 + small / 255.0)
+        small += rng.normal(size=small.shape) * deviation
+    lr = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    kind = rng.random()
+    if kind < 0.2:
+        lr = _jpeg(lr, int(rng.integers(40, 95)))
+    elif kind < 0.85:
+        encoder: Literal["libx264", "libx265"] = "libx264" if kind < 0.55 else "libx265"
+        lr = compressed(lr, encoder, int(rng.integers(18, 36)), drift=int(rng.integers(0, 3)))
+    return LumaPair(name, lr, pair.hr)
+
+
+def _jpeg(luma: Luma, quality: int) -> Luma:
+    file = io.BytesIO()
+    Image.fromarray(luma).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        return np.asarray(image)

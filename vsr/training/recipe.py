@@ -18,18 +18,24 @@ Section = TypeVar("Section")
 @dataclass(frozen=True)
 class DataRecipe:
     """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
-    used at each of `hr_scales` of their size. `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
+    used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
+    compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
     pictures of text and line art."""
 
     patch: int = 48
     batch: int = 16
     hr_scales: tuple[float, ...] = (1.0,)
+    degradation: str = "bicubic"
     rendered_share: float = 0.0
     rendered_count: int = 100
 
     def __post_init__(self) -> None:
         _require(
             self.patch >= 8 and self.patch % 2 == 0, f"patch must be even and at least 8, got {self.patch}"
+        )
+        known = ("bicubic", "realistic")
+        _require(
+            self.degradation in known, f"degradation must be {' or '.join(known)}, got {self.degradation!r}"
         )
         _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
         fine = bool(self.hr_scales) and all(0 < scale <= 1 for scale in self.hr_scales)
