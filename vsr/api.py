@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vsr.bench.doctor import Check, doctor
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
+    from vsr.convert.export import export_model
     from vsr.core.frame import Frame, PixelFormat
     from vsr.evaluation.compare import CompareConfig, Comparison, compare
     from vsr.evaluation.demo import DemoResult, demo
@@ -56,6 +57,7 @@ _HOMES: Mapping[str, str] = {
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
     "evaluate": "vsr.evaluation.evaluate",
+    "export_model": "vsr.convert.export",
     "list_models": "vsr.models.registry:shipped_models",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
@@ -89,6 +91,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "export_model",
     "list_models",
     "preview",
     "probe",

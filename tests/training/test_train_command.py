@@ -74,3 +74,28 @@ def test_mistakes_are_one_line_and_a_hint(folder: Path, capsys: pytest.CaptureFi
     assert run(["train", "nosuch", "--data", str(folder), "--out", str(folder / "out")]) == 2
     assert "fast-x2" in capsys.readouterr().err
     assert run(arguments(folder, "--steps", "0")) == 2
+
+
+def test_a_package_of_what_was_trained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments(folder, "--steps", "2", "--device", "cpu", "--quiet")) == 0
+    weights, package = str(folder / "out" / "weights.safetensors"), folder / "tiny-x2"
+    assert run(["model", "export", weights, str(package), "--title", "a test"]) == 0
+    assert "x2" in capsys.readouterr().out
+    picture, larger = str(folder / "pictures" / "1.png"), folder / "larger.png"
+    assert run(["upscale", picture, str(larger), "--model", str(package), "-q"]) == 0
+    with Image.open(larger) as image:
+        assert image.size == (128, 128)
+    assert run(["model", "show", str(package)]) == 0
+    shown = capsys.readouterr().out
+    assert "a test" in shown
+    assert "steps: 2" in shown
+
+    assert run(["model", "export", weights, str(package)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert run(["model", "export", weights, str(package), "--overwrite"]) == 0
+    assert run(["model", "export", weights, str(folder / "pictures"), "--overwrite"]) == 2
+    assert (folder / "pictures" / "1.png").exists()
+    (folder / "bad.safetensors").write_bytes(b"no weights")
+    assert run(["model", "export", str(folder / "bad.safetensors"), str(folder / "bad")]) != 0
+    assert "cannot read" in capsys.readouterr().err
+    assert not (folder / "bad").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from vsr.cli import text
@@ -9,7 +11,7 @@ from vsr.cli import text
 
 @click.group("model")
 def command() -> None:
-    """List the models, or show one."""
+    """List the models, show one, or make one of trained weights."""
 
 
 @command.command("list")
@@ -50,3 +52,25 @@ def show_model(name: str) -> None:
     print("\n".join(text.tree(facts)))
     if spec.card:
         print(f"\n{spec.card.rstrip()}")
+
+
+@command.command("export")
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.argument("package", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--title", default="", help="What it is for, in a few words.")
+@click.option("--licence", default="", help="Of the weights.")
+@click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
+def export_model(weights: Path, package: Path, title: str, licence: str, overwrite: bool) -> None:
+    """Make a model package of WEIGHTS that `vsr train` wrote: the folder PACKAGE, for --model.
+
+    \b
+    vsr model export runs/mine/weights.safetensors mine-x2
+    vsr upscale in.mp4 --model ./mine-x2
+    """
+    from vsr import api
+
+    spec = api.export_model(weights, package, title=title, licence=licence, overwrite=overwrite)
+    size = text.size(sum(path.stat().st_size for path in spec.folder.iterdir()))
+    print(
+        f"wrote {spec.folder} ({size}): x{spec.scale}, {spec.macs_per_pixel:,} multiply-adds per input pixel"
+    )

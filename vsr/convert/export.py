@@ -8,15 +8,51 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.numpy
-
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.package import PackageFacts, write_package
-from vsr.core.errors import WeightsError
+from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
 from vsr.models.archs import spec_from_dict
 from vsr.models.spec import ModelSpec
+
+try:
+    import safetensors
+    import safetensors.numpy
+except ModuleNotFoundError as error:
+    raise MissingDependencyError(
+        "making packages needs safetensors", hint="pip install safetensors"
+    ) from error
+
+
+def export_model(
+    weights: Path, folder: Path, *, title: str = "", licence: str = "", overwrite: bool = False
+) -> ModelSpec:
+    """Make a package of what `vsr train` wrote, with what the training says of itself; the folder's name is its id.
+
+    Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError as below.
+    """
+    if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
+        why = "exists" if overwrite else "exists; --overwrite replaces a package"
+        raise ConfigError(f"{folder} {why}", hint="name a new folder")
+    metadata, _ = _read(weights)
+    facts = {key: metadata[key] for key in ("command", "hardware") if metadata.get(key)}
+    numbers = {key: json.loads(metadata[key]) for key in ("seed", "steps", "seconds") if key in metadata}
+    psnr = json.loads(metadata.get("psnr", "{}"))
+    quality = {f"{name.lower()}_psnr": round(value, 3) for name, value in psnr.items()}
+    figures = "".join(f"- {name}: {value:.2f} dB (luma)\n" for name, value in psnr.items())
+    card = f"# {folder.resolve().name}\n\n{title or 'Trained with vsr.'}\n" + (
+        f"\n{figures}" if figures else ""
+    )
+    return package_from_weights(
+        weights,
+        folder,
+        id=folder.resolve().name,
+        title=title or "Trained with vsr",
+        training=facts | numbers,
+        quality=quality,
+        card=card,
+        licence=licence or "not stated",
+    )
 
 
 def package_from_weights(
@@ -34,12 +70,7 @@ def package_from_weights(
 
     Raises WeightsError where the file is damaged.
     """
-    try:
-        with safetensors.safe_open(weights, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"cannot read {weights}: {error}") from error
+    metadata, tensors = _read(weights)
     try:
         arch, hyperparameters = metadata["arch"], json.loads(metadata["hyperparameters"])
     except (KeyError, ValueError) as error:
@@ -61,3 +92,13 @@ def package_from_weights(
             network = TracedNetwork(arch, spec, bare)
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
         return write_package(network, facts, folder)
+
+
+def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Metadata and tensors of a safetensors file; nothing in it is ever executed."""
+    try:
+        with safetensors.safe_open(weights, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"cannot read {weights}: {error}") from error
