@@ -129,6 +129,28 @@ def test_a_resumed_training_ends_in_the_same_bits(pictures: Path, tmp_path: Path
         assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+@pytest.mark.parametrize(
+    "arch", [{"name": "chain", "channels": 8, "depth": 2}, {"name": "edsr", "channels": 8, "blocks": 1}]
+)
+def test_a_training_starts_from_given_weights(arch: dict[str, Any], pictures: Path, tmp_path: Path) -> None:
+    recipe = recipe_from_dict(
+        "small",
+        {
+            "scale": 2,
+            "arch": arch,
+            "data": {"patch": 16, "batch": 4},
+            "train": {"steps": 60, "precision": "fp32"},
+        },
+    )
+    first = train(config_for(pictures, tmp_path / "first", recipe, val=[pictures / "val"]))
+    still = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, steps=1, lr=1e-9))
+    again = train(config_for(pictures, tmp_path / "again", still, val=[pictures / "val"], init=first.weights))
+    assert again.psnr["val"] == pytest.approx(first.psnr["val"], abs=1e-3)
+    other = recipe_from_dict("other", {"scale": 2, "arch": {"name": "chain", "channels": 4, "depth": 3}})
+    with pytest.raises(WeightsError, match="weights are"):
+        train(config_for(pictures, tmp_path / "other", other, init=first.weights))
+
+
 def test_the_seed_decides(pictures: Path, tmp_path: Path) -> None:
     runs = [
         train(config_for(pictures, tmp_path / str(i), small(steps=3, seed=seed)))

@@ -32,6 +32,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--out", required=True, type=FOLDER, help="Folder for the weights, the checkpoint and the log.")
 @click.option("--val", multiple=True, type=FOLDER, help="Folder of pictures (or of sets) to measure PSNR on.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--init", type=click.Path(path_type=Path), help="Start from these weights, or from those of this package."
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
 @click.option("--steps", type=int, help="Instead of the recipe's.")
@@ -43,6 +46,7 @@ def command(
     out: Path,
     val: tuple[Path, ...],
     device: str,
+    init: Path | None,
     resume: bool,
     time_limit: float | None,
     steps: int | None,
@@ -81,6 +85,7 @@ def command(
                 val=val,
                 device=device,
                 resume=resume,
+                init=_weights_of(init),
                 time_limit_s=time_limit,
                 command=shlex.join(["vsr", *sys.argv[1:]]),
                 on_progress=on_progress,
@@ -92,6 +97,11 @@ def command(
     state = "trained" if result.finished else "stopped; --resume goes on"
     print(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
     print(result.weights)
+
+
+def _weights_of(path: Path | None) -> Path | None:
+    """The file itself, or the one in a package."""
+    return path / "weights.safetensors" if path is not None and path.is_dir() else path
 
 
 class _Control:

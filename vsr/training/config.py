@@ -36,11 +36,11 @@ class TrainConfig:
     """One training.
 
     `data` and `val` are folders of pictures; `photos` may hold those of `data` already decoded. `out` gets
-    weights.safetensors, train.csv, train.json and, in `checkpoints` if given, checkpoint.safetensors. With `time_limit_s`
-    the schedule ends by the clock if the steps take longer, all resumed parts together; `stop_after_s` leaves the
-    training unfinished, to be resumed. `val_every_s` replaces the recipe's evaluation interval by seconds. `on_progress`
-    is called about every CHUNK steps, `on_message` with a line now and then; once `should_stop` says so, the training
-    stops between two steps with a checkpoint, to be resumed.
+    weights.safetensors, train.csv, train.json and, in `checkpoints` if given, checkpoint.safetensors. `init`: weights of
+    the same network to start from. With `time_limit_s` the schedule ends by the clock if the steps take longer, all
+    resumed parts together; `stop_after_s` leaves the training unfinished, to be resumed. `val_every_s` replaces the
+    recipe's evaluation interval by seconds. `on_progress` is called about every CHUNK steps, `on_message` with a line now
+    and then; once `should_stop` says so, the training stops between two steps with a checkpoint, to be resumed.
     """
 
     recipe: Recipe
@@ -49,6 +49,7 @@ class TrainConfig:
     val: Sequence[Path] = ()
     device: str = "auto"
     resume: bool = False
+    init: Path | None = None
     time_limit_s: float | None = None
     stop_after_s: float | None = None
     val_every_s: float | None = None

@@ -106,6 +106,9 @@ class _Training:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.recipe.train.seed)
             self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
+        if self.config.init is not None and not self.config.resume:
+            weights, _ = disk.load_tensors(self.config.init)
+            self.network.load_folded(weights)
         return TrainStep(self.network.to(self.device), self.pool, self.recipe.train, self.recipe.data.batch)
 
     def _seconds(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -118,13 +118,12 @@ class LumaNetwork(nn.Module):
         """The weights as they are kept: float32 on the CPU."""
         return {n: p.detach().float().cpu().clone().contiguous() for n, p in self.named_parameters()}
 
-    def with_weights(self, weights: dict[str, Tensor]) -> Self:
-        """Itself, in eval mode, with such weights. Raises WeightsError where names or shapes don't fit."""
+    def load_folded(self, state: dict[str, Tensor]) -> None:
+        """Start from what `fold` gave. Raises WeightsError where it doesn't fit."""
         try:
-            self.load_state_dict(weights)
+            self.load_state_dict(state)
         except RuntimeError as error:
             raise WeightsError(f"these weights are not of this network: {error}") from error
-        return self.eval()
 
 
 class CubicResidual(nn.Module):

@@ -177,6 +177,20 @@ class Chain(nn.Module):
         # Clones, because safetensors refuses tensors that share memory.
         return {name: tensor.detach().float().cpu().clone().contiguous() for name, tensor in state.items()}
 
+    @torch.no_grad()
+    def load_folded(self, state: dict[str, Tensor]) -> None:
+        """Start from what `fold` gave, of a chain of the same spec. Raises WeightsError where it doesn't fit."""
+        plain = plain_chain_from_weights(self.spec, state)
+        at = 0
+        for stack in (self.first, self.trunk, self.last):
+            convs = [plain.get_submodule(f"convs.{at + number}") for number in range(stack.weight.shape[0])]
+            stack.load_kernels(torch.stack([conv.get_parameter("weight") for conv in convs]))
+            stack.bias.copy_(torch.stack([conv.get_parameter("bias") for conv in convs]))
+            at += len(convs)
+        active = [conv for conv in range(self.spec.depth + 1) if self.spec.has_activation(conv)]
+        slopes: list[Tensor] = [plain.get_parameter(f"acts.{conv}.weight") for conv in active]
+        self.slopes.copy_(torch.stack(slopes))
+
 
 class _KernelStack(nn.Module):
     """`count` 3x3 kernels of one shape, each a 3x3 kernel + a 1x1 -> 3x3 product (+ the identity).
@@ -202,6 +216,11 @@ class _KernelStack(nn.Module):
         """[count, out, in, 3, 3], summed in float32."""
         product = torch.bmm(self.squeeze, self.expand).view(self.weight.shape)
         return (self.weight + product + self.identity).to(dtype).permute(0, 1, 4, 2, 3)
+
+    def load_kernels(self, kernels: Tensor) -> None:
+        """Choose the 3x3 part so that the sum is `kernels` [count, out, in, 3, 3]."""
+        product = torch.bmm(self.squeeze, self.expand).view(self.weight.shape)
+        self.weight.copy_(kernels.permute(0, 1, 3, 4, 2) - product - self.identity)
 
 
 def repeated(luma: Tensor, scale: int) -> Tensor:
