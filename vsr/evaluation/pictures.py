@@ -20,15 +20,15 @@ _ZOOM = 4
 def side_by_side(
     left: NDArray[np.uint8], right: NDArray[np.uint8], labels: tuple[str, str], path: Path
 ) -> None:
-    """Write a PNG: both RGB pictures (height, width, 3) above, the piece where they differ most, magnified, below.
+    """Write a PNG: both RGB pictures (height, width, 3) above, the pieces where they differ most, magnified, below.
 
     Raises EncodeError where it cannot be written.
     """
     height, width = left.shape[:2]
     crop = min(_CROP, height, width)
-    ((top, left_edge),) = busiest(left, right, crop)
     zoomed = crop * _ZOOM
     column = max(width, zoomed)
+    places = busiest(left, right, crop, (column + _GAP) // (zoomed + _GAP))
     sheet = Image.new("RGB", (2 * column + _GAP, _LABEL + height + _GAP + zoomed), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(26)
@@ -36,12 +36,14 @@ def side_by_side(
         x = number * (column + _GAP)
         draw.text((x + 4, 4), label, fill="black", font=font)
         image = Image.fromarray(picture)
-        piece = image.crop((left_edge, top, left_edge + crop, top + crop))
-        ImageDraw.Draw(image).rectangle(
-            (left_edge, top, left_edge + crop, top + crop), outline="red", width=2
-        )
+        pieces = [image.crop((edge, top, edge + crop, top + crop)) for top, edge in places]
+        frame = ImageDraw.Draw(image)
+        for top, edge in places:
+            frame.rectangle((edge, top, edge + crop, top + crop), outline="red", width=2)
         sheet.paste(image, (x, _LABEL))
-        sheet.paste(piece.resize((zoomed, zoomed), Image.Resampling.NEAREST), (x, _LABEL + height + _GAP))
+        for index, piece in enumerate(pieces):
+            at = (x + index * (zoomed + _GAP), _LABEL + height + _GAP)
+            sheet.paste(piece.resize((zoomed, zoomed), Image.Resampling.NEAREST), at)
     file = io.BytesIO()
     sheet.save(file, "PNG")
     write_whole(path, file.getvalue())
