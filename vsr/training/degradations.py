@@ -33,7 +33,7 @@ def realistic(
     filters, sensor noise (stronger where it is bright), then JPEG or H.264 or HEVC, or neither.
 
     In the manner of BSRGAN (Zhang et al., "Designing a practical degradation model for deep blind image super-resolution",
-    2021), with real encoders.
+    2021), with real encoders, whose output is not always the same to the bit.
     """
     pair = bicubic(name, luma, scale, hr_scale)
     height, width = pair.lr.shape
