@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,6 +24,10 @@ from vsr.upscale import Upscaler
 # Frames that may wait between two stages, and the most memory they may take there.
 _QUEUE_FRAMES = 4
 _QUEUE_BYTES = 96 << 20
+
+# PyAV's frames and their side data hold each other: without the collector, which counts objects and not their size, hundreds
+# of decoded frames stay in memory.
+_COLLECT_EVERY = 32
 
 OnProgress = Callable[[Progress], None]
 
@@ -129,7 +134,10 @@ class _Exhaustion:
         self.reached_end = False
 
     def __iter__(self) -> Iterator[Frame]:
-        yield from self._source
+        for number, frame in enumerate(self._source, 1):
+            if number % _COLLECT_EVERY == 0:
+                gc.collect()
+            yield frame
         self.reached_end = True
 
 
