@@ -10,26 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.pipeline.stages import WAIT_S, pairs, plus_one
 from vsr.pipeline import Pipeline, PipelineStats, Stage, run_pipeline
-
-
-def plus_one(items: Iterator[int]) -> Iterator[int]:
-    for item in items:
-        yield item + 1
-
-
-def pairs(items: Iterator[int]) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == 2:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-WAIT_S = 10
 
 
 def test_order_and_flush() -> None:

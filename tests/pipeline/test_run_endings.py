@@ -10,29 +10,10 @@ from itertools import chain
 
 import pytest
 
+from tests.pipeline.stages import WAIT_S, pairs, plus_one
 from vsr.core.cancel import Cancelled, CancelToken
 from vsr.core.errors import DecodeError, PipelineError
 from vsr.pipeline import Pipeline, PipelineStats, Stage, run_pipeline
-
-
-def plus_one(items: Iterator[int]) -> Iterator[int]:
-    for item in items:
-        yield item + 1
-
-
-def pairs(items: Iterator[int]) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == 2:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-WAIT_S = 10
-
 
 # Errors
 

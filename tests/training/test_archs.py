@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from vsr.backends import BACKENDS
 from vsr.convert.export import package_from_weights
@@ -19,7 +17,6 @@ from vsr.evaluation.resize import resize_bicubic
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.training.checkpoint import load_tensors
 from vsr.training.recipe import recipe_from_dict
-from vsr.training.render import rendered_luma
 from vsr.training.trainer import TrainConfig, train
 from vsr.training.validation import upscaled_luma
 from vsr.upscale import Upscaler
@@ -38,24 +35,6 @@ SMALL: dict[str, dict[str, int]] = {
 # The chain starts at the repeated picture, the others at bicubic.
 STEPS = {"chain": 500}
 RATES = {"chain": 4e-3, "srcnn": 5e-4}
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for kind, seeds in (("train", range(6)), ("val", range(100, 102))):
-        (folder / kind).mkdir()
-        for seed in seeds:
-            Image.fromarray(rendered_luma(seed, 192)).save(folder / kind / f"{seed}.png")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_every_architecture_is_here() -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
 from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.evaluation import metrics
@@ -22,27 +20,8 @@ from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.training.checkpoint import load_tensors
 from vsr.training.losses import LOSSES
 from vsr.training.recipe import Recipe, recipe_from_dict
-from vsr.training.render import rendered_luma
 from vsr.training.trainer import Progress, TrainConfig, TrainingDivergedError, train
 from vsr.training.validation import psnr_by_set
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for kind, seeds in (("train", range(6)), ("val", range(100, 102))):
-        (folder / kind).mkdir()
-        for seed in seeds:
-            Image.fromarray(rendered_luma(seed, 192)).save(folder / kind / f"{seed}.png")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # The networks are tiny, and other tests may run beside these.
-    yield
-    torch.set_num_threads(before)
 
 
 def small(**train_settings: Any) -> Recipe:

@@ -39,7 +39,7 @@ def pillow_opened(path: Path) -> Iterator[Image.Image | None]:
                 warnings.simplefilter("ignore")
                 try:
                     image = Image.open(path)
-                except Exception:
+                except Exception:  # Its plugins raise whatever broken bytes lead them to; FFmpeg decides.
                     yield None
                     return
                 with image:
@@ -56,7 +56,7 @@ def tags_of(image: Image.Image) -> ImageTags | None:
         try:
             block = image.getexif()
             exif = block.tobytes() if len(block) and image.format in ("PNG", "WEBP", "JPEG") else None
-        except Exception:
+        except Exception:  # A broken block is not worth keeping, and no reason to fail a good picture.
             exif = None
     if not isinstance(icc, bytes):
         icc = None
@@ -69,7 +69,7 @@ def orientation_of(image: Image.Image) -> tuple[int, bool]:
     """(rotation, mirrored) of an image's EXIF orientation, as in VideoInfo."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:
+    except Exception:  # As above: a broken block turns nothing.
         return 0, False
     return ORIENTATIONS.get(value, (0, False))
 

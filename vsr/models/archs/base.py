@@ -7,6 +7,7 @@ bicubic.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -124,6 +125,24 @@ class LumaNetwork(nn.Module):
             self.load_state_dict(state)
         except RuntimeError as error:
             raise WeightsError(f"these weights are not of this network: {error}") from error
+
+
+class ResidualTrunk(LumaNetwork):
+    """One skip over all of `blocks`, which keep `channels` (EDSR, Lim et al. 2017), between a first and a last convolution."""
+
+    def __init__(
+        self, spec: NetworkSpec, compute_dtype: torch.dtype, channels: int, blocks: Iterable[nn.Module]
+    ) -> None:
+        super().__init__(spec, compute_dtype)
+        self.head = conv(1, channels)
+        self.blocks = nn.Sequential(*blocks)
+        self.body = conv(channels, channels)
+        self.tail = last_conv(channels, spec.scale**2)
+
+    def detail(self, luma: Tensor) -> Tensor:
+        features = self.head(luma)
+        result: Tensor = self.tail(features + self.body(self.blocks(features)))
+        return result
 
 
 class CubicResidual(nn.Module):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vsr.models.archs.base import LumaNetwork, NetworkSpec, conv, last_conv
+from vsr.models.archs.base import NetworkSpec, ResidualTrunk, conv
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,9 @@ class EdsrSpec(NetworkSpec):
     residual_percent: int = 100
 
 
-class Edsr(LumaNetwork):
+class Edsr(ResidualTrunk):
     def __init__(self, spec: EdsrSpec, compute_dtype: torch.dtype = torch.float32) -> None:
-        super().__init__(spec, compute_dtype)
-        self.head = conv(1, spec.channels)
-        self.blocks = nn.Sequential(*(_Block(spec) for _ in range(spec.blocks)))
-        self.body = conv(spec.channels, spec.channels)
-        self.tail = last_conv(spec.channels, spec.scale**2)
-
-    def detail(self, luma: Tensor) -> Tensor:
-        features = self.head(luma)
-        result: Tensor = self.tail(self.body(self.blocks(features)) + features)
-        return result
+        super().__init__(spec, compute_dtype, spec.channels, (_Block(spec) for _ in range(spec.blocks)))
 
 
 class _Block(nn.Module):

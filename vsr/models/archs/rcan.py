@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from vsr.models.archs.base import LumaNetwork, NetworkSpec, conv, last_conv
+from vsr.models.archs.base import NetworkSpec, ResidualTrunk, conv
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,9 @@ class RcanSpec(NetworkSpec):
     reduction: int = 16
 
 
-class Rcan(LumaNetwork):
+class Rcan(ResidualTrunk):
     def __init__(self, spec: RcanSpec, compute_dtype: torch.dtype = torch.float32) -> None:
-        super().__init__(spec, compute_dtype)
-        self.head = conv(1, spec.channels)
-        self.groups = nn.Sequential(*(_Group(spec) for _ in range(spec.groups)))
-        self.body = conv(spec.channels, spec.channels)
-        self.tail = last_conv(spec.channels, spec.scale**2)
-
-    def detail(self, luma: Tensor) -> Tensor:
-        features = self.head(luma)
-        result: Tensor = self.tail(features + self.body(self.groups(features)))
-        return result
+        super().__init__(spec, compute_dtype, spec.channels, (_Group(spec) for _ in range(spec.groups)))
 
 
 class _Group(nn.Module):

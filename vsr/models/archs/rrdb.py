@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from vsr.models.archs.base import LumaNetwork, NetworkSpec, conv, last_conv
+from vsr.models.archs.base import NetworkSpec, ResidualTrunk, conv
 
 _SHARE = 0.2
 
@@ -24,18 +24,9 @@ class RrdbSpec(NetworkSpec):
     blocks: int = 23
 
 
-class Rrdb(LumaNetwork):
+class Rrdb(ResidualTrunk):
     def __init__(self, spec: RrdbSpec, compute_dtype: torch.dtype = torch.float32) -> None:
-        super().__init__(spec, compute_dtype)
-        self.head = conv(1, spec.channels)
-        self.blocks = nn.Sequential(*(_Rrdb(spec) for _ in range(spec.blocks)))
-        self.body = conv(spec.channels, spec.channels)
-        self.tail = last_conv(spec.channels, spec.scale**2)
-
-    def detail(self, luma: Tensor) -> Tensor:
-        features = self.head(luma)
-        result: Tensor = self.tail(features + self.body(self.blocks(features)))
-        return result
+        super().__init__(spec, compute_dtype, spec.channels, (_Rrdb(spec) for _ in range(spec.blocks)))
 
 
 class _Rrdb(nn.Module):

@@ -1,0 +1,23 @@
+"""Two stages that tests of the pipeline run, and how long they wait for a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+WAIT_S = 10
+
+
+def plus_one(items: Iterator[int]) -> Iterator[int]:
+    for item in items:
+        yield item + 1
+
+
+def pairs(items: Iterator[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == 2:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
