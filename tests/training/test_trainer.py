@@ -91,9 +91,13 @@ def test_the_ssim_loss_is_one_less_the_metric() -> None:
     assert float(LOSSES["ssim"](a, b)) == pytest.approx(1 - metric, abs=1e-9)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_resumed_training_ends_in_the_same_bits(pictures: Path, tmp_path: Path, precision: str) -> None:
-    recipe = small(precision=precision)
+def test_a_resumed_training_ends_in_the_same_bits(
+    pictures: Path, tmp_path: Path, precision: str, optimizer: str
+) -> None:
+    recipe = small(precision=precision, optimizer=optimizer)
+    recipe = dataclasses.replace(recipe, spec=dataclasses.replace(recipe.spec, channels=16))
     whole = train(config_for(pictures, tmp_path / "whole", recipe))
     polls = iter(range(1000))
     stopped = train(config_for(pictures, tmp_path / "parts", recipe, should_stop=lambda: next(polls) >= 40))

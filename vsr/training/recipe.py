@@ -47,7 +47,7 @@ class DataRecipe:
 _CHOICES = {
     "loss": ("l1", "charbonnier", "mse", "ssim"),
     "schedule": ("cosine", "step"),
-    "optimizer": ("adam", "adamw"),
+    "optimizer": ("adam", "adamw", "muon"),
     "precision": ("bf16", "fp32"),
 }
 
@@ -56,8 +56,9 @@ _CHOICES = {
 class TrainRecipe:
     """`[train]`.
 
-    `optimizer` "adam", or "adamw" with `weight_decay`, for `steps` steps. The rate rises to `lr` over `warmup` steps and
-    falls to zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal distances. `loss` is "l1",
+    `steps` of `optimizer`: "adam", "adamw" with `weight_decay`, or "muon", Adam for all but the hidden kernels, whose steps
+    are `muon_lr` where Adam's are `lr` (see `vsr.training.muon`). The rate rises to `lr` over `warmup` steps and falls to
+    zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal distances. `loss` is "l1",
     "charbonnier", "mse" or "ssim"; the last `mse_share` of the training, 0..1, uses the mean squared error. Gradients are
     clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
     convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
@@ -70,6 +71,7 @@ class TrainRecipe:
     halvings: int = 4
     optimizer: str = "adam"
     weight_decay: float = 0.0
+    muon_lr: float = 0.01
     loss: str = "l1"
     mse_share: float = 0.2
     clip_norm: float = 0.5
@@ -81,6 +83,7 @@ class TrainRecipe:
     def __post_init__(self) -> None:
         _require(self.steps >= 1, f"steps must be at least 1, got {self.steps}")
         _require(self.lr > 0, f"lr must be positive, got {self.lr}")
+        _require(self.muon_lr > 0, f"muon_lr must be positive, got {self.muon_lr}")
         _require(self.warmup >= 0, f"warmup must not be negative, got {self.warmup}")
         for name, known in _CHOICES.items():
             value = getattr(self, name)

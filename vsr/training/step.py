@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.training.data import PatchPool
 from vsr.training.losses import blended
+from vsr.training.muon import Muon, hidden_kernels
 from vsr.training.recipe import TrainRecipe
 
 CHUNK = 64
@@ -29,7 +30,7 @@ device_lock = threading.RLock()
 
 
 class TrainStep:
-    """Network, Adam and the moving average as one state, and the step that advances it.
+    """Network, optimizer and the moving average as one state, and the step that advances it.
 
     `load_chunk` gives the next steps' patches and rates, `run` advances by one step. `state` names every tensor the
     training is made of; they are updated in place. `graphed` tells whether the step was captured.
@@ -44,15 +45,18 @@ class TrainStep:
         self.graphed = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._lr = torch.zeros((), device=device)
+        hidden = hidden_kernels(self._named) if recipe.optimizer == "muon" else {}
+        self._muon = Muon(hidden, self._lr, recipe.muon_lr / recipe.lr)
         kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+        others = [parameter for name, parameter in self._named.items() if name not in hidden]
         self._adam = kind(
-            self._parameters,
+            others,
             lr=self._lr,
             weight_decay=recipe.weight_decay,
             fused=True,
             capturable=device.type == "cuda",
         )
-        for parameter in self._parameters:
+        for parameter in others:
             self._adam.state[parameter] = {
                 "step": torch.zeros((), device=device),
                 "exp_avg": torch.zeros_like(parameter),
@@ -68,13 +72,14 @@ class TrainStep:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """weights.*, average.*, exp_avg.*, exp_avg_sq.* and step.* for every parameter."""
-        tensors: dict[str, Tensor] = {}
+        """weights.* and average.* of every parameter, with exp_avg.*, exp_avg_sq.* and step.*, or momentum.*."""
+        tensors = {f"momentum.{name}": momentum for name, momentum in self._muon.momentum.items()}
         for (name, parameter), average in zip(self._named.items(), self._average, strict=True):
             tensors[f"weights.{name}"] = parameter.detach()
             tensors[f"average.{name}"] = average
-            for key, tensor in self._adam.state[parameter].items():
-                tensors[f"{key}.{name}"] = tensor
+            if name not in self._muon.momentum:
+                for key, tensor in self._adam.state[parameter].items():
+                    tensors[f"{key}.{name}"] = tensor
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
@@ -155,6 +160,7 @@ class TrainStep:
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm)
         self._adam.step()
+        self._muon.step()
         with torch.no_grad():
             if recipe.ema_decay:
                 torch._foreach_lerp_(

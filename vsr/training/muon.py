@@ -1,0 +1,70 @@
+"""Muon: momentum, orthogonalised (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
+
+Adam scales every weight by itself; here a kernel is taken as a matrix, and its step has all singular values near one, so that
+directions the gradient hardly shows are learnt as fast as the strongest. It is for hidden layers: `hidden_kernels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+_MOMENTUM = 0.95
+# Of the quintic Newton-Schulz iteration, chosen there for speed: singular values end between about 0.7 and 1.2.
+_A, _B, _C = 3.4445, -4.7750, 2.0315
+_ITERATIONS = 5
+_NARROW = 16
+
+
+def hidden_kernels(named: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
+    """Kernels between the first and the last, [out, in, h, w] or [layers, out, h, w, in], but for those of less than 16
+    rows or columns as a matrix (depthwise ones), which have few directions to tell apart."""
+    kernels = {name: kernel for name, kernel in named.items() if kernel.dim() >= 4}
+    inner = list(kernels.items())[1:-1]
+    return {name: kernel for name, kernel in inner if min(_as_matrices(kernel).shape[1:]) >= _NARROW}
+
+
+class Muon:
+    """Steps of `ratio` times `rate` for `kernels`, whose gradients are in `grad`. `momentum` is all it remembers."""
+
+    def __init__(self, kernels: Mapping[str, nn.Parameter], rate: Tensor, ratio: float) -> None:
+        self._rate, self._ratio = rate, ratio
+        self.momentum = {name: torch.zeros_like(kernel) for name, kernel in kernels.items()}
+        # Kernels of one shape are orthogonalised together.
+        self._alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
+        for name, kernel in kernels.items():
+            self._alike.setdefault(kernel.shape, []).append((kernel, self.momentum[name]))
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Advance every kernel."""
+        for shape, group in self._alike.items():
+            ahead = []
+            for kernel, momentum in group:
+                assert kernel.grad is not None
+                momentum.lerp_(kernel.grad, 1 - _MOMENTUM)
+                ahead.append(_as_matrices(torch.lerp(kernel.grad, momentum, _MOMENTUM)))
+            matrices = torch.cat(ahead)
+            rows, columns = matrices.shape[1:]
+            size = self._rate * (self._ratio * max(1.0, rows / columns) ** 0.5)
+            steps = orthogonalised(matrices).mul_(size).chunk(len(group))
+            for (kernel, _), step in zip(group, steps, strict=True):
+                kernel.sub_(step.view(shape))
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """The nearest matrices with singular values near one, [N, rows, columns] float32."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x: Tensor = matrices.mT if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT
+        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+def _as_matrices(kernel: Tensor) -> Tensor:
+    """[out, ...] as one matrix, [layers, out, ...] as many: [N, out, the rest]."""
+    return kernel.flatten(2) if kernel.dim() == 5 else kernel.flatten(1)[None]
