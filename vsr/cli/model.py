@@ -59,8 +59,13 @@ def show_model(name: str) -> None:
 @click.argument("package", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--title", default="", help="What it is for, in a few words.")
 @click.option("--licence", default="", help="Of the weights.")
+@click.option(
+    "--sample", type=int, metavar="SEED", help="One of the results a variational network finds plausible."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
-def export_model(weights: Path, package: Path, title: str, licence: str, overwrite: bool) -> None:
+def export_model(
+    weights: Path, package: Path, title: str, licence: str, sample: int | None, overwrite: bool
+) -> None:
     """Make a model package of WEIGHTS that `vsr train` wrote: the folder PACKAGE, for --model.
 
     \b
@@ -69,7 +74,9 @@ def export_model(weights: Path, package: Path, title: str, licence: str, overwri
     """
     from vsr import api
 
-    spec = api.export_model(weights, package, title=title, licence=licence, overwrite=overwrite)
+    spec = api.export_model(
+        weights, package, title=title, licence=licence, sample=sample, overwrite=overwrite
+    )
     size = text.size(sum(path.stat().st_size for path in spec.folder.iterdir()))
     print(
         f"wrote {spec.folder} ({size}): x{spec.scale}, {spec.macs_per_pixel:,} multiply-adds per input pixel"

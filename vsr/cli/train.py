@@ -35,6 +35,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option(
     "--init", type=click.Path(path_type=Path), help="Start from these weights, or from those of this package."
 )
+@click.option("--vgg", type=FOLDER, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
 @click.option("--steps", type=int, help="Instead of the recipe's.")
@@ -47,6 +48,7 @@ def command(
     val: tuple[Path, ...],
     device: str,
     init: Path | None,
+    vgg: Path | None,
     resume: bool,
     time_limit: float | None,
     steps: int | None,
@@ -86,6 +88,7 @@ def command(
                 device=device,
                 resume=resume,
                 init=_weights_of(init),
+                vgg=vgg,
                 time_limit_s=time_limit,
                 command=shlex.join(["vsr", *sys.argv[1:]]),
                 on_progress=on_progress,
@@ -147,6 +150,7 @@ def figures(progress: Progress) -> str:
         f"{text.rate(progress.steps_per_s)} it/s",
         f"{text.duration(progress.seconds_left)} left",
         f"loss {progress.loss:.5f}",
+        *([f"discriminator {progress.loss_d:.3f}"] if progress.loss_d is not None else []),
         *(f"{name} {value:.2f} dB" for name, value in progress.psnr.items()),
     ]
     return ", ".join(parts)

@@ -25,10 +25,17 @@ except ModuleNotFoundError as error:
 
 
 def export_model(
-    weights: Path, folder: Path, *, title: str = "", licence: str = "", overwrite: bool = False
+    weights: Path,
+    folder: Path,
+    *,
+    title: str = "",
+    licence: str = "",
+    sample: int | None = None,
+    overwrite: bool = False,
 ) -> ModelSpec:
     """Make a package of what `vsr train` wrote, with what the training says of itself; the folder's name is its id.
 
+    `sample` is the seed of one of the results a variational network finds plausible; without it there is the middle one.
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError as below.
     """
     if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
@@ -52,6 +59,7 @@ def export_model(
         quality=quality,
         card=card,
         licence=licence or "not stated",
+        sample=sample,
     )
 
 
@@ -65,10 +73,11 @@ def package_from_weights(
     quality: Mapping[str, Any],
     card: str,
     licence: str = "Apache-2.0",
+    sample: int | None = None,
 ) -> ModelSpec:
-    """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch.
+    """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample` as above.
 
-    Raises WeightsError where the file is damaged.
+    Raises WeightsError where the file is damaged, ConfigError for a sample of a network that isn't variational.
     """
     metadata, tensors = _read(weights)
     try:
@@ -81,8 +90,10 @@ def package_from_weights(
         # Only the tensors and what they are go along: the rest of the metadata is in the spec and the card.
         bare = Path(temporary) / WEIGHTS_NAME
         kept = {key: metadata[key] for key in ("arch", "hyperparameters")}
-        safetensors.numpy.save_file(tensors, bare, kept)
         spec = spec_from_dict(arch, hyperparameters)
+        if sample is not None:
+            tensors = _sampled(arch, spec, tensors, sample)
+        safetensors.numpy.save_file(tensors, bare, kept)
         network: Network
         if arch == "chain":
             network = ChainNetwork(spec, bare)
@@ -92,6 +103,20 @@ def package_from_weights(
             network = TracedNetwork(arch, spec, bare)
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
         return write_package(network, facts, folder)
+
+
+def _sampled(arch: str, spec: Any, tensors: dict[str, Any], seed: int) -> dict[str, Any]:
+    if arch != "vae":
+        raise ConfigError(
+            f"a network of type {arch} has one result and no samples", hint="leave the sample out"
+        )
+    import torch
+
+    from vsr.models.archs.vae import VaeDecoder
+
+    decoder = VaeDecoder(spec)
+    decoder.load_folded({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+    return {name: tensor.numpy() for name, tensor in decoder.sampled(seed).items()}
 
 
 def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:

@@ -17,8 +17,8 @@ class TrainingDivergedError(VsrError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How a training stands. `fraction` 0..1 of the schedule; `loss` is the mean of the latest chunk of steps; times in
-    seconds; `psnr` in dB by evaluation set, as last measured (empty before)."""
+    """How a training stands. `fraction` 0..1 of the schedule; `loss` is the mean of the latest chunk of steps, `loss_d` the
+    discriminator's where there is one; times in seconds; `psnr` in dB by evaluation set, as last measured (empty before)."""
 
     step: int
     steps: int
@@ -29,6 +29,7 @@ class Progress:
     seconds: float
     seconds_left: float
     psnr: Mapping[str, float]
+    loss_d: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class TrainConfig:
 
     `data` and `val` are folders of pictures; `photos` may hold those of `data` already decoded. `out` gets
     weights.safetensors, train.csv, train.json and, in `checkpoints` if given, checkpoint.safetensors. `init`: weights of
-    the same network to start from. With `time_limit_s` the schedule ends by the clock if the steps take longer, all
-    resumed parts together; `stop_after_s` leaves the training unfinished, to be resumed. `val_every_s` replaces the
-    recipe's evaluation interval by seconds. `on_progress` is called about every CHUNK steps, `on_message` with a line now
-    and then; once `should_stop` says so, the training stops between two steps with a checkpoint, to be resumed.
+    the same network to start from, which a recipe with `[gan]` needs. `vgg`: weights of VGG-19 to compare pictures by in
+    such a training, instead of the discriminator's features. With `time_limit_s` the schedule ends by the clock if the
+    steps take longer, all resumed parts together; `stop_after_s` leaves the training unfinished, to be resumed.
+    `val_every_s` replaces the recipe's evaluation interval by seconds. `on_progress` is called about every CHUNK steps,
+    `on_message` with a line now and then; once `should_stop` says so, the training stops between two steps with a
+    checkpoint, to be resumed.
     """
 
     recipe: Recipe
@@ -50,6 +53,7 @@ class TrainConfig:
     device: str = "auto"
     resume: bool = False
     init: Path | None = None
+    vgg: Path | None = None
     time_limit_s: float | None = None
     stop_after_s: float | None = None
     val_every_s: float | None = None

@@ -57,11 +57,12 @@ class TrainRecipe:
     """`[train]`.
 
     `steps` of `optimizer`: "adam", "adamw" with `weight_decay`, or "muon", Adam for all but the hidden kernels, whose steps
-    are `muon_lr` where Adam's are `lr` (see `vsr.training.muon`). The rate rises to `lr` over `warmup` steps and falls to
+    are `muon_lr` where Adam's are `lr` (see `vsr.training.optimizers`). The rate rises to `lr` over `warmup` steps and falls to
     zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal distances. `loss` is "l1",
-    "charbonnier", "mse" or "ssim"; the last `mse_share` of the training, 0..1, uses the mean squared error. Gradients are
-    clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
-    convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
+    "charbonnier", "mse" or "ssim"; the last `mse_share` of the training, 0..1, uses the mean squared error; a variational
+    network adds `kl_weight` times its divergence from the prior in nats. Gradients are clipped to the norm `clip_norm` (0 =
+    not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the convolutions is "bf16" or "fp32".
+    Evaluation and a checkpoint come every `val_every` steps.
     """
 
     steps: int = 100_000
@@ -74,6 +75,7 @@ class TrainRecipe:
     muon_lr: float = 0.01
     loss: str = "l1"
     mse_share: float = 0.2
+    kl_weight: float = 1e-4
     clip_norm: float = 0.5
     ema_decay: float = 0.999
     precision: str = "bf16"
@@ -91,6 +93,7 @@ class TrainRecipe:
         _require(self.halvings >= 0, f"halvings must not be negative, got {self.halvings}")
         _require(self.weight_decay >= 0, f"weight_decay must not be negative, got {self.weight_decay}")
         _require(0 <= self.mse_share <= 1, f"mse_share must be in 0..1, got {self.mse_share}")
+        _require(self.kl_weight >= 0, f"kl_weight must not be negative, got {self.kl_weight}")
         _require(self.clip_norm >= 0, f"clip_norm must not be negative, got {self.clip_norm}")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in 0..1, got {self.ema_decay}")
         _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
@@ -98,8 +101,28 @@ class TrainRecipe:
 
 
 @dataclass(frozen=True)
+class GanRecipe:
+    """`[gan]`: an adversary as in `vsr.training.adversary`, of `channels` at full resolution, its Adam at `lr`.
+
+    `weight` is that of the adversarial loss, `features` that of the perceptual one; the loss of `[train]` has 1.
+    """
+
+    weight: float = 0.02
+    features: float = 0.1
+    channels: int = 32
+    lr: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _require(self.weight >= 0, f"weight must not be negative, got {self.weight}")
+        _require(self.features >= 0, f"features must not be negative, got {self.features}")
+        _require(self.channels >= 1, f"channels must be at least 1, got {self.channels}")
+        _require(self.lr > 0, f"lr must be positive, got {self.lr}")
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. `arch` names the architecture, `spec` is its hyperparameters, scale included."""
+    """A whole recipe. `arch` names the architecture, `spec` is its hyperparameters, scale included; `gan` says that there is
+    an adversary, and what of it."""
 
     name: str
     scale: int
@@ -107,6 +130,7 @@ class Recipe:
     spec: Any
     data: DataRecipe
     train: TrainRecipe
+    gan: GanRecipe | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values: what the TOML file held, with the defaults filled in."""
@@ -117,6 +141,7 @@ class Recipe:
             "arch": {"name": self.arch, **hyperparameters},
             "data": asdict(self.data) | {"hr_scales": list(self.data.hr_scales)},
             "train": asdict(self.train),
+            **({"gan": asdict(self.gan)} if self.gan else {}),
         }
 
 
@@ -149,7 +174,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
     """A recipe from plain values, as `Recipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
-    if unknown := sorted(set(table) - {"name", "scale", "arch", "data", "train"}):
+    if unknown := sorted(set(table) - {"name", "scale", "arch", "data", "train", "gan"}):
         raise ConfigError(f"recipe {name}: unknown entry {', '.join(unknown)}")
     arch = dict(table.get("arch", {}))
     if "name" not in arch or "scale" not in table:
@@ -166,6 +191,7 @@ def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
         spec=spec,
         data=_section(DataRecipe, f"recipe {name}: [data]", data),
         train=_section(TrainRecipe, f"recipe {name}: [train]", table.get("train", {})),
+        gan=_section(GanRecipe, f"recipe {name}: [gan]", table["gan"]) if "gan" in table else None,
     )
 
 

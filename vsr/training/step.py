@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from vsr.core.errors import ConfigError, WeightsError
+from vsr.models.archs.vae import Vae
+from vsr.training.adversary import Adversary
 from vsr.training.data import PatchPool
 from vsr.training.losses import blended
-from vsr.training.muon import Muon, hidden_kernels
+from vsr.training.optimizers import Adam, Muon, hidden_kernels
 from vsr.training.recipe import TrainRecipe
 
 CHUNK = 64
@@ -36,8 +38,18 @@ class TrainStep:
     training is made of; they are updated in place. `graphed` tells whether the step was captured.
     """
 
-    def __init__(self, network: nn.Module, pool: PatchPool, recipe: TrainRecipe, batch: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        pool: PatchPool,
+        recipe: TrainRecipe,
+        batch: int,
+        adversary: Adversary | None = None,
+    ) -> None:
         self._network, self._pool, self._recipe, self._batch = network, pool, recipe, batch
+        self._adversary = adversary
+        self._variational = network if isinstance(network, Vae) else None
+        self._latent = network.latent if isinstance(network, Vae) else 0
         self._named = dict(network.named_parameters())
         self._parameters = list(self._named.values())
         device = self._parameters[0].device
@@ -47,39 +59,26 @@ class TrainStep:
         self._lr = torch.zeros((), device=device)
         hidden = hidden_kernels(self._named) if recipe.optimizer == "muon" else {}
         self._muon = Muon(hidden, self._lr, recipe.muon_lr / recipe.lr)
-        kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-        others = [parameter for name, parameter in self._named.items() if name not in hidden]
-        self._adam = kind(
-            others,
-            lr=self._lr,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-            capturable=device.type == "cuda",
-        )
-        for parameter in others:
-            self._adam.state[parameter] = {
-                "step": torch.zeros((), device=device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+        others = {name: parameter for name, parameter in self._named.items() if name not in hidden}
+        self._adam = Adam(others, self._lr, recipe.weight_decay, decoupled=recipe.optimizer == "adamw")
         self._average = [parameter.detach().clone() for parameter in self._parameters]
         self._places = torch.zeros((CHUNK, batch, 6), dtype=torch.int64, device=device)
+        self._noise = torch.zeros((CHUNK, batch, self._latent), device=device)
         self._rates = torch.zeros(
             (CHUNK, 2), device=device
         )  # Learning rate, share of the mean squared error.
         self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
-        self._loss_sum = torch.zeros((), device=device)
+        self._loss_sum = torch.zeros(2, device=device)  # The network's, and the discriminator's.
 
     @property
     def state(self) -> dict[str, Tensor]:
         """weights.* and average.* of every parameter, with exp_avg.*, exp_avg_sq.* and step.*, or momentum.*."""
-        tensors = {f"momentum.{name}": momentum for name, momentum in self._muon.momentum.items()}
+        tensors = self._adam.state | self._muon.state
+        if self._adversary:
+            tensors |= {f"adversary.{name}": tensor for name, tensor in self._adversary.state.items()}
         for (name, parameter), average in zip(self._named.items(), self._average, strict=True):
             tensors[f"weights.{name}"] = parameter.detach()
             tensors[f"average.{name}"] = average
-            if name not in self._muon.momentum:
-                for key, tensor in self._adam.state[parameter].items():
-                    tensors[f"{key}.{name}"] = tensor
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
@@ -100,9 +99,12 @@ class TrainStep:
         kept = self._average if self._recipe.ema_decay else [p.detach() for p in self._parameters]
         return dict(zip(self._named, kept, strict=True))
 
-    def load_chunk(self, places: npt.NDArray[np.int64], rates: npt.NDArray[np.float32], first: int) -> None:
-        """Give the coming steps `places` int64 [CHUNK, batch, 6] and `rates` float32 [CHUNK, 2], of which those before
-        index `first` were run already."""
+    def load_chunk(self, rng: np.random.Generator, rates: npt.NDArray[np.float32], first: int) -> None:
+        """Give the coming steps what they draw from `rng`, and `rates` float32 [CHUNK, 2], of which those before index
+        `first` were run already."""
+        places = self._pool.draw(rng, CHUNK * self._batch).reshape(CHUNK, self._batch, 6)
+        noise = rng.standard_normal((CHUNK, self._batch, self._latent), dtype=np.float32)
+        self._noise.copy_(self._pinned(torch.from_numpy(noise)), non_blocking=True)
         self._places.copy_(self._pinned(torch.from_numpy(places)), non_blocking=True)
         self.load_rates(rates)
         self._cursor.fill_(first)
@@ -113,10 +115,10 @@ class TrainStep:
         self._rates.copy_(self._pinned(torch.from_numpy(rates)), non_blocking=True)
 
     def loss_sum(self) -> Tensor:
-        """Sum of the losses since the chunk was loaded, on its way to the host when the device is CUDA."""
+        """Sums of both losses, [2], since the chunk was loaded, on their way to the host when the device is CUDA."""
         if self.device.type != "cuda":
             return self._loss_sum.clone()
-        return torch.empty((), pin_memory=True).copy_(self._loss_sum, non_blocking=True)
+        return torch.empty(2, pin_memory=True).copy_(self._loss_sum, non_blocking=True)
 
     def run(self) -> None:
         """Advance by one step."""
@@ -126,7 +128,12 @@ class TrainStep:
             self._advance()
 
     def capture(self, say: Callable[[str], None]) -> None:
-        """Capture the step on the current CUDA stream; where that fails, say so and stay eager. State is kept."""
+        """Capture the step on the current CUDA stream; where that fails, say so and stay eager. State is kept.
+
+        With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of.
+        """
+        if self._adversary:
+            return
         kept = {name: tensor.clone() for name, tensor in self.state.items()}
         with device_lock, torch.backends.cudnn.flags(enabled=True, benchmark=True):
             stream = torch.cuda.current_stream(self.device)
@@ -152,7 +159,15 @@ class TrainStep:
         rates = self._rates.index_select(0, self._cursor).squeeze(0)
         self._lr.copy_(rates[0])
         lr, hr = self._pool.gather(places)
-        loss = blended(recipe.loss, self._network(lr), hr, rates[1])
+        if self._variational:
+            noise = self._noise.index_select(0, self._cursor).squeeze(0)
+            output, divergence = self._variational.reconstruct(lr, hr, noise)
+            loss = blended(recipe.loss, output, hr, rates[1]) + recipe.kl_weight * divergence
+        else:
+            output = self._network(lr)
+            loss = blended(recipe.loss, output, hr, rates[1])
+        if self._adversary:
+            loss = loss + self._adversary.judge(output, hr)
         # Gradients are taken, not accumulated: a replayed step must not add to those of the step before.
         gradients = torch.autograd.grad(loss, self._parameters)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
@@ -166,8 +181,10 @@ class TrainStep:
                 torch._foreach_lerp_(
                     self._average, [p.detach() for p in self._parameters], 1.0 - recipe.ema_decay
                 )
-            self._loss_sum.add_(loss.detach())
+            self._loss_sum[0].add_(loss.detach())
             self._cursor.add_(1)
+        if self._adversary:
+            self._loss_sum[1].add_(self._adversary.learn(output, hr))
 
     def _drop_gradients(self) -> None:
         for parameter in self._parameters:

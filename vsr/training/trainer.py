@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,11 +17,17 @@ from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.media.commit import write_whole
 from vsr.models.archs import ARCHITECTURES
 from vsr.training import checkpoint as disk
+from vsr.training.adversary import Adversary
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
+from vsr.training.perceptual import VggFeatures
 from vsr.training.schedule import chunk_rates, fraction_done
 from vsr.training.step import CHUNK, TrainStep, device_lock, own_stream, pick_device
 from vsr.training.validation import psnr_by_set
+
+# A discriminator that only guesses has 1.39, one that is never deceived 0. So many chunks in a row below this: it has won.
+DISCRIMINATOR_WON = 0.05
+WON_CHUNKS = 5
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "TrainingDivergedError", "train"]
 
@@ -38,6 +44,13 @@ def train(config: TrainConfig) -> TrainResult:
         return _Training(config, device).run()
 
 
+class _Losses(NamedTuple):
+    """Means over some steps; the discriminator's is 0 where there is none."""
+
+    network: float
+    discriminator: float
+
+
 class _Training:
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
         self.config, self.recipe, self.device = config, config.recipe, device
@@ -47,6 +60,7 @@ class _Training:
         self.step, self.seconds_before, self.step_s = 0, 0.0, 0.0
         self.psnr: dict[str, float] = {}
         self.rows: list[dict[str, Any]] = []
+        self.won = 0
         with device_lock:
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
             photos = config.photos if config.photos is not None else load_photos(config.data)
@@ -61,7 +75,7 @@ class _Training:
 
     def run(self) -> TrainResult:
         recipe = self.recipe.train
-        last_val_s, losses = self._seconds(), []
+        last_val_s, losses = self._seconds(), list[_Losses]()
         pending: _Mark | None = None
         while self._fraction() < 1.0 and not self._paused():
             first, began = self.step, time.monotonic()
@@ -74,6 +88,7 @@ class _Training:
             self.step_s = _smoothed(self.step_s, (time.monotonic() - began) / (self.step - first))
             if losses:
                 self._report(losses[-1])
+                self._watch(losses[-1])
             if self.config.val_every_s:
                 due = self._seconds() - last_val_s >= self.config.val_every_s
             else:
@@ -90,6 +105,14 @@ class _Training:
         for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
             if limit is not None and not limit > 0:
                 raise ConfigError(f"a time must be positive, got {limit} s")
+        if self.recipe.gan and config.init is None and not config.resume:
+            raise ConfigError(
+                "training against an adversary starts from a trained network", hint="--init WEIGHTS"
+            )
+        if config.vgg is not None and not (self.recipe.gan and self.recipe.gan.features):
+            raise ConfigError(
+                "VGG-19's weights are for a recipe with features under [gan]", hint="leave --vgg out"
+            )
         if config.resume and not self.checkpoint.exists():
             raise ConfigError(f"nothing to resume: no {self.checkpoint}", hint="leave --resume out to start")
         if not config.resume and self.checkpoint.exists():
@@ -106,10 +129,21 @@ class _Training:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.recipe.train.seed)
             self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
+            self.adversary = self._make_adversary()
         if self.config.init is not None and not self.config.resume:
             weights, _ = disk.load_tensors(self.config.init)
             self.network.load_folded(weights)
-        return TrainStep(self.network.to(self.device), self.pool, self.recipe.train, self.recipe.data.batch)
+        network, recipe = self.network.to(self.device), self.recipe
+        return TrainStep(network, self.pool, recipe.train, recipe.data.batch, self.adversary)
+
+    def _make_adversary(self) -> Adversary | None:
+        gan, vgg = self.recipe.gan, self.config.vgg
+        if gan is None:
+            return None
+        if gan.features:
+            of = "VGG-19's features" if vgg else "the discriminator's features (no VGG-19 weights were given)"
+            self.config.on_message(f"perceptual loss: {of}")
+        return Adversary(gan, self.device, VggFeatures(vgg) if vgg else None)
 
     def _seconds(self) -> float:
         """Spent on this training, resumed parts together."""
@@ -124,17 +158,16 @@ class _Training:
 
     def _run_chunk(self) -> _Mark:
         """Run the steps up to the next multiple of CHUNK, or on the CPU until it is time to stop."""
-        data, recipe = self.recipe.data, self.recipe.train
+        recipe = self.recipe.train
         chunk, offset = divmod(self.step, CHUNK)
         count = min(CHUNK - offset, recipe.steps - self.step)
         # Patches depend on the seed and the chunk alone, so a resumed training needs no random state.
         rng = np.random.default_rng([recipe.seed, chunk])
-        places = self.pool.draw(rng, CHUNK * data.batch).reshape(CHUNK, data.batch, 6)
         rates = np.zeros((CHUNK, 2), dtype=np.float32)
         rates[offset : offset + count] = chunk_rates(
             recipe, self.step, count, self._seconds(), self.step_s, self.config.time_limit_s
         )
-        self.stepper.load_chunk(places, rates, offset)
+        self.stepper.load_chunk(rng, rates, offset)
         ran = 0
         while ran < count:
             if self.config.time_limit_s and self.device.type == "cpu" and ran:
@@ -157,18 +190,27 @@ class _Training:
             event.record()
         return _Mark(loss_sum, ran, event)
 
-    def _loss_of(self, mark: _Mark) -> float:
+    def _loss_of(self, mark: _Mark) -> _Losses:
         if mark.event is not None:
             mark.event.synchronize()
-        loss = float(mark.loss_sum) / mark.count
-        if not math.isfinite(loss):
+        losses = _Losses(*(float(value) / mark.count for value in mark.loss_sum))
+        if not all(math.isfinite(loss) for loss in losses):
             raise TrainingDivergedError(
-                f"the loss became {loss} about step {self.step}",
+                f"the loss became {losses.network} about step {self.step}",
                 hint="lower lr or clip_norm under [train]; the last checkpoint, if any, is from before",
             )
-        return loss
+        return losses
 
-    def _report(self, loss: float) -> None:
+    def _watch(self, losses: _Losses) -> None:
+        """Say once when the adversary has won."""
+        self.won = self.won + 1 if self.adversary and losses.discriminator < DISCRIMINATOR_WON else 0
+        if self.won == WON_CHUNKS:
+            self.config.on_message(
+                f"collapse: the discriminator tells every picture apart (its loss is {losses.discriminator:.3f}), so the "
+                "network learns nothing from it; lower lr under [gan], or start from weights trained for longer"
+            )
+
+    def _report(self, losses: _Losses) -> None:
         fraction, steps, limit = self._fraction(), self.recipe.train.steps, self.config.time_limit_s
         left = (steps - self.step) * self.step_s
         if limit:
@@ -176,11 +218,20 @@ class _Training:
         rate = 1.0 / self.step_s if self.step_s else 0.0
         self.config.on_progress(
             Progress(
-                self.step, steps, fraction, loss, self.lr, rate, self._seconds(), max(left, 0.0), self.psnr
+                self.step,
+                steps,
+                fraction,
+                losses.network,
+                self.lr,
+                rate,
+                self._seconds(),
+                max(left, 0.0),
+                self.psnr,
+                losses.discriminator if self.adversary else None,
             )
         )
 
-    def _keep(self, losses: Sequence[float], last: _Mark | None, *, finished: bool) -> None:
+    def _keep(self, losses: Sequence[_Losses], last: _Mark | None, *, finished: bool) -> None:
         """Measure, log, and write everything: from here the training can be resumed."""
         with device_lock:
             if last is not None:
@@ -193,12 +244,14 @@ class _Training:
                 self.psnr = psnr_by_set(network, self.sets, self.recipe.scale, self.recipe.spec.size_multiple)
             seconds = self._seconds()
             if last is not None:
-                loss = float(np.mean(losses)) if losses else self._loss_of(last)
-                row = {"step": self.step, "loss": loss, "lr": self.lr, "seconds": round(seconds, 2)}
+                mean = _Losses(*np.mean(losses, axis=0).tolist()) if losses else self._loss_of(last)
+                row = {"step": self.step, "loss": mean.network, "lr": self.lr, "seconds": round(seconds, 2)}
+                if self.adversary:
+                    row["loss_d"] = mean.discriminator
                 self.rows.append(row | {f"psnr_{name}": round(value, 4) for name, value in self.psnr.items()})
             self._write(weights, seconds, finished)
         if last is not None:
-            self._report(self.rows[-1]["loss"])
+            self._report(mean)
 
     def _folded(self) -> dict[str, torch.Tensor]:
         averaged = self.architecture.load(self.architecture.trainable)(self.recipe.spec)
@@ -258,7 +311,7 @@ class _Training:
 
 @dataclass(frozen=True)
 class _Mark:
-    """The end of a chunk of `count` steps: its summed loss, which on CUDA is there once `event` has come to pass."""
+    """The end of a chunk of `count` steps: its summed losses [2], which on CUDA is there once `event` has come to pass."""
 
     loss_sum: torch.Tensor
     count: int

@@ -41,6 +41,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         name: Architecture(f"vsr.models.archs.{name}", f"{name.title()}Spec", name.title(), name.title())
         for name in ("srcnn", "espcn", "encdec", "edsr", "compact", "rrdb", "rcan", "separable")
     },
+    "vae": Architecture("vsr.models.archs.vae", "VaeSpec", "Vae", "VaeDecoder"),
 }
 
 

@@ -111,7 +111,11 @@ class LumaNetwork(nn.Module):
         fast = self.compute_dtype != torch.float32
         with torch.autocast(luma.device.type, self.compute_dtype, enabled=fast):
             detail = self.detail(luma)
-        residual = self.cubic(luma) + detail.float()
+        return self.enlarged(luma, detail.float())
+
+    def enlarged(self, luma: Tensor, detail: Tensor) -> Tensor:
+        """`luma` enlarged by cubic convolution, and `detail` added."""
+        residual = self.cubic(luma) + detail
         return functional.pixel_shuffle(residual + luma.expand_as(residual), self.scale)
 
     @torch.no_grad()

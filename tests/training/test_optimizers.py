@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
-from vsr.training.muon import hidden_kernels, orthogonalised
+from vsr.training.optimizers import hidden_kernels, orthogonalised
 from vsr.training.recipe import recipe_from_dict
 from vsr.training.trainer import TrainConfig, train
 

@@ -1,8 +1,4 @@
-"""Muon: momentum, orthogonalised (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
-
-Adam scales every weight by itself; here a kernel is taken as a matrix, and its step has all singular values near one, so that
-directions the gradient hardly shows are learnt as fast as the strongest. It is for hidden layers: `hidden_kernels`.
-"""
+"""Optimizers whose state is tensors that stay where they are, for a step that is captured once and replayed."""
 
 from __future__ import annotations
 
@@ -18,6 +14,36 @@ _ITERATIONS = 5
 _NARROW = 16
 
 
+class Adam:
+    """torch's fused Adam, or AdamW once there is `weight_decay`, at `rate` for `named`, whose gradients are in `grad`."""
+
+    def __init__(
+        self,
+        named: Mapping[str, nn.Parameter],
+        rate: Tensor,
+        weight_decay: float = 0.0,
+        *,
+        decoupled: bool = False,
+    ) -> None:
+        kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+        on_cuda = rate.device.type == "cuda"
+        parameters = list(named.values())
+        self._adam = kind(parameters, lr=rate, weight_decay=weight_decay, fused=True, capturable=on_cuda)
+        self.state: dict[str, Tensor] = {}
+        for name, parameter in named.items():
+            state = {
+                "step": torch.zeros((), device=rate.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+            self._adam.state[parameter] = state
+            self.state |= {f"{key}.{name}": tensor for key, tensor in state.items()}
+
+    def step(self) -> None:
+        """Advance every parameter."""
+        self._adam.step()
+
+
 def hidden_kernels(named: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
     """Kernels between the first and the last, [out, in, h, w] or [layers, out, h, w, in], but for those of less than 16
     rows or columns as a matrix (depthwise ones), which have few directions to tell apart."""
@@ -27,15 +53,19 @@ def hidden_kernels(named: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]
 
 
 class Muon:
-    """Steps of `ratio` times `rate` for `kernels`, whose gradients are in `grad`. `momentum` is all it remembers."""
+    """Momentum, orthogonalised (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
+
+    Adam scales every weight by itself; here a kernel is taken as a matrix, and its step has all singular values near one,
+    so that directions the gradient hardly shows are learnt as fast as the strongest. Steps are `ratio` times `rate`.
+    """
 
     def __init__(self, kernels: Mapping[str, nn.Parameter], rate: Tensor, ratio: float) -> None:
         self._rate, self._ratio = rate, ratio
-        self.momentum = {name: torch.zeros_like(kernel) for name, kernel in kernels.items()}
+        self.state = {f"momentum.{name}": torch.zeros_like(kernel) for name, kernel in kernels.items()}
         # Kernels of one shape are orthogonalised together.
         self._alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
         for name, kernel in kernels.items():
-            self._alike.setdefault(kernel.shape, []).append((kernel, self.momentum[name]))
+            self._alike.setdefault(kernel.shape, []).append((kernel, self.state[f"momentum.{name}"]))
 
     @torch.no_grad()
     def step(self) -> None:
