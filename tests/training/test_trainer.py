@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.evaluation import metrics
@@ -67,6 +68,8 @@ def test_a_short_training_beats_bicubic(pictures: Path, tmp_path: Path) -> None:
     assert [int(row["step"]) for row in rows[-2:]] == [448, 500]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert json.loads((tmp_path / "train.json").read_text())["log"][-1]["step"] == 500
+    with Image.open(tmp_path / "train.png") as picture:
+        assert picture.height > picture.width / 2
 
 
 @pytest.mark.parametrize("loss", LOSSES)

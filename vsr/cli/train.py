@@ -67,10 +67,11 @@ def command(
         from vsr.training.recipe import load_recipe
         from vsr.training.trainer import TrainConfig, train
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
+        if error.name not in ("torch", "safetensors", "matplotlib"):
             raise
         raise MissingDependencyError(
-            f"training needs {error.name}, which is not installed", hint="pip install torch safetensors onnx"
+            f"training needs {error.name}, which is not installed",
+            hint="pip install torch safetensors onnx matplotlib",
         ) from error
     chosen = load_recipe(recipe)
     changes: dict[str, Any] = {

@@ -19,7 +19,7 @@ from vsr.core.errors import WeightsError
 from vsr.media.commit import write_whole
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
-LOG_CSV, LOG_JSON = "train.csv", "train.json"
+LOG_CSV, LOG_JSON, PICTURE = "train.csv", "train.json", "train.png"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:

@@ -37,7 +37,8 @@ class TrainConfig:
     """One training.
 
     `data` and `val` are folders of pictures; `photos` may hold those of `data` already decoded. `out` gets
-    weights.safetensors, train.csv, train.json and, in `checkpoints` if given, checkpoint.safetensors. `init`: weights of
+    weights.safetensors, train.csv, train.json, with `val` also train.png, and, in `checkpoints` if given,
+    checkpoint.safetensors. `init`: weights of
     the same network to start from, which a recipe with `[gan]` needs. `vgg`: weights of VGG-19 to compare pictures by in
     such a training, instead of the discriminator's features. With `time_limit_s` the schedule ends by the clock if the
     steps take longer, all resumed parts together; `stop_after_s` leaves the training unfinished, to be resumed.

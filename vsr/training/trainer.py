@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +22,10 @@ from vsr.training.adversary import Adversary
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
 from vsr.training.perceptual import VggFeatures
+from vsr.training.picture import picture_of
 from vsr.training.schedule import chunk_rates, fraction_done
 from vsr.training.step import CHUNK, TrainStep, device_lock, own_stream, pick_device
-from vsr.training.validation import psnr_by_set
+from vsr.training.validation import psnr_by_set, upscaled_luma
 
 # A discriminator that only guesses has 1.39, one that is never deceived 0. So many chunks in a row below this: it has won.
 DISCRIMINATOR_WON = 0.05
@@ -236,22 +238,29 @@ class _Training:
         with device_lock:
             if last is not None:
                 self._loss_of(last)  # A network that diverged must not replace the last good one.
-            weights = self._folded()
-            if self.sets and last is not None:
-                network = self.architecture.load(self.architecture.plain)(self.recipe.spec)
-                network.load_state_dict(weights)
-                network.to(self.device).eval()
-                self.psnr = psnr_by_set(network, self.sets, self.recipe.scale, self.recipe.spec.size_multiple)
-            seconds = self._seconds()
+            weights, seconds = self._folded(), self._seconds()
             if last is not None:
                 mean = _Losses(*np.mean(losses, axis=0).tolist()) if losses else self._loss_of(last)
                 row = {"step": self.step, "loss": mean.network, "lr": self.lr, "seconds": round(seconds, 2)}
                 if self.adversary:
                     row["loss_d"] = mean.discriminator
-                self.rows.append(row | {f"psnr_{name}": round(value, 4) for name, value in self.psnr.items()})
+                self.rows.append(row)
+                if self.sets:
+                    self._measure(weights)
             self._write(weights, seconds, finished)
         if last is not None:
             self._report(mean)
+
+    def _measure(self, weights: dict[str, torch.Tensor]) -> None:
+        """PSNR into the latest row, and all rows into a picture."""
+        scale, unit = self.recipe.scale, self.recipe.spec.size_multiple
+        network = self.architecture.load(self.architecture.plain)(self.recipe.spec)
+        network.load_state_dict(weights)
+        network.to(self.device).eval()
+        self.psnr = psnr_by_set(network, self.sets, scale, unit)
+        self.rows[-1] |= {f"psnr_{name}": round(value, 4) for name, value in self.psnr.items()}
+        upscale = partial(upscaled_luma, network, scale=scale, size_multiple=unit)
+        write_whole(self.config.out / disk.PICTURE, picture_of(self.rows, self.sets, upscale, scale))
 
     def _folded(self) -> dict[str, torch.Tensor]:
         averaged = self.architecture.load(self.architecture.trainable)(self.recipe.spec)
