@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vsr.bench.doctor import Check, doctor
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
-    from vsr.convert.export import export_model
+    from vsr.convert.export import export_model, export_onnx
     from vsr.core.frame import Frame, PixelFormat
     from vsr.evaluation.compare import CompareConfig, Comparison, compare
     from vsr.evaluation.demo import DemoResult, demo
@@ -58,6 +58,7 @@ _HOMES: Mapping[str, str] = {
     "doctor": "vsr.bench.doctor",
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",
+    "export_onnx": "vsr.convert.export",
     "list_models": "vsr.models.registry:shipped_models",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
@@ -92,6 +93,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export_model",
+    "export_onnx",
     "list_models",
     "preview",
     "probe",

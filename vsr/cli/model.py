@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -56,27 +57,47 @@ def show_model(name: str) -> None:
 
 @command.command("export")
 @click.argument("weights", type=click.Path(path_type=Path))
-@click.argument("package", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", type=click.Path(path_type=Path))
 @click.option("--title", default="", help="What it is for, in a few words.")
 @click.option("--licence", default="", help="Of the weights.")
 @click.option(
     "--sample", type=int, metavar="SEED", help="One of the results a variational network finds plausible."
 )
+@click.option("--precision", type=click.Choice(["fp32", "fp16"]), help="Of an .onnx file.  [default: fp32]")
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
 def export_model(
-    weights: Path, package: Path, title: str, licence: str, sample: int | None, overwrite: bool
+    weights: Path,
+    target: Path,
+    title: str,
+    licence: str,
+    sample: int | None,
+    precision: Literal["fp32", "fp16"] | None,
+    overwrite: bool,
 ) -> None:
-    """Make a model package of WEIGHTS that `vsr train` wrote: the folder PACKAGE, for --model.
+    """Make a model package of WEIGHTS that `vsr train` wrote: the folder TARGET, for --model. Or the network alone, of
+    weights or a package, for other programs: the file TARGET, which ends in .onnx.
 
     \b
     vsr model export runs/mine/weights.safetensors mine-x2
     vsr upscale in.mp4 --model ./mine-x2
+    vsr model export runs/mine/weights.safetensors mine.onnx --precision fp16
     """
     from vsr import api
 
-    spec = api.export_model(
-        weights, package, title=title, licence=licence, sample=sample, overwrite=overwrite
-    )
+    if target.suffix == ".onnx":
+        if title or licence or overwrite:
+            raise click.UsageError("--title, --licence and --overwrite are for packages, not for .onnx files")
+        file = api.export_onnx(weights, target, precision=precision or "fp32", sample=sample)
+        apart = (
+            f", at most {file.largest_difference:.2f} code values from fp32" if precision == "fp16" else ""
+        )
+        print(
+            f"wrote {file.path} ({text.size(file.path.stat().st_size)}): x{file.scale}, {file.precision}{apart}"
+        )
+        return
+    if precision:
+        raise click.UsageError("--precision is for .onnx files; packages run in what the backend chooses")
+    spec = api.export_model(weights, target, title=title, licence=licence, sample=sample, overwrite=overwrite)
     size = text.size(sum(path.stat().st_size for path in spec.folder.iterdir()))
     print(
         f"wrote {spec.folder} ({size}): x{spec.scale}, {spec.macs_per_pixel:,} multiply-adds per input pixel"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.networks import ChainNetwork, Network
+from vsr.convert.onnx_file import OnnxFile, Precision, write_onnx
 from vsr.convert.package import PackageFacts, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
 from vsr.models.archs import spec_from_dict
@@ -79,30 +81,49 @@ def package_from_weights(
 
     Raises WeightsError where the file is damaged, ConfigError for a sample of a network that isn't variational.
     """
-    metadata, tensors = _read(weights)
+    with _network(weights, sample) as network:
+        facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
+        return write_package(network, facts, folder)
+
+
+def export_onnx(
+    weights: Path, path: Path, *, precision: Precision = "fp32", sample: int | None = None
+) -> OnnxFile:
+    """Write the network alone, of what `vsr train` wrote or of a package, as one ONNX file: see `OnnxFile`.
+
+    Raises ConfigError for a file that is there, WeightsError as above and where fp16 overflows.
+    """
+    if path.exists():
+        raise ConfigError(f"{path} exists", hint="name a new file")
+    with _network(weights, sample) as network:
+        return write_onnx(network, path, precision)
+
+
+@contextmanager
+def _network(weights: Path, sample: int | None) -> Generator[Network]:
+    """The network of a weights file, or of the one in a package."""
+    metadata, tensors = _read(weights / WEIGHTS_NAME if weights.is_dir() else weights)
     try:
         arch, hyperparameters = metadata["arch"], json.loads(metadata["hyperparameters"])
     except (KeyError, ValueError) as error:
         raise WeightsError(
             f"{weights} does not say what network it is of", hint="`vsr train` writes that"
         ) from error
+    spec = spec_from_dict(arch, hyperparameters)
+    if sample is not None:
+        tensors = _sampled(arch, spec, tensors, sample)
     with tempfile.TemporaryDirectory() as temporary:
         # Only the tensors and what they are go along: the rest of the metadata is in the spec and the card.
         bare = Path(temporary) / WEIGHTS_NAME
-        kept = {key: metadata[key] for key in ("arch", "hyperparameters")}
-        spec = spec_from_dict(arch, hyperparameters)
-        if sample is not None:
-            tensors = _sampled(arch, spec, tensors, sample)
-        safetensors.numpy.save_file(tensors, bare, kept)
-        network: Network
+        safetensors.numpy.save_file(
+            tensors, bare, {key: metadata[key] for key in ("arch", "hyperparameters")}
+        )
         if arch == "chain":
-            network = ChainNetwork(spec, bare)
+            yield ChainNetwork(spec, bare)
         else:
             from vsr.convert.traced import TracedNetwork
 
-            network = TracedNetwork(arch, spec, bare)
-        facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
-        return write_package(network, facts, folder)
+            yield TracedNetwork(arch, spec, bare)
 
 
 def _sampled(arch: str, spec: Any, tensors: dict[str, Any], seed: int) -> dict[str, Any]:
