@@ -60,12 +60,14 @@ def command(
     \b
     vsr train fast-x2 --data photos --val Set5 --out runs/fast
     vsr train my.toml --data photos --out runs/mine --time-limit 1800
+    torchrun --nproc-per-node 2 -m vsr train fast-x2 --data photos --out runs/fast
 
     Ctrl-C leaves a checkpoint that --resume goes on from.
     """
     try:
         from vsr.training.recipe import load_recipe
         from vsr.training.trainer import TrainConfig, train
+        from vsr.training.workers import speaks
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "safetensors", "matplotlib"):
             raise
@@ -79,7 +81,7 @@ def command(
     }
     chosen = dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, **changes))
     control = _Control()
-    with shown(quiet=quiet) as (on_progress, on_message), interrupts(control):
+    with shown(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
         result = train(
             TrainConfig(
                 recipe=chosen,
@@ -97,6 +99,8 @@ def command(
                 should_stop=lambda: control.stopped,
             )
         )
+    if not speaks():
+        return
     psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
     state = "trained" if result.finished else "stopped; --resume goes on"
     print(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")

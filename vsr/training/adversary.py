@@ -18,6 +18,7 @@ from torch.nn.utils import parametrizations
 from vsr.training.optimizers import Adam
 from vsr.training.perceptual import VggFeatures, distance
 from vsr.training.recipe import GanRecipe
+from vsr.training.workers import Workers
 
 
 class Discriminator(nn.Module):
@@ -59,8 +60,10 @@ class Adversary:
     from torch's random state as it stands.
     """
 
-    def __init__(self, recipe: GanRecipe, device: torch.device, features: VggFeatures | None = None) -> None:
-        self._recipe = recipe
+    def __init__(
+        self, recipe: GanRecipe, device: torch.device, workers: Workers, features: VggFeatures | None = None
+    ) -> None:
+        self._recipe, self._workers = recipe, workers
         self._network = Discriminator(recipe.channels).to(device)
         self._features = features.to(device) if features else None
         self._named = dict(self._network.named_parameters())
@@ -87,7 +90,8 @@ class Adversary:
         real = _cross_entropy(self._network(target), original=True)
         loss = real + _cross_entropy(self._network(output.detach()), original=False)
         parameters = list(self._named.values())
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        gradients = self._workers.average(torch.autograd.grad(loss, parameters))
+        for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         self._adam.step()
         return loss.detach()

@@ -23,6 +23,7 @@ from vsr.training.data import PatchPool
 from vsr.training.losses import blended
 from vsr.training.optimizers import Adam, Muon, hidden_kernels
 from vsr.training.recipe import TrainRecipe
+from vsr.training.workers import Workers, local_device
 
 CHUNK = 64
 """Steps whose patches are drawn together. Part of what a seed means: another value gives other patches."""
@@ -45,9 +46,10 @@ class TrainStep:
         recipe: TrainRecipe,
         batch: int,
         adversary: Adversary | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self._network, self._pool, self._recipe, self._batch = network, pool, recipe, batch
-        self._adversary = adversary
+        self._adversary, self._workers = adversary, workers or Workers()
         self._variational = network if isinstance(network, Vae) else None
         self._latent = network.latent if isinstance(network, Vae) else 0
         self._named = dict(network.named_parameters())
@@ -100,10 +102,12 @@ class TrainStep:
         return dict(zip(self._named, kept, strict=True))
 
     def load_chunk(self, rng: np.random.Generator, rates: npt.NDArray[np.float32], first: int) -> None:
-        """Give the coming steps what they draw from `rng`, and `rates` float32 [CHUNK, 2], of which those before index
-        `first` were run already."""
-        places = self._pool.draw(rng, CHUNK * self._batch).reshape(CHUNK, self._batch, 6)
-        noise = rng.standard_normal((CHUNK, self._batch, self._latent), dtype=np.float32)
+        """Give the coming steps this worker's share of what is drawn from `rng`, and `rates` float32 [CHUNK, 2], of which
+        those before index `first` were run already."""
+        workers, all_of_it = self._workers, self._workers.count * self._batch
+        share = slice(workers.rank * self._batch, (workers.rank + 1) * self._batch)
+        places = self._pool.draw(rng, CHUNK * all_of_it).reshape(CHUNK, all_of_it, 6)[:, share]
+        noise = rng.standard_normal((CHUNK, all_of_it, self._latent), dtype=np.float32)[:, share]
         self._noise.copy_(self._pinned(torch.from_numpy(noise)), non_blocking=True)
         self._places.copy_(self._pinned(torch.from_numpy(places)), non_blocking=True)
         self.load_rates(rates)
@@ -130,9 +134,10 @@ class TrainStep:
     def capture(self, say: Callable[[str], None]) -> None:
         """Capture the step on the current CUDA stream; where that fails, say so and stay eager. State is kept.
 
-        With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of.
+        With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of; and with other
+        workers, which it must wait for.
         """
-        if self._adversary:
+        if self._adversary or self._workers.count > 1:
             return
         kept = {name: tensor.clone() for name, tensor in self.state.items()}
         with device_lock, torch.backends.cudnn.flags(enabled=True, benchmark=True):
@@ -170,7 +175,7 @@ class TrainStep:
             loss = loss + self._adversary.judge(output, hr)
         # Gradients are taken, not accumulated: a replayed step must not add to those of the step before.
         gradients = torch.autograd.grad(loss, self._parameters)
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+        for parameter, gradient in zip(self._parameters, self._workers.average(gradients), strict=True):
             parameter.grad = gradient
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm)
@@ -197,7 +202,7 @@ class TrainStep:
 def pick_device(name: str) -> torch.device:
     """The device for "auto", "cpu" or "cuda" (also "cuda:1"). Raises ConfigError where it isn't there."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return local_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -206,7 +211,7 @@ def pick_device(name: str) -> torch.device:
         raise ConfigError(f"training runs on cpu or cuda, not on {name}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("torch sees no CUDA device", hint="--device cpu trains without one, slowly")
-    return device
+    return local_device(device)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from vsr.training.picture import picture_of
 from vsr.training.schedule import chunk_rates, fraction_done
 from vsr.training.step import CHUNK, TrainStep, device_lock, own_stream, pick_device
 from vsr.training.validation import psnr_by_set, upscaled_luma
+from vsr.training.workers import Workers, joined
 
 # A discriminator that only guesses has 1.39, one that is never deceived 0. So many chunks in a row below this: it has won.
 DISCRIMINATOR_WON = 0.05
@@ -42,8 +43,10 @@ def train(config: TrainConfig) -> TrainResult:
     pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError.
     """
     device = pick_device(config.device)
-    with own_stream(device):
-        return _Training(config, device).run()
+    with own_stream(device), joined(device) as workers:
+        if workers.rank:  # The first speaks for all.
+            config = replace(config, on_progress=lambda progress: None, on_message=lambda message: None)
+        return _Training(config, device, workers).run()
 
 
 class _Losses(NamedTuple):
@@ -54,8 +57,8 @@ class _Losses(NamedTuple):
 
 
 class _Training:
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self.config, self.recipe, self.device = config, config.recipe, device
+    def __init__(self, config: TrainConfig, device: torch.device, workers: Workers) -> None:
+        self.config, self.recipe, self.device, self.workers = config, config.recipe, device, workers
         self.architecture = ARCHITECTURES[self.recipe.arch]
         self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
         self._check()
@@ -76,7 +79,7 @@ class _Training:
         self.started = time.monotonic()
 
     def run(self) -> TrainResult:
-        recipe = self.recipe.train
+        recipe, workers = self.recipe.train, self.workers
         last_val_s, losses = self._seconds(), list[_Losses]()
         pending: _Mark | None = None
         while self._fraction() < 1.0 and not self._paused():
@@ -87,7 +90,8 @@ class _Training:
             pending = mark
             if ended is not None:
                 losses.append(self._loss_of(ended))
-            self.step_s = _smoothed(self.step_s, (time.monotonic() - began) / (self.step - first))
+            took = workers.first(time.monotonic() - began, self.device)
+            self.step_s = _smoothed(self.step_s, took / (self.step - first))
             if losses:
                 self._report(losses[-1])
                 self._watch(losses[-1])
@@ -136,7 +140,7 @@ class _Training:
             weights, _ = disk.load_tensors(self.config.init)
             self.network.load_folded(weights)
         network, recipe = self.network.to(self.device), self.recipe
-        return TrainStep(network, self.pool, recipe.train, recipe.data.batch, self.adversary)
+        return TrainStep(network, self.pool, recipe.train, recipe.data.batch, self.adversary, self.workers)
 
     def _make_adversary(self) -> Adversary | None:
         gan, vgg = self.recipe.gan, self.config.vgg
@@ -145,18 +149,19 @@ class _Training:
         if gan.features:
             of = "VGG-19's features" if vgg else "the discriminator's features (no VGG-19 weights were given)"
             self.config.on_message(f"perceptual loss: {of}")
-        return Adversary(gan, self.device, VggFeatures(vgg) if vgg else None)
+        return Adversary(gan, self.device, self.workers, VggFeatures(vgg) if vgg else None)
 
     def _seconds(self) -> float:
         """Spent on this training, resumed parts together."""
-        return self.seconds_before + time.monotonic() - self.started
+        return self.workers.first(self.seconds_before + time.monotonic() - self.started, self.device)
 
     def _fraction(self) -> float:
         return fraction_done(self.step, self.recipe.train.steps, self._seconds(), self.config.time_limit_s)
 
     def _paused(self) -> bool:
         limit = self.config.stop_after_s
-        return self.config.should_stop() or (limit is not None and time.monotonic() - self.started >= limit)
+        stop = self.config.should_stop() or (limit is not None and time.monotonic() - self.started >= limit)
+        return bool(self.workers.first(stop, self.device))
 
     def _run_chunk(self) -> _Mark:
         """Run the steps up to the next multiple of CHUNK, or on the CPU until it is time to stop."""
@@ -245,9 +250,10 @@ class _Training:
                 if self.adversary:
                     row["loss_d"] = mean.discriminator
                 self.rows.append(row)
-                if self.sets:
+                if self.sets and not self.workers.rank:
                     self._measure(weights)
-            self._write(weights, seconds, finished)
+            if not self.workers.rank:
+                self._write(weights, seconds, finished)
         if last is not None:
             self._report(mean)
 
