@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
     from vsr.convert.export import export_model, export_onnx
+    from vsr.convert.importing import import_model
     from vsr.core.frame import Frame, PixelFormat
     from vsr.evaluation.compare import CompareConfig, Comparison, compare
     from vsr.evaluation.demo import DemoResult, demo
@@ -59,6 +60,7 @@ _HOMES: Mapping[str, str] = {
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
+    "import_model": "vsr.convert.importing",
     "list_models": "vsr.models.registry:shipped_models",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
@@ -94,6 +96,7 @@ __all__ = [
     "evaluate",
     "export_model",
     "export_onnx",
+    "import_model",
     "list_models",
     "preview",
     "probe",

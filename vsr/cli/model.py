@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from vsr.cli import text
 
+if TYPE_CHECKING:
+    from vsr.models.spec import ModelSpec
+
 
 @click.group("model")
 def command() -> None:
-    """List the models, show one, or make one of trained weights."""
+    """List the models, show one, or make one of trained weights or of a network in ONNX."""
 
 
 @command.command("list")
@@ -98,7 +101,34 @@ def export_model(
     if precision:
         raise click.UsageError("--precision is for .onnx files; packages run in what the backend chooses")
     spec = api.export_model(weights, target, title=title, licence=licence, sample=sample, overwrite=overwrite)
+    _say_written(spec)
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("package", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--title", default="", help="What it is for, in a few words.")
+@click.option("--licence", default="", help="Of the network.")
+@click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
+def import_model(file: Path, package: Path, title: str, licence: str, overwrite: bool) -> None:
+    """Make a model package of an ONNX network: the folder PACKAGE, for --model.
+
+    FILE takes a picture (one channel for luma or three for RGB, float32, NCHW) and gives it larger. Its scale and what else
+    matters is found by running it.
+
+    \b
+    vsr model import 2x-something.onnx something-x2
+    vsr upscale in.mp4 --model ./something-x2
+    """
+    from vsr import api
+
+    spec = api.import_model(file, package, title=title, licence=licence, overwrite=overwrite)
+    _say_written(spec)
+
+
+def _say_written(spec: ModelSpec) -> None:
     size = text.size(sum(path.stat().st_size for path in spec.folder.iterdir()))
     print(
-        f"wrote {spec.folder} ({size}): x{spec.scale}, {spec.macs_per_pixel:,} multiply-adds per input pixel"
+        f"wrote {spec.folder} ({size}): x{spec.scale} on {spec.domain}, "
+        f"{spec.macs_per_pixel:,} multiply-adds per input pixel"
     )

@@ -56,6 +56,19 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
 
+    def tensor(self, tensor: onnx.TensorProto, name: str) -> str:
+        """A constant as it is, by another name."""
+        if name not in self._constants:
+            self._constants[name] = onnx.TensorProto()
+            self._constants[name].CopyFrom(tensor)
+            self._constants[name].name = name
+        return name
+
+    def node(self, node: onnx.NodeProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """A node as it is, between other names."""
+        made = onnx.NodeProto(op_type=node.op_type, input=inputs, output=outputs, attribute=node.attribute)
+        self._nodes.append(made)
+
     def split(self, source: str, outputs: Sequence[str], axis: int) -> None:
         self._nodes.append(
             helper.make_node("Split", [source], list(outputs), axis=axis, num_outputs=len(outputs))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from vsr.convert.builder import GraphBuilder
 from vsr.convert.chroma import residual_kernels
@@ -18,6 +19,8 @@ class Network(Protocol):
     """What a frame graph is made around."""
 
     @property
+    def domain(self) -> str: ...
+    @property
     def scale(self) -> int: ...
     @property
     def halo(self) -> int: ...
@@ -30,7 +33,7 @@ class Network(Protocol):
     @property
     def weights_file(self) -> Path | None: ...
 
-    def table(self) -> dict[str, Any]:
+    def table(self) -> Mapping[str, Any]:
         """What `[network]` of the spec says."""
 
     def add_to(self, graph: GraphBuilder, luma: str) -> str:
@@ -47,6 +50,7 @@ class Cubic:
     size_multiple: int = 1
     parameters: int = 0
     weights_file: Path | None = None
+    domain: ClassVar[str] = "luma"
 
     @property
     def macs_per_pixel(self) -> int:
@@ -65,6 +69,7 @@ class ChainNetwork:
 
     spec: ChainSpec
     weights_file: Path
+    domain: ClassVar[str] = "luma"
 
     @property
     def scale(self) -> int:

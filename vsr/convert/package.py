@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
 from vsr.core.errors import MissingDependencyError
-from vsr.models.spec import ALL_LAYOUTS, ModelSpec, load_spec
+from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
 
 try:
     import onnx
@@ -36,8 +37,17 @@ class PackageFacts:
     card: str = ""
 
 
-def write_package(network: Network, facts: PackageFacts, folder: Path) -> ModelSpec:
-    """Write the package into `folder`, replacing one that is there only once the new one is whole."""
+def write_package(
+    network: Network,
+    facts: PackageFacts,
+    folder: Path,
+    make: Callable[[GraphLayout], onnx.ModelProto] | None = None,
+) -> ModelSpec:
+    """Write the package into `folder`, replacing one that is there only once the new one is whole.
+
+    `make` gives the frame graphs of a network that is not on luma.
+    """
+    make = make or partial(frame_graph, network, exact=facts.precision == "f32")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -45,7 +55,7 @@ def write_package(network: Network, facts: PackageFacts, folder: Path) -> ModelS
         if network.weights_file:
             shutil.copyfile(network.weights_file, part / WEIGHTS_NAME)
         for layout in ALL_LAYOUTS:
-            model = frame_graph(network, layout, exact=facts.precision == "f32")
+            model = make(layout)
             path = part / f"{layout.name}.onnx"
             onnx.save_model(model, str(path))
             onnx.checker.check_model(str(path), full_check=True)
@@ -64,7 +74,7 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
         "id": facts.id,
         "title": facts.title,
         "scale": network.scale,
-        "domain": "luma",
+        "domain": network.domain,
         "size_multiple": network.size_multiple,
         "halo": network.halo,
         "macs_per_pixel": network.macs_per_pixel,

@@ -25,6 +25,8 @@ _BINARY: dict[Any, str] = {operator.add: "Add", operator.mul: "Mul"}
 class TracedNetwork:
     """A network whose weights lie in `weights_file`. See `vsr.convert.networks.Network`."""
 
+    domain = "luma"
+
     def __init__(self, arch: str, spec: NetworkSpec, weights_file: Path) -> None:
         self._arch, self._spec = arch, spec
         self._network = spec.network(spec)

@@ -7,7 +7,8 @@ it. A frame graph takes planes and gives planes:
     gain     float32 []    network luma = code x gain + bias, in units of BT.601 limited range / 255
     bias     float32 []
     max_code float32 []    the largest code of the samples, 255 for 8 bits
-    luma_weights float32 [3]   (rgb only) of G, B, R, summing to 1
+    luma_weights float32 [3]   of G, B, R, summing to 1        (for RGB planes, and networks on RGB)
+    chroma_gain float32 []     Cb and Cr = (code - middle) x chroma_gain, in -0.5..0.5      (networks on RGB)
     outputs  the plane names with "_out", uint8 [N, 1, h x scale, w x scale x bytes_per_sample]
 
 Samples of more than 8 bits are little-endian byte pairs. Small inputs instead of constants let one graph serve every
@@ -81,9 +82,10 @@ ALL_LAYOUTS = tuple(GraphLayout(kind, depth, siting) for depth in (1, 2) for kin
 class ModelSpec:
     """What `model.toml` says.
 
-    id: name on the command line. scale: whole factor per side. domain: what the network sees ("luma"). size_multiple: LR
-    width and height must be multiples (inputs are padded). halo: LR pixels around an output pixel that it depends on.
-    macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "f32" where less is not enough.
+    id: name on the command line. scale: whole factor per side. domain: what the network sees ("luma" or "rgb").
+    size_multiple: LR width and height must be multiples (inputs are padded). halo: LR pixels around an output pixel that it
+    depends on. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "f32" where less is not
+    enough.
     network, training, quality: free tables: architecture, provenance, measured figures.
     """
 

@@ -10,18 +10,20 @@ from vsr.core.frame import PixelFormat
 
 
 def small_inputs(format: PixelFormat, color: Color) -> dict[str, NDArray[np.float32]]:
-    """gain, bias, max_code and luma_weights as `vsr.models.spec` defines them.
+    """gain, bias, max_code, luma_weights and chroma_gain as `vsr.models.spec` defines them.
 
     Networks see luma as BT.601 limited range / 255. RGB is always full range.
     """
     if format.kind == "rgb" or color.full_range:
-        gain, bias = 219 / 255 / format.max_code, 16 / 255
+        gain, bias, chroma_gain = 219 / 255 / format.max_code, 16 / 255, 1 / format.max_code
     else:
-        gain, bias = 1 / (255 << (format.bits - 8)), 0.0
+        unit = 1 << (format.bits - 8)
+        gain, bias, chroma_gain = 1 / (255 * unit), 0.0, 1 / (224 * unit)
     kr, kg, kb = luma_coefficients(color.matrix)
     return {
         "gain": np.array(gain, np.float32),
         "bias": np.array(bias, np.float32),
         "max_code": np.array(format.max_code, np.float32),
         "luma_weights": np.array([kg, kb, kr], np.float32),
+        "chroma_gain": np.array(chroma_gain, np.float32),
     }

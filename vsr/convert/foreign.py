@@ -1,0 +1,290 @@
+"""Networks of others: an ONNX file with pictures in and larger pictures out, and what running it tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import safetensors.numpy
+from onnx import TensorProto, helper, numpy_helper, shape_inference, version_converter
+
+from vsr.convert.builder import OPSET, GraphBuilder
+from vsr.core.errors import MissingDependencyError, WeightsError
+from vsr.evaluation.resize import resize_bicubic
+
+try:
+    import onnxruntime
+except ModuleNotFoundError as error:
+    raise MissingDependencyError(
+        "importing networks runs them with onnxruntime", hint="pip install onnxruntime"
+    ) from error
+
+Array = npt.NDArray[np.float32]
+
+_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+_SIDE = 64
+_FARTHEST = 256
+# Tensors below this stay in the graphs; the others go to the file that all graphs share.
+_SMALL = 32
+# Where a network depends on the whole picture, what is further off has little say.
+WHOLE_HALO = 64
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What running an ONNX network tells.
+
+    domain: "luma" for one channel, "rgb" for three. peak: the value of white, 1 or 255. size_multiple: of width and height,
+    64 at most. halo: input pixels around an output pixel that it depends on; `whole` where that is the whole picture.
+    """
+
+    domain: Literal["luma", "rgb"]
+    scale: int
+    peak: float
+    size_multiple: int
+    halo: int
+    whole: bool
+    macs_per_pixel: int
+    parameters: int
+
+
+class Runner:
+    """An ONNX network on pictures of any size: float32 [n, channels, h, w]."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # The runtime has no common base for what it raises.
+            raise WeightsError(f"ONNX Runtime cannot load it: {_line(error)}") from error
+        (self._input,) = (port.name for port in self._session.get_inputs())
+
+    def __call__(self, picture: Array) -> Array:
+        try:
+            (result,) = self._session.run(None, {self._input: picture})
+        except Exception as error:
+            raise WeightsError(
+                f"it does not run on {picture.shape[3]}x{picture.shape[2]} pixels: {_line(error)}"
+            ) from error
+        found: Array = result
+        return found
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """The network of an ONNX file, at the opset of frame graphs, its sizes and batch set free.
+
+    Raises WeightsError where it isn't one that takes pictures and gives pictures, in float32, by standard operators.
+    """
+    try:
+        model = onnx.load(str(path))
+        onnx.checker.check_model(model)
+    except Exception as error:  # protobuf, onnx and the file system each have their own.
+        raise WeightsError(f"{path} is not a whole ONNX network: {_line(error)}") from error
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [port for port in model.graph.input if port.name not in stored]
+    if len(inputs) != 1 or len(model.graph.output) != 1:
+        raise WeightsError(
+            f"{path} has {len(inputs)} inputs and {len(model.graph.output)} outputs, not a picture each"
+        )
+    kind = inputs[0].type.tensor_type
+    dims = kind.shape.dim
+    if kind.elem_type != TensorProto.FLOAT or len(dims) != 4 or dims[1].dim_value not in (1, 3):
+        raise WeightsError(
+            f"{path} does not take pictures of one or three channels in float32",
+            hint="export it as NCHW in fp32",
+        )
+    foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
+    if foreign or model.functions:
+        raise WeightsError(f"{path} has operators outside the standard: {', '.join(foreign) or 'functions'}")
+    if any(a.type == onnx.AttributeProto.GRAPH for node in model.graph.node for a in node.attribute):
+        raise WeightsError(f"{path} has branches or loops", hint="export it without control flow")
+    for port in (inputs[0], model.graph.output[0]):
+        for number, name in ((0, "n"), (2, "h"), (3, "w")):
+            if port.type.tensor_type.shape.dim:
+                port.type.tensor_type.shape.dim[number].dim_param = f"{name}_{port.name}"
+    del model.graph.value_info[:]
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except Exception as error:
+        raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {_line(error)}") from error
+
+
+def examine(model: onnx.ModelProto) -> Examined:
+    """Find out by running it. Raises WeightsError for a network that does not enlarge two to eight times, or not every size."""
+    run = Runner(model)
+    channels = _input_of(model).type.tensor_type.shape.dim[1].dim_value
+    picture = _picture(channels, _SIDE)
+    found = run(picture)
+    scale = found.shape[2] // _SIDE if found.ndim == 4 else 0
+    if found.shape != (1, channels, scale * _SIDE, scale * _SIDE) or not 2 <= scale <= 8:
+        raise WeightsError(
+            f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture two to eight times as large"
+        )
+    multiple = _multiple(run, channels, scale)
+    halo = _halo(run, channels, scale)
+    return Examined(
+        domain="luma" if channels == 1 else "rgb",
+        scale=scale,
+        peak=_peak(run, channels, scale),
+        size_multiple=multiple,
+        halo=halo or WHOLE_HALO,
+        whole=halo is None,
+        macs_per_pixel=_macs(model) // _SIDE**2,
+        parameters=sum(
+            int(np.prod(tensor.dims)) for tensor in model.graph.initializer if len(tensor.dims) > 0
+        ),
+    )
+
+
+class OnnxNetwork:
+    """An examined network, its weights in `weights_file`. See `vsr.convert.networks.Network`; `enlarged` is for all domains."""
+
+    def __init__(self, model: onnx.ModelProto, facts: Examined, weights_file: Path) -> None:
+        self._model, self._facts = model, facts
+        self.domain = facts.domain
+        self.scale, self.halo, self.parameters = facts.scale, facts.halo, facts.parameters
+        # Chroma of half or a quarter the width goes through an RGB network at the full one.
+        self.size_multiple = max(facts.size_multiple, 4) if facts.domain == "rgb" else facts.size_multiple
+        self.macs_per_pixel = facts.macs_per_pixel
+        tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self._shared = {
+            name: np.ascontiguousarray(tensor)
+            for name, tensor in tensors.items()
+            if tensor.dtype == np.float32 and tensor.size >= _SMALL
+        }
+        safetensors.numpy.save_file(self._shared, weights_file)
+        self.weights_file = weights_file
+
+    def table(self) -> Mapping[str, Any]:
+        """What `[network]` of the spec says."""
+        return {"arch": "onnx", "peak": self._facts.peak, "whole_picture": self._facts.whole}
+
+    def add_to(self, graph: GraphBuilder, luma: str) -> str:
+        large = self.enlarged(graph, luma)
+        packed = graph.add("SpaceToDepth", [large], "net/packed", blocksize=self.scale)
+        return graph.add("Sub", [packed, luma], "net/residual")
+
+    def enlarged(self, graph: GraphBuilder, picture: str) -> str:
+        """Add the nodes: float32 [N, channels, h, w] in 0..1 to [N, channels, h*scale, w*scale]."""
+        peak = graph.constant("net/peak", self._facts.peak)
+        given = graph.add("Mul", [picture, peak], "net/in") if self._facts.peak != 1 else picture
+        names = {_input_of(self._model).name: given, "": ""}
+        for tensor in self._model.graph.initializer:
+            names[tensor.name] = (
+                graph.weight(tensor.name)
+                if tensor.name in self._shared
+                else graph.tensor(tensor, f"net/{tensor.name}")
+            )
+        for node in self._model.graph.node:
+            for output in node.output:
+                names[output] = f"net/{output}" if output else ""
+            graph.node(node, [names[name] for name in node.input], [names[name] for name in node.output])
+        result = names[self._model.graph.output[0].name]
+        return graph.add("Div", [result, peak], "net/out") if self._facts.peak != 1 else result
+
+
+def _input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    stored = {tensor.name for tensor in model.graph.initializer}
+    port: onnx.ValueInfoProto = next(port for port in model.graph.input if port.name not in stored)
+    return port
+
+
+def _picture(channels: int, side: int, seed: int = 0) -> Array:
+    """A smooth picture with some noise, in 0..1."""
+    rng = np.random.default_rng(seed)
+    axis = np.linspace(0, 3, side)
+    waves = 0.5 + 0.3 * np.sin(axis)[:, None] * np.cos(axis * 1.3)[None]
+    noise = rng.normal(0, 0.02, (channels, side, side))
+    return np.clip(waves[None] + noise, 0, 1).astype(np.float32)[None]
+
+
+def _peak(run: Runner, channels: int, scale: int) -> float:
+    """Which of 1 and 255 as white makes of a picture something like that picture enlarged."""
+    picture = _picture(channels, _SIDE)
+    codes = np.rint(picture[0, 0] * 255).astype(np.uint8)
+    wanted = resize_bicubic(codes, scale) / 255.0
+    errors = {
+        peak: float(np.abs(run(picture * np.float32(peak))[0, 0] / peak - wanted).mean())
+        for peak in (1.0, 255.0)
+    }
+    best = min(errors, key=errors.__getitem__)
+    # Between the two, 1 where both are as good: a network of nothing but convolutions without biases.
+    best = 1.0 if errors[1.0] < 1.5 * errors[best] else best
+    if not errors[best] < 0.15:
+        raise WeightsError("it does not make a larger picture of a picture: white is neither 1 nor 255 there")
+    return best
+
+
+def _multiple(run: Runner, channels: int, scale: int) -> int:
+    for multiple in _MULTIPLES:
+        side = _SIDE + multiple
+        try:
+            if run(_picture(channels, side)).shape[2:] == (side * scale, side * scale):
+                return multiple
+        except WeightsError:
+            continue
+    raise WeightsError(
+        f"it runs on {_SIDE}x{_SIDE} pixels and on no other size", hint="export it with dynamic sizes"
+    )
+
+
+def _halo(run: Runner, channels: int, scale: int) -> int | None:
+    """How far a change of one pixel reaches; None when that is everywhere."""
+    side = _SIDE
+    while side <= _FARTHEST:
+        reach = 0
+        for seed in range(2):
+            before = _picture(channels, side, seed)
+            after = before.copy()
+            after[..., side // 2, side // 2] = 1 - after[..., side // 2, side // 2]
+            changed = np.abs(run(after) - run(before)).max(axis=(0, 1)) > 0
+            lines = (
+                np.concatenate([np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))])
+                // scale
+            )
+            reach = max(reach, int(np.abs(lines - side // 2).max(initial=0)))
+        if reach < side // 2 - 1:
+            return reach + 1
+        side *= 2
+    return None
+
+
+def _macs(model: onnx.ModelProto) -> int:
+    """Multiply-adds of the convolutions and matrix products for one picture of 64x64."""
+    sized = onnx.ModelProto()
+    sized.CopyFrom(model)
+    for dim, size in zip(_input_of(sized).type.tensor_type.shape.dim, (1, None, _SIDE, _SIDE), strict=True):
+        if size:
+            dim.dim_value = size
+    graph = shape_inference.infer_shapes(sized).graph
+    shapes = {
+        port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim]
+        for port in (*graph.value_info, *graph.output)
+    }
+    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    total = 0
+    for node in model.graph.node:
+        out, weight = (
+            shapes.get(node.output[0], []),
+            weights.get(node.input[1]) if len(node.input) > 1 else None,
+        )
+        if node.op_type == "Conv" and weight:
+            total += int(np.prod(out)) * int(np.prod(weight[1:]))
+        elif node.op_type == "ConvTranspose" and weight:
+            group = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "group"), 1)
+            total += int(np.prod(shapes.get(node.input[0], [0]))) * int(np.prod(weight[1:])) // int(group)
+        elif node.op_type in ("MatMul", "Gemm") and weight:
+            total += int(np.prod(out)) * weight[0]
+    return total
+
+
+def _line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,85 @@
+"""Model packages of other people's networks."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from vsr.convert.builder import WEIGHTS_NAME
+from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, load_onnx
+from vsr.convert.package import PackageFacts, write_package
+from vsr.convert.rgb_graph import rgb_graph
+from vsr.core.errors import ConfigError, WeightsError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.models.spec import ModelSpec
+from vsr.upscale import Upscaler
+
+_SIDE = 96
+
+
+def import_model(
+    file: Path, folder: Path, *, title: str = "", licence: str = "", overwrite: bool = False
+) -> ModelSpec:
+    """Make a package of an ONNX network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at
+    1 or 255, and gives it two to eight times as large. Scale, size multiple and halo are found by running it.
+
+    Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
+    be used, or whose package does not compute what it computes.
+    """
+    if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
+        why = "exists" if overwrite else "exists; --overwrite replaces a package"
+        raise ConfigError(f"{folder} {why}", hint="name a new folder")
+    model = load_onnx(file)
+    facts = examine(model)
+    name = folder.resolve().name
+    with tempfile.TemporaryDirectory() as temporary:
+        network = OnnxNetwork(model, facts, Path(temporary) / WEIGHTS_NAME)
+        package = PackageFacts(
+            name,
+            title or f"Imported from {file.name}",
+            licence or "not stated",
+            precision="f32",  # The picture itself goes through its layers: bfloat16 would show in it.
+            training={"source": file.name},
+            card=_card(name, title, file, facts),
+        )
+        make = partial(rgb_graph, network) if facts.domain == "rgb" else None
+        draft = write_package(network, package, Path(temporary) / name, make)
+        difference = _difference(draft, model, facts)
+        if not difference <= 1:
+            raise WeightsError(
+                f"the package of {file.name} is up to {difference} code values from the network itself",
+                hint="please report it with the file",
+            )
+        return write_package(network, package, folder, make)
+
+
+def _difference(spec: ModelSpec, model: onnx.ModelProto, facts: Examined) -> int:
+    """Largest difference in 8-bit codes between the package and the network, over a picture with noise and edges."""
+    rng = np.random.default_rng(0)
+    names = "rgb" if facts.domain == "rgb" else "y"
+    codes = {name: rng.integers(0, 256, (_SIDE, _SIDE)).astype(np.uint8) for name in names}
+    for plane in codes.values():
+        plane[: _SIDE // 2] = np.linspace(0, 255, _SIDE, dtype=np.uint8)
+    given = np.stack(list(codes.values()))[None].astype(np.float32) * np.float32(facts.peak / 255)
+    wanted = np.clip(np.floor(Runner(model)(given)[0] * (255 / facts.peak) + 0.5), 0, 255).astype(int)
+    order = ("g", "b", "r") if facts.domain == "rgb" else ("y",)
+    kind = PixelFormat("rgb" if facts.domain == "rgb" else "gray")
+    with Upscaler(str(spec.folder)) as upscaler:
+        planes = upscaler.upscale(Frame([codes[name] for name in order], _SIDE, _SIDE, kind)).planes
+    found = dict(zip(order, planes, strict=True))
+    return max(
+        int(np.abs(np.asarray(found[name]).astype(int) - wanted[at]).max()) for at, name in enumerate(names)
+    )
+
+
+def _card(name: str, title: str, file: Path, facts: Examined) -> str:
+    reach = "the whole picture" if facts.whole else f"{facts.halo} pixels around"
+    return (
+        f"# {name}\n\n{title or f'Imported from {file.name}.'}\n\n"
+        f"x{facts.scale} on {facts.domain}, white at {facts.peak:g}; depends on {reach}; "
+        f"{facts.macs_per_pixel:,} multiply-adds per input pixel, {facts.parameters:,} parameters.\n"
+    )

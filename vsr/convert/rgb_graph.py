@@ -1,0 +1,167 @@
+"""Frame graphs of networks that see colour: planes to RGB, the network, and back to planes.
+
+The contract is in `vsr.models.spec`. Chroma is enlarged to the luma's size by cubic convolution and reduced by averaging, each
+where its samples lie.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto
+
+from vsr.convert.builder import GraphBuilder
+from vsr.convert.foreign import OnnxNetwork
+from vsr.convert.planes import codes_in, codes_out
+from vsr.models.spec import GraphLayout
+
+
+def rgb_graph(network: OnnxNetwork, layout: GraphLayout) -> onnx.ModelProto:
+    """The frame graph of a network on RGB in 0..1, for one layout. Sizes and batch are dynamic."""
+    graph = GraphBuilder(network.weights_file)
+    planes = {name: codes_in(graph, name, layout) for name in layout.plane_names}
+    max_code = graph.input("max_code", TensorProto.FLOAT, [])
+    if layout.kind == "rgb":
+        ordered = graph.add("Concat", [planes[name] for name in "rgb"], "rgb/codes", axis=1)
+        large = network.enlarged(graph, graph.add("Div", [ordered, max_code], "rgb/in"))
+        graph.split(
+            graph.add("Mul", [large, max_code], "rgb/out"), [f"{name}/large" for name in "rgb"], axis=1
+        )
+        results = {name: f"{name}/large" for name in layout.plane_names}
+    else:
+        colour = _Colour(graph)
+        luma = colour.luma_in(planes["y"])
+        if layout.kind == "gray":
+            rgb = graph.add("Concat", [luma] * 3, "rgb/in", axis=1)
+            results = {"y": colour.luma_out(colour.luma_of(network.enlarged(graph, rgb)))}
+        else:
+            chroma = {name: colour.chroma_in(planes[name], planes["y"], layout.siting, name) for name in "uv"}
+            large = network.enlarged(graph, colour.rgb_of(luma, chroma["u"], chroma["v"]))
+            large_luma = colour.luma_of(large)
+            results = {"y": colour.luma_out(large_luma)}
+            for name in "uv":
+                results[name] = colour.chroma_out(
+                    large_luma, planes[name], network.scale, layout.siting, name
+                )
+    for name, result in results.items():
+        codes_out(graph, name, result, max_code, layout)
+    return graph.model(layout.name)
+
+
+class _Colour:
+    """Y'CbCr codes to R'G'B' in 0..1 and back, for the matrix, range and depth of the small inputs."""
+
+    def __init__(self, graph: GraphBuilder) -> None:
+        self._graph = graph
+        for name in ("gain", "bias", "chroma_gain"):
+            graph.input(name, TensorProto.FLOAT, [])
+        graph.input("luma_weights", TensorProto.FLOAT, [3])
+        graph.split("luma_weights", ["k/g", "k/b", "k/r"], axis=0)
+        # Cb = (B - Y) / (2 (1 - kb)), and Cr likewise of R: the chroma of a colour that is all blue is a half.
+        for name in "br":
+            rest = graph.add("Sub", [graph.constant("1", 1.0), f"k/{name}"], f"rest/{name}")
+            graph.add("Mul", [rest, graph.constant("2", 2.0)], f"reach/{name}")
+        self._middle = graph.add(
+            "Mul",
+            [graph.add("Add", ["max_code", graph.constant("1", 1.0)], "codes"), graph.constant("half", 0.5)],
+            "middle",
+        )
+
+    def luma_in(self, codes: str) -> str:
+        graph = self._graph
+        limited = graph.add("Add", [graph.add("Mul", [codes, "gain"], "luma/scaled"), "bias"], "luma/limited")
+        raised = graph.add("Sub", [limited, graph.constant("black", 16 / 255)], "luma/lifted")
+        return graph.add("Mul", [raised, graph.constant("excursion", 255 / 219)], "luma/normal")
+
+    def luma_out(self, luma: str) -> str:
+        graph = self._graph
+        lowered = graph.add("Div", [luma, graph.constant("excursion", 255 / 219)], "luma/lowered")
+        limited = graph.add("Add", [lowered, graph.constant("black", 16 / 255)], "luma/limited_out")
+        return graph.add("Div", [graph.add("Sub", [limited, "bias"], "luma/unbiased"), "gain"], "luma/large")
+
+    def chroma_in(self, codes: str, luma: str, siting: str, name: str) -> str:
+        """Chroma about 0, at the luma's size."""
+        graph = self._graph
+        centred = graph.add(
+            "Mul",
+            [graph.add("Sub", [codes, self._middle], f"{name}/centred"), "chroma_gain"],
+            f"{name}/normal",
+        )
+        for axis, key in ((3, "wide"), (2, "tall")):
+            size = self._size(centred, luma, axis, f"{name}/{key}_size")
+            centred = self._resized(centred, size, _cosited(siting, axis), "cubic", f"{name}/{key}")
+        return centred
+
+    def chroma_out(self, luma: str, before: str, scale: int, siting: str, name: str) -> str:
+        """Codes of the chroma of the network's RGB, `scale` times the size of the plane `before`."""
+        graph, of = self._graph, {"u": "b", "v": "r"}[name]
+        chroma = graph.add(
+            "Div", [graph.add("Sub", [f"rgb/{of}", luma], f"{name}/apart"), f"reach/{of}"], f"{name}/large"
+        )
+        for axis, key in ((3, "narrow"), (2, "short")):
+            cosited = _cosited(siting, axis)
+            if cosited:  # A sample between its neighbours, not between two: both count a quarter.
+                taps = [[[[0.25, 0.5, 0.25]]]] if axis == 3 else [[[[0.25], [0.5], [0.25]]]]
+                pads = [0, 0, 0, 1, 0, 0, 0, 1] if axis == 3 else [0, 0, 1, 0, 0, 0, 1, 0]
+                padded = graph.add(
+                    "Pad",
+                    [chroma, graph.constant(f"pads{axis}", pads, "int64")],
+                    f"{name}/{key}_pad",
+                    mode="edge",
+                )
+                chroma = graph.add(
+                    "Conv", [padded, graph.constant(f"taps{axis}", taps)], f"{name}/{key}_even"
+                )
+            part = graph.add("Shape", [before], f"{name}/{key}_before", start=axis, end=axis + 1)
+            side = graph.add(
+                "Mul", [part, graph.constant(f"times{scale}", [scale], "int64")], f"{name}/{key}_side"
+            )
+            wanted = self._with_side(chroma, side, axis, f"{name}/{key}_size")
+            chroma = self._resized(chroma, wanted, cosited, "linear", f"{name}/{key}")
+        codes = graph.add("Div", [chroma, "chroma_gain"], f"{name}/excursion")
+        return graph.add("Add", [codes, self._middle], f"{name}/codes_out")
+
+    def rgb_of(self, luma: str, cb: str, cr: str) -> str:
+        graph = self._graph
+        blue = graph.add("Add", [luma, graph.add("Mul", [cb, "reach/b"], "b/over")], "b/in")
+        red = graph.add("Add", [luma, graph.add("Mul", [cr, "reach/r"], "r/over")], "r/in")
+        parts = [
+            graph.add("Mul", [plane, f"k/{name}"], f"{name}/part")
+            for plane, name in ((blue, "b"), (red, "r"))
+        ]
+        rest = graph.add("Sub", [graph.add("Sub", [luma, parts[0]], "g/less"), parts[1]], "g/rest")
+        green = graph.add("Div", [rest, "k/g"], "g/in")
+        return graph.add("Concat", [red, green, blue], "rgb/in", axis=1)
+
+    def luma_of(self, rgb: str) -> str:
+        """Also splits `rgb` into rgb/r, rgb/g and rgb/b."""
+        graph = self._graph
+        graph.split(rgb, ["rgb/r", "rgb/g", "rgb/b"], axis=1)
+        parts = [graph.add("Mul", [f"rgb/{name}", f"k/{name}"], f"rgb/{name}_part") for name in "rgb"]
+        return graph.add("Add", [graph.add("Add", parts[:2], "rgb/rg"), parts[2]], "rgb/luma")
+
+    def _size(self, plane: str, like: str, axis: int, name: str) -> str:
+        side = self._graph.add("Shape", [like], f"{name}/side", start=axis, end=axis + 1)
+        return self._with_side(plane, side, axis, name)
+
+    def _with_side(self, plane: str, side: str, axis: int, name: str) -> str:
+        """The shape of `plane` with another length along `axis`."""
+        graph = self._graph
+        parts = [graph.add("Shape", [plane], f"{name}/before", end=axis), side]
+        if axis == 2:
+            parts.append(graph.add("Shape", [plane], f"{name}/after", start=3))
+        return graph.add("Concat", parts, name, axis=0)
+
+    def _resized(self, plane: str, size: str, cosited: bool, mode: str, name: str) -> str:
+        return self._graph.add(
+            "Resize",
+            [plane, "", "", size],
+            name,
+            mode=mode,
+            coordinate_transformation_mode="asymmetric" if cosited else "half_pixel",
+            **({"cubic_coeff_a": -0.5} if mode == "cubic" else {}),
+        )
+
+
+def _cosited(siting: str, axis: int) -> bool:
+    """Whether chroma samples lie on luma samples along an axis, rather than between two."""
+    return siting == "topleft" or (siting == "left" and axis == 3)
