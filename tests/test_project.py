@@ -166,6 +166,7 @@ def test_the_readmes_trainings(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     from vsr.cli import main
 
     monkeypatch.chdir(here)
+    monkeypatch.setenv("VSR_MODELS", str(here / "models"))
     block = next(block for block in blocks("console") if "vsr train" in block)
     for line in block.splitlines():
         words = shlex.split(line.removeprefix("$ "))[1:]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from vsr.jobs.upscale import OnProgress
     from vsr.media.probe import Probe, probe
     from vsr.media.types import SinkOptions, SourceOptions
+    from vsr.models.registry import all_models as list_models
     from vsr.models.registry import find_model as show_model
-    from vsr.models.registry import shipped_models as list_models
     from vsr.models.spec import ModelSpec
     from vsr.upscale.upscaler import Upscaler
 
@@ -61,7 +61,7 @@ _HOMES: Mapping[str, str] = {
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
     "import_model": "vsr.convert.importing",
-    "list_models": "vsr.models.registry:shipped_models",
+    "list_models": "vsr.models.registry:all_models",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
     "show_model": "vsr.models.registry:find_model",

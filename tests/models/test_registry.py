@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from vsr.cli import main
 from vsr.core.color import ChromaLocation, Color
 from vsr.core.errors import UnknownModelError, WeightsError
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, find_model, shipped_models
+from vsr.models.registry import package_folder
 from vsr.models.spec import ALL_LAYOUTS
 
 
@@ -54,6 +56,26 @@ def test_a_folder_is_a_model_too(tmp_path: Path) -> None:
     (folder / "model.toml").unlink()
     with pytest.raises(WeightsError):
         find_model(str(folder))
+
+
+def test_a_model_of_ones_own_goes_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VSR_MODELS", str(tmp_path / "models"))
+    file, fast = str(tmp_path / "net.onnx"), str(find_model("fast").folder)
+    assert main(["model", "export", fast, file]) == 0
+    assert main(["model", "import", file, "net-x2"]) == 0
+    assert find_model("net-x2").folder == tmp_path / "models" / "net-x2"
+    assert main(["model", "list"]) == 0
+    assert "net-x2" in capsys.readouterr().out
+    with pytest.raises(UnknownModelError) as raised:
+        find_model("netx2")
+    assert "net-x2" in raised.value.hint
+    assert main(["model", "import", file, "fast"]) == 2
+    monkeypatch.delenv("VSR_MODELS")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert package_folder("a-x2") == tmp_path / "data" / "vsr" / "models" / "a-x2"
+    assert package_folder("./a-x2") == Path("a-x2")
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "/no/such/folder", "fast-x3"])

@@ -20,7 +20,7 @@ def command() -> None:
 
 @command.command("list")
 def list_models() -> None:
-    """List the models that are shipped."""
+    """List the models: those that come with vsr, and your own."""
     from vsr import api
 
     rows = [["name", "scale", "multiply-adds/pixel", "parameters", "what it is"]]
@@ -60,7 +60,7 @@ def show_model(name: str) -> None:
 
 @command.command("export")
 @click.argument("weights", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target")
 @click.option("--title", default="", help="What it is for, in a few words.")
 @click.option("--licence", default="", help="Of the weights.")
 @click.option(
@@ -70,27 +70,28 @@ def show_model(name: str) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
 def export_model(
     weights: Path,
-    target: Path,
+    target: str,
     title: str,
     licence: str,
     sample: int | None,
     precision: Literal["fp32", "fp16"] | None,
     overwrite: bool,
 ) -> None:
-    """Make a model package of WEIGHTS that `vsr train` wrote: the folder TARGET, for --model. Or the network alone, of
-    weights or a package, for other programs: the file TARGET, which ends in .onnx.
+    """Make a model package of WEIGHTS that `vsr train` wrote: TARGET is its name, for --model, or the path of its folder. Or
+    the network alone, of weights or a package, for other programs: the file TARGET, which ends in .onnx.
 
     \b
     vsr model export runs/mine/weights.safetensors mine-x2
-    vsr upscale in.mp4 --model ./mine-x2
+    vsr upscale in.mp4 --model mine-x2
     vsr model export runs/mine/weights.safetensors mine.onnx --precision fp16
     """
     from vsr import api
+    from vsr.models.registry import package_folder
 
-    if target.suffix == ".onnx":
+    if target.endswith(".onnx"):
         if title or licence or overwrite:
             raise click.UsageError("--title, --licence and --overwrite are for packages, not for .onnx files")
-        file = api.export_onnx(weights, target, precision=precision or "fp32", sample=sample)
+        file = api.export_onnx(weights, Path(target), precision=precision or "fp32", sample=sample)
         apart = (
             f", at most {file.largest_difference:.2f} code values from fp32" if precision == "fp16" else ""
         )
@@ -100,29 +101,33 @@ def export_model(
         return
     if precision:
         raise click.UsageError("--precision is for .onnx files; packages run in what the backend chooses")
-    spec = api.export_model(weights, target, title=title, licence=licence, sample=sample, overwrite=overwrite)
+    spec = api.export_model(
+        weights, package_folder(target), title=title, licence=licence, sample=sample, overwrite=overwrite
+    )
     _say_written(spec)
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("package", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("package")
 @click.option("--title", default="", help="What it is for, in a few words.")
 @click.option("--licence", default="", help="Of the network.")
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
-def import_model(file: Path, package: Path, title: str, licence: str, overwrite: bool) -> None:
-    """Make a model package of an ONNX network: the folder PACKAGE, for --model.
+def import_model(file: Path, package: str, title: str, licence: str, overwrite: bool) -> None:
+    """Make a model package of an ONNX network: PACKAGE is its name, for --model, or the path of its folder.
 
     FILE takes a picture (one channel for luma or three for RGB, float32, NCHW) and gives it larger. Its scale and what else
     matters is found by running it.
 
     \b
     vsr model import 2x-something.onnx something-x2
-    vsr upscale in.mp4 --model ./something-x2
+    vsr upscale in.mp4 --model something-x2
     """
     from vsr import api
+    from vsr.models.registry import package_folder
 
-    spec = api.import_model(file, package, title=title, licence=licence, overwrite=overwrite)
+    folder = package_folder(package)
+    spec = api.import_model(file, folder, title=title, licence=licence, overwrite=overwrite)
     _say_written(spec)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from vsr.core.errors import UnknownModelError
+from vsr.core.errors import ConfigError, UnknownModelError, WeightsError
 from vsr.models.spec import ModelSpec, load_spec
 
 # A family name picks its member by scale. `auto` is `balanced`, the best there is for files without a GPU.
@@ -25,8 +27,42 @@ def shipped_models() -> list[ModelSpec]:
     return [load_spec(_PACKAGES / name) for name in SHIPPED]
 
 
+def own_models() -> list[ModelSpec]:
+    """The specs of the user's packages, those that are whole."""
+    found = []
+    for path in sorted(models_folder().glob("*/model.toml")):
+        with contextlib.suppress(WeightsError):  # A damaged one says so when it is asked for.
+            found.append(load_spec(path.parent))
+    return found
+
+
+def all_models() -> list[ModelSpec]:
+    """Shipped models, then the user's own."""
+    return shipped_models() + own_models()
+
+
+def models_folder() -> Path:
+    """Where the user's packages lie by name: VSR_MODELS, or vsr/models in the user's folder for data."""
+    if chosen := os.environ.get("VSR_MODELS"):
+        return Path(chosen)
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "vsr" / "models"
+
+
+def package_folder(target: str) -> Path:
+    """The folder of a package to be made: of the user's models for a bare name, else `target` as a path.
+
+    Raises ConfigError for the name of a shipped model.
+    """
+    if Path(target).name != target:
+        return Path(target)
+    if target in ("auto", *SHIPPED, *FAMILIES):
+        raise ConfigError(f"{target} is a model that comes with vsr", hint="take another name")
+    return models_folder() / target
+
+
 def find_model(name: str, scale: float = 2.0) -> ModelSpec:
-    """The spec of a model by its name, `auto`, a family's name, or the path of a package folder.
+    """The spec of a model by its name (shipped or the user's own), `auto`, a family's name, or the path of a package folder.
 
     Of a family, the member with the smallest scale that reaches `scale` is taken, else its largest, to be run repeatedly.
     Raises UnknownModelError with the nearest names, WeightsError for a damaged package.
@@ -36,8 +72,11 @@ def find_model(name: str, scale: float = 2.0) -> ModelSpec:
         name = family[min((member for member in family if member >= scale), default=max(family))]
     if name in SHIPPED:
         return load_spec(_PACKAGES / name)
+    if name and Path(name).name == name and (models_folder() / name).is_dir():
+        return load_spec(models_folder() / name)
     if name and Path(name).is_dir():
         return load_spec(Path(name))
-    near = difflib.get_close_matches(name, [*SHIPPED, *FAMILIES], n=2)
+    own = [spec.id for spec in own_models()]
+    near = difflib.get_close_matches(name, [*SHIPPED, *FAMILIES, *own], n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     raise UnknownModelError(f"there is no model {name!r}", hint=f"{guess}`vsr model list` shows the models")
