@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
-from vsr.training.optimizers import hidden_kernels, orthogonalised
+from vsr.training.optimizers import Muon, hidden_kernels, orthogonalised
 from vsr.training.recipe import recipe_from_dict
 from vsr.training.trainer import TrainConfig, train
 
@@ -55,3 +55,16 @@ def test_it_gets_further_than_adam_in_as_many_steps(pictures: Path, tmp_path: Pa
         )
         found[optimizer] = train(config).psnr["val"]
     assert found["muon"] > found["adam"] + 0.1
+
+
+def test_weight_decay_holds_the_kernels() -> None:
+    sizes = {}
+    for decay in (0.0, 0.2):
+        kernel = torch.nn.Parameter(torch.ones(16, 16, 3, 3))
+        muon = Muon({"k": kernel}, torch.tensor(0.01), 2.0, decay)
+        noise = torch.Generator().manual_seed(0)
+        for _ in range(400):
+            kernel.grad = torch.randn(kernel.shape, generator=noise)
+            muon.step()
+        sizes[decay] = float(kernel.detach().square().mean())
+    assert sizes[0.2] < 0.2 * sizes[0.0]

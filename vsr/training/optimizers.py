@@ -56,11 +56,14 @@ class Muon:
     """Momentum, orthogonalised (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
 
     Adam scales every weight by itself; here a kernel is taken as a matrix, and its step has all singular values near one,
-    so that directions the gradient hardly shows are learnt as fast as the strongest. Steps are `ratio` times `rate`.
+    so that directions the gradient hardly shows are learnt as fast as the strongest. Steps are `ratio` times `rate`. They
+    are no smaller where the gradient is, so kernels grow over a long training, which `weight_decay` (decoupled) holds.
     """
 
-    def __init__(self, kernels: Mapping[str, nn.Parameter], rate: Tensor, ratio: float) -> None:
-        self._rate, self._ratio = rate, ratio
+    def __init__(
+        self, kernels: Mapping[str, nn.Parameter], rate: Tensor, ratio: float, weight_decay: float = 0.0
+    ) -> None:
+        self._rate, self._ratio, self._decay = rate, ratio, weight_decay
         self.state = {f"momentum.{name}": torch.zeros_like(kernel) for name, kernel in kernels.items()}
         # Kernels of one shape are orthogonalised together.
         self._alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
@@ -81,6 +84,8 @@ class Muon:
             size = self._rate * (self._ratio * max(1.0, rows / columns) ** 0.5)
             steps = orthogonalised(matrices).mul_(size).chunk(len(group))
             for (kernel, _), step in zip(group, steps, strict=True):
+                if self._decay:
+                    kernel.mul_(1 - self._rate * (self._ratio * self._decay))
                 kernel.sub_(step.view(shape))
 
 

@@ -45,7 +45,7 @@ class DataRecipe:
 
 
 _CHOICES = {
-    "loss": ("l1", "charbonnier", "mse", "ssim"),
+    "loss": ("l1", "charbonnier", "mse", "ssim", "psnr"),
     "schedule": ("cosine", "step"),
     "optimizer": ("adam", "adamw", "muon"),
     "precision": ("bf16", "fp32"),
@@ -57,12 +57,12 @@ class TrainRecipe:
     """`[train]`.
 
     `steps` of `optimizer`: "adam", "adamw" with `weight_decay`, or "muon", Adam for all but the hidden kernels, whose steps
-    are `muon_lr` where Adam's are `lr` (see `vsr.training.optimizers`). The rate rises to `lr` over `warmup` steps and falls to
-    zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal distances. `loss` is "l1",
-    "charbonnier", "mse" or "ssim"; the last `mse_share` of the training, 0..1, uses the mean squared error; a variational
-    network adds `kl_weight` times its divergence from the prior in nats. Gradients are clipped to the norm `clip_norm` (0 =
-    not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the convolutions is "bf16" or "fp32".
-    Evaluation and a checkpoint come every `val_every` steps.
+    are `muon_lr` where Adam's are `lr`, and which alone `weight_decay` holds (see `vsr.training.optimizers`). The rate rises
+    to `lr` over `warmup` steps and falls to zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal
+    distances. `loss` is "l1", "charbonnier", "mse", "ssim" or "psnr"; the last `mse_share` of the training, 0..1, uses the
+    mean squared error; a variational network adds `kl_weight` times its divergence from the prior in nats. Gradients are
+    clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
+    convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
     """
 
     steps: int = 100_000

@@ -59,10 +59,13 @@ class TrainStep:
         self.graphed = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._lr = torch.zeros((), device=device)
-        hidden = hidden_kernels(self._named) if recipe.optimizer == "muon" else {}
-        self._muon = Muon(hidden, self._lr, recipe.muon_lr / recipe.lr)
+        with_muon = recipe.optimizer == "muon"
+        hidden = hidden_kernels(self._named) if with_muon else {}
+        self._muon = Muon(hidden, self._lr, recipe.muon_lr / recipe.lr, recipe.weight_decay)
         others = {name: parameter for name, parameter in self._named.items() if name not in hidden}
-        self._adam = Adam(others, self._lr, recipe.weight_decay, decoupled=recipe.optimizer == "adamw")
+        self._adam = Adam(
+            others, self._lr, 0.0 if with_muon else recipe.weight_decay, decoupled=recipe.optimizer == "adamw"
+        )
         self._average = [parameter.detach().clone() for parameter in self._parameters]
         self._places = torch.zeros((CHUNK, batch, 6), dtype=torch.int64, device=device)
         self._noise = torch.zeros((CHUNK, batch, self._latent), device=device)
