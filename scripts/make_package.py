@@ -41,7 +41,7 @@ sets were watched while developing, and no step of training saw them.
 - data: {data};
   {pictures} pictures of {megapixels} megapixels in all with their reduced copies; and rendered text and shapes
 - {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; {optimizer},
-  falling along a cosine; gradients clipped to {clip:g}, {loss}, weights averaged (EMA {ema:g})
+  falling along a cosine; gradients clipped to {clip:g}, {loss} loss, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
 {note}
 What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are
@@ -131,7 +131,8 @@ def main() -> None:
         optimizer=f"Adam at {train['lr']:g}"
         + (f", hidden kernels by Muon at {train['muon_lr']:g}" if train["optimizer"] == "muon" else ""),
         clip=train["clip_norm"],
-        loss="L1" + (f", and MSE for the last {train['mse_share']:.0%}" if train["mse_share"] else ""),
+        loss=train["loss"].upper()
+        + (f", and MSE for the last {train['mse_share']:.0%}" if train["mse_share"] else ""),
         ema=train["ema_decay"],
         hardware=facts["hardware"],
         minutes=float(facts["seconds"]) / 60,

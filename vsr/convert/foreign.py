@@ -29,6 +29,8 @@ Array = npt.NDArray[np.float32]
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 _SIDE = 64
 _FARTHEST = 256
+# Of white: a 400th of an 8-bit code. Hundreds of layers reach further, and say less there.
+_FELT = 1e-5
 # Tensors below this stay in the graphs; the others go to the file that all graphs share.
 _SMALL = 32
 # Where a network depends on the whole picture, what is further off has little say.
@@ -129,11 +131,12 @@ def examine(model: onnx.ModelProto) -> Examined:
             f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture two to eight times as large"
         )
     multiple = _multiple(run, channels, scale)
-    halo = _halo(run, channels, scale)
+    peak = _peak(run, channels, scale)
+    halo = _halo(run, channels, scale, peak)
     return Examined(
         domain="luma" if channels == 1 else "rgb",
         scale=scale,
-        peak=_peak(run, channels, scale),
+        peak=peak,
         size_multiple=multiple,
         halo=halo or WHOLE_HALO,
         whole=halo is None,
@@ -236,16 +239,16 @@ def _multiple(run: Runner, channels: int, scale: int) -> int:
     )
 
 
-def _halo(run: Runner, channels: int, scale: int) -> int | None:
-    """How far a change of one pixel reaches; None when that is everywhere."""
+def _halo(run: Runner, channels: int, scale: int, peak: float) -> int | None:
+    """How far a change of one pixel is felt; None when that is everywhere."""
     side = _SIDE
     while side <= _FARTHEST:
         reach = 0
         for seed in range(2):
-            before = _picture(channels, side, seed)
+            before = _picture(channels, side, seed) * np.float32(peak)
             after = before.copy()
-            after[..., side // 2, side // 2] = 1 - after[..., side // 2, side // 2]
-            changed = np.abs(run(after) - run(before)).max(axis=(0, 1)) > 0
+            after[..., side // 2, side // 2] = peak - after[..., side // 2, side // 2]
+            changed = np.abs(run(after) - run(before)).max(axis=(0, 1)) > _FELT * peak
             lines = (
                 np.concatenate([np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))])
                 // scale
