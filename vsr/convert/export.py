@@ -12,7 +12,7 @@ from typing import Any
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, Precision, write_onnx
-from vsr.convert.package import PackageFacts, write_package
+from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
 from vsr.models.archs import spec_from_dict
 from vsr.models.spec import ModelSpec
@@ -40,9 +40,7 @@ def export_model(
     `sample` is the seed of one of the results a variational network finds plausible; without it there is the middle one.
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError as below.
     """
-    if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
-        why = "exists" if overwrite else "exists; --overwrite replaces a package"
-        raise ConfigError(f"{folder} {why}", hint="name a new folder")
+    refuse_existing(folder, overwrite=overwrite)
     metadata, _ = _read(weights)
     facts = {key: metadata[key] for key in ("command", "hardware") if metadata.get(key)}
     numbers = {key: json.loads(metadata[key]) for key in ("seed", "steps", "seconds") if key in metadata}

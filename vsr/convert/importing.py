@@ -11,9 +11,9 @@ import onnx
 
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, load_onnx
-from vsr.convert.package import PackageFacts, write_package
+from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
-from vsr.core.errors import ConfigError, WeightsError
+from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.models.spec import ModelSpec
 from vsr.upscale import Upscaler
@@ -30,9 +30,7 @@ def import_model(
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
     be used, or whose package does not compute what it computes.
     """
-    if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
-        why = "exists" if overwrite else "exists; --overwrite replaces a package"
-        raise ConfigError(f"{folder} {why}", hint="name a new folder")
+    refuse_existing(folder, overwrite=overwrite)
     model = load_onnx(file)
     facts = examine(model)
     name = folder.resolve().name

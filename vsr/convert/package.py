@@ -15,7 +15,7 @@ from typing import Any, Literal
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
-from vsr.core.errors import MissingDependencyError
+from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
 
 try:
@@ -35,6 +35,13 @@ class PackageFacts:
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
+
+
+def refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    """Raise ConfigError for a folder that is there and no package, or not to be replaced."""
+    if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
+        why = "exists" if overwrite else "exists; --overwrite replaces a package"
+        raise ConfigError(f"{folder} {why}", hint="name a new folder")
 
 
 def write_package(
