@@ -67,10 +67,10 @@ def saved(
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
-        ({}, {"domain": "rgb", "scale": 2, "peak": 1, "size_multiple": 1, "halo": 3, "whole": False}),
-        ({"channels": 1, "scale": 3}, {"domain": "luma", "scale": 3, "halo": 3}),
+        ({}, {"domain": "rgb", "scale": 2, "peak": 1, "size_multiple": 1, "halo": 2, "whole": False}),
+        ({"channels": 1, "scale": 3}, {"domain": "luma", "scale": 3, "halo": 2}),
         ({"peak": 255.0, "scale": 4}, {"scale": 4, "peak": 255}),
-        ({"unshuffle": 2}, {"size_multiple": 2, "halo": 6}),
+        ({"unshuffle": 2}, {"size_multiple": 2, "halo": 5}),
         ({"whole": True}, {"whole": True, "halo": 64}),
         ({"fixed": 48}, {"size_multiple": 1}),
     ],

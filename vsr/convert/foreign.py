@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float32]
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 _SIDE = 64
 _FARTHEST = 256
-# Of white: a 400th of an 8-bit code. Hundreds of layers reach further, and say less there.
+# Of white: a 400th of an 8-bit code. Layers by the hundred reach further, and say less there.
 _FELT = 1e-5
 # Tensors below this stay in the graphs; the others go to the file that all graphs share.
 _SMALL = 32
@@ -137,7 +137,8 @@ def examine(model: onnx.ModelProto) -> Examined:
         scale=scale,
         peak=peak,
         size_multiple=multiple,
-        halo=halo or WHOLE_HALO,
+        # A block that the network takes together may begin that much earlier.
+        halo=WHOLE_HALO if halo is None else halo + multiple - 1,
         whole=halo is None,
         macs_per_pixel=_macs(model) // _SIDE**2,
         parameters=sum(
@@ -238,22 +239,21 @@ def _multiple(run: Runner, channels: int, scale: int) -> int:
 
 
 def _halo(run: Runner, channels: int, scale: int, peak: float) -> int | None:
-    """How far a change of one pixel is felt; None when that is everywhere."""
+    """How far into the middle of a picture it is felt that everything around has changed; None for all the way."""
     side = _SIDE
     while side <= _FARTHEST:
-        reach = 0
-        for seed in range(2):
-            before = _picture(channels, side, seed) * np.float32(peak)
-            after = before.copy()
-            after[..., side // 2, side // 2] = peak - after[..., side // 2, side // 2]
-            changed = np.abs(run(after) - run(before)).max(axis=(0, 1)) > _FELT * peak
-            lines = (
-                np.concatenate([np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))])
-                // scale
-            )
-            reach = max(reach, int(np.abs(lines - side // 2).max(initial=0)))
-        if reach < side // 2 - 1:
-            return reach + 1
+        edge, middle = side // 4, slice(side // 4, 3 * side // 4)
+        before = _picture(channels, side) * np.float32(peak)
+        after = peak - before
+        after[..., middle, middle] = before[..., middle, middle]
+        inside = slice(edge * scale, 3 * edge * scale)
+        changed = np.abs(run(after) - run(before))[0, :, inside, inside].max(axis=0) > _FELT * peak
+        # How far from its nearest side each pixel of the middle lies, in input pixels.
+        along = np.arange(changed.shape[0]) // scale
+        along = np.minimum(along, along[::-1])
+        reach = int((np.minimum.outer(along, along) + 1)[changed].max(initial=0))
+        if reach < edge:
+            return reach
         side *= 2
     return None
 
