@@ -89,7 +89,7 @@ def test_encrypted_video_is_refused() -> None:
         "encrypted.mp4", clips.h264(), "-c", "copy", "-encryption_scheme", "cenc-aes-ctr",
         "-encryption_key", "76a6c65c5ea762046bd749a2e632ccbb", "-encryption_kid", "a7e61c373e219033c21091fa607bf3b8",
     )  # fmt: skip
-    with pytest.raises(SourceOpenError, match="encrypted"):
+    with pytest.raises(SourceOpenError, match="the video is encrypted"):
         open_source(str(path))
 
 

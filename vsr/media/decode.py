@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import DecodeError
 from vsr.media.opening import open_container, read_error, reason, shown
+from vsr.media.streams import encrypted
 from vsr.media.timestamps import Discontinuities
 from vsr.media.types import PacketShelf, SourceCounters
 
@@ -92,6 +93,8 @@ class Decoder:
                 if self._far_beyond(packet):
                     return
                 continue
+            if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
+                raise encrypted(shown(self.url))
             self._packets += 1
             self._note_packet(packet)
             yield from self._frames(packet)

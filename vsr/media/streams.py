@@ -57,9 +57,12 @@ def refuse_encrypted(stream: VideoStream, name: str) -> None:
     """Raise SourceOpenError if the stream is tagged encrypted: it would decode to noise."""
     tag = (stream.codec_context.codec_tag or "") if stream.codec_context else ""
     if tag.strip("\0") in _ENCRYPTED_TAGS:
-        raise SourceOpenError(
-            f"{name}: the video is encrypted", hint="vsr has no keys; give a decrypted copy"
-        )
+        raise encrypted(name)
+
+
+def encrypted(name: str) -> SourceOpenError:
+    """What is said of a video whose stream or packets are encrypted."""
+    return SourceOpenError(f"{name}: the video is encrypted", hint="vsr has no keys; give a decrypted copy")
 
 
 def refuse_dolby_vision(vision: DolbyVision | None, name: str) -> None:
