@@ -32,6 +32,8 @@ _FARTHEST = 256
 _FELT = 1e-5
 # Tensors below this stay in the graphs; the others go to the file that all graphs share.
 _SMALL = 32
+# Of colour's way to RGB and back, in luma pixels: two samples of a quarter the width, and the reduction's neighbours.
+_CHROMA_REACH = 10
 # Where a network depends on the whole picture, what is further off has little say.
 WHOLE_HALO = 64
 
@@ -153,7 +155,8 @@ class OnnxNetwork:
     def __init__(self, model: onnx.ModelProto, facts: Examined, weights_file: Path) -> None:
         self._model, self._facts = model, facts
         self.domain = facts.domain
-        self.scale, self.halo, self.parameters = facts.scale, facts.halo, facts.parameters
+        self.scale, self.parameters = facts.scale, facts.parameters
+        self.halo = facts.halo + (_CHROMA_REACH if facts.domain == "rgb" else 0)
         # Chroma of half or a quarter the width goes through an RGB network at the full one.
         self.size_multiple = max(facts.size_multiple, 4) if facts.domain == "rgb" else facts.size_multiple
         self.macs_per_pixel = facts.macs_per_pixel
