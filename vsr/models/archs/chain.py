@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vsr.core.errors import ConfigError, WeightsError
+from vsr.models.archs.prelu import prelu
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Chain(nn.Module):
         def convolve(features: Tensor, conv: int) -> Tensor:
             features = functional.conv2d(features, kernels[conv], biases[conv], padding=1)
             slope = slopes[conv]
-            return features if slope is None else functional.prelu(features, slope)
+            return features if slope is None else prelu(features, slope)
 
         features = functional.pixel_unshuffle(luma, spec.unshuffle) if spec.unshuffle > 1 else luma
         features = features.to(self.compute_dtype).contiguous(memory_format=torch.channels_last)
