@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import vsr
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.registry import shipped_models
 
 HERE = Path(__file__).parent
 ARCHITECTURES_PAGE = HERE / "architectures.md"
@@ -29,7 +29,7 @@ def models() -> list[str]:
         "| model | for | multiply-adds per input pixel | size | Set5 | Set14 |",
         "|---|---|--:|--:|--:|--:|",
     ]
-    for spec in vsr.list_models():
+    for spec in shipped_models():
         size = sum(path.stat().st_size for path in spec.folder.iterdir()) / 1000
         figures = [
             f"{spec.quality[name + '_psnr']:.2f} dB" if name + "_psnr" in spec.quality else ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("model")
 def command() -> None:
-    """List the models, show one, or make one of trained weights or of a network in ONNX."""
+    """List the models, show one, or make one of trained weights or of a network from elsewhere."""
 
 
 @command.command("list")
@@ -114,13 +114,14 @@ def export_model(
 @click.option("--licence", default="", help="Of the network.")
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
 def import_model(file: Path, package: str, title: str, licence: str, overwrite: bool) -> None:
-    """Make a model package of an ONNX network: PACKAGE is its name, for --model, or the path of its folder.
+    """Make a model package of somebody's network: PACKAGE is its name, for --model, or the path of its folder.
 
-    FILE takes a picture (one channel for luma or three for RGB, float32, NCHW) and gives it larger. Its scale and what else
-    matters is found by running it.
+    FILE is a checkpoint (.pth, .safetensors) of one of the many architectures that spandrel knows, or an .onnx that takes a
+    picture (one channel for luma or three for RGB, float32, NCHW) and gives it larger. Its scale and what else matters is
+    found by running it. Code in a file is never executed.
 
     \b
-    vsr model import 2x-something.onnx something-x2
+    vsr model import 2x-something.pth something-x2
     vsr upscale in.mp4 --model something-x2
     """
     from vsr import api

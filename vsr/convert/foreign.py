@@ -67,7 +67,7 @@ class Runner:
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # The runtime has no common base for what it raises.
-            raise WeightsError(f"ONNX Runtime cannot load it: {_line(error)}") from error
+            raise WeightsError(f"ONNX Runtime cannot load it: {first_line(error)}") from error
         (self._input,) = (port.name for port in self._session.get_inputs())
 
     def __call__(self, picture: Array) -> Array:
@@ -75,7 +75,7 @@ class Runner:
             (result,) = self._session.run(None, {self._input: picture})
         except Exception as error:
             raise WeightsError(
-                f"it does not run on {picture.shape[3]}x{picture.shape[2]} pixels: {_line(error)}"
+                f"it does not run on {picture.shape[3]}x{picture.shape[2]} pixels: {first_line(error)}"
             ) from error
         found: Array = result
         return found
@@ -90,7 +90,12 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf, onnx and the file system each have their own.
-        raise WeightsError(f"{path} is not a whole ONNX network: {_line(error)}") from error
+        raise WeightsError(f"{path} is not a whole ONNX network: {first_line(error)}") from error
+    return generalised(model, path)
+
+
+def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """The same of a network in memory, which came from `path`."""
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = [port for port in model.graph.input if port.name not in stored]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -117,11 +122,14 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     try:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:
-        raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {_line(error)}") from error
+        raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {first_line(error)}") from error
 
 
-def examine(model: onnx.ModelProto) -> Examined:
-    """Find out by running it. Raises WeightsError for a network that does not enlarge two to eight times, or not every size."""
+def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
+    """Find out by running it, but for `peak` where that is known.
+
+    Raises WeightsError for a network that does not enlarge two to eight times, or not every size.
+    """
     run = Runner(model)
     channels = _input_of(model).type.tensor_type.shape.dim[1].dim_value
     picture = _picture(channels, _SIDE)
@@ -132,7 +140,7 @@ def examine(model: onnx.ModelProto) -> Examined:
             f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture two to eight times as large"
         )
     multiple = _multiple(run, channels, scale)
-    peak = _peak(run, channels, scale)
+    peak = peak or _peak(run, channels, scale)
     halo = _halo(run, channels, scale, peak)
     return Examined(
         domain="luma" if channels == 1 else "rgb",
@@ -290,5 +298,6 @@ def _macs(model: onnx.ModelProto) -> int:
     return total
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

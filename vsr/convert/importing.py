@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from vsr.convert.builder import WEIGHTS_NAME
-from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, load_onnx
+from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, generalised, load_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
@@ -19,20 +19,28 @@ from vsr.models.spec import ModelSpec
 from vsr.upscale import Upscaler
 
 _SIDE = 96
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 def import_model(
     file: Path, folder: Path, *, title: str = "", licence: str = "", overwrite: bool = False
 ) -> ModelSpec:
-    """Make a package of an ONNX network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at
-    1 or 255, and gives it two to eight times as large. Scale, size multiple and halo are found by running it.
+    """Make a package of a network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or
+    255, and gives it two to eight times as large: an .onnx, or a checkpoint of an architecture that spandrel knows. Scale,
+    size multiple and halo are found by running it.
 
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
     be used, or whose package does not compute what it computes.
     """
     refuse_existing(folder, overwrite=overwrite)
-    model = load_onnx(file)
-    facts = examine(model)
+    if file.suffix in _CHECKPOINTS:
+        from vsr.convert.community import onnx_from_checkpoint
+
+        model = generalised(onnx_from_checkpoint(file), file)
+        facts = examine(model, peak=1.0)
+    else:
+        model = load_onnx(file)
+        facts = examine(model)
     name = folder.resolve().name
     with tempfile.TemporaryDirectory() as temporary:
         network = OnnxNetwork(model, facts, Path(temporary) / WEIGHTS_NAME)
