@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from vsr.backends import BACKENDS
 from vsr.cli import main
 from vsr.convert.export import export_onnx
 from vsr.convert.foreign import examine, load_onnx
@@ -184,6 +185,22 @@ def test_rgb_gray_and_odd_sizes(bits: int, tmp_path: Path) -> None:
 
 def _doubled(plane: np.ndarray) -> np.ndarray:
     return plane.repeat(2, 0).repeat(2, 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "yuv"])
+def test_every_backend_makes_the_same_of_it(kind: Any, tmp_path: Path) -> None:
+    spec = import_model(saved(tmp_path / "net.onnx", unshuffle=2, gain=0.03), tmp_path / "net-x2")
+    noise = np.random.default_rng(0).integers(0, 256, (3, 36, 52)).astype(np.uint8)
+    halved = (1, 1) if kind == "yuv" else (0, 0)
+    planes = [noise[0], *(plane[:: 1 + halved[1], :: 1 + halved[0]].copy() for plane in noise[1:])]
+    frame = Frame(planes, 52, 36, PixelFormat(kind, 8, halved))
+    found = {}
+    for backend in BACKENDS:
+        with Upscaler(str(spec.folder), backend=backend) as upscaler:
+            found[backend] = [np.asarray(plane).astype(int) for plane in upscaler.upscale(frame).planes]
+    for others in found.values():
+        for one, other in zip(found["onnxruntime"], others, strict=True):
+            assert np.abs(one - other).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["rgb", "yuv"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 from torch.nn import functional
+
+from vsr.backends.torch_resize import resize
 
 Values = dict[str, Tensor]
 Step = Callable[[Values], None]
@@ -50,6 +53,48 @@ def _reshape(tensor: Tensor, shape: Tensor) -> Tensor:
     return tensor.reshape(sizes)
 
 
+def _conv_transpose(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    pads: Sequence[int] = (0, 0, 0, 0),
+    strides: Sequence[int] = (1, 1),
+    output_padding: Sequence[int] = (0, 0),
+    group: int = 1,
+) -> Tensor:
+    around = {"padding": (pads[0], pads[1]), "output_padding": tuple(output_padding)}
+    return functional.conv_transpose2d(features, weight, bias, stride=tuple(strides), groups=group, **around)
+
+
+def _slice(
+    tensor: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None
+) -> Tensor:
+    """Forwards only."""
+    chosen = [slice(None)] * tensor.dim()
+    over = range(len(starts)) if axes is None else axes.tolist()
+    strides = [1] * len(starts) if steps is None else steps.tolist()
+    for axis, start, end, step in zip(over, starts.tolist(), ends.tolist(), strides, strict=True):
+        chosen[axis] = slice(start, end, step)
+    return tensor[tuple(chosen)]
+
+
+def _gather(tensor: Tensor, at: Tensor, *, axis: int = 0) -> Tensor:
+    places = at.flatten().to(tensor.device)
+    shape = (*tensor.shape[:axis], *at.shape, *tensor.shape[axis + 1 :])
+    return tensor.index_select(axis, places).reshape(shape)
+
+
+def _reduce_mean(tensor: Tensor, axes: Tensor | None = None, *, keepdims: int = 1) -> Tensor:
+    over = list(range(tensor.dim())) if axes is None else axes.tolist()
+    return tensor.mean(over, keepdim=bool(keepdims))
+
+
+def _shape(tensor: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+    """On the host, as all shapes are."""
+    return torch.tensor(tensor.shape[start:end])
+
+
 def _space_to_depth(tensor: Tensor, blocksize: int) -> Tensor:
     # torch puts a channel's pixels beside each other, ONNX all channels of a pixel.
     batch, channels, height, width = tensor.shape
@@ -64,27 +109,37 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Clip": torch.clamp,
     "Concat": lambda *xs, axis: torch.cat(xs, dim=axis),
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "DepthToSpace": lambda x, blocksize, mode: functional.pixel_shuffle(x, blocksize),
     "Div": torch.div,
     "Floor": torch.floor,
+    "Gather": _gather,
     "GlobalAveragePool": lambda x: x.mean((2, 3), keepdim=True),
+    "Identity": lambda x: x,
     "LeakyRelu": functional.leaky_relu,
     "Mul": torch.mul,
     "PRelu": lambda x, slope: functional.prelu(x, slope.flatten().to(x.dtype)),
     "Pad": _pad,
+    "ReduceMean": _reduce_mean,
     "Relu": torch.relu,
     "Reshape": _reshape,
+    "Resize": resize,
+    "Shape": _shape,
     "Sigmoid": torch.sigmoid,
+    "Slice": _slice,
     "SpaceToDepth": _space_to_depth,
     "Split": _split,
     "Squeeze": lambda x, axes: x.squeeze(axes.tolist()),
     "Sub": torch.sub,
     "Tanh": torch.tanh,
+    "Transpose": lambda x, perm: x.permute(perm),
     "Unsqueeze": lambda x, axes: x.unsqueeze(*axes.tolist()),
 }
 
-# Attributes that torch calls otherwise.
+# Attributes that torch calls otherwise, operators whose others must be known here, and values that say nothing.
 _NAMES = {"alpha": "negative_slope"}
+_STRICT = {"Conv", "ConvTranspose", "Pad", "Resize"}
+_SILENT = {"antialias": 0, "exclude_outside": 0, "dilations": [1, 1], "auto_pad": "NOTSET"}
 
 
 class UnknownOperatorError(ValueError):
@@ -97,26 +152,33 @@ def compiled(graph: onnx.GraphProto, dtype: torch.dtype, device: torch.device) -
     dtype: of the convolutions over several channels. Raises UnknownOperatorError.
     """
     constants: Values = {}
-    for tensor in graph.initializer:
+    stored = [(tensor.name, tensor) for tensor in graph.initializer]
+    stored += [(n.output[0], _attribute(n.attribute[0])) for n in graph.node if n.op_type == "Constant"]
+    for name, tensor in stored:
         value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
         # Shapes, axes and pads are read by the host.
-        constants[tensor.name] = value if value.dtype == torch.int64 else value.to(device)
-    return constants, [_step(node, dtype) for node in graph.node]
+        constants[name] = value if value.dtype == torch.int64 else value.to(device)
+    return constants, [_step(node, dtype) for node in graph.node if node.op_type != "Constant"]
 
 
 def _step(node: onnx.NodeProto, dtype: torch.dtype) -> Step:
     operator = _OPERATORS.get(node.op_type)
     if operator is None:
         raise UnknownOperatorError(f"no operator {node.op_type}")
-    settings = {_NAMES.get(a.name, a.name): _attribute(a) for a in node.attribute}
+    values = {a.name: _attribute(a) for a in node.attribute if a.name != "kernel_shape"}
+    settings = {_NAMES.get(n, n): v for n, v in values.items() if n not in _SILENT or v != _SILENT[n]}
     if node.op_type == "Conv":
         settings["dtype"] = dtype
     if node.op_type == "DepthToSpace" and settings.get("mode") != "CRD":
         raise UnknownOperatorError("DepthToSpace with mode DCR")
+    if node.op_type in _STRICT and (
+        unknown := settings.keys() - inspect.signature(operator).parameters.keys()
+    ):
+        raise UnknownOperatorError(f"{node.op_type} with {min(unknown)}")
     inputs, outputs = tuple(node.input), tuple(node.output)
 
     def step(values: Values) -> None:
-        result = operator(*(values[name] for name in inputs), **settings)
+        result = operator(*(values[name] if name else None for name in inputs), **settings)
         values.update(zip(outputs, result if isinstance(result, list) else [result], strict=True))
 
     return step
