@@ -19,6 +19,7 @@ from vsr.evaluation.resize import resize_bicubic
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.training.checkpoint import load_tensors
+from vsr.training.loss_scale import LossScale
 from vsr.training.losses import LOSSES
 from vsr.training.recipe import Recipe, recipe_from_dict
 from vsr.training.trainer import Progress, TrainConfig, TrainingDivergedError, train
@@ -94,8 +95,22 @@ def test_the_ssim_loss_is_one_less_the_metric() -> None:
     assert float(LOSSES["ssim"](a, b)) == pytest.approx(1 - metric, abs=1e-9)
 
 
+def test_an_overflow_in_fp16_costs_a_step_and_halves_the_scale() -> None:
+    scale = LossScale(torch.device("cpu"))
+    weight = torch.tensor([3.0, 1e-3], requires_grad=True)
+    before = float(scale.state["loss_scale"])
+    for factor, wanted in ((1e-6, [6e-6, 2e-9]), (1e38, [0.0, 0.0]), (1e-6, [6e-6, 2e-9])):
+        loss = (weight**2).sum() * factor
+        (found,) = scale.down(torch.autograd.grad(scale.up(loss), [weight]))
+        torch.testing.assert_close(found, torch.tensor(wanted))
+    assert float(scale.state["loss_scale"]) == before / 2
+    for _ in range(500):
+        scale.down([torch.ones(1)])
+    assert float(scale.state["loss_scale"]) == before
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_resumed_training_ends_in_the_same_bits(
     pictures: Path, tmp_path: Path, precision: str, optimizer: str
 ) -> None:

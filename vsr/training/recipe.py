@@ -48,7 +48,7 @@ _CHOICES = {
     "loss": ("l1", "charbonnier", "mse", "ssim", "psnr"),
     "schedule": ("cosine", "step"),
     "optimizer": ("adam", "adamw", "muon"),
-    "precision": ("bf16", "fp32"),
+    "precision": ("bf16", "fp16", "fp32"),
 }
 
 
@@ -62,7 +62,7 @@ class TrainRecipe:
     distances. `loss` is "l1", "charbonnier", "mse", "ssim" or "psnr"; the last `mse_share` of the training, 0..1, uses the
     mean squared error; a variational network adds `kl_weight` times its divergence from the prior in nats. Gradients are
     clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
-    convolutions is "bf16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
+    convolutions is "bf16", "fp16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
     """
 
     steps: int = 100_000

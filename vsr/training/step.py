@@ -20,6 +20,7 @@ from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs.vae import Vae
 from vsr.training.adversary import Adversary
 from vsr.training.data import PatchPool
+from vsr.training.loss_scale import LossScale
 from vsr.training.losses import blended
 from vsr.training.optimizers import Adam, Muon, hidden_kernels
 from vsr.training.recipe import TrainRecipe
@@ -66,6 +67,7 @@ class TrainStep:
         self._adam = Adam(
             others, self._lr, 0.0 if with_muon else recipe.weight_decay, decoupled=recipe.optimizer == "adamw"
         )
+        self._scale = LossScale(device) if recipe.precision == "fp16" else None
         self._average = [parameter.detach().clone() for parameter in self._parameters]
         self._places = torch.zeros((CHUNK, batch, 6), dtype=torch.int64, device=device)
         self._noise = torch.zeros((CHUNK, batch, self._latent), device=device)
@@ -77,8 +79,9 @@ class TrainStep:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """weights.* and average.* of every parameter, with exp_avg.*, exp_avg_sq.* and step.*, or momentum.*."""
-        tensors = self._adam.state | self._muon.state
+        """weights.* and average.* of every parameter, with exp_avg.*, exp_avg_sq.* and step.*, or momentum.*; in fp16
+        also loss_scale."""
+        tensors = self._adam.state | self._muon.state | (self._scale.state if self._scale else {})
         if self._adversary:
             tensors |= {f"adversary.{name}": tensor for name, tensor in self._adversary.state.items()}
         for (name, parameter), average in zip(self._named.items(), self._average, strict=True):
@@ -177,8 +180,11 @@ class TrainStep:
         if self._adversary:
             loss = loss + self._adversary.judge(output, hr)
         # Gradients are taken, not accumulated: a replayed step must not add to those of the step before.
-        gradients = torch.autograd.grad(loss, self._parameters)
-        for parameter, gradient in zip(self._parameters, self._workers.average(gradients), strict=True):
+        scale = self._scale
+        taken = torch.autograd.grad(scale.up(loss) if scale else loss, self._parameters)
+        gradients = self._workers.average(taken)
+        gradients = scale.down(gradients) if scale else gradients
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm)

@@ -32,6 +32,8 @@ from vsr.training.workers import Workers, joined
 DISCRIMINATOR_WON = 0.05
 WON_CHUNKS = 5
 
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
 __all__ = ["Progress", "TrainConfig", "TrainResult", "TrainingDivergedError", "train"]
 
 
@@ -130,7 +132,7 @@ class _Training:
             raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
 
     def _make_stepper(self) -> TrainStep:
-        dtype = torch.bfloat16 if self.recipe.train.precision == "bf16" else torch.float32
+        dtype = _DTYPES[self.recipe.train.precision]
         # Drawn on the CPU whatever the device, and without touching the caller's random state.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.recipe.train.seed)
