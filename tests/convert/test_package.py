@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +24,17 @@ SPECS = {
     "skips": ChainSpec(2, 8, 4, skip_every=2),
     "x3": ChainSpec(3, 8, 1),
     "x4-half": ChainSpec(4, 8, 1, unshuffle=2),
+    "linear": ChainSpec(2, 8, 1, unshuffle=2, linear=5),
 }
 
 
 def _weights(spec: ChainSpec, path: Path) -> PlainChain:
     torch.manual_seed(1)
-    weights = Chain(spec).fold()
-    hyperparameters = {
-        name: getattr(spec, name) for name in ("scale", "channels", "depth", "unshuffle", "skip_every")
-    }
-    save_file(weights, path, {"arch": "chain", "hyperparameters": json.dumps(hyperparameters), "junk": "x"})
+    chain = Chain(spec)
+    if chain.linear is not None:
+        torch.nn.init.normal_(chain.linear, std=0.1)
+    weights = chain.fold()
+    save_file(weights, path, {"arch": "chain", "hyperparameters": json.dumps(asdict(spec)), "junk": "x"})
     return plain_chain_from_weights(spec, weights)
 
 

@@ -18,6 +18,8 @@ SPECS = [
     ChainSpec(scale=3, channels=8, depth=2, unshuffle=2),
     ChainSpec(scale=4, channels=8, depth=4, skip_every=2),
     ChainSpec(scale=2, channels=8, depth=6, unshuffle=2, skip_every=3),
+    ChainSpec(scale=2, channels=8, depth=2, unshuffle=2, linear=5),
+    ChainSpec(scale=3, channels=8, depth=1, linear=7),
 ]
 
 
@@ -28,6 +30,8 @@ def trained_looking(spec: ChainSpec) -> Chain:
     with torch.no_grad():
         for parameter in chain.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
+        if chain.linear is not None:  # As it comes out of folding, which keeps steps of 1/256.
+            chain.linear.copy_(chain.fold()["linear.weight"].squeeze(1))
     return chain
 
 
@@ -48,6 +52,20 @@ def test_folded_weights_are_plain_convolutions_in_float32(spec: ChainSpec) -> No
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
     assert weights.keys() == PlainChain(spec).state_dict().keys()
     assert sum(tensor.numel() for tensor in weights.values()) == spec.parameters
+
+
+def test_the_linear_part_leaves_flat_areas_flat_in_bfloat16() -> None:
+    spec = ChainSpec(scale=2, channels=8, depth=1, linear=5)
+    chain = Chain(spec)
+    assert chain.linear is not None
+    with torch.no_grad():
+        chain.linear.copy_(0.1 * torch.randn_like(chain.linear))
+        taps = chain.fold()["linear.weight"]
+        centred = chain.linear - chain.linear.mean((1, 2), keepdim=True)
+    assert torch.equal(taps, taps.bfloat16().float())
+    assert not taps.sum((1, 2, 3)).any()
+    apart = (taps.squeeze(1) - centred).abs().flatten(1)
+    assert float(apart.sort(1).values[:, :-1].max()) <= 0.5 / 256  # All but the middle one.
 
 
 def test_without_residual_the_picture_is_repeated() -> None:
@@ -80,6 +98,7 @@ def test_halo_is_how_far_an_output_pixel_looks(spec: ChainSpec) -> None:
 def test_multiply_adds_are_those_of_the_convolutions() -> None:
     assert ChainSpec(2, 32, 6, unshuffle=2).macs_per_pixel == (9 * (4 * 32 + 6 * 32 * 32 + 32 * 16)) / 4
     assert ChainSpec(2, 32, 6).macs_per_pixel == 9 * (32 + 6 * 32 * 32 + 32 * 4)
+    assert ChainSpec(2, 32, 6, linear=5).macs_per_pixel == 9 * (32 + 6 * 32 * 32 + 32 * 4) + 25 * 4
 
 
 @pytest.mark.parametrize(
@@ -89,6 +108,7 @@ def test_multiply_adds_are_those_of_the_convolutions() -> None:
         ({"scale": 2, "channels": 8, "depth": 2, "unshuffle": 3}, "unshuffle"),
         ({"scale": 2, "channels": 0, "depth": 2}, "channels"),
         ({"scale": 2, "channels": 8, "depth": 3, "skip_every": 2}, "skip_every"),
+        ({"scale": 2, "channels": 8, "depth": 3, "linear": 4}, "linear"),
         ({"scale": 2, "channels": 8, "depth": 3, "width": 2}, "width"),
         ({"scale": 2, "channels": "8", "depth": 3}, "channels"),
         ({"scale": 2, "channels": 8}, "depth"),

@@ -98,6 +98,7 @@ class ChainNetwork:
             "depth": self.spec.depth,
             "unshuffle": self.spec.unshuffle,
             "skip_every": self.spec.skip_every,
+            "linear": self.spec.linear,
         }
 
     def add_to(self, graph: GraphBuilder, luma: str) -> str:
@@ -124,6 +125,9 @@ class ChainNetwork:
             features = graph.add(
                 "DepthToSpace", [features], "net/shuffle", blocksize=spec.unshuffle, mode="CRD"
             )
+        if spec.linear:
+            filtered = _filtered(graph, luma, graph.weight("linear.weight"), spec.linear // 2, "net/linear")
+            features = graph.add("Add", [features, filtered], "net/both")
         return features
 
 
@@ -132,6 +136,11 @@ def add_cubic_residual(
 ) -> str:
     """Cubic enlargement less the repeated sample, [N, scale^2, h, w], of a float32 plane [N, 1, h, w]; edges repeat."""
     kernels = graph.constant(f"cubic-{siting}", residual_kernels(scale, siting, exact=exact))
-    pads = graph.constant("cubic-pads", [0, 0, 2, 2, 0, 0, 2, 2], "int64")
-    padded = graph.add("Pad", [plane, pads], f"{name}/pad", mode="edge")
-    return graph.add("Conv", [padded, kernels], f"{name}/cubic")
+    return _filtered(graph, plane, kernels, 2, f"{name}/cubic")
+
+
+def _filtered(graph: GraphBuilder, plane: str, kernels: str, reach: int, name: str) -> str:
+    """A plane through filters that reach so far; edges repeat."""
+    pads = graph.constant(f"pads-{reach}", [0, 0, reach, reach, 0, 0, reach, reach], "int64")
+    padded = graph.add("Pad", [plane, pads], f"{name}-pad", mode="edge")
+    return graph.add("Conv", [padded, kernels], name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,8 @@ class ChainSpec:
     `scale` 2, 3 or 4. `channels` of the trunk. `depth` counts the trunk's 3x3 convolutions, between the first and the
     last. `unshuffle` 1 runs the trunk at the input's resolution, 2 at half of it. `skip_every` k > 0 adds the input of
     every k trunk convolutions to their output and the first convolution's output to the trunk's (EDSR, Lim et al. 2017);
-    0 leaves a plain chain. Raises ConfigError for values that make no network.
+    0 leaves a plain chain. `linear` is the side of a filter beside it all that learns the linear part of enlarging, 0 for
+    none. Raises ConfigError for values that make no network.
     """
 
     scale: int
@@ -35,6 +36,7 @@ class ChainSpec:
     depth: int
     unshuffle: Literal[1, 2] = 1
     skip_every: int = 0
+    linear: int = 0
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):
@@ -45,6 +47,9 @@ class ChainSpec:
             raise ConfigError(f"channels and depth must be at least 1, got {self.channels} and {self.depth}")
         if self.skip_every < 0 or (self.skip_every and self.depth % self.skip_every):
             raise ConfigError(f"depth {self.depth} must be a multiple of skip_every {self.skip_every}")
+
+        if self.linear and not (self.linear % 2 and 3 <= self.linear <= 9):
+            raise ConfigError(f"linear must be 0, 3, 5, 7 or 9, got {self.linear}")
 
     @property
     def widths(self) -> list[tuple[int, int]]:
@@ -62,19 +67,19 @@ class ChainSpec:
     @property
     def macs_per_pixel(self) -> float:
         """Multiply-adds of the convolutions per pixel of the input picture."""
-        return sum(9 * i * o for i, o in self.widths) / self.unshuffle**2
+        return sum(9 * i * o for i, o in self.widths) / self.unshuffle**2 + (self.linear * self.scale) ** 2
 
     @property
     def parameters(self) -> int:
         """Weights, biases and slopes once folded."""
         slopes = sum(self.has_activation(conv) for conv in range(self.depth + 1)) * self.channels
-        return sum(9 * i * o + o for i, o in self.widths) + slopes
+        return sum(9 * i * o + o for i, o in self.widths) + slopes + (self.linear * self.scale) ** 2
 
     @property
     def halo(self) -> int:
         """How far an output pixel looks, in input pixels: a tile needs this much on each side to match the whole."""
         reach = (self.depth + 2) * self.unshuffle
-        return reach + self.unshuffle - 1
+        return max(reach + self.unshuffle - 1, self.linear // 2)
 
     @property
     def size_multiple(self) -> int:
@@ -83,7 +88,7 @@ class ChainSpec:
 
 
 class PlainChain(nn.Module):
-    """The chain as it runs: `convs.N.weight`, `convs.N.bias` and `acts.N.weight`, nothing else.
+    """The chain as it runs: `convs.N.weight`, `convs.N.bias`, `acts.N.weight` and `linear.weight`, nothing else.
 
     Takes luma float [N, 1, H, W] in 0..1 (code value / 255), H and W multiples of `size_multiple`; gives
     [N, 1, H*scale, W*scale] about 0..1, not clipped.
@@ -97,6 +102,9 @@ class PlainChain(nn.Module):
             nn.PReLU(spec.channels) if spec.has_activation(conv) else nn.Identity()
             for conv in range(spec.depth + 1)
         )
+        side = spec.linear
+        around: dict[str, Any] = {"padding": side // 2, "padding_mode": "replicate", "bias": False}
+        self.linear = nn.Conv2d(1, spec.scale**2, side, **around) if side else None
 
     def forward(self, luma: Tensor) -> Tensor:
         spec = self.spec
@@ -109,6 +117,8 @@ class PlainChain(nn.Module):
         if spec.skip_every:
             features = features + start
         residual = _shuffled(self.convs[-1](features), spec)
+        if self.linear:
+            residual = residual + functional.pixel_shuffle(self.linear(luma), spec.scale)
         return residual + repeated(luma, spec.scale)
 
 
@@ -132,6 +142,8 @@ class Chain(nn.Module):
                 parameter.mul_(0.1)
         slopes = sum(spec.has_activation(conv) for conv in range(spec.depth + 1))
         self.slopes = nn.Parameter(torch.full((slopes, spec.channels), 0.25))
+        taps = (spec.scale**2, spec.linear, spec.linear)
+        self.linear = nn.Parameter(torch.zeros(taps)) if spec.linear else None
 
     def folded(self) -> tuple[list[Tensor], list[Tensor], list[Tensor | None]]:
         """Kernels, biases and slopes of each convolution, differentiable, in `compute_dtype`."""
@@ -160,8 +172,12 @@ class Chain(nn.Module):
                 features = group = features + group
         if spec.skip_every:
             features = features + start
-        residual = _shuffled(convolve(features, spec.depth + 1), spec)
-        return residual.float() + repeated(luma, spec.scale)
+        residual = _shuffled(convolve(features, spec.depth + 1), spec).float()
+        if self.linear is not None:
+            centred = (self.linear - self.linear.mean((1, 2), keepdim=True)).unsqueeze(1)
+            around = functional.pad(luma, [spec.linear // 2] * 4, mode="replicate")
+            residual = residual + functional.pixel_shuffle(functional.conv2d(around, centred), spec.scale)
+        return residual + repeated(luma, spec.scale)
 
     @torch.no_grad()
     def fold(self) -> dict[str, Tensor]:
@@ -175,6 +191,8 @@ class Chain(nn.Module):
             state[f"convs.{conv}.weight"], state[f"convs.{conv}.bias"] = kernel, bias
             if self.spec.has_activation(conv):
                 state[f"acts.{conv}.weight"] = next(slopes)
+        if self.linear is not None:
+            state["linear.weight"] = _in_steps(self.linear).unsqueeze(1)
         # Clones, because safetensors refuses tensors that share memory.
         return {name: tensor.detach().float().cpu().clone().contiguous() for name, tensor in state.items()}
 
@@ -191,6 +209,8 @@ class Chain(nn.Module):
         active = [conv for conv in range(self.spec.depth + 1) if self.spec.has_activation(conv)]
         slopes: list[Tensor] = [plain.get_parameter(f"acts.{conv}.weight") for conv in active]
         self.slopes.copy_(torch.stack(slopes))
+        if self.linear is not None:
+            self.linear.copy_(plain.get_parameter("linear.weight").squeeze(1))
 
 
 class _KernelStack(nn.Module):
@@ -232,6 +252,15 @@ def repeated(luma: Tensor, scale: int) -> Tensor:
 def _shuffled(packed: Tensor, spec: ChainSpec) -> Tensor:
     """The residual at output size. Back to the input's resolution first, where it can be added to the input as it is."""
     return functional.pixel_shuffle(functional.pixel_shuffle(packed, spec.unshuffle), spec.scale)
+
+
+def _in_steps(taps: Tensor) -> Tensor:
+    """Taps [N, k, k] less their mean, to the nearest 1/256 and summing to zero: bfloat16 holds them as they are, so that flat
+    areas stay flat there too."""
+    rounded = ((taps - taps.mean((1, 2), keepdim=True)) * 256).round()
+    middle = taps.shape[1] // 2
+    rounded[:, middle, middle] -= rounded.sum((1, 2))
+    return rounded / 256
 
 
 def plain_chain_from_weights(spec: ChainSpec, weights: dict[str, Tensor]) -> PlainChain:
