@@ -15,16 +15,15 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from vsr.evaluation.demo import CLIP
-from vsr.evaluation.pictures import busiest
+from vsr.evaluation.pictures import busiest, pieces
 from vsr.models.registry import find_model, shipped_models
 from vsr.upscale import Upscaler
 
 FOLDER = Path(__file__).parent / "crops"
-FRAME, PIECES = 40, 3
-SIDE, ZOOM, GAP, LABEL = 96, 3, 8, 28
+FRAME, PIECES, SIDE = 40, 3, 96
 
 
 def original() -> NDArray[np.uint8]:
@@ -52,18 +51,9 @@ def draw(model: str) -> Path:
     scale = find_model(model).scale
     columns = versions(model, scale, original())
     places = busiest(columns["bicubic"], columns[model], SIDE, PIECES)
-    step = SIDE * ZOOM + GAP
-    sheet = Image.new("RGB", (len(columns) * step - GAP, LABEL + len(places) * step - GAP), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
-    for column, (name, picture) in enumerate(columns.items()):
-        pen.text((column * step + 2, 2), name, fill="black", font=font)
-        for row, (top, left) in enumerate(places):
-            piece = Image.fromarray(picture[top : top + SIDE, left : left + SIDE])
-            zoomed = piece.resize((SIDE * ZOOM, SIDE * ZOOM), Image.Resampling.NEAREST)
-            sheet.paste(zoomed, (column * step, LABEL + row * step))
     path = FOLDER / f"{model}.png"
     FOLDER.mkdir(exist_ok=True)
-    sheet.save(path, optimize=True)
+    pieces(columns, places, SIDE, path)
     return path
 
 

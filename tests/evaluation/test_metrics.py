@@ -10,7 +10,7 @@ import pytest
 
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import evaluate_luma, load_sets
-from vsr.evaluation.metrics import mae, mse, psnr, ssim, y_from_rgb
+from vsr.evaluation.metrics import blur, mae, mse, psnr, ssim, y_from_rgb
 from vsr.evaluation.resize import resize_bicubic
 
 SETS = Path(__file__).parents[2].parent / "shared" / "data" / "eval" / "image"
@@ -29,6 +29,20 @@ def test_errors_by_hand() -> None:
     assert mae(a, b) == (3 + 4) / 4
     assert psnr(a, b) == pytest.approx(10 * math.log10(255**2 / 6.25))
     assert psnr(a, a) == math.inf
+
+
+def test_a_picture_reduced_and_enlarged_is_blurred_by_so_much() -> None:
+    rng = np.random.default_rng(0)
+    steps = rng.integers(0, 2, (16, 20)).repeat(6, 0).repeat(6, 1) * 160.0 + 40
+    found = [blur(steps)]
+    for factor in (2, 3):
+        small = steps.reshape(96 // factor, factor, 120 // factor, factor).mean((1, 3))
+        found.append(blur(resize_bicubic(small, factor)))
+    assert 0 < found[0] < found[1] - 0.05 < found[2] - 0.1
+    assert blur(steps.T) == found[0]
+    assert blur(np.full((20, 20), 7, np.uint8)) == 1
+    with pytest.raises(ConfigError):
+        blur(steps[:8])
 
 
 def test_the_border_is_left_out() -> None:

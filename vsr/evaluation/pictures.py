@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ _GAP = 12
 _LABEL = 40
 _CROP = 160
 _ZOOM = 4
+_PIECE_ZOOM = 3
 
 
 def side_by_side(
@@ -44,8 +46,30 @@ def side_by_side(
         for index, piece in enumerate(pieces):
             at = (x + index * (zoomed + _GAP), _LABEL + height + _GAP)
             sheet.paste(piece.resize((zoomed, zoomed), Image.Resampling.NEAREST), at)
+    _write(sheet, path)
+
+
+def pieces(
+    columns: Mapping[str, NDArray[np.uint8]], places: Sequence[tuple[int, int]], side: int, path: Path
+) -> None:
+    """Write a PNG: a column for each RGB picture (height, width, 3), a row for each place (top, left), whose piece of `side`
+    pixels it shows magnified. Raises EncodeError where it cannot be written.
+    """
+    step = side * _PIECE_ZOOM + _GAP
+    sheet = Image.new("RGB", (len(columns) * step - _GAP, _LABEL + len(places) * step - _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
+    for column, (label, picture) in enumerate(columns.items()):
+        draw.text((column * step + 2, 8), label, fill="black", font=font)
+        for row, (top, left) in enumerate(places):
+            piece = Image.fromarray(picture[top : top + side, left : left + side])
+            zoomed = piece.resize((side * _PIECE_ZOOM, side * _PIECE_ZOOM), Image.Resampling.NEAREST)
+            sheet.paste(zoomed, (column * step, _LABEL + row * step))
+    _write(sheet, path)
+
+
+def _write(sheet: Image.Image, path: Path) -> None:
     file = io.BytesIO()
-    sheet.save(file, "PNG")
+    sheet.save(file, "PNG", optimize=True)
     write_whole(path, file.getvalue())
 
 
