@@ -1,0 +1,73 @@
+"""Networks in half precision: what strongly typed compilers want to find in the graph itself.
+
+In frame graphs and exported networks every node whose result is named "net/..." belongs to the network. These alone change;
+what is around them, the base picture, colour and rounding, stays float32.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+Precision = Literal["fp32", "fp16", "bf16"]
+
+_TYPES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
+# Inputs that have a type of their own, by operator: the scales of a resize.
+_FIXED = {"Resize": {1, 2, 3}}
+
+
+def in_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
+    """The same graph with its network computed in `precision`. Weights in a file of their own stay as they are there and are
+    cast on the way in; weights in the graph are halved."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    if precision == "fp32":
+        return changed
+    graph = changed.graph
+    floats = _float_tensors(model)
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    made = {name for node in graph.node for name in node.output if name.startswith("net/")} & floats
+    nodes: list[onnx.NodeProto] = []
+    known: set[str] = set()
+
+    def as_type(tensor: str, kind: int) -> str:
+        name = f"{tensor}/{'float' if kind == TensorProto.FLOAT else precision}"
+        if name not in known:
+            known.add(name)
+            if tensor in stored and stored[tensor].data_location != TensorProto.EXTERNAL:
+                values = numpy_helper.to_array(stored[tensor])
+                graph.initializer.append(helper.make_tensor(name, kind, values.shape, values.ravel()))
+            else:
+                nodes.append(helper.make_node("Cast", [tensor], [name], to=kind))
+        return name
+
+    for original in model.graph.node:
+        node = onnx.NodeProto.FromString(original.SerializeToString())
+        in_network = any(name.startswith("net/") for name in node.output)
+        for place, tensor in enumerate(node.input):
+            if in_network and tensor in floats and tensor not in made:
+                if place not in _FIXED.get(node.op_type, ()):
+                    node.input[place] = as_type(tensor, _TYPES[precision])
+            elif not in_network and tensor in made:
+                node.input[place] = as_type(tensor, TensorProto.FLOAT)
+        nodes.append(node)
+    used = {name for node in nodes for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    for field, items in ((graph.node, nodes), (graph.initializer, kept)):
+        copies = [type(item).FromString(item.SerializeToString()) for item in items]
+        del field[:]
+        field.extend(copies)
+    del graph.value_info[:]
+    return changed
+
+
+def _float_tensors(model: onnx.ModelProto) -> set[str]:
+    """Names of all float32 tensors of a graph."""
+    graph = shape_inference.infer_shapes(model).graph
+    found = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    for port in (*graph.input, *graph.value_info, *graph.output):
+        if port.type.tensor_type.elem_type == TensorProto.FLOAT:
+            found.add(port.name)
+    return found
