@@ -145,7 +145,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RUN = ("vsr upscale", "vsr compare", "vsr evaluate")
+RUN = ("vsr upscale", "vsr compare", "vsr evaluate", "vsr engine")
+SILENT = ("vsr evaluate", "vsr engine list")
 OWN_MODEL = "mine-x2"
 
 
@@ -156,9 +157,10 @@ def test_the_readmes_commands(line: str, here: Path, monkeypatch: pytest.MonkeyP
     from vsr.cli import main
 
     monkeypatch.chdir(here)
+    monkeypatch.setenv("VSR_ENGINES", str(here / "engines"))
     before = set(here.rglob("*"))
     assert main(shlex.split(line)[1:]) == 0
-    assert set(here.rglob("*")) - before or line.startswith("vsr evaluate")
+    assert set(here.rglob("*")) - before or line.startswith(SILENT)
     assert not list(here.rglob("*.part"))
 
 

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from vsr.core.errors import VsrError
 
 if TYPE_CHECKING:
+    from vsr.backends.trt.build import Built, build_engine
+    from vsr.backends.trt.recipe import EngineRecipe
+    from vsr.backends.trt.recipe import load_recipe as load_engine_recipe
+    from vsr.backends.trt.recipe import recipe_from_dict as engine_recipe
+    from vsr.backends.trt.store import EngineStore
     from vsr.bench.doctor import Check, doctor
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
@@ -35,10 +40,13 @@ if TYPE_CHECKING:
 # Name: module it comes from (and its name there, where that differs).
 _HOMES: Mapping[str, str] = {
     "BenchConfig": "vsr.bench.run",
+    "Built": "vsr.backends.trt.build",
     "Check": "vsr.bench.doctor",
     "CompareConfig": "vsr.evaluation.compare",
     "Comparison": "vsr.evaluation.compare",
     "DemoResult": "vsr.evaluation.demo",
+    "EngineRecipe": "vsr.backends.trt.recipe",
+    "EngineStore": "vsr.backends.trt.store",
     "EvaluateConfig": "vsr.evaluation.evaluate",
     "Evaluation": "vsr.evaluation.evaluate",
     "Frame": "vsr.core.frame",
@@ -54,14 +62,17 @@ _HOMES: Mapping[str, str] = {
     "UpscaleConfig": "vsr.jobs.config",
     "Upscaler": "vsr.upscale.upscaler",
     "benchmark": "vsr.bench.run:bench",
+    "build_engine": "vsr.backends.trt.build",
     "compare": "vsr.evaluation.compare",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
+    "engine_recipe": "vsr.backends.trt.recipe:recipe_from_dict",
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
     "import_model": "vsr.convert.importing",
     "list_models": "vsr.models.registry:all_models",
+    "load_engine_recipe": "vsr.backends.trt.recipe:load_recipe",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
     "show_model": "vsr.models.registry:find_model",
@@ -70,10 +81,13 @@ _HOMES: Mapping[str, str] = {
 
 __all__ = [
     "BenchConfig",
+    "Built",
     "Check",
     "CompareConfig",
     "Comparison",
     "DemoResult",
+    "EngineRecipe",
+    "EngineStore",
     "EvaluateConfig",
     "Evaluation",
     "Frame",
@@ -90,14 +104,17 @@ __all__ = [
     "Upscaler",
     "VsrError",
     "benchmark",
+    "build_engine",
     "compare",
     "demo",
     "doctor",
+    "engine_recipe",
     "evaluate",
     "export_model",
     "export_onnx",
     "import_model",
     "list_models",
+    "load_engine_recipe",
     "preview",
     "probe",
     "show_model",

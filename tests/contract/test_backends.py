@@ -138,9 +138,14 @@ def test_a_damaged_graph_is_refused(backend: str, tmp_path: Path) -> None:
         load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 0)
 
 
-def test_auto_takes_openvino() -> None:
+def test_auto_takes_what_runs_on_a_gpu_else_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_gpu = load_backend("torch").probe().on_gpu
     backend, passed_over = choose_backend("auto")
-    assert (backend.name, passed_over) == ("openvino", [])
+    assert (backend.name, passed_over) == ("torch" if on_gpu else "openvino", [])
+    if not on_gpu:
+        monkeypatch.setattr("vsr.backends.choose.has_nvidia_gpu", lambda: True)
+        backend, passed_over = choose_backend("auto")
+        assert (backend.name, passed_over) == ("openvino", ["torch not used: it sees no GPU"])
 
 
 def test_an_unknown_backend_names_the_known() -> None:

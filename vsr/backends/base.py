@@ -39,11 +39,13 @@ class Engine(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether a backend can run here; `reason` says why not, or what it runs on; `remedy` what would make it run."""
+    """Whether a backend can run here; `reason` says why not, or what it runs on; `remedy` what would make it run; `on_gpu`
+    that it would run on one."""
 
     usable: bool
     reason: str
     remedy: str = ""
+    on_gpu: bool = False
 
 
 class Backend(Protocol):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from vsr.backends.base import Availability, Backend
 from vsr.core.errors import ConfigError, MissingDependencyError
 
-# In the order `auto` prefers them. Modules are named, not imported: a runtime loads when it is asked for.
+# In the order `auto` prefers them without a GPU. Modules are named, not imported: a runtime loads when it is asked for.
 BACKENDS: Mapping[str, str] = {
     "openvino": "vsr.backends.openvino",
     "onnxruntime": "vsr.backends.onnxruntime",
     "torch": "vsr.backends.torch",
 }
+_ON_GPUS = ("torch",)
 
 
 def load_backend(name: str) -> Backend:
@@ -34,17 +36,33 @@ def choose_backend(name: str = "auto") -> tuple[Backend, list[str]]:
 
     Raises MissingDependencyError where the named one, or any at all, is not usable here.
     """
+    if name != "auto":
+        backend = load_backend(name)
+        availability = backend.probe()
+        if availability.usable:
+            return backend, []
+        raise MissingDependencyError(
+            f"backend {name}: {availability.reason}", hint=availability.remedy or None
+        )
     passed_over: list[str] = []
-    for candidate in BACKENDS if name == "auto" else (name,):
+    for candidate in _ON_GPUS if has_nvidia_gpu() else ():
+        backend = load_backend(candidate)
+        availability = backend.probe()
+        if availability.on_gpu:
+            return backend, passed_over
+        why = "it sees no GPU" if availability.usable else availability.reason
+        passed_over.append(f"{candidate} not used: {why}")
+    for candidate in BACKENDS:
         backend = load_backend(candidate)
         availability = backend.probe()
         if availability.usable:
             return backend, passed_over
-        if name != "auto":
-            raise MissingDependencyError(
-                f"backend {name}: {availability.reason}", hint=availability.remedy or None
-            )
         passed_over.append(f"{candidate} not used: {availability.reason}")
     raise MissingDependencyError(
         "no backend is usable: " + "; ".join(passed_over), hint="`vsr doctor` tells more"
     )
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether the driver of one is there. Asking a runtime would mean loading it, which takes seconds."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))

@@ -76,7 +76,8 @@ class TorchBackend:
         import torch
 
         device = _device()
-        return Availability(True, f"torch {torch.__version__} on {device}, {_precision(device)}")
+        runs_on = f"torch {torch.__version__} on {device}, {_precision(device)}"
+        return Availability(True, runs_on, on_gpu=device.type == "cuda")
 
     def compile(
         self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int

@@ -27,8 +27,8 @@ class Check:
 _EXTRAS = {
     "onnx": (("onnx", "onnxruntime"), "making model packages, the ONNX Runtime backend"),
     "torch": (("torch", "safetensors", "onnx"), "training, the torch backend"),
-    "tensorrt": (("tensorrt", "pycuda"), "NVIDIA GPUs"),
-    "rtx": (("tensorrt-rtx", "pycuda"), "NVIDIA RTX GPUs"),
+    "tensorrt": (("tensorrt", "onnx", "pycuda"), "building engines on NVIDIA GPUs"),
+    "rtx": (("tensorrt-rtx", "onnx"), "building engines for NVIDIA RTX GPUs"),
 }
 
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "probe": ("vsr.cli.probe", "Show what vsr sees in a file and what it would do with it."),
     "doctor": ("vsr.cli.doctor", "Check what is installed and usable, and tell the remedies."),
     "model": ("vsr.cli.model", "List the models, or show one."),
+    "engine": ("vsr.cli.engine", "Build TensorRT engines ahead of time, and see to those that are there."),
     "evaluate": ("vsr.cli.evaluate", "Measure how close a model comes to originals."),
     "compare": ("vsr.cli.compare", "Compare two videos or images, and show them on a page."),
     "bench": ("vsr.cli.bench", "Measure frames per second, stage by stage."),

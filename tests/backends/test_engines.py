@@ -1,0 +1,192 @@
+"""TensorRT engines: built without a GPU for named compute capabilities, kept, found again, and refused when they don't fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vsr.backends.choose import has_nvidia_gpu
+from vsr.backends.trt.build import build_engine
+from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_from_dict
+from vsr.backends.trt.store import EngineStore, Identity
+from vsr.cli import main
+from vsr.core.errors import (
+    ConfigError,
+    EngineBuildError,
+    EngineNotFoundError,
+    EngineStaleError,
+    UnknownModelError,
+    VsrError,
+)
+from vsr.models.registry import SHIPPED, find_model
+
+ROOT = Path(__file__).parents[2]
+CAPABILITIES = ["8.6", "8.9", "12.0"]
+
+
+def recipe(**settings: Any) -> EngineRecipe:
+    small = {"model": "fast-x2", "width": 64, "height": 48, "compute_capabilities": ["8.9"]}
+    return recipe_from_dict(small | settings)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("layout", ["yuv8-left", "rgb16"])
+def test_every_shipped_package_makes_an_engine(name: str, layout: str, tmp_path: Path) -> None:
+    spec = find_model(name)
+    precision = "fp32" if spec.precision == "f32" else "fp16"
+    wanted = recipe(model=name, layout=layout, precision=precision, compute_capabilities=CAPABILITIES)
+    store, phases = EngineStore(tmp_path), list[str]()
+    built = build_engine(wanted, store, on_progress=lambda phase, _done, _steps: phases.append(phase))
+    manifest = json.loads((built.folder / "manifest.json").read_text())
+    planes = {"yuv8-left": "yuv", "rgb16": "gbr"}[layout]
+    types = {port["name"]: port["dtype"] for port in manifest["ports"]}
+    assert {types[f"{plane}{end}"] for plane in planes for end in ("", "_out")} == {"uint8"}
+    assert types["gain"] == types["max_code"] == "float"
+    shapes = {port["name"]: port["shape"] for port in manifest["ports"]}
+    assert all(len(shapes[plane]) == 4 and shapes[plane][1] == 1 for plane in planes)
+    assert [port["is_input"] for port in manifest["ports"]].count(False) == 3
+    assert manifest["identity"]["target"] == "8.6, 8.9, 12.0"
+    assert manifest["key"] == built.folder.name == built.manifest.identity.key
+    assert phases
+    assert (built.folder / "build.log").is_file()
+    plan = store.plan(built.manifest.identity)
+    assert len(plan) == manifest["plan_bytes"] > 10_000
+
+
+def test_the_second_time_it_is_there_and_any_other_field_is_another_engine(tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    first = build_engine(recipe(), store)
+    second = build_engine(recipe(), store)
+    assert (first.was_there, second.was_there) == (False, True)
+    assert first.manifest == second.manifest
+    assert not build_engine(recipe(), store, again=True).was_there
+    others = {"width": 66, "height": [48, 48, 96], "batch": 2, "precision": "bf16", "layout": "gray8", "chroma": "4:4:4",
+              "workspace_mb": 64, "optimization_level": 1, "compute_capabilities": ["8.6"], "model": "balanced-x2"}  # fmt: skip
+    keys = {first.manifest.identity.key}
+    for name, value in others.items():
+        built = build_engine(recipe(**{name: value}), store)
+        assert not built.was_there, name
+        keys.add(built.manifest.identity.key)
+    identity = first.manifest.identity
+    for field in ("graph", "weights", "library", "version", "target", "driver"):
+        keys.add(dataclasses.replace(identity, **{field: "another"}).key)
+    assert len(keys) == 1 + len(others) + 6
+
+
+def test_an_engine_made_from_something_else_is_named_stale(tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    identity = build_engine(recipe(), store).manifest.identity
+    newer = dataclasses.replace(identity, version="99", driver="600.1")
+    with pytest.raises(EngineStaleError, match="another version, driver") as raised:
+        store.plan(newer)
+    assert "vsr engine build" in raised.value.hint
+    with pytest.raises(EngineNotFoundError):
+        store.plan(dataclasses.replace(identity, recipe=recipe(batch=2).as_dict()))
+
+
+@pytest.mark.parametrize("how", ["changed", "cut", "gone"])
+def test_a_damaged_plan_is_refused(how: str, tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    built = build_engine(recipe(), store)
+    path = built.folder / "engine.plan"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data if how == "changed" else data[:1000])
+    if how == "gone":
+        path.unlink()
+    with pytest.raises(EngineStaleError, match=r"engine\.plan"):
+        store.plan(built.manifest.identity)
+    build_engine(recipe(), store, again=True)
+    store.plan(built.manifest.identity)
+
+
+def test_of_two_that_want_the_same_one_builds_and_the_other_waits(tmp_path: Path) -> None:
+    found: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(build_engine(recipe(), EngineStore(tmp_path)).was_there))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [False, True, True]
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".lock")) == [
+        EngineStore(tmp_path).manifests()[0].identity.key
+    ]
+
+
+def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EngineBuildError, match="file"):
+        build_engine(recipe(), EngineStore(tmp_path / "file" / "store"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "engines" / "recipes").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_recipes_that_come_along_are_whole(path: Path) -> None:
+    found = load_recipe(path)
+    assert recipe_from_dict(found.as_dict()) == found
+    assert find_model(found.model).id == found.model
+
+
+@pytest.mark.skipif(has_nvidia_gpu(), reason="there is a GPU")
+def test_without_a_gpu_one_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(VsrError) as raised:
+        build_engine(recipe(compute_capabilities=[]), EngineStore(tmp_path))
+    assert "--for" in raised.value.hint
+
+
+def test_shapes_of_planes() -> None:
+    found = recipe(width=[64, 128, 130], height=48, batch=[1, 2, 4], layout="yuv16-left")
+    assert found.width == Extent(64, 128, 130)
+    shapes = found.plane_shapes()
+    assert shapes["y"] == ((1, 1, 48, 128), (2, 1, 48, 256), (4, 1, 48, 260))
+    assert shapes["u"] == ((1, 1, 24, 64), (2, 1, 24, 128), (4, 1, 24, 130))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"widht": 3}, "widht"),
+        ({"width": [3, 2, 1]}, "least, best, most"),
+        ({"width": "64"}, "width"),
+        ({"precision": "int4"}, "precision"),
+        ({"layout": "nv12"}, "layout"),
+        ({"compute_capabilities": ["Ada"]}, "Ada"),
+        ({"compute_capabilities": ["9.0"]}, "9.0"),
+        ({"optimization_level": 9}, "optimization_level"),
+        ({"workspace_mb": "much"}, "workspace_mb"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(settings: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        build_engine(recipe(**settings), EngineStore(tmp_path))
+    assert not [p for p in tmp_path.iterdir() if p.name != ".lock"]
+
+
+def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ["--store", str(tmp_path)]
+    build = ["engine", "build", "fast", "--size", "64x48", "--for", "8.6", *store]
+    assert main(build) == 0
+    key = capsys.readouterr().out.split()[0]
+    assert main(build) == 0
+    assert "was there" in capsys.readouterr().out
+    assert main(["engine", "list", *store]) == 0
+    assert key in capsys.readouterr().out
+    assert main(["engine", "show", key[:6], *store]) == 0
+    assert json.loads(capsys.readouterr().out)["identity"]["recipe"]["width"] == 64
+    assert main(["engine", "remove", key[:6], *store]) == 0
+    assert main(["engine", "show", key, *store]) == 6
+    assert "vsr engine list" in capsys.readouterr().err
+    with pytest.raises(UnknownModelError):
+        build_engine(recipe(model="none"), EngineStore(tmp_path))
+
+
+def test_a_key_is_of_all_fields() -> None:
+    names = {field.name for field in dataclasses.fields(Identity)}
+    assert names == {"recipe", "graph", "weights", "library", "version", "target", "driver"}

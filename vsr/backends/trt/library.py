@@ -1,0 +1,158 @@
+"""The one place that imports TensorRT, in either of its distributions, and what it is asked to do with a graph."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vsr.backends.trt.recipe import EngineRecipe, Library
+from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
+
+OnProgress = Callable[[str, int, int], None]
+"""Of building: the name of a phase, steps done, steps in all."""
+
+_INSTALL = {
+    "tensorrt_rtx": 'pip install "vsr[rtx]"',
+    "tensorrt": 'pip install "vsr[tensorrt]" (its libraries come from NVIDIA\'s index; PyCUDA is compiled, with nvcc)',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of an engine; sides that may vary are -1."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    is_input: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A built engine."""
+
+    data: bytes
+    ports: tuple[Port, ...]
+    log: str
+
+
+class TensorRT:
+    """One distribution of TensorRT. Raises MissingDependencyError where it is not installed."""
+
+    def __init__(self, name: Library) -> None:
+        try:
+            self._module: Any = importlib.import_module(name)
+        except ImportError as error:
+            raise MissingDependencyError(f"{name} cannot be loaded: {error}", hint=_INSTALL[name]) from error
+        self.name = name
+        self.version: str = self._module.__version__
+
+    def build(self, graph: bytes, path: Path, recipe: EngineRecipe, on_progress: OnProgress) -> Plan:
+        """Compile a frame graph whose weights lie beside `path`. Raises EngineBuildError, ConfigError."""
+        trt = self._module
+        log = _make_log(trt)
+        builder = trt.Builder(log)
+        # Strongly typed is the only kind that TensorRT-RTX and TensorRT 11 know; 10 must be told.
+        typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+        network = builder.create_network(0 if typed is None else 1 << int(typed))
+        parser = trt.OnnxParser(network, log)
+        if not parser.parse(graph, str(path)):
+            first = str(parser.get_error(0)).strip() if parser.num_errors else "no reason given"
+            raise EngineBuildError(f"{self.name} cannot read {path.name}: {first}")
+        config = builder.create_builder_config()
+        config.builder_optimization_level = recipe.optimization_level
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, recipe.workspace_mb << 20)
+        profile = builder.create_optimization_profile()
+        for name, shapes in recipe.plane_shapes().items():
+            profile.set_shape(name, *shapes)
+        config.add_optimization_profile(profile)
+        self._aim(config, recipe.compute_capabilities)
+        monitor = _make_monitor(trt, on_progress)
+        config.progress_monitor = monitor
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            reason = log.errors[0] if log.errors else "no reason given"
+            raise EngineBuildError(
+                f"{self.name} cannot build {path.name}: {reason}", hint="the build log tells more"
+            )
+        ports = [(network.get_input(n), True) for n in range(network.num_inputs)]
+        ports += [(network.get_output(n), False) for n in range(network.num_outputs)]
+        return Plan(
+            bytes(plan),
+            tuple(Port(p.name, p.dtype.name.lower(), tuple(p.shape), is_input) for p, is_input in ports),
+            "\n".join(log.lines),
+        )
+
+    def _aim(self, config: Any, capabilities: Sequence[str]) -> None:
+        if not capabilities:
+            return
+        kinds = getattr(self._module, "ComputeCapability", None)
+        known: Mapping[str, Any] = kinds.__members__ if kinds else {}
+        named = {name: value for name, value in known.items() if name.startswith("SM")}
+        for capability in capabilities:
+            if "SM" + capability.replace(".", "") not in named:
+                there = ", ".join(f"{name[2:-1]}.{name[-1]}" for name in named) or "none"
+                raise ConfigError(
+                    f"{self.name} {self.version} does not build for compute capability {capability}",
+                    hint=f"it builds for: {there}",
+                )
+        config.num_compute_capabilities = len(capabilities)
+        for index, capability in enumerate(capabilities):
+            config.set_compute_capability(named["SM" + capability.replace(".", "")], index)
+
+
+def installed_library(wanted: Library | Literal["auto"] = "auto") -> TensorRT:
+    """The library of that name, or the first of tensorrt and tensorrt_rtx that is there. Raises MissingDependencyError."""
+    if wanted != "auto":
+        return TensorRT(wanted)
+    for name in get_args(Library):
+        if importlib.util.find_spec(name):
+            return TensorRT(name)
+    raise MissingDependencyError("building engines needs TensorRT", hint=_INSTALL["tensorrt_rtx"])
+
+
+def _make_log(trt: Any) -> Any:
+    """A logger that keeps what it is told. Its class exists only once TensorRT is imported."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.lines: list[str] = []
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            self.lines.append(f"{severity.name}: {message}")
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message)
+
+    return Log()
+
+
+def _make_monitor(trt: Any, on_progress: OnProgress) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._steps: dict[str, int] = {}
+            self._lock = threading.Lock()  # Phases may be told of by several threads.
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            with self._lock:
+                self._steps[phase_name] = num_steps
+                on_progress(phase_name, 0, num_steps)
+
+        def phase_finish(self, phase_name: str) -> None:
+            with self._lock:
+                steps = self._steps.pop(phase_name, 0)
+                on_progress(phase_name, steps, steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            with self._lock:
+                on_progress(phase_name, step + 1, self._steps.get(phase_name, step + 1))
+            return True
+
+    return Monitor()

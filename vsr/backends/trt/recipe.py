@@ -1,0 +1,149 @@
+"""What an engine is built from: a TOML file in `engines/recipes`, or a model's name and the defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from vsr.backends.precision import Precision
+from vsr.core.errors import ConfigError
+from vsr.models.spec import ALL_LAYOUTS, GraphLayout
+
+Library = Literal["tensorrt", "tensorrt_rtx"]
+Chroma = Literal["4:2:0", "4:2:2", "4:4:4"]
+
+_LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
+_SUBSAMPLED = {"4:2:0": (2, 2), "4:2:2": (2, 1), "4:4:4": (1, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Of a side or a batch: the least, the one to be best at, and the most; all alike where it is fixed."""
+
+    least: int
+    best: int
+    most: int
+
+    @staticmethod
+    def of(value: Any, name: str) -> Extent:
+        """From a number, or from a list of three. Raises ConfigError."""
+        given = [value] * 3 if isinstance(value, int) else value
+        whole = isinstance(given, list) and len(given) == 3 and all(type(n) is int for n in given)
+        if not whole or not 1 <= given[0] <= given[1] <= given[2]:
+            raise ConfigError(f"{name} must be a number, or [least, best, most], got {value!r}")
+        return Extent(*given)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecipe:
+    """One engine.
+
+    model: a name or the path of a package. layout: of the frames, as frame graphs are named (yuv8-left). width, height: luma
+    samples; batch: frames. precision of the network: "fp32", "fp16" or "bf16". library: "tensorrt" or "tensorrt_rtx", or
+    "auto" for the one that is installed. compute_capabilities: of the GPUs to build for, as "8.9", for TensorRT-RTX; none for
+    the GPU that is here. workspace_mb: device memory for working. optimization_level: 0 to 5.
+    """
+
+    model: str
+    layout: str = "yuv8-left"
+    chroma: Chroma = "4:2:0"
+    width: Extent = Extent(1280, 1280, 1280)
+    height: Extent = Extent(720, 720, 720)
+    batch: Extent = Extent(1, 1, 1)
+    precision: Precision = "fp16"
+    library: Library | Literal["auto"] = "auto"
+    compute_capabilities: tuple[str, ...] = ()
+    workspace_mb: int = 1024
+    optimization_level: int = 3
+
+    def __post_init__(self) -> None:
+        _one_of("layout", self.layout, tuple(_LAYOUTS))
+        _one_of("chroma", self.chroma, get_args(Chroma))
+        _one_of("precision", self.precision, get_args(Precision))
+        _one_of("library", self.library, (*get_args(Library), "auto"))
+        if not 0 <= self.optimization_level <= 5:
+            raise ConfigError(f"optimization_level must be in 0..5, got {self.optimization_level}")
+        if self.workspace_mb < 1:
+            raise ConfigError(f"workspace_mb must be at least 1, got {self.workspace_mb}")
+        for capability in self.compute_capabilities:
+            major, _, minor = capability.partition(".")
+            if not (major.isdigit() and minor.isdigit()):
+                raise ConfigError(
+                    f"compute capability {capability!r}", hint="as NVIDIA writes them: 8.6, 8.9, 12.0"
+                )
+
+    @property
+    def graph_layout(self) -> GraphLayout:
+        """The layout as a value."""
+        return _LAYOUTS[self.layout]
+
+    def plane_shapes(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+        """Least, best and most of each input plane's shape (batch, 1, height, width x bytes of a sample)."""
+        layout = self.graph_layout
+        shapes = {}
+        for name in layout.plane_names:
+            across, down = _SUBSAMPLED[self.chroma] if name in "uv" and layout.kind == "yuv" else (1, 1)
+            shapes[name] = tuple(
+                (
+                    getattr(self.batch, which),
+                    1,
+                    -(-getattr(self.height, which) // down),
+                    -(-getattr(self.width, which) // across) * layout.bytes_per_sample,
+                )
+                for which in ("least", "best", "most")
+            )
+        return shapes  # type: ignore[return-value]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the TOML file would have it, with the defaults filled in."""
+        values: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Extent):
+                fixed = value.least == value.most
+                value = value.best if fixed else [value.least, value.best, value.most]
+            values[field.name] = list(value) if isinstance(value, tuple) else value
+        return values
+
+
+def load_recipe(path: Path) -> EngineRecipe:
+    """The recipe of a TOML file. Raises ConfigError naming what is wrong."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return recipe_from_dict(table, str(path))
+
+
+def recipe_from_dict(table: Mapping[str, Any], name: str = "recipe") -> EngineRecipe:
+    """A recipe from plain values, as `EngineRecipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
+    known = {field.name: field for field in fields(EngineRecipe)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(f"{name} has an unknown entry {key}", hint=f"it may have: {', '.join(known)}")
+        default = known[key].default
+        if isinstance(default, Extent):
+            values[key] = Extent.of(value, key)
+        elif isinstance(default, tuple):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise ConfigError(f"{name}: {key} must be a list of strings, got {value!r}")
+            values[key] = tuple(value)
+        else:
+            kind = int if isinstance(default, int) else str
+            if type(value) is not kind:
+                raise ConfigError(f"{name}: {key} must be of type {kind.__name__}, got {value!r}")
+            values[key] = value
+    if "model" not in values:
+        raise ConfigError(f"{name} names no model", hint='model = "fast-x2"')
+    return EngineRecipe(**values)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, got {value!r}")

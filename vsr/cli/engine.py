@@ -1,0 +1,148 @@
+"""`vsr engine`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli import text
+from vsr.cli.options import SizeType
+
+if TYPE_CHECKING:
+    from vsr.backends.trt.recipe import EngineRecipe
+
+_in_store = click.option(
+    "--store", type=click.Path(path_type=Path), help="Folder of the engines.  [default: VSR_ENGINES]"
+)
+
+
+@click.group("engine")
+def command() -> None:
+    """Build TensorRT engines ahead of time, and list, show or remove those that are there."""
+
+
+@command.command("build")
+@click.argument("target", metavar="RECIPE|MODEL")
+@click.option("--size", type=SizeType(), help="Of the frames that go in.  [default: 1280x720]")
+@click.option("--batch", type=click.IntRange(1), help="Frames at a time.  [default: 1]")
+@click.option("--layout", help="Of the frames: yuv8-left, yuv16-left, rgb8, gray8, ...  [default: yuv8-left]")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "bf16"]), help="Of the network.  [default: fp16]"
+)
+@click.option(
+    "--for", "capabilities", multiple=True, metavar="X.Y",
+    help="Compute capability to build for, as often as there are; this needs no GPU.  [default: the GPU here]",
+)  # fmt: skip
+@click.option("--library", type=click.Choice(["tensorrt", "tensorrt_rtx"]), help="Of the two, which.")
+@_in_store
+@click.option("--again", is_flag=True, help="Build it even if it is there.")
+def build(
+    target: str,
+    size: tuple[int, int] | None,
+    batch: int | None,
+    layout: str | None,
+    precision: str | None,
+    capabilities: tuple[str, ...],
+    library: str | None,
+    store: Path | None,
+    again: bool,
+) -> None:
+    """Build the engine of a RECIPE, a .toml file, or of a MODEL with the options.
+
+    \b
+    vsr engine build fast --size 1280x720 --for 8.6 --for 8.9 --for 12.0
+    vsr engine build engines/recipes/fast-x2-720p.toml
+    """
+    from vsr import api
+
+    settings: dict[str, Any] = {"batch": batch, "layout": layout, "precision": precision, "library": library}
+    if size:
+        settings |= {"width": size[0], "height": size[1]}
+    if capabilities:
+        settings["compute_capabilities"] = list(capabilities)
+    given = {name: value for name, value in settings.items() if value is not None}
+    recipe: EngineRecipe
+    if target.endswith(".toml"):
+        whole = api.load_engine_recipe(Path(target)).as_dict()
+        recipe = api.engine_recipe(whole | given, target)
+    else:
+        recipe = api.engine_recipe({"model": target} | given)
+    with _progress() as on_progress:
+        built = api.build_engine(recipe, api.EngineStore(store), again=again, on_progress=on_progress)
+    manifest = built.manifest
+    what = "was there" if built.was_there else f"built in {text.duration(manifest.build_s)}"
+    print(
+        f"{manifest.identity.key} {what}: {manifest.identity.recipe['model']} for {manifest.identity.target}, "
+        f"{text.size(manifest.plan_bytes)}\n{built.folder}"
+    )
+
+
+@command.command("list")
+@_in_store
+def list_engines(store: Path | None) -> None:
+    """List the engines that are there."""
+    from vsr import api
+
+    rows = [["key", "model", "layout", "size", "batch", "precision", "for", "library", "plan", "built"]]
+    for manifest in api.EngineStore(store).manifests():
+        identity, recipe = manifest.identity, manifest.identity.recipe
+        size = "x".join(_range(recipe[side]) for side in ("width", "height"))
+        library = f"{identity.library} {identity.version}"
+        rows.append(
+            [identity.key, recipe["model"], recipe["layout"], size, _range(recipe["batch"]), recipe["precision"],
+             identity.target, library, text.size(manifest.plan_bytes), manifest.created]
+        )  # fmt: skip
+    print("\n".join(text.table(rows)))
+
+
+@command.command("show")
+@click.argument("key")
+@_in_store
+def show_engine(key: str, store: Path | None) -> None:
+    """Show the manifest of the engine whose KEY begins so, as JSON."""
+    from vsr import api
+
+    print(json.dumps(api.EngineStore(store).named(key).as_dict(), indent=1))
+
+
+@command.command("remove")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@_in_store
+def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
+    """Delete the engines whose KEYs begin so."""
+    from vsr import api
+
+    engines = api.EngineStore(store)
+    for found in [engines.named(key).identity.key for key in keys]:
+        engines.remove(found)
+        print(f"removed {found}")
+
+
+def _range(value: int | list[int]) -> str:
+    return f"{value[0]}-{value[-1]}" if isinstance(value, list) else str(value)
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[str, int, int], None]]:
+    """The phases of building, as they come and go, in a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _phase, _done, _steps: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(phase: str, done: int, steps: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=steps)
+            bars.update(tasks[phase], completed=done)
+
+        yield show
