@@ -17,6 +17,7 @@ from vsr.models.spec import GraphLayout, ModelSpec
 if TYPE_CHECKING:
     import torch
 
+    from vsr.backends.torch_cuda import Captured
     from vsr.backends.torch_ops import Step, Values
 
 
@@ -36,6 +37,7 @@ class TorchEngine(Engine):
         self._outputs = outputs
         self._device = device
         self._threads = threads
+        self._captured: Captured | None = None
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
         import torch
@@ -44,13 +46,11 @@ class TorchEngine(Engine):
             torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
-                values = dict(self._constants)
-                for name, array in inputs.items():
-                    # A copy: torch warns of arrays that may not be written to.
-                    values[name] = torch.from_numpy(np.array(array)).to(self._device)
-                for step in self._steps:
-                    step(values)
-                return {name: values[name].cpu().contiguous().numpy() for name in self._outputs}
+                if self._device.type == "cuda":
+                    return self._replay(inputs)
+                # A copy: torch warns of arrays that may not be written to.
+                given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
+                return {name: output.numpy() for name, output in self._run(given).items()}
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(
                 "not enough memory to run the network on a frame of this size", hint="try --tile 512"
@@ -59,7 +59,20 @@ class TorchEngine(Engine):
             raise InferenceError(f"torch: {error}") from error
 
     def close(self) -> None:
-        self._constants, self._steps = {}, []
+        self._constants, self._steps, self._captured = {}, [], None
+
+    def _run(self, inputs: Values) -> Values:
+        values = self._constants | inputs
+        for step in self._steps:
+            step(values)
+        return {name: values[name].contiguous() for name in self._outputs}
+
+    def _replay(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        from vsr.backends.torch_cuda import Captured
+
+        if self._captured is None:
+            self._captured = Captured(self._run, inputs, self._device)
+        return self._captured(inputs)
 
 
 class TorchBackend:

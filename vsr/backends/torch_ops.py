@@ -42,9 +42,10 @@ def _conv(
     group: int = 1,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Symmetric padding only, as the graphs have it. Large sums run in `dtype`; the result is of the type given."""
-    fast = dtype if weight.shape[1] > 1 else weight.dtype
-    given = (features.to(fast), weight.to(fast), None if bias is None else bias.to(fast))
+    """Symmetric padding only, as the graphs have it. Large sums run, and stay, in `dtype`, channels last."""
+    if weight.shape[1] > 1:
+        features = features.to(dtype, memory_format=torch.channels_last)
+    given = (features, weight.to(features.dtype), None if bias is None else bias.to(features.dtype))
     return functional.conv2d(*given, stride=tuple(strides), padding=(pads[0], pads[1]), groups=group)
 
 
@@ -158,10 +159,22 @@ def compiled(graph: onnx.GraphProto, dtype: torch.dtype, device: torch.device) -
         value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
         # Shapes, axes and pads are read by the host.
         constants[name] = value if value.dtype == torch.int64 else value.to(device)
-    return constants, [_step(node, dtype) for node in graph.node if node.op_type != "Constant"]
+    for node in graph.node:  # Once, rather than in every run.
+        weight = constants.get(node.input[1]) if node.op_type == "Conv" else None
+        if weight is not None and weight.shape[1] > 1:
+            constants[node.input[1]] = weight.to(dtype, memory_format=torch.channels_last)
+    nodes = [node for node in graph.node if node.op_type != "Constant"]
+    last_use = {name: at for at, node in enumerate(nodes) for name in node.input}
+    kept = {value.name for value in graph.output}
+    steps = []
+    for at, node in enumerate(nodes):
+        done = {name for name in node.input if name and last_use[name] == at} - kept
+        steps.append(_step(node, dtype, tuple(done)))
+    return constants, steps
 
 
-def _step(node: onnx.NodeProto, dtype: torch.dtype) -> Step:
+def _step(node: onnx.NodeProto, dtype: torch.dtype, done: tuple[str, ...]) -> Step:
+    """`done` are the values that no later step needs."""
     operator = _OPERATORS.get(node.op_type)
     if operator is None:
         raise UnknownOperatorError(f"no operator {node.op_type}")
@@ -180,6 +193,8 @@ def _step(node: onnx.NodeProto, dtype: torch.dtype) -> Step:
     def step(values: Values) -> None:
         result = operator(*(values[name] if name else None for name in inputs), **settings)
         values.update(zip(outputs, result if isinstance(result, list) else [result], strict=True))
+        for name in done:
+            del values[name]
 
     return step
 
