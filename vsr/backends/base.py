@@ -16,7 +16,8 @@ Tensors = Mapping[str, NDArray[np.generic]]
 
 
 class Engine(ABC):
-    """A frame graph compiled for planes of fixed shapes. Used by one thread at a time; a context manager."""
+    """A frame graph compiled for planes of fixed shapes; a context manager. Used by as many threads at a time as its backend
+    says: on a GPU, one frame is copied while another is computed."""
 
     precision: str
 
@@ -52,6 +53,10 @@ class Backend(Protocol):
     """One runtime."""
 
     name: str
+
+    @property
+    def in_flight(self) -> int:
+        """How many threads may run one of its engines at once, and should."""
 
     def probe(self) -> Availability:
         """Look whether it runs here. Never raises, imports the runtime only if it is there."""

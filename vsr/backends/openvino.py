@@ -64,6 +64,7 @@ class OpenVinoBackend:
     """See vsr.backends.base.Backend."""
 
     name = "openvino"
+    in_flight = 1
 
     def probe(self) -> Availability:
         if importlib.util.find_spec("openvino") is None:

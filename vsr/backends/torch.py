@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,12 @@ from vsr.models.spec import GraphLayout, ModelSpec
 if TYPE_CHECKING:
     import torch
 
-    from vsr.backends.torch_cuda import Captured
+    from vsr.backends.torch_cuda import Pool
     from vsr.backends.torch_ops import Step, Values
+
+
+# One frame is copied in, one computed, one copied out.
+IN_FLIGHT = 3
 
 
 class TorchEngine(Engine):
@@ -37,7 +42,8 @@ class TorchEngine(Engine):
         self._outputs = outputs
         self._device = device
         self._threads = threads
-        self._captured: Captured | None = None
+        self._captured: Pool | None = None
+        self._lock = threading.Lock()
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
         import torch
@@ -68,10 +74,11 @@ class TorchEngine(Engine):
         return {name: values[name].contiguous() for name in self._outputs}
 
     def _replay(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
-        from vsr.backends.torch_cuda import Captured
+        from vsr.backends.torch_cuda import Pool
 
-        if self._captured is None:
-            self._captured = Captured(self._run, inputs, self._device)
+        with self._lock:
+            if self._captured is None:
+                self._captured = Pool(self._run, IN_FLIGHT, self._device)
         return self._captured(inputs)
 
 
@@ -79,6 +86,10 @@ class TorchBackend:
     """See vsr.backends.base.Backend."""
 
     name = "torch"
+
+    @property
+    def in_flight(self) -> int:
+        return IN_FLIGHT if _device().type == "cuda" else 1
 
     def probe(self) -> Availability:
         missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]

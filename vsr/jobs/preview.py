@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vsr.backends import choose_backend
 from vsr.core.errors import VsrError
 from vsr.jobs.plan import enlarged, plan_size
 from vsr.media.inputs import default_output
@@ -15,6 +14,8 @@ from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.models import find_model
+from vsr.models.registry import Use
+from vsr.upscale import Upscaler
 
 _OF_STDIN = "output.mkv"
 
@@ -43,15 +44,15 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
 
     Raises what opening the input raises.
     """
-    model = find_model("auto")
-    output = _OF_STDIN if url == "-" else default_output([url], model.scale)[0]
     with open_source(url, SourceOptions(video_stream=video_stream)) as source:
-        plan = plan_size(source.info, None, None)
-        large = enlarged(source.info, model.scale)
+        use: Use = "picture" if source.info.is_image else "video"
+        # Sizes are told even where nothing runs.
+        scale = find_model("auto", use=use).scale
+        output = _OF_STDIN if url == "-" else default_output([url], scale)[0]
+        large = enlarged(source.info, scale)
         size = (large.width, large.height)
         try:
-            backend, passed_over = choose_backend()
-            with tempfile.TemporaryDirectory(prefix="vsr-") as folder:
+            with Upscaler(use=use) as upscaler, tempfile.TemporaryDirectory(prefix="vsr-") as folder:
                 sink = open_sink(str(Path(folder) / Path(output).name), SinkOptions(), source, large)
                 try:
                     encoder = sink.encoder
@@ -59,6 +60,6 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
                 finally:
                     sink.abandon()
         except VsrError as error:
-            return Preview(output, size, model.id, error=str(error))
-        notes = (*plan.notes, *passed_over)
-        return Preview(output, size, model.id, backend.name, encoder, notes, warnings)
+            return Preview(output, size, find_model("auto", use=use).id, error=str(error))
+        notes = (*plan_size(source.info, None, None).notes, *upscaler.notes)
+        return Preview(output, size, upscaler.spec.id, upscaler.backend, encoder, notes, warnings)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from vsr.jobs.report import Report, stage_reports
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import Sink, Source
+from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage
 from vsr.upscale import Upscaler
 
@@ -38,7 +41,7 @@ class UpscaleJob:
     def __init__(self, config: UpscaleConfig, control: JobControl | None = None) -> None:
         self._config = config
         self._control = control or JobControl()
-        self._upscalers: dict[float | None, Upscaler] = {}
+        self._upscalers: dict[tuple[float | None, Use], Upscaler] = {}
 
     def __enter__(self) -> UpscaleJob:
         return self
@@ -60,7 +63,7 @@ class UpscaleJob:
         with open_source(url, config.source) as source:
             info = source.info
             plan = plan_size(info, config.scale, config.size)
-            upscaler = self._upscaler(plan.factor)
+            upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar)
             batch = config.batch or 1
             size = plan.size if plan.size != (large.width, large.height) else None
@@ -117,13 +120,18 @@ class UpscaleJob:
             encoder=sink.encoder,
         )
 
-    def _upscaler(self, factor: float | None) -> Upscaler:
-        if factor not in self._upscalers:
+    def _upscaler(self, factor: float | None, use: Use) -> Upscaler:
+        if (factor, use) not in self._upscalers:
             config = self._config
-            self._upscalers[factor] = Upscaler(
-                config.model, scale=factor, backend=config.backend, tile=config.tile, threads=config.threads
+            self._upscalers[factor, use] = Upscaler(
+                config.model,
+                scale=factor,
+                backend=config.backend,
+                tile=config.tile,
+                threads=config.threads,
+                use=use,
             )
-        return self._upscalers[factor]
+        return self._upscalers[factor, use]
 
 
 class _Exhaustion:
@@ -157,9 +165,19 @@ def batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
 
 
 def inferred(batches: Iterator[list[Frame]], upscaler: Upscaler) -> Iterator[Frame]:
-    """Every frame of every batch, upscaled."""
-    for batch in batches:
-        yield from upscaler.upscale_batch(batch)
+    """Every frame of every batch, upscaled, in order."""
+    if upscaler.in_flight == 1:
+        for batch in batches:
+            yield from upscaler.upscale_batch(batch)
+        return
+    with ThreadPoolExecutor(upscaler.in_flight, "infer") as pool:
+        begun: deque[Future[list[Frame]]] = deque()
+        for batch in batches:
+            begun.append(pool.submit(upscaler.upscale_batch, batch))
+            if len(begun) == upscaler.in_flight:
+                yield from begun.popleft().result()
+        while begun:
+            yield from begun.popleft().result()
 
 
 def _shape(frame: Frame) -> tuple[Any, ...]:

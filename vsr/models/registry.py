@@ -7,11 +7,14 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from vsr.core.errors import ConfigError, UnknownModelError, WeightsError
 from vsr.models.spec import ModelSpec, load_spec
 
-# A family name picks its member by scale. `auto` is `balanced`, the best there is for files without a GPU.
+Use = Literal["video", "picture"]
+
+# A family name picks its member by scale.
 FAMILIES: Mapping[str, Mapping[int, str]] = {
     "balanced": {2: "balanced-x2"},
     "fast": {2: "fast-x2"},
@@ -61,13 +64,19 @@ def package_folder(target: str) -> Path:
     return models_folder() / target
 
 
-def find_model(name: str, scale: float = 2.0) -> ModelSpec:
+def auto_family(use: Use, *, on_gpu: bool) -> tuple[str, str]:
+    """The family `auto` takes, and what for."""
+    return "balanced", "on a GPU" if on_gpu else f"for {use} without a GPU"
+
+
+def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False) -> ModelSpec:
     """The spec of a model by its name (shipped or the user's own), `auto`, a family's name, or the path of a package folder.
 
-    Of a family, the member with the smallest scale that reaches `scale` is taken, else its largest, to be run repeatedly.
-    Raises UnknownModelError with the nearest names, WeightsError for a damaged package.
+    Of a family, the member with the smallest scale that reaches `scale` is taken, else its largest, to be run repeatedly;
+    `use` and `on_gpu` matter to `auto` only. Raises UnknownModelError with the nearest names, WeightsError for a damaged
+    package.
     """
-    family = FAMILIES.get("balanced" if name == "auto" else name)
+    family = FAMILIES.get(auto_family(use, on_gpu=on_gpu)[0] if name == "auto" else name)
     if family:
         name = family[min((member for member in family if member >= scale), default=max(family))]
     if name in SHIPPED:

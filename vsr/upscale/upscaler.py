@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from vsr.backends import Engine, choose_backend
 from vsr.core.errors import ConfigError, UnsupportedInputError
 from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.models import GraphLayout, find_model
+from vsr.models.registry import Use, auto_family
 from vsr.upscale.arrays import array_from_frame, frame_from_array
 from vsr.upscale.codes import small_inputs
 from vsr.upscale.tiles import TilePlan, Window
@@ -30,11 +32,12 @@ _MAX_ENGINES = 4
 
 
 class Upscaler:
-    """One model on one backend. A context manager; not for use by two threads at a time.
+    """One model on one backend. A context manager; for use by `in_flight` threads at a time.
 
-    model: a name (`vsr model list`), `auto`, or the path of a package folder. scale: the factor wanted; the model is run as
-    often as it takes to reach it, and `Upscaler.scale` says what that comes to. backend: `auto` or a name. tile: LR pixels a
-    side, None to tile only what is large. threads: 0 for all cores.
+    model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and `use`. scale: the
+    factor wanted; the model is run as often as it takes to reach it, and `Upscaler.scale` says what that comes to. backend:
+    `auto` or a name. tile: LR pixels a side, None to tile only what is large. threads: 0 for all cores. `notes` tells what
+    was chosen.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError.
     """
@@ -47,24 +50,34 @@ class Upscaler:
         backend: str = "auto",
         tile: int | None = None,
         threads: int = 0,
+        use: Use = "video",
     ) -> None:
         if scale is not None and not 0 < scale <= 16:
             raise ConfigError(f"scale {scale:g} is out of range", hint="give a factor above 0 and up to 16")
         if tile is not None and tile != 0 and tile < 16:
             raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels, or 0 for no tiles")
-        self.spec = find_model(model, scale or 2.0)
+        self._backend, self.notes = choose_backend(backend)
+        on_gpu = self._backend.probe().on_gpu
+        self.spec = find_model(model, scale or 2.0, use, on_gpu=on_gpu)
+        if model == "auto":
+            self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=on_gpu)[1]}")
         self.passes = 1 if scale is None else max(1, math.ceil(math.log(scale, self.spec.scale) - 1e-9))
         self.scale = self.spec.scale**self.passes
-        self._backend, self.notes = choose_backend(backend)
         self._tile = tile
         self._threads = threads
         self._engines: OrderedDict[object, Engine] = OrderedDict()
         self._alpha: Upscaler | None = None
+        self._lock = threading.Lock()  # While an engine is made.
 
     @property
     def backend(self) -> str:
         """Name of the backend that was chosen."""
         return self._backend.name
+
+    @property
+    def in_flight(self) -> int:
+        """How many threads may upscale at once, and should: more than one on a GPU."""
+        return self._backend.in_flight
 
     @property
     def precision(self) -> str:
@@ -148,10 +161,14 @@ class Upscaler:
 
     def _enlarged_alpha(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
         """Alpha goes through cubic enlargement: a network would draw detail into it."""
-        if self._alpha is None:
-            self._alpha = Upscaler(
-                f"bicubic-x{self.spec.scale}", backend=self.backend, tile=self._tile, threads=self._threads
-            )
+        with self._lock:
+            if self._alpha is None:
+                self._alpha = Upscaler(
+                    f"bicubic-x{self.spec.scale}",
+                    backend=self.backend,
+                    tile=self._tile,
+                    threads=self._threads,
+                )
         gray = PixelFormat("gray", frames[0].format.bits)
         alpha = [_stacked([frame.planes[-1] for frame in frames])]
         return self._alpha._run(GraphLayout.of(gray, frames[0].color), gray, alpha, frames[0])[0]
@@ -210,12 +227,13 @@ class Upscaler:
 
     def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Engine:
         key = (layout, tuple(shapes.values()))
-        if key not in self._engines:
-            if len(self._engines) >= _MAX_ENGINES:
-                self._engines.popitem(last=False)[1].close()
-            self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._threads)
-        self._engines.move_to_end(key)
-        return self._engines[key]
+        with self._lock:
+            if key not in self._engines:
+                if len(self._engines) >= _MAX_ENGINES:
+                    self._engines.popitem(last=False)[1].close()
+                self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._threads)
+            self._engines.move_to_end(key)
+            return self._engines[key]
 
 
 def _stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:
