@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vsr.backends import BACKENDS, choose_backend
+from tests.usable import backends
+from vsr.backends import choose_backend
 from vsr.backends.choose import load_backend
 from vsr.core.color import Color
 from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
@@ -61,7 +62,7 @@ def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
 
 @pytest.mark.parametrize("layout", ALL_LAYOUTS, ids=lambda layout: layout.name)
 @pytest.mark.parametrize("spec", shipped_models(), ids=lambda spec: spec.id)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) -> None:
     """Against ONNX Runtime in float32. bfloat16 may be off by what 8 bits of mantissa are off, on a picture of noise."""
     found = _run(backend, spec, layout)
@@ -75,7 +76,7 @@ def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) 
         assert difference.mean() < allowed / 8, name
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 def test_a_batch_is_its_frames_one_by_one(backend: str) -> None:
     layout, spec = GraphLayout("yuv", 1, "left"), find_model("bicubic")
     together = _run(backend, spec, layout, batch=3)
@@ -90,7 +91,7 @@ def test_a_batch_is_its_frames_one_by_one(backend: str) -> None:
             np.testing.assert_array_equal(plane[0], together[name][number])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 def test_outputs_outlive_the_next_run(backend: str) -> None:
     layout, spec = GraphLayout("gray", 1), find_model("bicubic")
     planes = _planes(layout)
@@ -101,7 +102,7 @@ def test_outputs_outlive_the_next_run(backend: str) -> None:
     np.testing.assert_array_equal(first, kept)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 def test_running_leaves_the_interpreter_free(backend: str) -> None:
     """Other threads, the decoder's and the encoder's, go on while a network runs."""
     layout, spec = GraphLayout("gray", 1), find_model("balanced")
@@ -125,7 +126,7 @@ def test_running_leaves_the_interpreter_free(backend: str) -> None:
     assert sum(begin < moment < end for moment in ticks) >= 5
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 def test_a_damaged_graph_is_refused(backend: str, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(find_model("bicubic").folder, folder)
@@ -139,13 +140,14 @@ def test_a_damaged_graph_is_refused(backend: str, tmp_path: Path) -> None:
 
 
 def test_auto_takes_what_runs_on_a_gpu_else_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_gpu = load_backend("torch").probe().on_gpu
     backend, passed_over = choose_backend("auto")
-    assert (backend.name, passed_over) == ("torch" if on_gpu else "openvino", [])
-    if not on_gpu:
-        monkeypatch.setattr("vsr.backends.choose.has_nvidia_gpu", lambda: True)
-        backend, passed_over = choose_backend("auto")
-        assert (backend.name, passed_over) == ("openvino", ["torch not used: it sees no GPU"])
+    if backend.probe().on_gpu:
+        return
+    assert (backend.name, passed_over) == ("openvino", [])
+    monkeypatch.setattr("vsr.backends.choose.has_nvidia_gpu", lambda: True)
+    backend, passed_over = choose_backend("auto")
+    assert backend.name == "openvino"
+    assert [note.split(":")[0] for note in passed_over] == ["tensorrt not used", "torch not used"]
 
 
 def test_an_unknown_backend_names_the_known() -> None:

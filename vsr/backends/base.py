@@ -15,6 +15,10 @@ from vsr.models.spec import GraphLayout, ModelSpec
 Tensors = Mapping[str, NDArray[np.generic]]
 
 
+# On a GPU: one frame is copied in, one computed, one copied out.
+IN_FLIGHT = 3
+
+
 class Engine(ABC):
     """A frame graph compiled for planes of fixed shapes; a context manager. Used by as many threads at a time as its backend
     says: on a GPU, one frame is copied while another is computed."""

@@ -14,8 +14,9 @@ BACKENDS: Mapping[str, str] = {
     "openvino": "vsr.backends.openvino",
     "onnxruntime": "vsr.backends.onnxruntime",
     "torch": "vsr.backends.torch",
+    "tensorrt": "vsr.backends.tensorrt",
 }
-_ON_GPUS = ("torch",)
+_ON_GPUS = ("tensorrt", "torch")
 
 
 def load_backend(name: str) -> Backend:

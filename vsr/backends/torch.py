@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import Availability, Engine, Tensors
+from vsr.backends.base import IN_FLIGHT, Availability, Engine, Tensors
+from vsr.backends.pool import Pool
 from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
 from vsr.models.spec import GraphLayout, ModelSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from vsr.backends.torch_cuda import Pool
+    from vsr.backends.torch_cuda import Captured
     from vsr.backends.torch_ops import Step, Values
-
-
-# One frame is copied in, one computed, one copied out.
-IN_FLIGHT = 3
 
 
 class TorchEngine(Engine):
@@ -42,8 +38,7 @@ class TorchEngine(Engine):
         self._outputs = outputs
         self._device = device
         self._threads = threads
-        self._captured: Pool | None = None
-        self._lock = threading.Lock()
+        self._captures: Pool[Captured] = Pool(IN_FLIGHT)
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
         import torch
@@ -65,7 +60,8 @@ class TorchEngine(Engine):
             raise InferenceError(f"torch: {error}") from error
 
     def close(self) -> None:
-        self._constants, self._steps, self._captured = {}, [], None
+        self._constants, self._steps = {}, []
+        self._captures = Pool(IN_FLIGHT)
 
     def _run(self, inputs: Values) -> Values:
         values = self._constants | inputs
@@ -74,12 +70,10 @@ class TorchEngine(Engine):
         return {name: values[name].contiguous() for name in self._outputs}
 
     def _replay(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
-        from vsr.backends.torch_cuda import Pool
+        from vsr.backends.torch_cuda import Captured
 
-        with self._lock:
-            if self._captured is None:
-                self._captured = Pool(self._run, IN_FLIGHT, self._device)
-        return self._captured(inputs)
+        with self._captures.taken(lambda: Captured(self._run, inputs, self._device)) as captured:
+            return captured(inputs)
 
 
 class TorchBackend:

@@ -6,8 +6,6 @@ run this yet.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -20,31 +18,7 @@ Run = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 _WARM_UPS = 3
 
 
-class Pool:
-    """Captures of one `run`, up to `most` of them, made as more threads than there are want one at once."""
-
-    def __init__(self, run: Run, most: int, device: torch.device) -> None:
-        self._run, self._most, self._device = run, most, device
-        self._free = queue.SimpleQueue[_Captured]()
-        self._lock, self._made = threading.Lock(), 0
-
-    def __call__(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.uint8]]:
-        captured = self._taken(inputs)
-        try:
-            return captured(inputs)
-        finally:
-            self._free.put(captured)
-
-    def _taken(self, inputs: Mapping[str, NDArray[np.generic]]) -> _Captured:
-        with self._lock:  # One capture at a time.
-            if self._free.empty() and self._made < self._most:
-                captured = _Captured(self._run, inputs, self._device)
-                self._made += 1
-                return captured
-        return self._free.get()
-
-
-class _Captured:
+class Captured:
     """`run` for inputs shaped as `example`; frames go in and out by pinned memory, on a stream of its own."""
 
     def __init__(self, run: Run, example: Mapping[str, NDArray[np.generic]], device: torch.device) -> None:

@@ -26,7 +26,7 @@ class Check:
 # Extra: the modules it brings and what for.
 _EXTRAS = {
     "onnx": (("onnx", "onnxruntime"), "making model packages, the ONNX Runtime backend"),
-    "torch": (("torch", "safetensors", "onnx"), "training, the torch backend"),
+    "torch": (("torch", "safetensors", "onnx", "spandrel"), "training, importing models, the torch backend"),
     "tensorrt": (("tensorrt", "onnx", "pycuda"), "building engines on NVIDIA GPUs"),
     "rtx": (("tensorrt-rtx", "onnx"), "building engines for NVIDIA RTX GPUs"),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from vsr.backends.trt.gpu import gpu_and_driver
 from vsr.backends.trt.library import OnProgress, installed_library
 from vsr.backends.trt.recipe import EngineRecipe
 from vsr.backends.trt.store import EngineStore, Identity, Manifest
@@ -95,21 +96,10 @@ def _graph(path: Path, recipe: EngineRecipe) -> bytes:
 
 
 def _gpu_here() -> tuple[str, str]:
-    """The GPU to build for, and the CUDA version of its driver."""
-    hint = 'or name compute capabilities to build for: compute_capabilities = ["8.9"], --for 8.9'
     try:
-        import pycuda.driver as cuda
-    except ImportError as error:
+        return gpu_and_driver()
+    except MissingDependencyError as error:
         raise MissingDependencyError(
-            f"PyCUDA, which knows the GPU here, cannot be loaded: {error}",
-            hint=f"pip install pycuda (needs nvcc), {hint}",
-        ) from error
-    try:
-        cuda.init()
-        device = cuda.Device(0)
-        major, minor = device.compute_capability()
-        return f"{device.name()} ({major}.{minor})", str(cuda.get_driver_version())
-    except cuda.Error as error:
-        raise ConfigError(
-            f"no NVIDIA GPU can be used here: {error}", hint=f"see nvidia-smi, {hint}"
+            f"there is no GPU here to build for: {error.message}",
+            hint='name compute capabilities: --for 8.9, or compute_capabilities = ["8.9"] in the recipe',
         ) from error

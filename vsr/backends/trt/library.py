@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsr.backends.trt.recipe import EngineRecipe, Library
-from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
+from vsr.core.errors import ConfigError, EngineBuildError, EngineStaleError, MissingDependencyError
 
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""
@@ -87,6 +87,32 @@ class TensorRT:
             tuple(Port(p.name, p.dtype.name.lower(), tuple(p.shape), is_input) for p, is_input in ports),
             "\n".join(log.lines),
         )
+
+    def load(self, plan: bytes) -> Any:
+        """A built engine, ready to make execution contexts. Raises EngineStaleError where it is not for this GPU."""
+        log = _make_log(self._module)
+        engine = self._module.Runtime(log).deserialize_cuda_engine(plan)
+        if engine is None:
+            raise EngineStaleError(
+                f"{self.name} cannot load the engine: {log.errors[0] if log.errors else 'no reason given'}",
+                hint="`vsr engine build` makes it for the GPU and driver that are here",
+            )
+        return engine
+
+    def context(self, engine: Any) -> Any:
+        """An execution context; TensorRT-RTX captures its work in a CUDA graph by itself."""
+        strategies = getattr(self._module, "CudaGraphStrategy", None)
+        if strategies is None:
+            return engine.create_execution_context()
+        config = engine.create_runtime_config()
+        config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+        return engine.create_execution_context(config)
+
+    def ports(self, engine: Any) -> dict[str, bool]:
+        """Names of inputs and outputs, and which are inputs."""
+        names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
+        inputs = self._module.TensorIOMode.INPUT
+        return {name: engine.get_tensor_mode(name) == inputs for name in names}
 
     def _aim(self, config: Any, capabilities: Sequence[str]) -> None:
         if not capabilities:

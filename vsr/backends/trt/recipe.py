@@ -10,13 +10,16 @@ from typing import Any, Literal, get_args
 
 from vsr.backends.precision import Precision
 from vsr.core.errors import ConfigError
-from vsr.models.spec import ALL_LAYOUTS, GraphLayout
+from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
-Chroma = Literal["4:2:0", "4:2:2", "4:4:4"]
+Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
-_SUBSAMPLED = {"4:2:0": (2, 2), "4:2:2": (2, 1), "4:4:4": (1, 1)}
+# Luma samples across and down for one of chroma.
+_SUBSAMPLED: Mapping[Chroma, tuple[int, int]] = {
+    "4:2:0": (2, 2), "4:2:2": (2, 1), "4:4:4": (1, 1), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 4)
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,28 @@ class EngineRecipe:
                 value = value.best if fixed else [value.least, value.best, value.most]
             values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
+
+
+def recipe_for(spec: ModelSpec, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]) -> EngineRecipe:
+    """The recipe of an engine for planes of just these shapes, on the GPU that is here."""
+    first = shapes[layout.plane_names[0]]
+    precision: Precision = "fp32" if spec.precision == "f32" else "fp16"
+    recipes = (
+        EngineRecipe(
+            model=str(spec.folder),
+            layout=layout.name,
+            chroma=chroma,
+            width=Extent.of(first[3] // layout.bytes_per_sample, "width"),
+            height=Extent.of(first[2], "height"),
+            batch=Extent.of(first[0], "batch"),
+            precision=precision,
+        )
+        for chroma in _SUBSAMPLED
+    )
+    for recipe in recipes:
+        if all(recipe.plane_shapes()[name][1] == shapes[name] for name in layout.plane_names):
+            return recipe
+    raise ConfigError(f"no engine takes planes of {dict(shapes)}", hint="use another backend")
 
 
 def load_recipe(path: Path) -> EngineRecipe:

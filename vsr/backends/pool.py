@@ -1,0 +1,37 @@
+"""What several threads use by turns, made when it is first needed."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Pool(Generic[Item]):
+    """Up to `most` items, of which each is one thread's at a time; another is made where all that there are are taken."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free = queue.LifoQueue[Item]()
+        self._lock, self._made = threading.Lock(), 0
+
+    @contextmanager
+    def taken(self, make: Callable[[], Item]) -> Generator[Item]:
+        """An item for the time of a `with`; waits where there are `most` and all are taken. Raises what `make` raises."""
+        item = self._take(make)
+        try:
+            yield item
+        finally:
+            self._free.put(item)
+
+    def _take(self, make: Callable[[], Item]) -> Item:
+        with self._lock:  # One is made at a time.
+            if self._free.empty() and self._made < self._most:
+                item = make()
+                self._made += 1
+                return item
+        return self._free.get()

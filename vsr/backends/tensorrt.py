@@ -1,0 +1,109 @@
+"""TensorRT or TensorRT-RTX on an NVIDIA GPU: engines from the store, built where they are first needed.
+
+Planes go in and out by pinned memory and PyCUDA, in the primary context, which torch shares. No GPU has run this yet.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.base import IN_FLIGHT, Availability, Engine, Tensors
+from vsr.backends.pool import Pool
+from vsr.backends.trt.build import build_engine
+from vsr.backends.trt.gpu import gpu_and_driver, on_gpu
+from vsr.backends.trt.library import TensorRT, installed_library
+from vsr.backends.trt.recipe import Library, recipe_for
+from vsr.backends.trt.store import EngineStore
+from vsr.core.errors import InferenceError, VsrError
+from vsr.models.spec import GraphLayout, ModelSpec
+
+
+class TensorRTEngine(Engine):
+    """One engine; each thread that runs it has a context, a stream and buffers of its own for the time."""
+
+    def __init__(self, library: TensorRT, plan: bytes, precision: str) -> None:
+        self.precision = precision
+        self._library = library
+        self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
+        with on_gpu():
+            self._engine = library.load(plan)
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        with on_gpu(), self._slots.taken(lambda: _Slot(self._library, self._engine, inputs)) as slot:
+            return slot(inputs)
+
+    def close(self) -> None:
+        with on_gpu():  # Buffers are freed in the context they were made in.
+            self._slots, self._engine = Pool(IN_FLIGHT), None
+
+
+class _Slot:
+    """What one run needs, made for inputs shaped as `example`."""
+
+    def __init__(self, library: TensorRT, engine: Any, example: Tensors) -> None:
+        import pycuda.driver as cuda
+
+        self._stream = cuda.Stream()
+        self._context = library.context(engine)
+        ports = library.ports(engine)
+        self._inputs = [name for name, is_input in ports.items() if is_input]
+        self._outputs = [name for name, is_input in ports.items() if not is_input]
+        for name in self._inputs:
+            self._context.set_input_shape(name, np.shape(example[name]))
+        self._host: dict[str, NDArray[Any]] = {}
+        self._device: dict[str, Any] = {}
+        for name in ports:
+            shape = tuple(self._context.get_tensor_shape(name))
+            dtype = np.asarray(example[name]).dtype if name in self._inputs else np.dtype(np.uint8)
+            self._host[name] = cuda.pagelocked_empty(shape or (1,), dtype)
+            self._device[name] = cuda.mem_alloc(self._host[name].nbytes)
+            self._context.set_tensor_address(name, int(self._device[name]))
+
+    def __call__(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        import pycuda.driver as cuda
+
+        for name in self._inputs:
+            self._host[name][...] = inputs[name]
+            cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
+        if not self._context.execute_async_v3(self._stream.handle):
+            raise InferenceError(
+                "TensorRT could not start the engine", hint="--backend torch runs without it"
+            )
+        for name in self._outputs:
+            cuda.memcpy_dtoh_async(self._host[name], self._device[name], self._stream)
+        self._stream.synchronize()
+        return {name: self._host[name].copy() for name in self._outputs}
+
+
+class TensorRTBackend:
+    """See vsr.backends.base.Backend."""
+
+    name = "tensorrt"
+    in_flight = IN_FLIGHT
+
+    def probe(self) -> Availability:
+        if not any(importlib.util.find_spec(name) for name in get_args(Library)):
+            return Availability(False, "TensorRT is not installed", 'pip install "vsr[rtx]" pycuda')
+        try:
+            library = installed_library()
+            runs_on = f"{library.name} {library.version} on {gpu_and_driver()[0]}"
+        except VsrError as error:
+            return Availability(False, error.message, error.hint or "")
+        return Availability(True, runs_on, on_gpu=True)
+
+    def compile(
+        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> TensorRTEngine:
+        recipe, store = recipe_for(spec, layout, plane_shapes), EngineStore()
+        built = build_engine(recipe, store)
+        plan = store.plan(built.manifest.identity)
+        precision = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}[recipe.precision]
+        return TensorRTEngine(installed_library(recipe.library), plan, precision)
+
+
+BACKEND = TensorRTBackend()
