@@ -1,0 +1,158 @@
+"""What a GPU makes of the packages: frames a second by step, beside a plain torch loop, and how much of the GPU that is.
+
+    python benchmarks/gpu.py --out benchmarks/gpu.json [--models fast balanced] [--sizes 1280x720] [--scales 2 4]
+
+For each model and size: copying in, computing and copying out one frame, each alone; the three overlapped, as `vsr upscale`
+runs them; and the network alone as a torch user would write it, eager, in half precision and channels last. The GPU's own
+rate is measured by multiplying large matrices. Decoding and encoding are measured by `vsr bench`. No GPU has run this yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from vsr.backends import choose_backend
+from vsr.backends.torch import TorchEngine
+from vsr.backends.torch_cuda import Captured
+from vsr.bench.environment import environment
+from vsr.core.color import Color
+from vsr.core.frame import PixelFormat
+from vsr.models import GraphLayout, ModelSpec, find_model
+from vsr.models.archs import spec_from_dict
+from vsr.models.archs.chain import plain_chain_from_weights
+from vsr.upscale.codes import small_inputs
+
+SECONDS = 2.0
+LAYOUT = GraphLayout("yuv", 1, "left")
+
+
+def rate(work: Callable[[], object]) -> float:
+    """Times a second, once warm; the device has done all of it when the clock stops."""
+    work()
+    torch.cuda.synchronize()
+    begun, times = time.perf_counter(), 0
+    while time.perf_counter() - begun < SECONDS:
+        work()
+        times += 1
+    torch.cuda.synchronize()
+    return times / (time.perf_counter() - begun)
+
+
+def matrix_rate() -> float:
+    """Multiply-adds a second of the device in half precision."""
+    side = 8192
+    a, b = (torch.randn(side, side, device="cuda", dtype=torch.float16) for _ in range(2))
+    return rate(lambda: a @ b) * side**3
+
+
+def frame(width: int, height: int) -> dict[str, Any]:
+    """Planes of a 4:2:0 frame, and the small inputs."""
+    rng = np.random.default_rng(0)
+    planes = {
+        name: rng.integers(0, 256, (1, 1, height // part, width // part), np.uint8)
+        for name, part in (("y", 1), ("u", 2), ("v", 2))
+    }
+    return planes | small_inputs(PixelFormat("yuv", 8, (1, 1)), Color())
+
+
+def plain_loop(spec: ModelSpec, inputs: dict[str, Any]) -> float | None:
+    """Frames a second of luma alone through torch, there and back; None for what is no chain."""
+    if spec.network.get("arch") != "chain":
+        return None
+    hyperparameters = {name: value for name, value in spec.network.items() if name != "arch"}
+    weights = safetensors.torch.load_file(spec.folder / "weights.safetensors")
+    chain = spec_from_dict("chain", {"scale": spec.scale, **hyperparameters})
+    network = plain_chain_from_weights(chain, weights).cuda().half().to(memory_format=torch.channels_last)
+
+    def once() -> object:
+        luma = torch.from_numpy(inputs["y"]).cuda().half() / 255
+        return (network(luma).clamp(0, 1) * 255).round().byte().cpu()
+
+    with torch.inference_mode():
+        return rate(once)
+
+
+def captured_steps(engine: TorchEngine, inputs: dict[str, Any]) -> dict[str, float]:
+    """Frames a second of each step alone."""
+    device = torch.device("cuda")
+    captured = Captured(engine._run, inputs, device)
+
+    def copy_in() -> None:
+        for name, tensor in captured._inputs.items():
+            tensor.copy_(captured._host[name], non_blocking=True)
+
+    pinned = {name: tensor.cpu().pin_memory() for name, tensor in captured._outputs.items()}
+
+    def copy_out() -> None:
+        for name, tensor in captured._outputs.items():
+            pinned[name].copy_(tensor, non_blocking=True)
+
+    with torch.inference_mode():
+        steps = {"copy in": copy_in, "compute": captured._graph.replay, "copy out": copy_out}
+        return {name: rate(step) for name, step in steps.items()}
+
+
+def measure(model: str, scale: int, width: int, height: int, peak: float) -> dict[str, Any]:
+    spec, (backend, notes) = find_model(model, scale), choose_backend("auto")
+    inputs = frame(width, height)
+    shapes = {name: inputs[name].shape for name in LAYOUT.plane_names}
+    begun = time.perf_counter()
+    with backend.compile(spec, LAYOUT, shapes, 0) as engine:
+        engine.run(inputs)
+        ready_s = time.perf_counter() - begun
+        with ThreadPoolExecutor(backend.in_flight) as pool:
+            together = rate(lambda: list(pool.map(engine.run, [inputs] * 8))) * 8
+        steps = captured_steps(engine, inputs) if isinstance(engine, TorchEngine) else {}
+        compute = steps.get("compute", together)
+        return {
+            "model": spec.id,
+            "size": [width, height],
+            "backend": backend.name,
+            "notes": notes,
+            "precision": engine.precision,
+            "ready_s": round(ready_s, 2),
+            "fps": {name: round(value, 1) for name, value in steps.items()},
+            "fps_together": round(together, 1),
+            "fps_plain_torch": plain_loop(spec, inputs),
+            "of_matrix_rate": round(compute * spec.macs_per_pixel * width * height / peak, 4),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=["fast", "balanced", "quality"])
+    parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
+    parser.add_argument("--sizes", nargs="+", default=["1280x720", "1920x1080"])
+    args = parser.parse_args()
+    peak = matrix_rate()
+    result: dict[str, Any] = {
+        "environment": environment() | {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__},
+        "matrix_tmacs": round(peak / 1e12, 1),
+        "results": [],
+    }
+    for model in args.models:
+        for scale in args.scales:
+            if find_model(model, scale).scale != scale:
+                continue
+            for size in args.sizes:
+                width, height = map(int, size.split("x"))
+                result["results"].append(measure(model, scale, width, height, peak))
+                print(json.dumps(result["results"][-1]))
+                args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
+
+
+if __name__ == "__main__":
+    main()
