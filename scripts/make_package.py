@@ -24,7 +24,8 @@ CARD = """\
 # {id}
 
 {title}. A chain of {convs} 3x3 convolutions on luma{resolution}, {channels} channels,
-PReLU{skips}, sub-pixel output added to the repeated input: {macs:,} multiply-adds per input pixel, {parameters:,} parameters.
+PReLU{skips}, sub-pixel output added to the repeated input{linear}:
+{macs:,} multiply-adds per input pixel, {parameters:,} parameters.
 While training, each kernel was the sum of a 3x3 kernel, a 1x1 -> 3x3 product and the identity, folded into one.
 
 | Y, border {scale} | bicubic | {id} |
@@ -122,6 +123,9 @@ def main() -> None:
         convs=network["depth"] + 2,
         resolution=" at half resolution (pixel unshuffle first)" if network["unshuffle"] == 2 else "",
         channels=network["channels"],
+        linear=f" and a learned {network.get('linear')}x{network.get('linear')} filter of it"
+        if network.get("linear")
+        else "",
         skips=f", the input of every {network['skip_every']} added to their output"
         if network["skip_every"]
         else "",
@@ -141,7 +145,8 @@ def main() -> None:
         patch=recipe["data"]["patch"],
         seed=facts["seed"],
         optimizer=f"Adam at {train['lr']:g}"
-        + (f", hidden kernels by Muon at {train['muon_lr']:g}" if train["optimizer"] == "muon" else ""),
+        + (f", hidden kernels by Muon at {train['muon_lr']:g}" if train["optimizer"] == "muon" else "")
+        + (f" with weight decay {train['weight_decay']:g}" if train["weight_decay"] else ""),
         clip=train["clip_norm"],
         loss=train["loss"].upper()
         + (f", and MSE for the last {train['mse_share']:.0%}" if train["mse_share"] else ""),

@@ -16,7 +16,7 @@ Use = Literal["video", "picture"]
 
 # A family name picks its member by scale.
 FAMILIES: Mapping[str, Mapping[int, str]] = {
-    "balanced": {2: "balanced-x2"},
+    "balanced": {2: "balanced-x2", 4: "balanced-x4"},
     "fast": {2: "fast-x2"},
     "bicubic": {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"},
 }
