@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from vsr.backends.choose import has_nvidia_gpu
-from vsr.backends.trt.build import build_engine
-from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_from_dict
+from vsr.backends.trt.build import _found, build_engine
+from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Identity
 from vsr.cli import main
 from vsr.core.errors import (
@@ -24,6 +25,7 @@ from vsr.core.errors import (
     VsrError,
 )
 from vsr.models.registry import SHIPPED, find_model
+from vsr.models.spec import GraphLayout, load_spec
 
 ROOT = Path(__file__).parents[2]
 CAPABILITIES = ["8.6", "8.9", "12.0"]
@@ -89,6 +91,36 @@ def test_an_engine_made_from_something_else_is_named_stale(tmp_path: Path) -> No
         store.plan(dataclasses.replace(identity, recipe=recipe(batch=2).as_dict()))
 
 
+def test_what_was_built_ahead_serves_the_gpus_it_was_built_for(tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    ahead = build_engine(recipe(compute_capabilities=CAPABILITIES), store).manifest
+    plain = dict(ahead.identity.recipe) | {"compute_capabilities": []}
+    here = dataclasses.replace(ahead.identity, recipe=plain, target="NVIDIA L4 (8.9)", driver="13000")
+    assert _found(store, here, "8.9") == ahead
+    assert _found(store, here, "9.0") is None
+    assert _found(store, dataclasses.replace(here, weights="others"), "8.9") is None
+    (store.folder / ahead.identity.key / "engine.plan").write_bytes(b"damaged")
+    assert _found(store, here, "8.9") is None
+
+
+def test_a_store_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = EngineStore(tmp_path)
+    build_engine(recipe(), store)
+    monkeypatch.setattr(store, "locked", lambda: pytest.fail("nothing is to be locked"))
+    assert build_engine(recipe(), store).was_there
+
+
+def test_a_package_of_ones_own_is_not_mistaken_for_one_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(find_model("bicubic").folder, tmp_path / "fast")
+    monkeypatch.chdir(tmp_path)
+    spec, layout = load_spec(Path("fast")), GraphLayout("gray", 1)
+    found = recipe_for(spec, layout, {"y": (1, 1, 48, 64)})
+    assert find_model(found.model).id == "bicubic-x2"
+    assert (found.width, found.height, found.precision) == (Extent(64, 64, 64), Extent(48, 48, 48), "fp32")
+
+
 @pytest.mark.parametrize("how", ["changed", "cut", "gone"])
 def test_a_damaged_plan_is_refused(how: str, tmp_path: Path) -> None:
     store = EngineStore(tmp_path)
@@ -101,7 +133,7 @@ def test_a_damaged_plan_is_refused(how: str, tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(EngineStaleError, match=r"engine\.plan"):
         store.plan(built.manifest.identity)
-    build_engine(recipe(), store, again=True)
+    assert not build_engine(recipe(), store).was_there
     store.plan(built.manifest.identity)
 
 
@@ -180,7 +212,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert key in capsys.readouterr().out
     assert main(["engine", "show", key[:6], *store]) == 0
     assert json.loads(capsys.readouterr().out)["identity"]["recipe"]["width"] == 64
-    assert main(["engine", "remove", key[:6], *store]) == 0
+    assert main(["engine", "remove", key[:6], key, *store]) == 0
     assert main(["engine", "show", key, *store]) == 6
     assert "vsr engine list" in capsys.readouterr().err
     with pytest.raises(UnknownModelError):

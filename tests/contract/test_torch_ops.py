@@ -62,12 +62,16 @@ RESIZES = [
         ("ConvTranspose", [f32(6, 3, 4, 4), f32(3)], {"pads": [1, 1, 1, 1], "strides": [2, 2], "kernel_shape": [4, 4]}),
         ("Conv", [f32(4, 6, 3, 3), f32(4)], {"pads": [1, 1, 1, 1], "dilations": [1, 1], "kernel_shape": [3, 3]}),
         ("Identity", [], {}),
+        ("Pad", [np.array([0, 0, 1, 2, 0, 0, 3, 4]), np.float32(0.5)], {}),
+        ("Pad", [np.array([0, 0, 1, 2, 0, 0, 3, 4])], {"mode": "edge"}),
+        ("Split", [np.array([1, 5])], {"axis": 1}),
+        ("Cast", [], {"to": int(TensorProto.INT64)}),
     ],
 )  # fmt: skip
 def test_the_same_numbers_as_onnx_runtime(op: str, extra: list[Any], attributes: dict[str, Any]) -> None:
-    model, x = network(op, extra, **attributes), f32(*SHAPE)
+    model, x = network(op, extra, 2 if op == "Split" else 1, **attributes), f32(*SHAPE)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (wanted,) = session.run(None, {"x": x})
+    wanted, *_ = session.run(None, {"x": x})
     values, steps = compiled(model.graph, torch.float32, torch.device("cpu"))
     values["x"] = torch.from_numpy(x)
     for step in steps:
@@ -80,6 +84,9 @@ def test_the_same_numbers_as_onnx_runtime(op: str, extra: list[Any], attributes:
     [
         ("Einsum", [], {"equation": "nchw->nhwc"}),
         ("Conv", [f32(4, 6, 3, 3)], {"dilations": [2, 2]}),
+        ("Conv", [f32(4, 6, 3, 3)], {"pads": [0, 0, 1, 1]}),
+        ("Pad", [np.array([0, 0, 1, 1, 0, 0, 1, 1])], {"mode": "wrap"}),
+        ("Cast", [], {"to": int(TensorProto.DOUBLE)}),
         ("Resize", [None, SCALES], {"mode": "linear", "antialias": 1}),
         ("DepthToSpace", [], {"blocksize": 2, "mode": "DCR"}),
     ],

@@ -223,6 +223,26 @@ def test_our_own_network_comes_back_the_same(tmp_path: Path) -> None:
     assert spec.halo <= fast.halo + 2
 
 
+def test_its_tensors_may_be_called_as_ours_are(tmp_path: Path) -> None:
+    model = onnx.load(saved(tmp_path / "net.onnx", channels=1, peak=255.0))
+    ours = {
+        "w0": "bias",
+        "w1": "gain",
+        "f0": "residual",
+        "f1": "packed",
+        "f3": "out",
+        "detail": "in",
+        "base": "peak",
+    }
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [ours.get(name, name) for name in names]
+    for tensor in model.graph.initializer:
+        tensor.name = ours.get(tensor.name, tensor.name)
+    onnx.save(model, tmp_path / "named.onnx")
+    assert import_model(tmp_path / "named.onnx", tmp_path / "named-x2").domain == "luma"
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(saved(tmp_path / "net.onnx"))
     assert main(["model", "import", file, str(tmp_path / "net-x2"), "--licence", "MIT"]) == 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vsr.backends.base import IN_FLIGHT, Availability, Engine, Tensors
 from vsr.backends.pool import Pool
 from vsr.backends.trt.build import build_engine
-from vsr.backends.trt.gpu import gpu_and_driver, on_gpu
+from vsr.backends.trt.gpu import gpu_here, on_gpu
 from vsr.backends.trt.library import TensorRT, installed_library
 from vsr.backends.trt.recipe import Library, recipe_for
 from vsr.backends.trt.store import EngineStore
@@ -54,7 +54,8 @@ class _Slot:
         self._inputs = [name for name, is_input in ports.items() if is_input]
         self._outputs = [name for name, is_input in ports.items() if not is_input]
         for name in self._inputs:
-            self._context.set_input_shape(name, np.shape(example[name]))
+            if not self._context.set_input_shape(name, np.shape(example[name])):
+                raise InferenceError(f"the engine does not take {name} of shape {np.shape(example[name])}")
         self._host: dict[str, NDArray[Any]] = {}
         self._device: dict[str, Any] = {}
         for name in ports:
@@ -91,9 +92,14 @@ class TensorRTBackend:
             return Availability(False, "TensorRT is not installed", 'pip install "vsr[rtx]" pycuda')
         try:
             library = installed_library()
-            runs_on = f"{library.name} {library.version} on {gpu_and_driver()[0]}"
+            name, capability, _ = gpu_here()
         except VsrError as error:
             return Availability(False, error.message, error.hint or "")
+        runs_on = f"{library.name} {library.version} on {name} ({capability})"
+        if not library.knows(capability):
+            return Availability(
+                False, f"{library.name} {library.version} does not run on {name} ({capability})"
+            )
         return Availability(True, runs_on, on_gpu=True)
 
     def compile(

@@ -6,6 +6,7 @@ run this yet.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor
 Run = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 _WARM_UPS = 3
+# Beginning a capture waits for the whole device, which breaks another that is under way.
+_capturing = threading.Lock()
 
 
 class Captured:
@@ -25,8 +28,10 @@ class Captured:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._host = {name: torch.from_numpy(np.array(array)).pin_memory() for name, array in example.items()}
         self._inputs = {name: tensor.to(device) for name, tensor in self._host.items()}
-        self._stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(self._stream):
+        # float32 means float32 here, not its shorter form for matrix units.
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
+        with _capturing, exact, torch.cuda.stream(self._stream):
+            self._stream.wait_stream(torch.cuda.default_stream(device))
             for _ in range(
                 _WARM_UPS
             ):  # Algorithms are chosen and workspaces allocated before anything is recorded.

@@ -20,16 +20,22 @@ Step = Callable[[Values], None]
 _TYPES = {TensorProto.FLOAT: torch.float32, TensorProto.UINT8: torch.uint8, TensorProto.INT64: torch.int64}
 
 
-def _split(tensor: Tensor, axis: int, num_outputs: int) -> list[Tensor]:
+def _split(
+    tensor: Tensor, sizes: Tensor | None = None, *, axis: int = 0, num_outputs: int = 2
+) -> list[Tensor]:
+    if sizes is not None:
+        return list(torch.split(tensor, sizes.tolist(), dim=axis))
     return list(torch.chunk(tensor, num_outputs, dim=axis))
 
 
-def _pad(tensor: Tensor, pads: Tensor, *_unused: Tensor, mode: str) -> Tensor:
+def _pad(tensor: Tensor, pads: Tensor, value: Tensor | None = None, *, mode: str = "constant") -> Tensor:
     sides = pads.tolist()
     dims = len(sides) // 2
     # ONNX lists all beginnings, then all ends; torch pairs, from the last dimension on.
     paired = [side for dim in reversed(range(2, dims)) for side in (sides[dim], sides[dim + dims])]
-    return functional.pad(tensor, paired, mode={"edge": "replicate", "reflect": "reflect"}[mode])
+    if mode == "constant":
+        return functional.pad(tensor, paired, value=0.0 if value is None else float(value))
+    return functional.pad(tensor, paired, mode={"edge": "replicate"}.get(mode, mode))
 
 
 def _conv(
@@ -81,9 +87,9 @@ def _slice(
 
 
 def _gather(tensor: Tensor, at: Tensor, *, axis: int = 0) -> Tensor:
-    places = at.flatten().to(tensor.device)
-    shape = (*tensor.shape[:axis], *at.shape, *tensor.shape[axis + 1 :])
-    return tensor.index_select(axis, places).reshape(shape)
+    # One by one: the places lie on the host, from where nothing may be copied while a CUDA graph is captured.
+    taken = torch.stack([tensor.select(axis, place) for place in at.flatten().tolist()], axis)
+    return taken.reshape(*tensor.shape[:axis], *at.shape, *tensor.shape[axis + 1 :])
 
 
 def _reduce_mean(tensor: Tensor, axes: Tensor | None = None, *, keepdims: int = 1) -> Tensor:
@@ -153,12 +159,13 @@ def compiled(graph: onnx.GraphProto, dtype: torch.dtype, device: torch.device) -
     dtype: of the convolutions over several channels. Raises UnknownOperatorError.
     """
     constants: Values = {}
+    on_host = {name for node in graph.node if node.op_type in ("Resize", "Pad") for name in node.input[1:]}
     stored = [(tensor.name, tensor) for tensor in graph.initializer]
     stored += [(n.output[0], _attribute(n.attribute[0])) for n in graph.node if n.op_type == "Constant"]
     for name, tensor in stored:
         value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        # Shapes, axes and pads are read by the host.
-        constants[name] = value if value.dtype == torch.int64 else value.to(device)
+        # Shapes, axes, pads and factors are read by the host.
+        constants[name] = value if value.dtype == torch.int64 or name in on_host else value.to(device)
     for node in graph.node:  # Once, rather than in every run.
         weight = constants.get(node.input[1]) if node.op_type == "Conv" else None
         if weight is not None and weight.shape[1] > 1:
@@ -182,8 +189,15 @@ def _step(node: onnx.NodeProto, dtype: torch.dtype, done: tuple[str, ...]) -> St
     settings = {_NAMES.get(n, n): v for n, v in values.items() if n not in _SILENT or v != _SILENT[n]}
     if node.op_type == "Conv":
         settings["dtype"] = dtype
-    if node.op_type == "DepthToSpace" and settings.get("mode") != "CRD":
-        raise UnknownOperatorError("DepthToSpace with mode DCR")
+    refused = {
+        "Cast": settings.get("to") not in _TYPES,
+        "DepthToSpace": settings.get("mode") != "CRD",
+        "Pad": settings.get("mode", "constant") not in ("constant", "edge", "reflect") or len(node.input) > 3,
+        "Conv": not _even(settings),
+        "ConvTranspose": not _even(settings),
+    }
+    if refused.get(node.op_type):
+        raise UnknownOperatorError(f"{node.op_type} with {settings}")
     if node.op_type in _STRICT and (
         unknown := settings.keys() - inspect.signature(operator).parameters.keys()
     ):
@@ -197,6 +211,12 @@ def _step(node: onnx.NodeProto, dtype: torch.dtype, done: tuple[str, ...]) -> St
             del values[name]
 
     return step
+
+
+def _even(settings: Mapping[str, Any]) -> bool:
+    """Whether as much is padded before as behind."""
+    pads = list(settings.get("pads", ()))
+    return pads[: len(pads) // 2] == pads[len(pads) // 2 :]
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:

@@ -119,7 +119,7 @@ def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
     from vsr import api
 
     engines = api.EngineStore(store)
-    for found in [engines.named(key).identity.key for key in keys]:
+    for found in dict.fromkeys(engines.named(key).identity.key for key in keys):
         engines.remove(found)
         print(f"removed {found}")
 

@@ -34,6 +34,8 @@ _FELT = 1e-5
 _SMALL = 32
 # Of colour's way to RGB and back, in luma pixels: two samples of a quarter the width, and the reduction's neighbours.
 _CHROMA_REACH = 10
+# Before the names of others: theirs may be any, ours among them.
+_FOREIGN = "net/of/"
 # Where a network depends on the whole picture, what is further off has little say.
 WHOLE_HALO = 64
 
@@ -170,7 +172,7 @@ class OnnxNetwork:
         self.macs_per_pixel = facts.macs_per_pixel
         tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self._shared = {
-            name: np.ascontiguousarray(tensor)
+            f"{_FOREIGN}{name}": np.ascontiguousarray(tensor)
             for name, tensor in tensors.items()
             if tensor.dtype == np.float32 and tensor.size >= _SMALL
         }
@@ -193,13 +195,13 @@ class OnnxNetwork:
         names = {_input_of(self._model).name: given, "": ""}
         for tensor in self._model.graph.initializer:
             names[tensor.name] = (
-                graph.weight(tensor.name)
-                if tensor.name in self._shared
-                else graph.tensor(tensor, f"net/{tensor.name}")
+                graph.weight(_FOREIGN + tensor.name)
+                if _FOREIGN + tensor.name in self._shared
+                else graph.tensor(tensor, _FOREIGN + tensor.name)
             )
         for node in self._model.graph.node:
             for output in node.output:
-                names[output] = f"net/{output}" if output else ""
+                names[output] = _FOREIGN + output if output else ""
             graph.node(node, [names[name] for name in node.input], [names[name] for name in node.output])
         result = names[self._model.graph.output[0].name]
         return graph.add("Div", [result, peak], "net/out") if self._facts.peak != 1 else result

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -66,6 +67,7 @@ class Upscaler:
         self._tile = tile
         self._threads = threads
         self._engines: OrderedDict[object, Engine] = OrderedDict()
+        self._users: Counter[object] = Counter()
         self._alpha: Upscaler | None = None
         self._lock = threading.Lock()  # While an engine is made.
 
@@ -198,9 +200,8 @@ class Upscaler:
             for name, plane, shift in zip(layout.plane_names, padded, log2, strict=True):
                 part = _cut(plane, horizontal, vertical, shift, unit)
                 inputs[name] = np.ascontiguousarray(part)
-            outputs = self._engine(layout, {name: inputs[name].shape for name in layout.plane_names}).run(
-                inputs
-            )
+            with self._engine(layout, {name: inputs[name].shape for name in layout.plane_names}) as engine:
+                outputs = engine.run(inputs)
             larger = [outputs[f"{name}_out"] for name in layout.plane_names]
             if plan.whole:
                 results = larger
@@ -225,15 +226,24 @@ class Upscaler:
             tile = _DEFAULT_TILE if batch * width * height > _MAX_PIXELS else 0
         return TilePlan(width, height, tile or max(width, height), halo, multiple)
 
-    def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Engine:
+    @contextmanager
+    def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Generator[Engine]:
+        """The engine for planes of these shapes; it is not closed while it is used."""
         key = (layout, tuple(shapes.values()))
         with self._lock:
             if key not in self._engines:
-                if len(self._engines) >= _MAX_ENGINES:
-                    self._engines.popitem(last=False)[1].close()
+                idle = [other for other in self._engines if not self._users[other]]
+                for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
+                    self._engines.pop(other).close()
                 self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._threads)
             self._engines.move_to_end(key)
-            return self._engines[key]
+            self._users[key] += 1
+            engine = self._engines[key]
+        try:
+            yield engine
+        finally:
+            with self._lock:
+                self._users[key] -= 1
 
 
 def _stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vsr.backends.trt.gpu import gpu_and_driver
+from vsr.backends.trt.gpu import gpu_here
 from vsr.backends.trt.library import OnProgress, installed_library
 from vsr.backends.trt.recipe import EngineRecipe
 from vsr.backends.trt.store import EngineStore, Identity, Manifest
@@ -16,6 +16,8 @@ from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyErro
 from vsr.models.registry import find_model
 
 _WEIGHTS = "weights.safetensors"
+# In what an engine for the GPU that is here may differ from one built ahead of time that serves as well.
+_AHEAD_OF_TIME = {"recipe compute_capabilities", "target", "driver"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +53,27 @@ def build_engine(
     path = spec.graph(recipe.graph_layout)
     graph = _graph(path, recipe)
     weights = spec.folder / _WEIGHTS
-    target, driver = ", ".join(recipe.compute_capabilities), ""
-    if not target:
-        target, driver = _gpu_here()
+    here = None if recipe.compute_capabilities else _gpu_here()
     identity = Identity(
-        recipe=recipe.as_dict() | {"model": spec.id},
+        recipe=recipe.as_dict() | {"model": spec.id, "library": library.name},
         graph=hashlib.sha256(graph).hexdigest(),
         weights=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         library=library.name,
         version=library.version,
-        target=target,
-        driver=driver,
+        target=f"{here[0]} ({here[1]})" if here else ", ".join(recipe.compute_capabilities),
+        driver=here[2] if here else "",
     )
+
+    def there() -> Built | None:
+        found = None if again else _found(store, identity, here[1] if here else "")
+        return Built(found, store.folder / found.identity.key, was_there=True) if found else None
+
+    # Looked for without the lock too: a store that is only read needs none.
+    if built := there():
+        return built
     with store.locked():
-        there = store.find(identity.key)
-        if there and not again:
-            return Built(there, store.folder / identity.key, was_there=True)
+        if built := there():
+            return built
         started = time.perf_counter()
         plan = library.build(graph, path, recipe, on_progress)
         manifest = Manifest(
@@ -78,6 +85,18 @@ def build_engine(
             plan_sha256=hashlib.sha256(plan.data).hexdigest(),
         )
         return Built(manifest, store.add(manifest, plan.data, plan.log), was_there=False)
+
+
+def _found(store: EngineStore, identity: Identity, capability: str) -> Manifest | None:
+    """The engine of that identity, or the same built ahead of time for GPUs of `capability`."""
+    if found := store.whole(identity):
+        return found
+    for manifest in store.manifests():
+        ahead = capability in manifest.identity.recipe["compute_capabilities"]
+        alike = set(identity.differences(manifest.identity)) <= _AHEAD_OF_TIME
+        if ahead and alike and store.whole(manifest.identity):
+            return manifest
+    return None
 
 
 def _graph(path: Path, recipe: EngineRecipe) -> bytes:
@@ -95,9 +114,9 @@ def _graph(path: Path, recipe: EngineRecipe) -> bytes:
     return data
 
 
-def _gpu_here() -> tuple[str, str]:
+def _gpu_here() -> tuple[str, str, str]:
     try:
-        return gpu_and_driver()
+        return gpu_here()
     except MissingDependencyError as error:
         raise MissingDependencyError(
             f"there is no GPU here to build for: {error.message}",

@@ -32,13 +32,13 @@ def on_gpu() -> Generator[Any]:
         context.pop()
 
 
-def gpu_and_driver() -> tuple[str, str]:
-    """The first GPU's name and compute capability, and the CUDA version of its driver. Raises as `on_gpu` does."""
+def gpu_here() -> tuple[str, str, str]:
+    """The first GPU's name, its compute capability, as "8.9", and the CUDA version of its driver. Raises as `on_gpu` does."""
     with on_gpu() as device:
         import pycuda.driver as cuda
 
         major, minor = device.compute_capability()
-        return f"{device.name()} ({major}.{minor})", str(cuda.get_driver_version())
+        return device.name(), f"{major}.{minor}", str(cuda.get_driver_version())
 
 
 @cache

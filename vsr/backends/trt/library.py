@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsr.backends.trt.recipe import EngineRecipe, Library
-from vsr.core.errors import ConfigError, EngineBuildError, EngineStaleError, MissingDependencyError
+from vsr.core.errors import (
+    ConfigError,
+    DeviceMemoryError,
+    EngineBuildError,
+    EngineStaleError,
+    MissingDependencyError,
+)
 
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""
@@ -71,6 +77,7 @@ class TensorRT:
         for name, shapes in recipe.plane_shapes().items():
             profile.set_shape(name, *shapes)
         config.add_optimization_profile(profile)
+        config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32.
         self._aim(config, recipe.compute_capabilities)
         monitor = _make_monitor(trt, on_progress)
         config.progress_monitor = monitor
@@ -88,6 +95,11 @@ class TensorRT:
             "\n".join(log.lines),
         )
 
+    def knows(self, capability: str) -> bool:
+        """Whether it can run on a GPU of a compute capability, as "8.9"; TensorRT-RTX names those it can."""
+        named = self._capabilities()
+        return not named or capability in named
+
     def load(self, plan: bytes) -> Any:
         """A built engine, ready to make execution contexts. Raises EngineStaleError where it is not for this GPU."""
         log = _make_log(self._module)
@@ -95,18 +107,22 @@ class TensorRT:
         if engine is None:
             raise EngineStaleError(
                 f"{self.name} cannot load the engine: {log.errors[0] if log.errors else 'no reason given'}",
-                hint="`vsr engine build` makes it for the GPU and driver that are here",
+                hint="`vsr engine build --again` makes it for the GPU and driver that are here",
             )
         return engine
 
     def context(self, engine: Any) -> Any:
-        """An execution context; TensorRT-RTX captures its work in a CUDA graph by itself."""
+        """An execution context; TensorRT-RTX captures its work in a CUDA graph by itself. Raises DeviceMemoryError."""
         strategies = getattr(self._module, "CudaGraphStrategy", None)
         if strategies is None:
-            return engine.create_execution_context()
-        config = engine.create_runtime_config()
-        config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
-        return engine.create_execution_context(config)
+            context = engine.create_execution_context()
+        else:
+            config = engine.create_runtime_config()
+            config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+            context = engine.create_execution_context(config)
+        if context is None:
+            raise DeviceMemoryError("not enough memory on the GPU to run the engine", hint="try --tile 512")
+        return context
 
     def ports(self, engine: Any) -> dict[str, bool]:
         """Names of inputs and outputs, and which are inputs."""
@@ -114,22 +130,26 @@ class TensorRT:
         inputs = self._module.TensorIOMode.INPUT
         return {name: engine.get_tensor_mode(name) == inputs for name in names}
 
-    def _aim(self, config: Any, capabilities: Sequence[str]) -> None:
-        if not capabilities:
-            return
+    def _capabilities(self) -> dict[str, Any]:
+        """Compute capabilities by the names NVIDIA gives them; none where the library does not name them."""
         kinds = getattr(self._module, "ComputeCapability", None)
-        known: Mapping[str, Any] = kinds.__members__ if kinds else {}
-        named = {name: value for name, value in known.items() if name.startswith("SM")}
+        members: Mapping[str, Any] = kinds.__members__ if kinds else {}
+        return {f"{n[2:-1]}.{n[-1]}": value for n, value in members.items() if n.startswith("SM")}
+
+    def _aim(self, config: Any, capabilities: Sequence[str]) -> None:
+        named = self._capabilities()
         for capability in capabilities:
-            if "SM" + capability.replace(".", "") not in named:
-                there = ", ".join(f"{name[2:-1]}.{name[-1]}" for name in named) or "none"
+            if capability not in named:
                 raise ConfigError(
                     f"{self.name} {self.version} does not build for compute capability {capability}",
-                    hint=f"it builds for: {there}",
+                    hint=f"it builds for: {', '.join(named) or 'the GPU that is here'}",
                 )
-        config.num_compute_capabilities = len(capabilities)
-        for index, capability in enumerate(capabilities):
-            config.set_compute_capability(named["SM" + capability.replace(".", "")], index)
+        if not named:
+            return
+        aims = [named[capability] for capability in capabilities] or [self._module.ComputeCapability.CURRENT]
+        config.num_compute_capabilities = len(aims)
+        for index, aim in enumerate(aims):
+            config.set_compute_capability(aim, index)
 
 
 def installed_library(wanted: Library | Literal["auto"] = "auto") -> TensorRT:

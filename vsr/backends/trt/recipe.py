@@ -118,7 +118,7 @@ def recipe_for(spec: ModelSpec, layout: GraphLayout, shapes: Mapping[str, tuple[
     precision: Precision = "fp32" if spec.precision == "f32" else "fp16"
     recipes = (
         EngineRecipe(
-            model=str(spec.folder),
+            model=str(spec.folder.resolve()),
             layout=layout.name,
             chroma=chroma,
             width=Extent.of(first[3] // layout.bytes_per_sample, "width"),

@@ -104,6 +104,14 @@ class EngineStore:
         """The engine of that key, if it was built."""
         return next((manifest for manifest in self.manifests() if manifest.identity.key == key), None)
 
+    def whole(self, identity: Identity) -> Manifest | None:
+        """The engine of that identity, if it was built and is to the byte what was written."""
+        try:
+            self.plan(identity)
+        except (EngineNotFoundError, EngineStaleError):
+            return None
+        return self.find(identity.key)
+
     def named(self, beginning: str) -> Manifest:
         """The one engine whose key begins so. Raises EngineNotFoundError, ConfigError."""
         found = [m for m in self.manifests() if beginning and m.identity.key.startswith(beginning)]
@@ -154,6 +162,7 @@ class EngineStore:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
+            part.chmod(0o755)
             if target.exists():
                 shutil.rmtree(target)
             os.replace(part, target)
@@ -168,8 +177,11 @@ class EngineStore:
         return target
 
     def remove(self, key: str) -> None:
-        """Delete an engine."""
-        shutil.rmtree(self.folder / key)
+        """Delete an engine. Raises EngineNotFoundError."""
+        try:
+            shutil.rmtree(self.folder / key)
+        except OSError as error:
+            raise EngineNotFoundError(f"cannot remove {self.folder / key}: {error.strerror}") from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
