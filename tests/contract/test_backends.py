@@ -65,7 +65,7 @@ def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
 @pytest.mark.parametrize("backend", backends())
 def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) -> None:
     """Against ONNX Runtime in float32. bfloat16 may be off by what 8 bits of mantissa are off, on a picture of noise; by more
-    where it wraps from white to black, which one in a thousand pixels may show."""
+    where it wraps from white to black, which one in two hundred pixels may show."""
     found = _run(backend, spec, layout)
     reference = _run("onnxruntime", spec, layout)
     assert found.keys() == {f"{name}_out" for name in layout.plane_names}
@@ -73,7 +73,7 @@ def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) 
     allowed = (1 if exact else 4) * (1 if layout.bytes_per_sample == 1 else 4)
     for name, plane in reference.items():
         difference = np.abs(_codes(found[name], layout) - _codes(plane, layout))
-        assert (difference.max() if exact else np.quantile(difference, 0.999)) <= allowed, name
+        assert (difference.max() if exact else np.quantile(difference, 0.995)) <= allowed, name
         assert difference.max() <= (allowed if exact else 4 * allowed), name
         assert difference.mean() < allowed / 8, name
 
