@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.nn import functional
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights
+from vsr.models.archs.growing import grown
 
 SPECS = [
     ChainSpec(scale=2, channels=8, depth=3, unshuffle=2),
@@ -93,6 +95,30 @@ def test_halo_is_how_far_an_output_pixel_looks(spec: ChainSpec) -> None:
         seen = gradient[0, 0].nonzero()
         reach = max(reach, int((seen - position).abs().max()))
     assert reach == spec.halo
+
+
+@pytest.mark.parametrize(("channels", "depth", "linear"), [(8, 3, 0), (8, 4, 5), (13, 3, 0), (12, 7, 5)])
+def test_a_chain_grows_without_changing_what_it_computes(channels: int, depth: int, linear: int) -> None:
+    small, large = ChainSpec(2, 8, 3, unshuffle=2), ChainSpec(2, channels, depth, 2, linear=linear)
+    weights, chain = trained_looking(small).fold(), Chain(large)
+    state = grown(weights, small, large, chain.fold())
+    chain.load_folded(state)
+    luma = torch.rand(2, 1, 12, 16)
+    with torch.no_grad():
+        wanted = plain_chain_from_weights(small, weights)(luma)
+        torch.testing.assert_close(plain_chain_from_weights(large, state)(luma), wanted, rtol=0, atol=1e-6)
+    learning = torch.autograd.grad(
+        (chain(luma) - torch.rand_like(wanted)).square().mean(), list(chain.parameters())
+    )
+    assert all(gradient.any() for gradient in learning), "every part of it learns from the first step on"
+
+
+@pytest.mark.parametrize("values", [{"channels": 4}, {"depth": 2}, {"skip_every": 3}, {"unshuffle": 1}])
+def test_a_chain_grows_into_larger_ones_only(values: dict[str, Any]) -> None:
+    small = ChainSpec(2, 8, 3, unshuffle=2)
+    large = dataclasses.replace(small, **values)
+    with pytest.raises(ConfigError, match="cannot begin"):
+        grown(Chain(small).fold(), small, large, Chain(large).fold())
 
 
 def test_multiply_adds_are_those_of_the_convolutions() -> None:

@@ -148,8 +148,22 @@ def test_a_training_starts_from_given_weights(arch: dict[str, Any], pictures: Pa
     again = train(config_for(pictures, tmp_path / "again", still, val=[pictures / "val"], init=first.weights))
     assert again.psnr["val"] == pytest.approx(first.psnr["val"], abs=1e-3)
     other = recipe_from_dict("other", {"scale": 2, "arch": {"name": "chain", "channels": 4, "depth": 3}})
-    with pytest.raises(WeightsError, match="weights are"):
+    with pytest.raises(VsrError, match=r"weights are|cannot begin"):
         train(config_for(pictures, tmp_path / "other", other, init=first.weights))
+
+
+def test_a_larger_network_starts_where_a_smaller_one_stopped(pictures: Path, tmp_path: Path) -> None:
+    recipe = small(steps=60, precision="fp32")
+    first = train(config_for(pictures, tmp_path / "first", recipe, val=[pictures / "val"]))
+    larger = dataclasses.replace(
+        recipe,
+        spec=dataclasses.replace(recipe.spec, channels=12, depth=5, linear=5),
+        train=dataclasses.replace(recipe.train, steps=1, lr=1e-9),
+    )
+    grown = train(
+        config_for(pictures, tmp_path / "grown", larger, val=[pictures / "val"], init=first.weights)
+    )
+    assert grown.psnr["val"] == pytest.approx(first.psnr["val"], abs=1e-3)
 
 
 def test_the_seed_decides(pictures: Path, tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--val", multiple=True, type=FOLDER, help="Folder of pictures (or of sets) to measure PSNR on.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option(
-    "--init", type=click.Path(path_type=Path), help="Start from these weights, or from those of this package."
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Start from these weights, or from those of this package; a chain may be a smaller one.",
 )
 @click.option("--vgg", type=FOLDER, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")

@@ -16,7 +16,8 @@ import torch
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.media.commit import write_whole
-from vsr.models.archs import ARCHITECTURES
+from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.archs.growing import grown
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
@@ -139,10 +140,21 @@ class _Training:
             self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
             self.adversary = self._make_adversary()
         if self.config.init is not None and not self.config.resume:
-            weights, _ = disk.load_tensors(self.config.init)
-            self.network.load_folded(weights)
+            self.network.load_folded(self._beginning(*disk.load_tensors(self.config.init)))
         network, recipe = self.network.to(self.device), self.recipe
         return TrainStep(network, self.pool, recipe.train, recipe.data.batch, self.adversary, self.workers)
+
+    def _beginning(self, weights: dict[str, torch.Tensor], facts: dict[str, str]) -> dict[str, torch.Tensor]:
+        """Weights to start from: those given, or a larger chain that computes what a smaller one does."""
+        small = json.loads(facts.get("hyperparameters", "{}"))
+        if self.recipe.arch != "chain" or facts.get("arch") != "chain" or not small:
+            return weights
+        spec = spec_from_dict("chain", small)
+        return (
+            weights
+            if spec == self.recipe.spec
+            else grown(weights, spec, self.recipe.spec, self.network.fold())
+        )
 
     def _make_adversary(self) -> Adversary | None:
         gan, vgg = self.recipe.gan, self.config.vgg
