@@ -23,10 +23,13 @@ def test_shipped_packages_are_whole_small_and_have_a_card() -> None:
             assert spec.graph(layout).is_file()
         assert spec.card.startswith(f"# {spec.id}\n")
         assert spec.licence == "Apache-2.0"
-        assert sum(path.stat().st_size for path in spec.folder.iterdir()) < 1_000_000, spec.id
+        assert sum(path.stat().st_size for path in spec.folder.iterdir()) < 1_500_000, spec.id
 
 
-@pytest.mark.parametrize(("name", "most_macs"), [("fast-x2", 16_000), ("balanced-x2", 60_000)])
+@pytest.mark.parametrize(
+    ("name", "most_macs"),
+    [("fast-x2", 16_000), ("balanced-x2", 60_000), ("balanced-x4", 80_000), ("quality-x2", 700_000)],
+)
 def test_networks_keep_their_budget(name: str, most_macs: int) -> None:
     spec = find_model(name)
     assert 0 < spec.macs_per_pixel <= most_macs
@@ -43,7 +46,13 @@ def test_a_family_picks_by_scale() -> None:
         "bicubic-x4",
         "bicubic-x4",
     ]
+
+
+def test_auto_goes_by_scale_kind_of_input_and_device() -> None:
     assert find_model("auto").id == "balanced-x2"
+    assert find_model("auto", 4).id == "balanced-x4"
+    assert find_model("auto", use="picture").id == "quality-x2"
+    assert find_model("auto", on_gpu=True).id == "quality-x2"
 
 
 def test_a_folder_is_a_model_too(tmp_path: Path) -> None:

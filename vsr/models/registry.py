@@ -18,6 +18,7 @@ Use = Literal["video", "picture"]
 FAMILIES: Mapping[str, Mapping[int, str]] = {
     "balanced": {2: "balanced-x2", 4: "balanced-x4"},
     "fast": {2: "fast-x2"},
+    "quality": {2: "quality-x2"},
     "bicubic": {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"},
 }
 SHIPPED = tuple(name for family in FAMILIES.values() for name in family.values())
@@ -66,7 +67,9 @@ def package_folder(target: str) -> Path:
 
 def auto_family(use: Use, *, on_gpu: bool) -> tuple[str, str]:
     """The family `auto` takes, and what for."""
-    return "balanced", "on a GPU" if on_gpu else f"for {use} without a GPU"
+    if on_gpu:
+        return "quality", "on a GPU"
+    return ("quality", "for pictures") if use == "picture" else ("balanced", "for video without a GPU")
 
 
 def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False) -> ModelSpec:
