@@ -14,7 +14,7 @@ import pytest
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.backends.trt.build import _found, build_engine
 from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
-from vsr.backends.trt.store import EngineStore, Identity
+from vsr.backends.trt.store import EngineStore
 from vsr.cli import main
 from vsr.core.errors import (
     ConfigError,
@@ -217,8 +217,3 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "vsr engine list" in capsys.readouterr().err
     with pytest.raises(UnknownModelError):
         build_engine(recipe(model="none"), EngineStore(tmp_path))
-
-
-def test_a_key_is_of_all_fields() -> None:
-    names = {field.name for field in dataclasses.fields(Identity)}
-    assert names == {"recipe", "graph", "weights", "library", "version", "target", "driver"}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.usable import GPU_IS_REQUIRED
 from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.evaluation import metrics
 from vsr.evaluation.datasets import evaluate_luma, load_sets
@@ -223,7 +224,7 @@ def test_devices_that_are_not_there(pictures: Path, tmp_path: Path, device: str)
         train(dataclasses.replace(config_for(pictures, tmp_path, small()), device=device))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available() and not GPU_IS_REQUIRED, reason="needs a CUDA device")
 def test_a_captured_training_learns_what_an_eager_one_does(pictures: Path, tmp_path: Path) -> None:
     messages: list[str] = []
     recipe = small(precision="fp32")

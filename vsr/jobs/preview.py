@@ -47,9 +47,9 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
     with open_source(url, SourceOptions(video_stream=video_stream)) as source:
         use: Use = "picture" if source.info.is_image else "video"
         # Sizes are told even where nothing runs.
-        scale = find_model("auto", use=use).scale
-        output = _OF_STDIN if url == "-" else default_output([url], scale)[0]
-        large = enlarged(source.info, scale)
+        model = find_model("auto", use=use)
+        output = _OF_STDIN if url == "-" else default_output([url], model.scale)[0]
+        large = enlarged(source.info, model.scale)
         size = (large.width, large.height)
         try:
             with Upscaler(use=use) as upscaler, tempfile.TemporaryDirectory(prefix="vsr-") as folder:
@@ -60,6 +60,6 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
                 finally:
                     sink.abandon()
         except VsrError as error:
-            return Preview(output, size, find_model("auto", use=use).id, error=str(error))
+            return Preview(output, size, model.id, error=str(error))
         notes = (*plan_size(source.info, None, None).notes, *upscaler.notes)
         return Preview(output, size, upscaler.spec.id, upscaler.backend, encoder, notes, warnings)

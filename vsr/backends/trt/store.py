@@ -75,6 +75,14 @@ def manifest_from_dict(values: Mapping[str, Any]) -> Manifest:
     return Manifest(identity=Identity(**values["identity"]), ports=ports, **rest)
 
 
+def _manifest_in(folder: Path) -> Manifest | None:
+    """None where there is none, or it is not whole: then the engine counts as not built."""
+    try:
+        return manifest_from_dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def default_store() -> Path:
     """VSR_ENGINES; else engines/store of the checkout vsr runs from; else vsr/engines in the user's folder for caches."""
     if chosen := os.environ.get("VSR_ENGINES"):
@@ -93,16 +101,13 @@ class EngineStore:
         self.folder = folder or default_store()
 
     def manifests(self) -> list[Manifest]:
-        """Of all engines that are whole, oldest first."""
-        found = []
-        for path in self.folder.glob(f"*/{MANIFEST}"):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                found.append(manifest_from_dict(json.loads(path.read_text(encoding="utf-8"))))
-        return sorted(found, key=lambda manifest: manifest.created)
+        """Of all engines that are there, oldest first."""
+        found = [_manifest_in(path.parent) for path in self.folder.glob(f"*/{MANIFEST}")]
+        return sorted((m for m in found if m is not None), key=lambda manifest: manifest.created)
 
     def find(self, key: str) -> Manifest | None:
         """The engine of that key, if it was built."""
-        return next((manifest for manifest in self.manifests() if manifest.identity.key == key), None)
+        return _manifest_in(self.folder / key)
 
     def whole(self, identity: Identity) -> Manifest | None:
         """The engine of that identity, if it was built and is to the byte what was written."""
