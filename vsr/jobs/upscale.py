@@ -121,8 +121,9 @@ class UpscaleJob:
         )
 
     def _upscaler(self, factor: float | None, use: Use) -> Upscaler:
+        config = self._config
+        use = use if config.model == "auto" else "video"  # One that is named serves both.
         if (factor, use) not in self._upscalers:
-            config = self._config
             self._upscalers[factor, use] = Upscaler(
                 config.model,
                 scale=factor,
