@@ -107,7 +107,7 @@ def measure(model: str, scale: int, width: int, height: int, peak: float) -> dic
     inputs = frame(width, height)
     shapes = {name: inputs[name].shape for name in LAYOUT.plane_names}
     begun = time.perf_counter()
-    with backend.compile(spec, LAYOUT, shapes, 0) as engine:
+    with backend.compile(spec, LAYOUT, shapes) as engine:
         engine.run(inputs)
         ready_s = time.perf_counter() - begun
         with ThreadPoolExecutor(backend.in_flight) as pool:

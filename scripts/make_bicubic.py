@@ -27,7 +27,7 @@ def main() -> None:
     for scale in (2, 3, 4):
         name = f"bicubic-x{scale}"
         title = f"Cubic convolution, x{scale}"
-        facts = PackageFacts(name, title, precision="f32", card=CARD.format(id=name))
+        facts = PackageFacts(name, title, precision="fp32", card=CARD.format(id=name))
         with tempfile.TemporaryDirectory() as temporary:
             draft = write_package(Cubic(scale), facts, Path(temporary) / name)
             figures, _ = measure(str(draft.folder), folder)

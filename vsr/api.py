@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vsr.media.types import SinkOptions, SourceOptions
     from vsr.models.registry import all_models as list_models
     from vsr.models.registry import find_model as show_model
-    from vsr.models.spec import ModelSpec
+    from vsr.models.spec import ModelSpec, Precision
     from vsr.upscale.upscaler import Upscaler
 
 # Name: module it comes from (and its name there, where that differs).
@@ -157,6 +157,8 @@ def upscale_file(
     batch: int | None = None,
     tile: int | None = None,
     threads: int = 0,
+    precision: Precision | None = None,
+    build: bool = True,
     progress: OnProgress | None = None,
     control: JobControl | None = None,
 ) -> Report:
@@ -201,5 +203,7 @@ def upscale_file(
         batch=batch,
         tile=tile,
         threads=threads,
+        precision=precision,
+        build=build,
     )
     return upscale_many(config, progress=progress, control=control)[0]

@@ -40,7 +40,7 @@ def recipe(**settings: Any) -> EngineRecipe:
 @pytest.mark.parametrize("layout", ["yuv8-left", "rgb16"])
 def test_every_shipped_package_makes_an_engine(name: str, layout: str, tmp_path: Path) -> None:
     spec = find_model(name)
-    precision = "fp32" if spec.precision == "f32" else "fp16"
+    precision = "fp32" if spec.precision == "fp32" else "fp16"
     wanted = recipe(model=name, layout=layout, precision=precision, compute_capabilities=CAPABILITIES)
     store, phases = EngineStore(tmp_path), list[str]()
     built = build_engine(wanted, store, on_progress=lambda phase, _done, _steps: phases.append(phase))
@@ -116,7 +116,7 @@ def test_a_package_of_ones_own_is_not_mistaken_for_one_of_the_same_name(
     shutil.copytree(find_model("bicubic").folder, tmp_path / "fast")
     monkeypatch.chdir(tmp_path)
     spec, layout = load_spec(Path("fast")), GraphLayout("gray", 1)
-    found = recipe_for(spec, layout, {"y": (1, 1, 48, 64)})
+    found = recipe_for(spec, layout, {"y": (1, 1, 48, 64)}, "fp32")
     assert find_model(found.model).id == "bicubic-x2"
     assert (found.width, found.height, found.precision) == (Extent(64, 64, 64), Extent(48, 48, 48), "fp32")
 
@@ -217,3 +217,17 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "vsr engine list" in capsys.readouterr().err
     with pytest.raises(UnknownModelError):
         build_engine(recipe(model="none"), EngineStore(tmp_path))
+
+
+def test_building_can_be_forbidden_and_says_how_long_it_took_before(tmp_path: Path) -> None:
+    store, said = EngineStore(tmp_path), list[str]()
+    with pytest.raises(EngineNotFoundError, match="no engine for fast-x2"):
+        build_engine(recipe(), store, may_build=False)
+    build_engine(recipe(), store, say=said.append)
+    assert said[0].startswith("building the engine of fast-x2")
+    assert "minutes" in said[0]
+    assert said[1] == ""
+    assert build_engine(recipe(), store, may_build=False).was_there
+    build_engine(recipe(width=32), store, say=said.append)
+    took = store.manifests()[0].build_s
+    assert f"builds here took {took:.1f} s" in said[2]

@@ -66,7 +66,7 @@ def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         asked.append(config)
         say("decode")
         return {
-            "config": {"model": "bicubic-x2", "backend": "openvino", "precision": "f32"},
+            "config": {"model": "bicubic-x2", "backend": "openvino", "precision": "fp32"},
             "size_in": [64, 36],
             "size_out": [128, 72],
             "alone": {"decode": part},
@@ -79,7 +79,7 @@ def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert asked == [BenchConfig(size=(64, 36), frames=10, presets=("ultrafast",))]
     captured = capsys.readouterr()
     assert captured.err == "decode\n"
-    assert captured.out.splitlines()[0] == "bicubic-x2 on openvino, f32, 64x36 to 128x72"
+    assert captured.out.splitlines()[0] == "bicubic-x2 on openvino, fp32, 64x36 to 128x72"
     assert "decode  10.0" in captured.out
     assert json.loads(report.read_text())["alone"]["decode"] == part
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.usable import backends
 from vsr.backends import choose_backend
+from vsr.backends.base import CompileOptions
 from vsr.backends.choose import load_backend
 from vsr.core.color import Color
 from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
@@ -47,12 +48,14 @@ def _small(layout: GraphLayout) -> dict[str, np.ndarray]:
 def _run(name: str, spec: ModelSpec, layout: GraphLayout, batch: int = 1) -> dict[str, np.ndarray]:
     planes = _planes(layout, batch)
     shapes = {plane: array.shape for plane, array in planes.items()}
-    with load_backend(name).compile(spec, layout, shapes, 2) as engine:
+    with load_backend(name).compile(spec, layout, shapes, CompileOptions(threads=2)) as engine:
         return engine.run(planes | _small(layout))
 
 
 def _precision(name: str, spec: ModelSpec) -> str:
-    with load_backend(name).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 2) as engine:
+    with load_backend(name).compile(
+        spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, CompileOptions(threads=2)
+    ) as engine:
         return engine.precision
 
 
@@ -69,7 +72,7 @@ def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) 
     found = _run(backend, spec, layout)
     reference = _run("onnxruntime", spec, layout)
     assert found.keys() == {f"{name}_out" for name in layout.plane_names}
-    exact = _precision(backend, spec) == "f32"
+    exact = _precision(backend, spec) == "fp32"
     allowed = (1 if exact else 4) * (1 if layout.bytes_per_sample == 1 else 4)
     for name, plane in reference.items():
         difference = np.abs(_codes(found[name], layout) - _codes(plane, layout))
@@ -86,7 +89,7 @@ def test_a_batch_is_its_frames_one_by_one(backend: str) -> None:
     for number in range(3):
         one = {name: np.ascontiguousarray(plane[number : number + 1]) for name, plane in planes.items()}
         with load_backend(backend).compile(
-            spec, layout, {name: plane.shape for name, plane in one.items()}, 0
+            spec, layout, {name: plane.shape for name, plane in one.items()}
         ) as engine:
             alone = engine.run(one | _small(layout))
         for name, plane in alone.items():
@@ -97,7 +100,7 @@ def test_a_batch_is_its_frames_one_by_one(backend: str) -> None:
 def test_outputs_outlive_the_next_run(backend: str) -> None:
     layout, spec = GraphLayout("gray", 1), find_model("bicubic")
     planes = _planes(layout)
-    with load_backend(backend).compile(spec, layout, {"y": planes["y"].shape}, 0) as engine:
+    with load_backend(backend).compile(spec, layout, {"y": planes["y"].shape}) as engine:
         first = engine.run(planes | _small(layout))["y_out"]
         kept = first.copy()
         engine.run({"y": 255 - planes["y"]} | _small(layout))
@@ -116,7 +119,7 @@ def test_running_leaves_the_interpreter_free(backend: str) -> None:
             ticks.append(time.perf_counter())
             time.sleep(0.0005)
 
-    with load_backend(backend).compile(spec, layout, {"y": plane.shape}, 1) as engine:
+    with load_backend(backend).compile(spec, layout, {"y": plane.shape}, CompileOptions(threads=1)) as engine:
         engine.run({"y": plane} | _small(layout))
         thread = threading.Thread(target=tick)
         thread.start()
@@ -135,10 +138,10 @@ def test_a_damaged_graph_is_refused(backend: str, tmp_path: Path) -> None:
     spec = load_spec(folder)
     (folder / "gray8.onnx").write_bytes(b"not a graph at all")
     with pytest.raises(EngineBuildError):
-        load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 0)
+        load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)})
     (folder / "gray8.onnx").unlink()
     with pytest.raises(WeightsError, match="gray8"):
-        load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, 0)
+        load_backend(backend).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)})
 
 
 def test_auto_takes_what_runs_on_a_gpu_else_openvino(monkeypatch: pytest.MonkeyPatch) -> None:

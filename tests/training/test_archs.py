@@ -75,7 +75,7 @@ def test_a_short_training_beats_bicubic_on_every_backend(arch: str, pictures: Pa
         with Upscaler(str(spec.folder), backend=backend, tile=0) as upscaler:
             frame = Frame([luma], 75, 61, PixelFormat("gray"))
             found = np.asarray(upscaler.upscale(frame).planes[0]).astype(int)
-            exact = upscaler.precision == "f32"
+            exact = upscaler.precision == "fp32"
         assert np.abs(found - wanted).max() <= (1 if exact else 4), backend
         assert np.abs(found - wanted).mean() <= (0.02 if exact else 0.4), backend
 

@@ -8,12 +8,15 @@ import av
 import numpy as np
 import pytest
 
+from vsr.backends.base import DEFAULTS, CompileOptions, Engine
+from vsr.backends.openvino import OpenVinoBackend
 from vsr.core.color import ChromaLocation, Color, Range
-from vsr.core.errors import ConfigError, UnknownModelError, UnsupportedInputError
+from vsr.core.errors import ConfigError, DeviceMemoryError, UnknownModelError, UnsupportedInputError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation.metrics import psnr
 from vsr.evaluation.resize import resize_bicubic
 from vsr.upscale import Upscaler
+from vsr.upscale.arrays import array_from_frame, frame_from_array
 
 FORMATS = [
     PixelFormat("yuv", 8, (1, 1)),
@@ -187,3 +190,62 @@ def test_wrong_options_are_refused() -> None:
     for options in ({"scale": 0.0}, {"scale": 40.0}, {"tile": 3}):
         with pytest.raises(ConfigError):
             Upscaler("fast", **options)  # type: ignore[arg-type]
+
+
+class _SmallDevice(OpenVinoBackend):
+    """OpenVINO with memory for so many pixels at a time."""
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels = pixels
+
+    def compile(self, spec, layout, plane_shapes, options: CompileOptions = DEFAULTS) -> Engine:
+        if np.prod(plane_shapes["y"]) > self._pixels:
+            raise DeviceMemoryError("full")
+        return super().compile(spec, layout, plane_shapes, options)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "notes"),
+    [
+        (2 * 300 * 200, ["5 frames at a time: 2 at a time"]),
+        (
+            160 * 160,
+            ["5 frames at a time: 2 at a time", "2 frames at a time: 1 at a time", "a whole frame: in tiles of 256",
+             "tiles of 256: in tiles of 128"],
+        ),
+    ],
+)  # fmt: skip
+def test_where_memory_is_short_less_is_taken_at_a_time(
+    pixels: int, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(3)
+    pictures = [random.integers(0, 256, (200, 300), np.uint8) for _ in range(5)]
+    frames = [frame_from_array(picture) for picture in pictures]
+    with Upscaler("bicubic") as whole:
+        expected = [whole.upscale(picture) for picture in pictures]
+    monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (_SmallDevice(pixels), []))
+    with Upscaler("bicubic") as upscaler:
+        found = [array_from_frame(frame) for frame in upscaler.upscale_batch(frames)]
+        np.testing.assert_array_equal(found, expected)
+        assert upscaler.notes == [f"the memory is too short for {note}" for note in notes]
+        upscaler.upscale_batch(frames)
+        assert len(upscaler.notes) == len(notes)  # What was learned is kept.
+    monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (_SmallDevice(1000), []))
+    with Upscaler("bicubic") as upscaler, pytest.raises(DeviceMemoryError):
+        upscaler.upscale_batch(frames)
+
+
+def test_the_precision_is_as_wanted_or_refused() -> None:
+    picture = np.zeros((16, 16), np.uint8)
+    with Upscaler("fast", precision="fp32") as upscaler:
+        upscaler.upscale(picture)
+        assert upscaler.precision == "fp32"
+    for model, backend, message in (
+        ("fast", "onnxruntime", "nothing here computes in fp16"),
+        ("bicubic", "openvino", "bicubic-x2 needs fp32"),
+    ):
+        with (
+            Upscaler(model, backend=backend, precision="fp16") as upscaler,
+            pytest.raises(ConfigError, match=message),
+        ):
+            upscaler.upscale(picture)

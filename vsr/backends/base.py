@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.models.spec import GraphLayout, ModelSpec
+from vsr.core.errors import ConfigError
+from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -23,7 +24,7 @@ class Engine(ABC):
     """A frame graph compiled for planes of fixed shapes; a context manager. Used by as many threads at a time as its backend
     says: on a GPU, one frame is copied while another is computed."""
 
-    precision: str
+    precision: Precision
 
     @abstractmethod
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
@@ -53,6 +54,34 @@ class Availability:
     on_gpu: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How a graph is compiled.
+
+    threads: 0 for all cores. precision: of the network, None for what the device is fastest at. build: whether an engine that
+    is not there may be built, where that is work to be kept. say: is told of what takes long, and with "" that it is over.
+    """
+
+    threads: int = 0
+    precision: Precision | None = None
+    build: bool = True
+    say: Callable[[str], None] = lambda _doing: None
+
+
+DEFAULTS = CompileOptions()
+
+
+def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequence[Precision]) -> Precision:
+    """What of `offered`, the fastest first, a network is computed in. Raises ConfigError where that cannot be as wanted."""
+    if spec.precision == "fp32":
+        if wanted not in (None, "fp32"):
+            raise ConfigError(f"{spec.id} needs fp32, not {wanted}", hint="leave --precision out")
+        return "fp32"
+    if wanted is not None and wanted not in offered:
+        raise ConfigError(f"nothing here computes in {wanted}", hint=f"there is {', '.join(offered)}")
+    return wanted or offered[0]
+
+
 class Backend(Protocol):
     """One runtime."""
 
@@ -66,9 +95,13 @@ class Backend(Protocol):
         """Look whether it runs here. Never raises, imports the runtime only if it is there."""
 
     def compile(
-        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+        self,
+        spec: ModelSpec,
+        layout: GraphLayout,
+        plane_shapes: Mapping[str, tuple[int, ...]],
+        options: CompileOptions = DEFAULTS,
     ) -> Engine:
-        """Compile one graph for input planes of these shapes (N, 1, h, w x bytes). threads: 0 for all cores.
+        """Compile one graph for input planes of these shapes (N, 1, h, w x bytes).
 
-        Raises EngineBuildError.
+        Raises EngineBuildError; ConfigError for a precision that is not to be had; EngineNotFoundError.
         """

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import Availability, Engine, Tensors
+from vsr.backends.base import DEFAULTS, Availability, CompileOptions, Engine, Tensors, chosen_precision
 from vsr.core.errors import EngineBuildError, InferenceError
-from vsr.models.spec import GraphLayout, ModelSpec
+from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class OnnxRuntimeEngine(Engine):
     """One session."""
 
-    precision = "f32"
+    precision: Precision = "fp32"
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -46,21 +46,26 @@ class OnnxRuntimeBackend:
             return Availability(False, "onnxruntime is not installed", "pip install onnxruntime")
         import onnxruntime
 
-        return Availability(True, f"ONNX Runtime {onnxruntime.__version__}, f32")
+        return Availability(True, f"ONNX Runtime {onnxruntime.__version__}, fp32")
 
     def compile(
-        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+        self,
+        spec: ModelSpec,
+        layout: GraphLayout,
+        plane_shapes: Mapping[str, tuple[int, ...]],
+        options: CompileOptions = DEFAULTS,
     ) -> OnnxRuntimeEngine:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = threads
+        chosen_precision(spec, options.precision, ["fp32"])
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 4
+        settings.intra_op_num_threads = options.threads
         # Waiting threads sleep: spinning would take the cores from the decoder and the encoder.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         graph = spec.graph(layout)
         try:
-            session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(graph), settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise EngineBuildError(f"ONNX Runtime cannot load {spec.id} ({layout.name}): {error}") from error
         return OnnxRuntimeEngine(session)

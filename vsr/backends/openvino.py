@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import Availability, Engine, Tensors
+from vsr.backends.base import DEFAULTS, Availability, CompileOptions, Engine, Tensors, chosen_precision
 from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
-from vsr.models.spec import GraphLayout, ModelSpec
+from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
     import openvino
+
+
+# OpenVINO's names, the fastest first.
+_HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 
 
 @cache
@@ -31,7 +35,7 @@ def _core() -> openvino.Core:
 class OpenVinoEngine(Engine):
     """One compiled model and one request on the CPU."""
 
-    def __init__(self, compiled: openvino.CompiledModel, precision: str) -> None:
+    def __init__(self, compiled: openvino.CompiledModel, precision: Precision) -> None:
         self.precision = precision
         self._request = compiled.create_infer_request()
         self._inputs = [port.get_any_name() for port in compiled.inputs]
@@ -75,15 +79,22 @@ class OpenVinoBackend:
             return Availability(
                 False, f"OpenVINO finds no CPU plugin: {_first_line(error)}", "reinstall openvino"
             )
-        return Availability(True, f"{name}, {_fast_precision()}")
+        return Availability(True, f"{name}, {_precisions()[0]}")
 
     def compile(
-        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+        self,
+        spec: ModelSpec,
+        layout: GraphLayout,
+        plane_shapes: Mapping[str, tuple[int, ...]],
+        options: CompileOptions = DEFAULTS,
     ) -> OpenVinoEngine:
-        precision = "f32" if spec.precision == "f32" else _fast_precision()
-        config: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = threads
+        precision = chosen_precision(spec, options.precision, _precisions())
+        config: dict[str, str | int] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        }
+        if options.threads:
+            config["INFERENCE_NUM_THREADS"] = options.threads
         try:
             model = _core().read_model(spec.graph(layout))
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
@@ -98,9 +109,10 @@ class OpenVinoBackend:
             ) from error
 
 
-def _fast_precision() -> str:
-    """bf16 where the processor multiplies it natively, else f32."""
-    return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+def _precisions() -> list[Precision]:
+    """Those the processor multiplies natively, the fastest first."""
+    native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [precision for precision in _HINTS if precision == "fp32" or precision.upper() in native]
 
 
 def _out_of_memory() -> DeviceMemoryError:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from vsr.core.errors import DeviceMemoryError
+
 Item = TypeVar("Item")
 
 
 class Pool(Generic[Item]):
-    """Up to `most` items, of which each is one thread's at a time; another is made where all that there are are taken."""
+    """Up to `most` items, of which each is one thread's at a time; another is made where all that there are are taken, unless
+    there is no memory for it: then those there are must do."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -31,7 +35,9 @@ class Pool(Generic[Item]):
     def _take(self, make: Callable[[], Item]) -> Item:
         with self._lock:  # One is made at a time.
             if self._free.empty() and self._made < self._most:
-                item = make()
-                self._made += 1
-                return item
+                with contextlib.suppress(*[DeviceMemoryError] if self._made else []):
+                    item = make()
+                    self._made += 1
+                    return item
+                self._most = self._made
         return self._free.get()

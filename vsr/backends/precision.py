@@ -6,12 +6,10 @@ what is around them, the base picture, colour and rounding, stays float32.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-Precision = Literal["fp32", "fp16", "bf16"]
+from vsr.models.spec import Precision
 
 _TYPES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 # Inputs that have a type of their own, by operator: the scales of a resize.

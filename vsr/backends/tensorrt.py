@@ -12,7 +12,15 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import IN_FLIGHT, Availability, Engine, Tensors
+from vsr.backends.base import (
+    DEFAULTS,
+    IN_FLIGHT,
+    Availability,
+    CompileOptions,
+    Engine,
+    Tensors,
+    chosen_precision,
+)
 from vsr.backends.pool import Pool
 from vsr.backends.trt.build import build_engine
 from vsr.backends.trt.gpu import gpu_here, on_gpu
@@ -20,13 +28,13 @@ from vsr.backends.trt.library import TensorRT, installed_library
 from vsr.backends.trt.recipe import Library, recipe_for
 from vsr.backends.trt.store import EngineStore
 from vsr.core.errors import InferenceError, VsrError
-from vsr.models.spec import GraphLayout, ModelSpec
+from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 
 class TensorRTEngine(Engine):
     """One engine; each thread that runs it has a context, a stream and buffers of its own for the time."""
 
-    def __init__(self, library: TensorRT, plan: bytes, precision: str) -> None:
+    def __init__(self, library: TensorRT, plan: bytes, precision: Precision) -> None:
         self.precision = precision
         self._library = library
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
@@ -34,8 +42,12 @@ class TensorRTEngine(Engine):
             self._engine = library.load(plan)
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
-        with on_gpu(), self._slots.taken(lambda: _Slot(self._library, self._engine, inputs)) as slot:
+        with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot(inputs)
+
+    def _slot(self, inputs: Tensors) -> _Slot:
+        with on_gpu():  # Its errors in our words.
+            return _Slot(self._library, self._engine, inputs)
 
     def close(self) -> None:
         with on_gpu():  # Buffers are freed in the context they were made in.
@@ -103,12 +115,16 @@ class TensorRTBackend:
         return Availability(True, runs_on, on_gpu=True)
 
     def compile(
-        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+        self,
+        spec: ModelSpec,
+        layout: GraphLayout,
+        plane_shapes: Mapping[str, tuple[int, ...]],
+        options: CompileOptions = DEFAULTS,
     ) -> TensorRTEngine:
-        recipe, store = recipe_for(spec, layout, plane_shapes), EngineStore()
-        built = build_engine(recipe, store)
+        precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32"])
+        recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
+        built = build_engine(recipe, store, may_build=options.build, say=options.say)
         plan = store.plan(built.manifest.identity)
-        precision = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}[recipe.precision]
         return TensorRTEngine(installed_library(recipe.library), plan, precision)
 
 

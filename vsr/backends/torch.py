@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import IN_FLIGHT, Availability, Engine, Tensors
+from vsr.backends.base import (
+    DEFAULTS,
+    IN_FLIGHT,
+    Availability,
+    CompileOptions,
+    Engine,
+    Tensors,
+    chosen_precision,
+)
 from vsr.backends.pool import Pool
 from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
-from vsr.models.spec import GraphLayout, ModelSpec
+from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +38,7 @@ class TorchEngine(Engine):
         graph: tuple[Values, list[Step]],
         outputs: list[str],
         device: torch.device,
-        precision: str,
+        precision: Precision,
         threads: int,
     ) -> None:
         self.precision = precision
@@ -53,9 +61,7 @@ class TorchEngine(Engine):
                 given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
                 return {name: output.numpy() for name, output in self._run(given).items()}
         except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError(
-                "not enough memory to run the network on a frame of this size", hint="try --tile 512"
-            ) from error
+            raise _out_of_memory() from error
         except RuntimeError as error:
             raise InferenceError(f"torch: {error}") from error
 
@@ -70,9 +76,17 @@ class TorchEngine(Engine):
         return {name: values[name].contiguous() for name in self._outputs}
 
     def _replay(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        import torch
+
         from vsr.backends.torch_cuda import Captured
 
-        with self._captures.taken(lambda: Captured(self._run, inputs, self._device)) as captured:
+        def capture() -> Captured:
+            try:
+                return Captured(self._run, inputs, self._device)
+            except torch.OutOfMemoryError as error:
+                raise _out_of_memory() from error
+
+        with self._captures.taken(capture) as captured:
             return captured(inputs)
 
 
@@ -94,11 +108,15 @@ class TorchBackend:
         import torch
 
         device = _device()
-        runs_on = f"torch {torch.__version__} on {device}, {_precision(device)}"
+        runs_on = f"torch {torch.__version__} on {device}, {_precisions(device)[0]}"
         return Availability(True, runs_on, on_gpu=device.type == "cuda")
 
     def compile(
-        self, spec: ModelSpec, layout: GraphLayout, plane_shapes: Mapping[str, tuple[int, ...]], threads: int
+        self,
+        spec: ModelSpec,
+        layout: GraphLayout,
+        plane_shapes: Mapping[str, tuple[int, ...]],
+        options: CompileOptions = DEFAULTS,
     ) -> TorchEngine:
         import onnx
         import torch
@@ -107,8 +125,8 @@ class TorchBackend:
 
         path = spec.graph(layout)
         device = _device()
-        precision = "f32" if spec.precision == "f32" else _precision(device)
-        dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[precision]
+        precision = chosen_precision(spec, options.precision, _precisions(device))
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         try:
             model = onnx.load(Path(path))
             graph = compiled(model.graph, dtype, device)
@@ -118,7 +136,7 @@ class TorchBackend:
                 hint="use another backend; if the package was copied, its files may be damaged",
             ) from error
         outputs = [value.name for value in model.graph.output]
-        return TorchEngine(graph, outputs, device, precision, threads)
+        return TorchEngine(graph, outputs, device, precision, options.threads)
 
 
 def _device() -> torch.device:
@@ -127,13 +145,19 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _precision(device: torch.device) -> str:
-    """Of the convolutions: what the device multiplies fastest."""
+def _precisions(device: torch.device) -> list[Precision]:
+    """Those the device multiplies natively, the fastest first."""
     import torch
 
     if device.type == "cuda":
-        return "f16"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "f32"
+        return ["fp16", "bf16", "fp32"]
+    return ["bf16", "fp32"] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ["fp32"]
+
+
+def _out_of_memory() -> DeviceMemoryError:
+    return DeviceMemoryError(
+        "not enough memory to run the network on a frame of this size", hint="try --tile 512"
+    )
 
 
 BACKEND = TorchBackend()

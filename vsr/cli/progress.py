@@ -22,7 +22,9 @@ LINE_INTERVAL_S = 10.0
 
 
 def figures(progress: Progress) -> str:
-    """Frames, fps, speed and time left, as far as they are known."""
+    """Frames, fps, speed and time left, as far as they are known; or what takes long just now."""
+    if progress.doing:
+        return progress.doing
     total = f"/{progress.frames_total:,}" if progress.frames_total is not None else ""
     parts = [f"{progress.frames_done:,}{total} frames", f"{text.rate(progress.fps)} fps"]
     if progress.speed is not None:
@@ -85,9 +87,11 @@ class _Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._next_at = time.monotonic() + LINE_INTERVAL_S
+        self._doing = ""
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now >= self._next_at:
+        if now >= self._next_at or progress.doing not in ("", self._doing):
+            self._doing = progress.doing
             self._next_at = now + LINE_INTERVAL_S
             print(f"{name_of(progress)}: {figures(progress)}", file=self._stream, flush=True)

@@ -96,6 +96,19 @@ _run_options = _group(
     ),
     click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"),
     click.option(
+        "--precision",
+        type=click.Choice(["fp32", "fp16", "bf16"]),
+        help="Of the network.  [default: the fastest here]",
+    ),
+    click.option(
+        "--no-build",
+        "build",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Fail where a TensorRT engine would have to be built first.",
+    ),
+    click.option(
         "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there."
     ),
     click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
@@ -178,4 +191,6 @@ def build_config(paths: Sequence[str], values: dict[str, Any]) -> UpscaleConfig:
         batch=values["batch"],
         tile=values["tile"],
         threads=values["threads"],
+        precision=values["precision"],
+        build=values["build"],
     )

@@ -48,7 +48,7 @@ def import_model(
             name,
             title or f"Imported from {file.name}",
             licence or "not stated",
-            precision="f32",  # The picture itself goes through its layers: bfloat16 would show in it.
+            precision="fp32",  # The picture itself goes through its layers: bfloat16 would show in it.
             training={"source": file.name},
             card=_card(name, title, file, facts),
         )

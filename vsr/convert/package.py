@@ -31,7 +31,7 @@ class PackageFacts:
     id: str
     title: str
     licence: str = "Apache-2.0"
-    precision: Literal["any", "f32"] = "any"
+    precision: Literal["any", "fp32"] = "any"
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
@@ -54,7 +54,7 @@ def write_package(
 
     `make` gives the frame graphs of a network that is not on luma.
     """
-    make = make or partial(frame_graph, network, exact=facts.precision == "f32")
+    make = make or partial(frame_graph, network, exact=facts.precision == "fp32")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

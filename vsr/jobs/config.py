@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from vsr.core.errors import ConfigError
 from vsr.media.types import SinkOptions, SourceOptions
+from vsr.models import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class UpscaleConfig:
 
     inputs: files, folders, globs, sequences, URLs or "-". output: a file, "-", "null:", or a folder for several inputs; None
     for a name beside each input. scale: factor per side, 2 (or the model's own) unless size is given. size: (width, height)
-    in displayed pixels. model, backend, tile, threads: see `vsr.Upscaler`. batch: frames a run of the
+    in displayed pixels. model, backend, tile, threads, precision, build: see `vsr.Upscaler`. batch: frames a run of the
     network, None for the backend's choice (1 on processors).
     Raises ConfigError.
     """
@@ -30,6 +31,8 @@ class UpscaleConfig:
     batch: int | None = None
     tile: int | None = None
     threads: int = 0
+    precision: Precision | None = None
+    build: bool = True
 
     def __post_init__(self) -> None:
         if not self.inputs:

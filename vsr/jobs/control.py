@@ -14,6 +14,7 @@ class Progress:
 
     frames_total is None where the header does not say. fps: output frames a second so far. speed: seconds of video done a
     second of work, None for pictures. eta_s: seconds left, None where unknown. item: 0-based number of the input, of `items`.
+    doing: what takes long just now, such as building an engine, else empty.
     """
 
     input: str
@@ -24,6 +25,7 @@ class Progress:
     eta_s: float | None
     item: int = 0
     items: int = 1
+    doing: str = ""
 
 
 class JobControl:

@@ -89,7 +89,7 @@ class UpscaleJob:
                     sink_name="encode",
                 )
                 setup_s = time.perf_counter() - started
-                watch = _progress_of(source, on_progress, item, items) if on_progress else None
+                watch = _progress_of(source, upscaler, on_progress, item, items) if on_progress else None
                 result = pipeline.run(watch)
             finally:
                 sink.abandon()  # does nothing once the output is whole
@@ -130,6 +130,8 @@ class UpscaleJob:
                 backend=config.backend,
                 tile=config.tile,
                 threads=config.threads,
+                precision=config.precision,
+                build=config.build,
                 use=use,
             )
         return self._upscalers[factor, use]
@@ -203,7 +205,7 @@ def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int
 
 
 def _progress_of(
-    source: Source, on_progress: OnProgress, item: int, items: int
+    source: Source, upscaler: Upscaler, on_progress: OnProgress, item: int, items: int
 ) -> Callable[[PipelineStats], None]:
     total, rate = source.info.num_frames_from_header, source.info.frame_rate
 
@@ -214,6 +216,6 @@ def _progress_of(
         # A header that counted too few must not show more than all.
         known = total if total and total >= done else None
         eta_s = (known - done) / fps if known and fps > 0 else None
-        on_progress(Progress(source.name, done, known, fps, speed, eta_s, item, items))
+        on_progress(Progress(source.name, done, known, fps, speed, eta_s, item, items, upscaler.doing))
 
     return report

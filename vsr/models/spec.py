@@ -28,6 +28,8 @@ from vsr.core.errors import WeightsError
 from vsr.core.frame import PixelFormat
 
 Siting = Literal["left", "center", "topleft"]
+Precision = Literal["fp32", "fp16", "bf16"]
+"""What convolutions are computed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class ModelSpec:
 
     id: name on the command line. scale: whole factor per side. domain: what the network sees ("luma" or "rgb").
     size_multiple: LR width and height must be multiples (inputs are padded). halo: LR pixels around an output pixel that it
-    depends on. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "f32" where less is not
+    depends on. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "fp32" where less is not
     enough.
     network, training, quality: free tables: architecture, provenance, measured figures.
     """
@@ -97,7 +99,7 @@ class ModelSpec:
     halo: int
     macs_per_pixel: int
     parameters: int
-    precision: Literal["any", "f32"]
+    precision: Literal["any", "fp32"]
     licence: str
     folder: Path
     network: Mapping[str, Any]

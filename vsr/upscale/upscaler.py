@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.backends import Engine, choose_backend
-from vsr.core.errors import ConfigError, UnsupportedInputError
+from vsr.backends.base import CompileOptions
+from vsr.core.errors import ConfigError, DeviceMemoryError, UnsupportedInputError
 from vsr.core.frame import Frame, PixelFormat, Plane
-from vsr.models import GraphLayout, find_model
+from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.arrays import array_from_frame, frame_from_array
 from vsr.upscale.codes import small_inputs
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # Above this many LR pixels a batch is cut into tiles: the widest shipped network then takes about a gigabyte.
 _MAX_PIXELS = 2_500_000
 _DEFAULT_TILE = 1024
+# Where memory is short, tiles become smaller, down to this.
+_LEAST_TILE = 128
 # Compiled graphs kept: a stream needs one or two, a folder of pictures as many as it has sizes.
 _MAX_ENGINES = 4
 
@@ -37,8 +40,9 @@ class Upscaler:
 
     model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and `use`. scale: the
     factor wanted; the model is run as often as it takes to reach it, and `Upscaler.scale` says what that comes to. backend:
-    `auto` or a name. tile: LR pixels a side, None to tile only what is large. threads: 0 for all cores. `notes` tells what
-    was chosen.
+    `auto` or a name. tile: LR pixels a side, None to tile only what is large. threads: 0 for all cores. precision: of the
+    network, None for the fastest. build: whether engines that are not there may be built (TensorRT). `notes` tells what was
+    chosen, `doing` what takes long just now.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError.
     """
@@ -51,6 +55,8 @@ class Upscaler:
         backend: str = "auto",
         tile: int | None = None,
         threads: int = 0,
+        precision: Precision | None = None,
+        build: bool = True,
         use: Use = "video",
     ) -> None:
         if scale is not None and not 0 < scale <= 16:
@@ -65,7 +71,9 @@ class Upscaler:
         self.passes = 1 if scale is None else max(1, math.ceil(math.log(scale, self.spec.scale) - 1e-9))
         self.scale = self.spec.scale**self.passes
         self._tile = tile
-        self._threads = threads
+        self._most_frames = 64  # In one go; fewer where memory is short.
+        self.doing = ""
+        self._options = CompileOptions(threads, precision, build, self._say)
         self._engines: OrderedDict[object, Engine] = OrderedDict()
         self._users: Counter[object] = Counter()
         self._alpha: Upscaler | None = None
@@ -83,7 +91,7 @@ class Upscaler:
 
     @property
     def precision(self) -> str:
-        """What the convolutions are computed in: f32, bf16, fp16; empty before the first picture."""
+        """What the convolutions are computed in: fp32, bf16, fp16; empty before the first picture."""
         return next((engine.precision for engine in self._engines.values()), "")
 
     def __enter__(self) -> Upscaler:
@@ -140,6 +148,38 @@ class Upscaler:
         return list(frames)
 
     def _one_pass(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Frames, larger by the model's scale; in smaller parts, from here on, where memory is too short for them."""
+        while True:
+            tile, most = self._tile, self._most_frames
+            try:
+                parts = [frames[begin : begin + most] for begin in range(0, len(frames), most)]
+                return [large for part in parts for large in self._at_once(part)]
+            except DeviceMemoryError as error:
+                with self._lock:
+                    if (tile, most) == (self._tile, self._most_frames):  # Else another thread saw to it.
+                        self._take_less(frames, error)
+
+    def _take_less(self, frames: Sequence[Frame], error: DeviceMemoryError) -> None:
+        """Fewer frames at a time, then smaller tiles. Raises the error where neither is left."""
+        frame, together = frames[0], min(len(frames), self._most_frames)
+        if together > 1:
+            self._most_frames = together // 2
+            what, now = f"{together} frames at a time", f"{self._most_frames} at a time"
+        else:
+            plan = self._plan(frame.width, frame.height, 1, frame.format)
+            side = min(plan.tile, max(frame.width, frame.height))
+            if side <= _LEAST_TILE:
+                raise error
+            self._tile = max(_LEAST_TILE, 1 << (side - 1).bit_length() - 1)
+            what, now = ("a whole frame" if plan.whole else f"tiles of {side}"), f"in tiles of {self._tile}"
+        self.notes.append(f"the memory is too short for {what}: {now}")
+        for key in [key for key in self._engines if not self._users[key]]:
+            self._engines.pop(key).close()
+
+    def _say(self, doing: str) -> None:
+        self.doing = doing
+
+    def _at_once(self, frames: Sequence[Frame]) -> list[Frame]:
         first = frames[0]
         opaque = replace(first.format, alpha=False)
         layout = GraphLayout.of(opaque, first.color)
@@ -169,7 +209,7 @@ class Upscaler:
                     f"bicubic-x{self.spec.scale}",
                     backend=self.backend,
                     tile=self._tile,
-                    threads=self._threads,
+                    threads=self._options.threads,
                 )
         gray = PixelFormat("gray", frames[0].format.bits)
         alpha = [_stacked([frame.planes[-1] for frame in frames])]
@@ -235,7 +275,7 @@ class Upscaler:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
                     self._engines.pop(other).close()
-                self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._threads)
+                self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._options)
             self._engines.move_to_end(key)
             self._users[key] += 1
             engine = self._engines[key]

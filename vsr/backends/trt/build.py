@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,16 +35,20 @@ def build_engine(
     store: EngineStore | None = None,
     *,
     again: bool = False,
+    may_build: bool = True,
+    say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
 ) -> Built:
     """Build what a recipe says, unless it is there and not to be built `again`.
 
-    Raises MissingDependencyError without TensorRT or onnx; ConfigError, UnknownModelError, WeightsError; EngineBuildError.
+    say is told before a build how long such took, and "" when it is over. Raises MissingDependencyError without TensorRT or
+    onnx; ConfigError, UnknownModelError, WeightsError; EngineBuildError; where it is not there and none `may_build`,
+    EngineNotFoundError, or EngineStaleError if what is there was made from something else.
     """
     store = store or EngineStore()
     library = installed_library(recipe.library)
     spec = find_model(recipe.model)
-    if spec.precision == "f32" and recipe.precision != "fp32":
+    if spec.precision == "fp32" and recipe.precision != "fp32":
         raise ConfigError(
             f"{spec.id} needs fp32, not {recipe.precision}", hint='precision = "fp32" in the recipe'
         )
@@ -71,11 +76,17 @@ def build_engine(
     # Looked for without the lock too: a store that is only read needs none.
     if built := there():
         return built
+    if not may_build:
+        store.plan(identity)  # Says what is missing, or what differs.
     with store.locked():
         if built := there():
             return built
         started = time.perf_counter()
-        plan = library.build(graph, path, recipe, on_progress)
+        say(f"building the engine of {spec.id}{_so_far(store.usual_build_s(library.name, spec.id))}")
+        try:
+            plan = library.build(graph, path, recipe, on_progress)
+        finally:
+            say("")
         manifest = Manifest(
             identity=identity,
             ports=plan.ports,
@@ -112,6 +123,12 @@ def _graph(path: Path, recipe: EngineRecipe) -> bytes:
         raise EngineBuildError(f"{path} is damaged: {error}", hint="copy the package again") from error
     data: bytes = in_precision(model, recipe.precision).SerializeToString()
     return data
+
+
+def _so_far(usual_s: float | None) -> str:
+    if usual_s is None:
+        return ", which is kept for the next time; the first may take minutes"
+    return f", which is kept for the next time; builds here took {usual_s:.{0 if usual_s >= 10 else 1}f} s"
 
 
 def _gpu_here() -> tuple[str, str, str]:

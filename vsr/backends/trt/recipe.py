@@ -8,9 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vsr.backends.precision import Precision
 from vsr.core.errors import ConfigError
-from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec
+from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
@@ -112,10 +111,11 @@ class EngineRecipe:
         return values
 
 
-def recipe_for(spec: ModelSpec, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]) -> EngineRecipe:
+def recipe_for(
+    spec: ModelSpec, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]], precision: Precision
+) -> EngineRecipe:
     """The recipe of an engine for planes of just these shapes, on the GPU that is here."""
     first = shapes[layout.plane_names[0]]
-    precision: Precision = "fp32" if spec.precision == "f32" else "fp16"
     recipes = (
         EngineRecipe(
             model=str(spec.folder.resolve()),

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -116,6 +117,12 @@ class EngineStore:
         except (EngineNotFoundError, EngineStaleError):
             return None
         return self.find(identity.key)
+
+    def usual_build_s(self, library: str, model: str) -> float | None:
+        """How long that library's builds took here, the middle one: those of that model, if there were any."""
+        built = [m for m in self.manifests() if m.identity.library == library]
+        alike = [m for m in built if m.identity.recipe["model"] == model] or built
+        return statistics.median(manifest.build_s for manifest in alike) if alike else None
 
     def named(self, beginning: str) -> Manifest:
         """The one engine whose key begins so. Raises EngineNotFoundError, ConfigError."""
