@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vsr.evaluation.demo import CLIP
 from vsr.evaluation.pictures import busiest, pieces
+from vsr.media.samples import CLIP
 from vsr.models.registry import find_model, shipped_models
 from vsr.upscale import Upscaler
 

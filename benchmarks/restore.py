@@ -21,9 +21,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.evaluation.demo import CLIP
 from vsr.evaluation.metrics import blur
 from vsr.evaluation.pictures import busiest, pieces
+from vsr.media.samples import CLIP
 from vsr.upscale import Upscaler
 
 HERE = Path(__file__).parent

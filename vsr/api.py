@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vsr.core.errors import VsrError
 
 if TYPE_CHECKING:
-    from vsr.backends.trt.build import Built, build_engine
+    from vsr.backends.trt.build import Built
     from vsr.backends.trt.recipe import EngineRecipe
     from vsr.backends.trt.recipe import load_recipe as load_engine_recipe
     from vsr.backends.trt.recipe import recipe_from_dict as engine_recipe
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.control import JobControl, Progress
+    from vsr.jobs.engines import build_engine, verify_engine
     from vsr.jobs.many import upscale_many
     from vsr.jobs.preview import Preview, preview
     from vsr.jobs.report import Report
@@ -62,7 +63,7 @@ _HOMES: Mapping[str, str] = {
     "UpscaleConfig": "vsr.jobs.config",
     "Upscaler": "vsr.upscale.upscaler",
     "benchmark": "vsr.bench.run:bench",
-    "build_engine": "vsr.backends.trt.build",
+    "build_engine": "vsr.jobs.engines",
     "compare": "vsr.evaluation.compare",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
@@ -77,6 +78,7 @@ _HOMES: Mapping[str, str] = {
     "probe": "vsr.media.probe",
     "show_model": "vsr.models.registry:find_model",
     "upscale_many": "vsr.jobs.many",
+    "verify_engine": "vsr.jobs.engines",
 }
 
 __all__ = [
@@ -120,6 +122,7 @@ __all__ = [
     "show_model",
     "upscale_file",
     "upscale_many",
+    "verify_engine",
 ]
 
 

@@ -9,9 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vsr.backends.choose import has_nvidia_gpu
+from vsr.backends.guarded import Parity
 from vsr.backends.trt.build import _found, build_engine
 from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore
@@ -24,6 +26,8 @@ from vsr.core.errors import (
     UnknownModelError,
     VsrError,
 )
+from vsr.jobs.engines import batches, verify_engine
+from vsr.media.samples import CLIP
 from vsr.models.registry import SHIPPED, find_model
 from vsr.models.spec import GraphLayout, load_spec
 
@@ -51,7 +55,7 @@ def test_every_shipped_package_makes_an_engine(name: str, layout: str, tmp_path:
     assert types["gain"] == types["max_code"] == "float"
     shapes = {port["name"]: port["shape"] for port in manifest["ports"]}
     assert all(len(shapes[plane]) == 4 and shapes[plane][1] == 1 for plane in planes)
-    assert [port["is_input"] for port in manifest["ports"]].count(False) == 3
+    assert [port["is_input"] for port in manifest["ports"]].count(False) == 4  # With the guard's.
     assert manifest["identity"]["target"] == "8.6, 8.9, 12.0"
     assert manifest["key"] == built.folder.name == built.manifest.identity.key
     assert phases
@@ -68,7 +72,8 @@ def test_the_second_time_it_is_there_and_any_other_field_is_another_engine(tmp_p
     assert first.manifest == second.manifest
     assert not build_engine(recipe(), store, again=True).was_there
     others = {"width": 66, "height": [48, 48, 96], "batch": 2, "precision": "bf16", "layout": "gray8", "chroma": "4:4:4",
-              "workspace_mb": 64, "optimization_level": 1, "compute_capabilities": ["8.6"], "model": "balanced-x2"}  # fmt: skip
+              "workspace_mb": 64, "keep_fp32": ["net/conv1"], "min_psnr_db": 45, "optimization_level": 1,
+              "compute_capabilities": ["8.6"], "model": "balanced-x2"}  # fmt: skip
     keys = {first.manifest.identity.key}
     for name, value in others.items():
         built = build_engine(recipe(**{name: value}), store)
@@ -193,6 +198,8 @@ def test_shapes_of_planes() -> None:
         ({"compute_capabilities": ["9.0"]}, "9.0"),
         ({"optimization_level": 9}, "optimization_level"),
         ({"workspace_mb": "much"}, "workspace_mb"),
+        ({"keep_fp32": ["net/conv99"]}, "makes no net/conv99"),
+        ({"min_psnr_db": 100}, "min_psnr_db"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(settings: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -231,3 +238,43 @@ def test_building_can_be_forbidden_and_says_how_long_it_took_before(tmp_path: Pa
     build_engine(recipe(width=32), store, say=said.append)
     took = store.manifests()[0].build_s
     assert f"builds here took {took:.1f} s" in said[2]
+
+
+def test_what_was_found_of_an_engine_is_kept_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = EngineStore(tmp_path)
+    manifest = build_engine(recipe(), store).manifest
+    store.record(dataclasses.replace(manifest, parity=Parity(61.5, 2, 0, 8)))
+    assert store.named(manifest.identity.key).parity == Parity(61.5, 2, 0, 8)
+    assert main(["engine", "list", "--store", str(tmp_path)]) == 0
+    assert "61.5 dB from fp32, at most 2 codes" in capsys.readouterr().out
+
+
+def test_an_engine_is_verified_only_beside_the_network_it_was_made_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package, store = tmp_path / "package", EngineStore(tmp_path / "store")
+    shutil.copytree(find_model("fast").folder, package)
+    key = build_engine(recipe(model=str(package)), store).manifest.identity.key
+    if not has_nvidia_gpu():
+        assert main(["engine", "verify", key, "--store", str(store.folder)]) == 3
+        assert capsys.readouterr().err.startswith("error: PyCUDA cannot be loaded")
+    weights = bytearray((package / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (package / "weights.safetensors").write_bytes(weights)
+    with pytest.raises(EngineStaleError, match="another weights"):
+        verify_engine(key, store)
+
+
+@pytest.mark.parametrize("settings", [{}, {"layout": "yuv16-left", "batch": 2}, {"layout": "rgb8"}, {"layout": "gray8"},
+                                      {"chroma": "4:2:2"}])  # fmt: skip
+def test_frames_of_a_video_as_an_engine_takes_them(settings: dict[str, Any]) -> None:
+    wanted = recipe(width=128, height=96, **settings)
+    found = list(batches(wanted, str(CLIP), 4))
+    assert len(found) == 4 // wanted.batch.best
+    for inputs in found:
+        for name, (_least, best, _most) in wanted.plane_shapes().items():
+            assert (inputs[name].shape, inputs[name].dtype) == (best, "uint8")
+            assert len(np.unique(inputs[name])) > 20
+        assert float(inputs["max_code"]) == (1023 if wanted.layout == "yuv16-left" else 255)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vsr.evaluation.demo import CLIP, demo
+from vsr.evaluation.demo import demo
 from vsr.evaluation.pictures import side_by_side
+from vsr.media.samples import CLIP
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 

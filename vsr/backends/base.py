@@ -16,6 +16,9 @@ from vsr.models.spec import GraphLayout, ModelSpec, Precision
 Tensors = Mapping[str, NDArray[np.generic]]
 
 
+NOT_FINITE = "not_finite"
+"""An output that counts samples of a network that are infinite or not a number; see vsr.backends.guarded."""
+
 # On a GPU: one frame is copied in, one computed, one copied out.
 IN_FLIGHT = 3
 

@@ -109,6 +109,19 @@ class OpenVinoBackend:
             ) from error
 
 
+def run_once(graph: bytes, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+    """Run an ONNX graph in float32, a single time. Raises InferenceError."""
+    try:
+        compiled = _core().compile_model(
+            _core().read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
+        wanted = {port.get_any_name() for port in compiled.inputs}
+        found = compiled({name: array for name, array in inputs.items() if name in wanted})
+        return {port.get_any_name(): value for port, value in found.items()}
+    except (MemoryError, RuntimeError) as error:
+        raise InferenceError(f"OpenVINO: {_first_line(error)}") from error
+
+
 def _precisions() -> list[Precision]:
     """Those the processor multiplies natively, the fastest first."""
     native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -6,19 +6,28 @@ what is around them, the base picture, colour and rounding, stays float32.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+from vsr.backends.base import NOT_FINITE
 from vsr.models.spec import Precision
 
 _TYPES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
+_OF_GUARDS: Mapping[str, Mapping[str, Any]] = {
+    "Cast": {"to": TensorProto.FLOAT},
+    "ReduceSum": {"keepdims": 0},
+}
 # Inputs that have a type of their own, by operator: the scales of a resize.
 _FIXED = {"Resize": {1, 2, 3}}
 
 
-def in_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """The same graph with its network computed in `precision`. Weights in a file of their own stay as they are there and are
-    cast on the way in; weights in the graph are halved."""
+def in_precision(model: onnx.ModelProto, precision: Precision, keep: Collection[str] = ()) -> onnx.ModelProto:
+    """The same graph with its network computed in `precision`, but for the results named in `keep`, which stay float32. Weights
+    in a file of their own stay as they are there and are cast on the way in; weights in the graph are halved."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     if precision == "fp32":
@@ -26,7 +35,7 @@ def in_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProt
     graph = changed.graph
     floats = _float_tensors(model)
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    made = {name for node in graph.node for name in node.output if name.startswith("net/")} & floats
+    made = set(float_layers(model)) - set(keep)
     nodes: list[onnx.NodeProto] = []
     known: set[str] = set()
 
@@ -36,14 +45,15 @@ def in_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProt
             known.add(name)
             if tensor in stored and stored[tensor].data_location != TensorProto.EXTERNAL:
                 values = numpy_helper.to_array(stored[tensor])
-                graph.initializer.append(helper.make_tensor(name, kind, values.shape, values.ravel()))
+                with np.errstate(over="ignore"):  # What is too large becomes infinite, and the guard tells.
+                    graph.initializer.append(helper.make_tensor(name, kind, values.shape, values.ravel()))
             else:
                 nodes.append(helper.make_node("Cast", [tensor], [name], to=kind))
         return name
 
     for original in model.graph.node:
         node = onnx.NodeProto.FromString(original.SerializeToString())
-        in_network = any(name.startswith("net/") for name in node.output)
+        in_network = any(name.startswith("net/") and name not in keep for name in node.output)
         for place, tensor in enumerate(node.input):
             if in_network and tensor in floats and tensor not in made:
                 if place not in _FIXED.get(node.op_type, ()):
@@ -58,6 +68,45 @@ def in_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProt
         del field[:]
         field.extend(copies)
     del graph.value_info[:]
+    return changed
+
+
+def float_layers(model: onnx.ModelProto) -> list[str]:
+    """Names of what a network computes, in order, without shapes and the like."""
+    floats = _float_tensors(model)
+    names = [name for node in model.graph.node for name in node.output]
+    return [name for name in names if name.startswith("net/") and name in floats]
+
+
+def guarded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with one more output, NOT_FINITE: how many of the samples the network makes are infinite or not a
+    number, which after rounding would be black or white."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    graph, within = changed.graph, set(float_layers(model))
+    leaving = dict.fromkeys(
+        tensor
+        for node in graph.node
+        if within.isdisjoint(node.output)
+        for tensor in node.input
+        if tensor in within
+    )
+    counts = []
+    for number, tensor in enumerate(leaving):
+        nodes = (
+            ("IsNaN", [tensor], "nan"),
+            ("IsInf", [tensor], "inf"),
+            ("Or", [f"guard{number}/nan", f"guard{number}/inf"], "either"),
+            ("Cast", [f"guard{number}/either"], "number"),
+            ("ReduceSum", [f"guard{number}/number"], "count"),
+        )
+        for operator, inputs, name in nodes:
+            graph.node.append(
+                helper.make_node(operator, inputs, [f"guard{number}/{name}"], **_OF_GUARDS.get(operator, {}))
+            )
+        counts.append(f"guard{number}/count")
+    graph.node.append(helper.make_node("Sum", counts, [NOT_FINITE]))
+    graph.output.append(helper.make_tensor_value_info(NOT_FINITE, TensorProto.FLOAT, []))
     return changed
 
 

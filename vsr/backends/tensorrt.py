@@ -6,7 +6,9 @@ Planes go in and out by pinned memory and PyCUDA, in the primary context, which 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -17,31 +19,65 @@ from vsr.backends.base import (
     IN_FLIGHT,
     Availability,
     CompileOptions,
-    Engine,
     Tensors,
     chosen_precision,
 )
+from vsr.backends.guarded import GuardedEngine, Parity, compare
 from vsr.backends.pool import Pool
 from vsr.backends.trt.build import build_engine
 from vsr.backends.trt.gpu import gpu_here, on_gpu
 from vsr.backends.trt.library import TensorRT, installed_library
-from vsr.backends.trt.recipe import Library, recipe_for
-from vsr.backends.trt.store import EngineStore
-from vsr.core.errors import InferenceError, VsrError
-from vsr.models.spec import GraphLayout, ModelSpec, Precision
+from vsr.backends.trt.recipe import Library, recipe_for, recipe_from_dict
+from vsr.backends.trt.store import EngineStore, Manifest
+from vsr.core.errors import EngineBuildError, InferenceError, VsrError
+from vsr.models.spec import GraphLayout, ModelSpec
+
+_DTYPES = {"uint8": np.uint8, "float": np.float32}
 
 
-class TensorRTEngine(Engine):
-    """One engine; each thread that runs it has a context, a stream and buffers of its own for the time."""
+class TensorRTEngine(GuardedEngine):
+    """One engine of the store; each thread that runs it has a context, a stream and buffers of its own for the time.
 
-    def __init__(self, library: TensorRT, plan: bytes, precision: Precision) -> None:
-        self.precision = precision
-        self._library = library
+    What it makes of its first frames is compared with float32, unless that was done before. Raises EngineStaleError.
+    """
+
+    def __init__(self, manifest: Manifest, spec: ModelSpec, store: EngineStore) -> None:
+        recipe = recipe_from_dict(manifest.identity.recipe)
+        super().__init__(spec, recipe.graph_layout, recipe.precision)
+        self.manifest = manifest
+        self._least_db, self._store = recipe.least_psnr_db, store
+        self._library = installed_library(recipe.library)
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
+        self._verifying = threading.Lock()
         with on_gpu():
-            self._engine = library.load(plan)
+            self._engine = self._library.load(store.plan(manifest.identity))
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        if self.manifest.parity is None:
+            with self._verifying:
+                if self.manifest.parity is None:
+                    self.verify([inputs])
+        return super().run(inputs)
+
+    def verify(self, batches: Iterable[Tensors]) -> Parity:
+        """Compare with float32, and write what was found into the manifest.
+
+        Raises EngineBuildError where the engine makes another picture; then it is removed from the store.
+        """
+        parity = compare(self, batches)
+        if parity.not_finite or parity.psnr_db < self._least_db:
+            self._store.remove(self.manifest.identity.key)
+            nan = f", {parity.not_finite:,} samples are no numbers" if parity.not_finite else ""
+            raise EngineBuildError(
+                f"the engine of {self.spec.id} in {self.precision} is {parity.psnr_db:.1f} dB from float32{nan}, "
+                f"under {self._least_db} dB, and was removed",
+                hint=f"--precision {'bf16' if self.precision == 'fp16' else 'fp32'}; or keep_fp32 in its recipe",
+            )
+        self.manifest = replace(self.manifest, parity=parity)
+        self._store.record(self.manifest)
+        return parity
+
+    def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot(inputs)
 
@@ -63,21 +99,20 @@ class _Slot:
         self._stream = cuda.Stream()
         self._context = library.context(engine)
         ports = library.ports(engine)
-        self._inputs = [name for name, is_input in ports.items() if is_input]
-        self._outputs = [name for name, is_input in ports.items() if not is_input]
+        self._inputs = [port.name for port in ports if port.is_input]
+        self._outputs = [port.name for port in ports if not port.is_input]
         for name in self._inputs:
             if not self._context.set_input_shape(name, np.shape(example[name])):
                 raise InferenceError(f"the engine does not take {name} of shape {np.shape(example[name])}")
         self._host: dict[str, NDArray[Any]] = {}
         self._device: dict[str, Any] = {}
-        for name in ports:
-            shape = tuple(self._context.get_tensor_shape(name))
-            dtype = np.asarray(example[name]).dtype if name in self._inputs else np.dtype(np.uint8)
-            self._host[name] = cuda.pagelocked_empty(shape or (1,), dtype)
-            self._device[name] = cuda.mem_alloc(self._host[name].nbytes)
-            self._context.set_tensor_address(name, int(self._device[name]))
+        for port in ports:
+            shape = tuple(self._context.get_tensor_shape(port.name))
+            self._host[port.name] = cuda.pagelocked_empty(shape or (1,), _DTYPES[port.dtype])
+            self._device[port.name] = cuda.mem_alloc(self._host[port.name].nbytes)
+            self._context.set_tensor_address(port.name, int(self._device[port.name]))
 
-    def __call__(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def __call__(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         import pycuda.driver as cuda
 
         for name in self._inputs:
@@ -124,8 +159,7 @@ class TensorRTBackend:
         precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32"])
         recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
         built = build_engine(recipe, store, may_build=options.build, say=options.say)
-        plan = store.plan(built.manifest.identity)
-        return TensorRTEngine(installed_library(recipe.library), plan, precision)
+        return TensorRTEngine(built.manifest, spec, store)
 
 
 BACKEND = TensorRTBackend()

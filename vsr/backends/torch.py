@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ from vsr.backends.base import (
     IN_FLIGHT,
     Availability,
     CompileOptions,
-    Engine,
     Tensors,
     chosen_precision,
 )
+from vsr.backends.guarded import GuardedEngine
 from vsr.backends.pool import Pool
 from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
@@ -30,25 +30,27 @@ if TYPE_CHECKING:
     from vsr.backends.torch_ops import Step, Values
 
 
-class TorchEngine(Engine):
+class TorchEngine(GuardedEngine):
     """One graph's nodes, run one after another."""
 
     def __init__(
         self,
+        spec: ModelSpec,
+        layout: GraphLayout,
         graph: tuple[Values, list[Step]],
         outputs: list[str],
         device: torch.device,
         precision: Precision,
         threads: int,
     ) -> None:
-        self.precision = precision
+        super().__init__(spec, layout, precision)
         self._constants, self._steps = graph
         self._outputs = outputs
         self._device = device
         self._threads = threads
         self._captures: Pool[Captured] = Pool(IN_FLIGHT)
 
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         import torch
 
         if self._threads and torch.get_num_threads() != self._threads:
@@ -75,7 +77,7 @@ class TorchEngine(Engine):
             step(values)
         return {name: values[name].contiguous() for name in self._outputs}
 
-    def _replay(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def _replay(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         import torch
 
         from vsr.backends.torch_cuda import Captured
@@ -121,6 +123,7 @@ class TorchBackend:
         import onnx
         import torch
 
+        from vsr.backends.precision import guarded
         from vsr.backends.torch_ops import compiled
 
         path = spec.graph(layout)
@@ -129,6 +132,8 @@ class TorchBackend:
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         try:
             model = onnx.load(Path(path))
+            if device.type == "cuda":
+                model = guarded(model)
             graph = compiled(model.graph, dtype, device)
         except Exception as error:  # protobuf's, onnx's and torch's share no base class
             raise EngineBuildError(
@@ -136,7 +141,7 @@ class TorchBackend:
                 hint="use another backend; if the package was copied, its files may be damaged",
             ) from error
         outputs = [value.name for value in model.graph.output]
-        return TorchEngine(graph, outputs, device, precision, options.threads)
+        return TorchEngine(spec, layout, graph, outputs, device, precision, options.threads)
 
 
 def _device() -> torch.device:

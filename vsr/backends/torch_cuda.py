@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class Captured:
                 self._outputs = run(self._inputs)
             self._stream.synchronize()
 
-    def __call__(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.uint8]]:
+    def __call__(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
         with torch.cuda.stream(self._stream):
             for name, array in inputs.items():
                 self._host[name].numpy()[...] = array

@@ -16,6 +16,7 @@ from vsr.cli.options import SizeType
 
 if TYPE_CHECKING:
     from vsr.backends.trt.recipe import EngineRecipe
+    from vsr.backends.trt.store import Manifest
 
 _in_store = click.option(
     "--store", type=click.Path(path_type=Path), help="Folder of the engines.  [default: VSR_ENGINES]"
@@ -24,7 +25,7 @@ _in_store = click.option(
 
 @click.group("engine")
 def command() -> None:
-    """Build TensorRT engines ahead of time, and list, show or remove those that are there."""
+    """Build TensorRT engines ahead of time, and list, show, verify or remove those that are there."""
 
 
 @command.command("build")
@@ -89,14 +90,28 @@ def list_engines(store: Path | None) -> None:
     """List the engines that are there."""
     from vsr import api
 
-    rows = [["key", "model", "layout", "size", "batch", "precision", "for", "library", "plan", "built"]]
+    rows = [
+        [
+            "key",
+            "model",
+            "layout",
+            "size",
+            "batch",
+            "precision",
+            "for",
+            "library",
+            "plan",
+            "verified",
+            "built",
+        ]
+    ]
     for manifest in api.EngineStore(store).manifests():
         identity, recipe = manifest.identity, manifest.identity.recipe
         size = "x".join(_range(recipe[side]) for side in ("width", "height"))
         library = f"{identity.library} {identity.version}"
         rows.append(
             [identity.key, recipe["model"], recipe["layout"], size, _range(recipe["batch"]), recipe["precision"],
-             identity.target, library, text.size(manifest.plan_bytes), manifest.created]
+             identity.target, library, text.size(manifest.plan_bytes), _parity(manifest), manifest.created]
         )  # fmt: skip
     print("\n".join(text.table(rows)))
 
@@ -111,6 +126,25 @@ def show_engine(key: str, store: Path | None) -> None:
     print(json.dumps(api.EngineStore(store).named(key).as_dict(), indent=1))
 
 
+@command.command("verify")
+@click.argument("key")
+@click.option(
+    "--input", type=click.Path(), help="A video to take frames from.  [default: the clip of `vsr demo`]"
+)
+@click.option("--frames", type=click.IntRange(1), default=8, show_default=True)
+@_in_store
+def verify_engine(key: str, input: str | None, frames: int, store: Path | None) -> None:
+    """Run frames through the engine whose KEY begins so and through float32, and keep how far apart they are in its manifest.
+
+    An engine that makes another picture is removed.
+    """
+    from vsr import api
+
+    given = {"input": input} if input else {}
+    manifest = api.verify_engine(key, api.EngineStore(store), frames=frames, **given)
+    print(f"{manifest.identity.key} {_parity(manifest)}, over {frames} frames")
+
+
 @command.command("remove")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @_in_store
@@ -122,6 +156,11 @@ def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
     for found in dict.fromkeys(engines.named(key).identity.key for key in keys):
         engines.remove(found)
         print(f"removed {found}")
+
+
+def _parity(manifest: Manifest) -> str:
+    found = manifest.parity
+    return f"{found.psnr_db:.1f} dB from fp32, at most {found.largest_difference} codes" if found else "no"
 
 
 def _range(value: int | list[int]) -> str:

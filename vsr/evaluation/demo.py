@@ -17,11 +17,11 @@ from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.commit import make_folder
 from vsr.media.planes import av_from_frame
+from vsr.media.samples import CLIP
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale import Upscaler
 
-CLIP = Path(__file__).parent / "sample" / "big_buck_bunny_480p.mp4"
 # A frame with fur and grass in it.
 _SHOWN_FRAME = 40
 

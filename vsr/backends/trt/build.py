@@ -10,15 +10,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vsr.backends.trt.gpu import gpu_here
-from vsr.backends.trt.library import OnProgress, installed_library
+from vsr.backends.trt.library import OnProgress, TensorRT, installed_library
 from vsr.backends.trt.recipe import EngineRecipe
 from vsr.backends.trt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
+from vsr.media.commit import write_whole
 from vsr.models.registry import find_model
+from vsr.models.spec import ModelSpec
 
 _WEIGHTS = "weights.safetensors"
 # In what an engine for the GPU that is here may differ from one built ahead of time that serves as well.
 _AHEAD_OF_TIME = {"recipe compute_capabilities", "target", "driver"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a recipe asks for here and now: the frame graph in its precision, and all an engine of it depends on."""
+
+    recipe: EngineRecipe
+    spec: ModelSpec
+    library: TensorRT
+    graph: bytes
+    identity: Identity
+    capability: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,33 @@ class Built:
     manifest: Manifest
     folder: Path
     was_there: bool
+
+
+def wanted_engine(recipe: EngineRecipe) -> Wanted:
+    """Raises MissingDependencyError without TensorRT or onnx, or a GPU where none is named; ConfigError, UnknownModelError,
+    WeightsError."""
+    library = installed_library(recipe.library)
+    spec = find_model(recipe.model)
+    if spec.precision == "fp32" and recipe.precision != "fp32":
+        raise ConfigError(
+            f"{spec.id} needs fp32, not {recipe.precision}", hint='precision = "fp32" in the recipe'
+        )
+    for side in (recipe.width, recipe.height):
+        if any(length % spec.size_multiple for length in (side.least, side.best, side.most)):
+            raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
+    graph = _graph(spec.graph(recipe.graph_layout), recipe)
+    weights = spec.folder / _WEIGHTS
+    here = None if recipe.compute_capabilities else _gpu_here()
+    identity = Identity(
+        recipe=recipe.as_dict() | {"model": spec.id, "library": library.name},
+        graph=hashlib.sha256(graph).hexdigest(),
+        weights=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
+        library=library.name,
+        version=library.version,
+        target=f"{here[0]} ({here[1]})" if here else ", ".join(recipe.compute_capabilities),
+        driver=here[2] if here else "",
+    )
+    return Wanted(recipe, spec, library, graph, identity, here[1] if here else "")
 
 
 def build_engine(
@@ -41,61 +82,51 @@ def build_engine(
 ) -> Built:
     """Build what a recipe says, unless it is there and not to be built `again`.
 
-    say is told before a build how long such took, and "" when it is over. Raises MissingDependencyError without TensorRT or
-    onnx; ConfigError, UnknownModelError, WeightsError; EngineBuildError; where it is not there and none `may_build`,
-    EngineNotFoundError, or EngineStaleError if what is there was made from something else.
+    say is told before a build how long such took, and "" when it is over. Raises what `wanted_engine` does; EngineBuildError;
+    where it is not there and none `may_build`, EngineNotFoundError, or EngineStaleError if what is there was made from
+    something else.
     """
     store = store or EngineStore()
-    library = installed_library(recipe.library)
-    spec = find_model(recipe.model)
-    if spec.precision == "fp32" and recipe.precision != "fp32":
-        raise ConfigError(
-            f"{spec.id} needs fp32, not {recipe.precision}", hint='precision = "fp32" in the recipe'
-        )
-    for side in (recipe.width, recipe.height):
-        if any(length % spec.size_multiple for length in (side.least, side.best, side.most)):
-            raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
-    path = spec.graph(recipe.graph_layout)
-    graph = _graph(path, recipe)
-    weights = spec.folder / _WEIGHTS
-    here = None if recipe.compute_capabilities else _gpu_here()
-    identity = Identity(
-        recipe=recipe.as_dict() | {"model": spec.id, "library": library.name},
-        graph=hashlib.sha256(graph).hexdigest(),
-        weights=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
-        library=library.name,
-        version=library.version,
-        target=f"{here[0]} ({here[1]})" if here else ", ".join(recipe.compute_capabilities),
-        driver=here[2] if here else "",
-    )
+    wanted = wanted_engine(recipe)
 
     def there() -> Built | None:
-        found = None if again else _found(store, identity, here[1] if here else "")
+        found = None if again else _found(store, wanted.identity, wanted.capability)
         return Built(found, store.folder / found.identity.key, was_there=True) if found else None
 
     # Looked for without the lock too: a store that is only read needs none.
     if built := there():
         return built
     if not may_build:
-        store.plan(identity)  # Says what is missing, or what differs.
+        store.plan(wanted.identity)  # Says what is missing, or what differs.
     with store.locked():
-        if built := there():
-            return built
-        started = time.perf_counter()
-        say(f"building the engine of {spec.id}{_so_far(store.usual_build_s(library.name, spec.id))}")
-        try:
-            plan = library.build(graph, path, recipe, on_progress)
-        finally:
-            say("")
-        manifest = Manifest(
-            identity=identity,
-            ports=plan.ports,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            build_s=round(time.perf_counter() - started, 3),
-            plan_bytes=len(plan.data),
-            plan_sha256=hashlib.sha256(plan.data).hexdigest(),
+        return there() or _built(wanted, store, say, on_progress)
+
+
+def _built(wanted: Wanted, store: EngineStore, say: Callable[[str], None], on_progress: OnProgress) -> Built:
+    spec, recipe, identity, library = wanted.spec, wanted.recipe, wanted.identity, wanted.library
+    timings = store.timing_cache(identity)
+    measured = timings.read_bytes() if timings.is_file() else b""
+    started = time.perf_counter()
+    say(f"building the engine of {spec.id}{_so_far(store.usual_build_s(library.name, spec.id))}")
+    try:
+        plan = library.build(
+            wanted.graph, spec.graph(recipe.graph_layout), recipe, on_progress, timing_cache=measured
         )
-        return Built(manifest, store.add(manifest, plan.data, plan.log), was_there=False)
+    finally:
+        say("")
+    manifest = Manifest(
+        identity=identity,
+        package=str(spec.folder.resolve()),
+        ports=plan.ports,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        build_s=round(time.perf_counter() - started, 3),
+        plan_bytes=len(plan.data),
+        plan_sha256=hashlib.sha256(plan.data).hexdigest(),
+    )
+    folder = store.add(manifest, plan.data, plan.log)
+    if plan.timing_cache:
+        write_whole(timings, plan.timing_cache)
+    return Built(manifest, folder, was_there=False)
 
 
 def _found(store: EngineStore, identity: Identity, capability: str) -> Manifest | None:
@@ -114,14 +145,18 @@ def _graph(path: Path, recipe: EngineRecipe) -> bytes:
     try:
         import onnx
 
-        from vsr.backends.precision import in_precision
+        from vsr.backends.precision import float_layers, guarded, in_precision
     except ModuleNotFoundError as error:
         raise MissingDependencyError("building engines needs onnx", hint="pip install onnx") from error
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf and the file system each have their own.
         raise EngineBuildError(f"{path} is damaged: {error}", hint="copy the package again") from error
-    data: bytes = in_precision(model, recipe.precision).SerializeToString()
+    if unknown := sorted(set(recipe.keep_fp32) - set(float_layers(model))):
+        raise ConfigError(
+            f"the network of {recipe.model} makes no {unknown[0]}", hint="keep_fp32 names its results"
+        )
+    data: bytes = in_precision(guarded(model), recipe.precision, recipe.keep_fp32).SerializeToString()
     return data
 
 

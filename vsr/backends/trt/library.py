@@ -45,6 +45,7 @@ class Plan:
     data: bytes
     ports: tuple[Port, ...]
     log: str
+    timing_cache: bytes = b""
 
 
 class TensorRT:
@@ -58,8 +59,16 @@ class TensorRT:
         self.name = name
         self.version: str = self._module.__version__
 
-    def build(self, graph: bytes, path: Path, recipe: EngineRecipe, on_progress: OnProgress) -> Plan:
-        """Compile a frame graph whose weights lie beside `path`. Raises EngineBuildError, ConfigError."""
+    def build(
+        self,
+        graph: bytes,
+        path: Path,
+        recipe: EngineRecipe,
+        on_progress: OnProgress,
+        timing_cache: bytes = b"",
+    ) -> Plan:
+        """Compile a frame graph whose weights lie beside `path`. `timing_cache`: what earlier builds measured on this GPU,
+        which TensorRT-RTX has no use for. Raises EngineBuildError, ConfigError."""
         trt = self._module
         log = _make_log(trt)
         builder = trt.Builder(log)
@@ -79,6 +88,9 @@ class TensorRT:
         config.add_optimization_profile(profile)
         config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32.
         self._aim(config, recipe.compute_capabilities)
+        measures = self.name == "tensorrt"
+        if measures:
+            config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False)
         monitor = _make_monitor(trt, on_progress)
         config.progress_monitor = monitor
         plan = builder.build_serialized_network(network, config)
@@ -93,6 +105,7 @@ class TensorRT:
             bytes(plan),
             tuple(Port(p.name, p.dtype.name.lower(), tuple(p.shape), is_input) for p, is_input in ports),
             "\n".join(log.lines),
+            bytes(config.get_timing_cache().serialize()) if measures else b"",
         )
 
     def knows(self, capability: str) -> bool:
@@ -124,11 +137,18 @@ class TensorRT:
             raise DeviceMemoryError("not enough memory on the GPU to run the engine", hint="try --tile 512")
         return context
 
-    def ports(self, engine: Any) -> dict[str, bool]:
-        """Names of inputs and outputs, and which are inputs."""
-        names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
+    def ports(self, engine: Any) -> list[Port]:
+        """Inputs and outputs of a loaded engine."""
         inputs = self._module.TensorIOMode.INPUT
-        return {name: engine.get_tensor_mode(name) == inputs for name in names}
+        return [
+            Port(
+                name,
+                engine.get_tensor_dtype(name).name.lower(),
+                tuple(engine.get_tensor_shape(name)),
+                engine.get_tensor_mode(name) == inputs,
+            )
+            for name in (engine.get_tensor_name(number) for number in range(engine.num_io_tensors))
+        ]
 
     def _capabilities(self) -> dict[str, Any]:
         """Compute capabilities by the names NVIDIA gives them; none where the library does not name them."""

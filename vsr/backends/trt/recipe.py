@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsr.core.errors import ConfigError
+from vsr.core.frame import PixelFormat
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
+_LEAST_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40}
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
 # Luma samples across and down for one of chroma.
 _SUBSAMPLED: Mapping[Chroma, tuple[int, int]] = {
@@ -46,7 +48,9 @@ class EngineRecipe:
     model: a name or the path of a package. layout: of the frames, as frame graphs are named (yuv8-left). width, height: luma
     samples; batch: frames. precision of the network: "fp32", "fp16" or "bf16". library: "tensorrt" or "tensorrt_rtx", or
     "auto" for the one that is installed. compute_capabilities: of the GPUs to build for, as "8.9", for TensorRT-RTX; none for
-    the GPU that is here. workspace_mb: device memory for working. optimization_level: 0 to 5.
+    the GPU that is here. keep_fp32: results of the network, as its graph names them, that half precision cannot hold.
+    min_psnr_db: against float32, under which an engine is refused; 0 for 60, 50 or 40 as it is fp32, fp16 or bf16.
+    workspace_mb: device memory for working. optimization_level: 0 to 5.
     """
 
     model: str
@@ -58,6 +62,8 @@ class EngineRecipe:
     precision: Precision = "fp16"
     library: Library | Literal["auto"] = "auto"
     compute_capabilities: tuple[str, ...] = ()
+    keep_fp32: tuple[str, ...] = ()
+    min_psnr_db: int = 0
     workspace_mb: int = 1024
     optimization_level: int = 3
 
@@ -68,6 +74,8 @@ class EngineRecipe:
         _one_of("library", self.library, (*get_args(Library), "auto"))
         if not 0 <= self.optimization_level <= 5:
             raise ConfigError(f"optimization_level must be in 0..5, got {self.optimization_level}")
+        if not 0 <= self.min_psnr_db < 100:
+            raise ConfigError(f"min_psnr_db must be in 0..99, got {self.min_psnr_db}")
         if self.workspace_mb < 1:
             raise ConfigError(f"workspace_mb must be at least 1, got {self.workspace_mb}")
         for capability in self.compute_capabilities:
@@ -78,9 +86,22 @@ class EngineRecipe:
                 )
 
     @property
+    def least_psnr_db(self) -> int:
+        """`min_psnr_db`, or what goes with the precision."""
+        return self.min_psnr_db or _LEAST_DB[self.precision]
+
+    @property
     def graph_layout(self) -> GraphLayout:
         """The layout as a value."""
         return _LAYOUTS[self.layout]
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """Of such frames; deeper ones have 10 bits here."""
+        layout = self.graph_layout
+        across, down = _SUBSAMPLED[self.chroma] if layout.kind == "yuv" else (1, 1)
+        log2 = across.bit_length() - 1, down.bit_length() - 1
+        return PixelFormat(layout.kind, 8 if layout.bytes_per_sample == 1 else 10, log2)
 
     def plane_shapes(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
         """Least, best and most of each input plane's shape (batch, 1, height, width x bytes of a sample)."""

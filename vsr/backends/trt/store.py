@@ -20,8 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vsr.backends.guarded import Parity
 from vsr.backends.trt.library import Port
-from vsr.core.errors import ConfigError, EngineBuildError, EngineNotFoundError, EngineStaleError
+from vsr.core.errors import ConfigError, EngineBuildError, EngineNotFoundError, EngineStaleError, MediaError
+from vsr.media.commit import write_whole
 
 PLAN, MANIFEST, LOG = "engine.plan", "manifest.json", "build.log"
 _KEY_LENGTH = 16
@@ -55,14 +57,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `manifest.json` says."""
+    """What `manifest.json` says. package: the folder of the model. parity: None before the engine ran beside float32."""
 
     identity: Identity
+    package: str
     ports: tuple[Port, ...]
     created: str
     build_s: float
     plan_bytes: int
     plan_sha256: str
+    parity: Parity | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -72,8 +76,9 @@ class Manifest:
 def manifest_from_dict(values: Mapping[str, Any]) -> Manifest:
     """The inverse of `Manifest.as_dict`. Raises KeyError, TypeError, ValueError."""
     ports = tuple(Port(p["name"], p["dtype"], tuple(p["shape"]), p["is_input"]) for p in values["ports"])
-    rest = {name: values[name] for name in ("created", "build_s", "plan_bytes", "plan_sha256")}
-    return Manifest(identity=Identity(**values["identity"]), ports=ports, **rest)
+    rest = {name: values[name] for name in ("package", "created", "build_s", "plan_bytes", "plan_sha256")}
+    parity = Parity(**values["parity"]) if values["parity"] else None
+    return Manifest(identity=Identity(**values["identity"]), ports=ports, parity=parity, **rest)
 
 
 def _manifest_in(folder: Path) -> Manifest | None:
@@ -188,12 +193,23 @@ class EngineStore:
                 shutil.rmtree(part, ignore_errors=True)
         return target
 
+    def record(self, manifest: Manifest) -> None:
+        """Replace what is said of an engine that is there; a store that is only read stays as it is."""
+        with contextlib.suppress(MediaError):
+            text = json.dumps(manifest.as_dict(), indent=1) + "\n"
+            write_whole(self.folder / manifest.identity.key / MANIFEST, text.encode())
+
     def remove(self, key: str) -> None:
         """Delete an engine. Raises EngineNotFoundError."""
         try:
             shutil.rmtree(self.folder / key)
         except OSError as error:
             raise EngineNotFoundError(f"cannot remove {self.folder / key}: {error.strerror}") from error
+
+    def timing_cache(self, identity: Identity) -> Path:
+        """Where what was measured while building for that GPU, with that library, lies."""
+        name = f"{identity.library} {identity.version} {identity.target} {identity.driver}"
+        return self.folder / f"{''.join(c if c.isalnum() or c == '.' else '-' for c in name)}.timing"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,0 +1,93 @@
+"""Engines ahead of time: built, and compared with float32 on real frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from vsr.backends.base import Tensors
+from vsr.backends.tensorrt import TensorRTEngine
+from vsr.backends.trt.build import Built, wanted_engine
+from vsr.backends.trt.build import build_engine as build
+from vsr.backends.trt.library import OnProgress
+from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
+from vsr.backends.trt.store import EngineStore, Manifest
+from vsr.core.errors import EngineStaleError
+from vsr.core.frame import Frame
+from vsr.media.planes import av_from_frame, av_name, frame_from_av
+from vsr.media.resize import Converter
+from vsr.media.samples import CLIP
+from vsr.media.source import open_source
+from vsr.media.types import SourceOptions
+from vsr.models.spec import load_spec
+from vsr.upscale.codes import small_inputs
+
+VERIFIED_FRAMES = 8
+
+
+def build_engine(
+    recipe: EngineRecipe,
+    store: EngineStore | None = None,
+    *,
+    again: bool = False,
+    on_progress: OnProgress = lambda _phase, _done, _steps: None,
+) -> Built:
+    """Build an engine; one for the GPU that is here is also verified. Raises as `vsr.backends.trt.build.build_engine` and
+    `verify_engine` do."""
+    store = store or EngineStore()
+    built = build(recipe, store, again=again, on_progress=on_progress)
+    if recipe.compute_capabilities or built.manifest.parity:
+        return built
+    return replace(built, manifest=verify_engine(built.manifest.identity.key, store))
+
+
+def verify_engine(
+    key: str, store: EngineStore | None = None, *, input: str = str(CLIP), frames: int = VERIFIED_FRAMES
+) -> Manifest:
+    """Run frames of a video through the engine whose key begins so and through float32, and write the parity of both into the
+    engine's manifest, which is returned.
+
+    Raises EngineNotFoundError; EngineStaleError; EngineBuildError under the recipe's limit, and then the engine is removed;
+    MissingDependencyError without a GPU; what a video that cannot be read raises.
+    """
+    store = store or EngineStore()
+    manifest = store.named(key)
+    recipe = recipe_from_dict({**manifest.identity.recipe, "model": manifest.package})
+    if differ := wanted_engine(recipe).identity.differences(manifest.identity):
+        raise EngineStaleError(
+            f"the engine was built from another {', '.join(differ)}", hint="`vsr engine build` makes it"
+        )
+    with TensorRTEngine(manifest, load_spec(Path(manifest.package)), store) as engine:
+        engine.verify(batches(recipe, input, frames))
+        return engine.manifest
+
+
+def batches(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Tensors]:
+    """What an engine of that recipe takes, made of a video's first frames, brought to its best size."""
+    wanted: list[Frame] = []
+    for frame in _frames(recipe, input, frames):
+        wanted.append(frame)
+        if len(wanted) == recipe.batch.best:
+            names = recipe.graph_layout.plane_names
+            planes = {
+                name: np.stack([np.asarray(one.planes[number]) for one in wanted])[:, None]
+                for number, name in enumerate(names)
+            }
+            yield planes | small_inputs(wanted[0].format, wanted[0].color)
+            wanted = []
+
+
+def _frames(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Frame]:
+    name, size = av_name(recipe.pixel_format), (recipe.width.best, recipe.height.best)
+    convert: Converter | None = None
+    with open_source(input, SourceOptions()) as source:
+        for frame in islice(source, frames):
+            given = av_from_frame(frame)
+            convert = convert or Converter(
+                given.format.name, (given.width, given.height), frame.color, name, size, frame.color
+            )
+            yield frame_from_av(convert(given))
