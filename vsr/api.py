@@ -150,6 +150,7 @@ def upscale_file(
     deinterlace: Literal["auto", "on", "off"] = "auto",
     frame_rate: Fraction | None = None,
     strict: bool = False,
+    hwaccel: str | None = None,
     encoder: str | None = None,
     crf: float | None = None,
     bitrate: int | None = None,
@@ -192,6 +193,7 @@ def upscale_file(
             strict=strict,
             frame_rate=frame_rate,
             threads=threads,
+            hwaccel=hwaccel,
         ),
         sink=SinkOptions(
             encoder=encoder,

@@ -9,6 +9,7 @@ import importlib.util
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -46,6 +47,7 @@ class TensorRTEngine(GuardedEngine):
         super().__init__(spec, recipe.graph_layout, recipe.precision)
         self.manifest = manifest
         self._least_db, self._store = recipe.least_psnr_db, store
+        self._kernels = store.folder / manifest.identity.key / "runtime.cache"
         self._library = installed_library(recipe.library)
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
         self._verifying = threading.Lock()
@@ -83,9 +85,10 @@ class TensorRTEngine(GuardedEngine):
 
     def _slot(self, inputs: Tensors) -> _Slot:
         with on_gpu():  # Its errors in our words.
-            return _Slot(self._library, self._engine, inputs)
+            return _Slot(self._library, self._engine, inputs, self._kernels)
 
     def close(self) -> None:
+        self._library.keep_kernels(self._kernels)
         with on_gpu():  # Buffers are freed in the context they were made in.
             self._slots, self._engine = Pool(IN_FLIGHT), None
 
@@ -93,11 +96,11 @@ class TensorRTEngine(GuardedEngine):
 class _Slot:
     """What one run needs, made for inputs shaped as `example`."""
 
-    def __init__(self, library: TensorRT, engine: Any, example: Tensors) -> None:
+    def __init__(self, library: TensorRT, engine: Any, example: Tensors, kernels: Path) -> None:
         import pycuda.driver as cuda
 
         self._stream = cuda.Stream()
-        self._context = library.context(engine)
+        self._context = library.context(engine, kernels)
         ports = library.ports(engine)
         self._inputs = [port.name for port in ports if port.is_input]
         self._outputs = [port.name for port in ports if not port.is_input]

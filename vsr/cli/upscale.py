@@ -69,6 +69,9 @@ _source_options = _group(
         "--deinterlace", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True
     ),
     click.option("--frame-rate", type=options.RATE, help="For image sequences and raw streams."),
+    click.option(
+        "--hwaccel", metavar="DEVICE", help="Decode there: cuda is NVDEC.  [default: on the processor]"
+    ),
     click.option("--strict", is_flag=True, help="Stop at the first damaged packet instead of skipping it."),
 )
 _sink_options = _group(
@@ -177,6 +180,7 @@ def build_config(paths: Sequence[str], values: dict[str, Any]) -> UpscaleConfig:
             deinterlace=values["deinterlace"],
             strict=values["strict"],
             frame_rate=frame_rate,
+            hwaccel=values["hwaccel"],
         ),
         sink=SinkOptions(
             encoder=values["encoder"],

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from vsr.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
@@ -78,10 +79,12 @@ def sequence_files(url: str) -> list[Path]:
     return [numbered[n] for n in numbers]
 
 
-def open_container(url: str, *, frame_rate: Fraction | None = None) -> InputContainer:
+def open_container(
+    url: str, *, frame_rate: Fraction | None = None, hwaccel: HWAccel | None = None
+) -> InputContainer:
     """Open a file, an URL, `-` or a sequence. Raises SourceOpenError or SourceTimeoutError, never anything of av's.
 
-    frame_rate is for sequences, and for raw streams that don't say theirs.
+    frame_rate is for sequences, and for raw streams that don't say theirs. hwaccel: what to decode on.
     """
     options: dict[str, str] = {}
     demuxer: str | None = None
@@ -114,6 +117,7 @@ def open_container(url: str, *, frame_rate: Fraction | None = None) -> InputCont
             options=options,
             metadata_errors="replace",
             timeout=timeout,
+            hwaccel=hwaccel,
         )
     except (av.FFmpegError, ValueError, OSError, MemoryError, RuntimeError) as error:
         raise open_error(url, error) from error

@@ -25,7 +25,8 @@ class SourceOptions:
 
     video_stream: index among the video streams, None for the main one. start_s, duration_s: seconds from the start.
     strict: stop at the first damaged packet instead of skipping it. frame_rate: for sequences and raw streams without one.
-    threads: decoder threads, 0 for FFmpeg's choice.
+    threads: decoder threads, 0 for FFmpeg's choice. hwaccel: a kind of device to decode on, as FFmpeg names them ("cuda");
+    where that cannot be, the processor decodes, and a note says why.
     """
 
     video_stream: int | None = None
@@ -35,6 +36,7 @@ class SourceOptions:
     strict: bool = False
     frame_rate: Fraction | None = None
     threads: int = 0
+    hwaccel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import threading
@@ -16,8 +17,10 @@ from vsr.core.errors import (
     DeviceMemoryError,
     EngineBuildError,
     EngineStaleError,
+    MediaError,
     MissingDependencyError,
 )
+from vsr.media.commit import write_whole
 
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""
@@ -58,6 +61,7 @@ class TensorRT:
             raise MissingDependencyError(f"{name} cannot be loaded: {error}", hint=_INSTALL[name]) from error
         self.name = name
         self.version: str = self._module.__version__
+        self._kernels: Any = None
 
     def build(
         self,
@@ -124,18 +128,30 @@ class TensorRT:
             )
         return engine
 
-    def context(self, engine: Any) -> Any:
-        """An execution context; TensorRT-RTX captures its work in a CUDA graph by itself. Raises DeviceMemoryError."""
+    def context(self, engine: Any, kernels: Path) -> Any:
+        """An execution context. TensorRT-RTX captures its work in a CUDA graph by itself, and keeps the kernels it compiles
+        for this GPU in the file `kernels`, see `keep_kernels`. Raises DeviceMemoryError."""
         strategies = getattr(self._module, "CudaGraphStrategy", None)
         if strategies is None:
             context = engine.create_execution_context()
         else:
             config = engine.create_runtime_config()
             config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+            if self._kernels is None:  # Contexts share it.
+                self._kernels = config.create_runtime_cache()
+                if kernels.is_file():
+                    self._kernels.deserialize(kernels.read_bytes())
+            config.set_runtime_cache(self._kernels)
             context = engine.create_execution_context(config)
         if context is None:
             raise DeviceMemoryError("not enough memory on the GPU to run the engine", hint="try --tile 512")
         return context
+
+    def keep_kernels(self, kernels: Path) -> None:
+        """Write what was compiled for contexts made so far, so that the next start need not."""
+        if self._kernels is not None:
+            with contextlib.suppress(MediaError):  # Of a store that may only be read.
+                write_whole(kernels, bytes(self._kernels.serialize()))
 
     def ports(self, engine: Any) -> list[Port]:
         """Inputs and outputs of a loaded engine."""
