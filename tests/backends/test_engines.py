@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,33 @@ def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EngineBuildError, match="file"):
         build_engine(recipe(), EngineStore(tmp_path / "file" / "store"))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk."""
+    build = [
+        sys.executable,
+        "-m",
+        "vsr",
+        "engine",
+        "build",
+        "fast",
+        "--size",
+        "64x48",
+        "--for",
+        "8.9",
+        "--store",
+        str(tmp_path),
+    ]
+    found = subprocess.run(
+        ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *build],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (6, "")
+    assert found.stderr.startswith("error: cannot keep the engine in ")
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "engines" / "recipes").glob("*.toml")), ids=lambda p: p.stem)
