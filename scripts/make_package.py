@@ -20,6 +20,16 @@ from vsr.evaluation.evaluate import EvaluateConfig, evaluate
 SPEED_FRAMES = 40
 PACKAGES = Path(__file__).parent.parent / "vsr" / "models" / "packages"
 
+LIMITS = {
+    "bicubic": """\
+What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are
+enlarged, not removed.""",
+    "realistic": """\
+It was trained on pictures that were blurred, reduced, made noisy and compressed (JPEG, H.264, HEVC), to undo that: the two
+sets above are clean, and its PSNR there is lower than that of a network for clean pictures. What it draws where
+compression took the detail away is likely, not what was there: take `quality` where that matters.""",
+}
+
 CARD = """\
 # {id}
 
@@ -50,9 +60,8 @@ Speed: {fps:.3g} frames of 960x540 a second, the network alone in {precision} on
 - {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; {optimizer},
   falling along a cosine; gradients clipped to {clip:g}, {loss} loss, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
-{note}
-What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are
-enlarged, not removed.
+{adversary}{note}
+{limits}
 
 Licence: Apache-2.0 (the pictures' licences allow it: CC0, CC-BY, Unsplash, Pexels and public domain).
 """
@@ -153,6 +162,11 @@ def main() -> None:
         ema=train["ema_decay"],
         hardware=facts["hardware"],
         minutes=float(facts["seconds"]) / 60,
+        adversary=f"- against a U-Net discriminator of {gan['channels']} channels at {gan['lr']:g}: adversarial loss at "
+        f"{gan['weight']:g}, its features' at {gan['features']:g}\n"
+        if (gan := recipe.get("gan"))
+        else "",
+        limits=LIMITS[recipe["data"]["degradation"]],
         note=f"- {args.note}\n" if args.note else "",
     )
     folder = args.out or PACKAGES / args.id

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -42,10 +42,16 @@ class TensorRTEngine(GuardedEngine):
     What it makes of its first frames is compared with float32, unless that was done before. Raises EngineStaleError.
     """
 
-    def __init__(self, manifest: Manifest, spec: ModelSpec, store: EngineStore) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        spec: ModelSpec,
+        store: EngineStore,
+        say: Callable[[str], None] = lambda _doing: None,
+    ) -> None:
         recipe = recipe_from_dict(manifest.identity.recipe)
         super().__init__(spec, recipe.graph_layout, recipe.precision)
-        self.manifest = manifest
+        self.manifest, self._say = manifest, say
         self._least_db, self._store = recipe.least_psnr_db, store
         self._kernels = store.folder / manifest.identity.key / "runtime.cache"
         self._library = installed_library(recipe.library)
@@ -58,7 +64,9 @@ class TensorRTEngine(GuardedEngine):
         if self.manifest.parity is None:
             with self._verifying:
                 if self.manifest.parity is None:
+                    self._say("comparing the new engine with float32, which is done once")
                     self.verify([inputs])
+                    self._say("")
         return super().run(inputs)
 
     def verify(self, batches: Iterable[Tensors]) -> Parity:
@@ -162,7 +170,7 @@ class TensorRTBackend:
         precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32"])
         recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
         built = build_engine(recipe, store, may_build=options.build, say=options.say)
-        return TensorRTEngine(built.manifest, spec, store)
+        return TensorRTEngine(built.manifest, spec, store, options.say)
 
 
 BACKEND = TensorRTBackend()
