@@ -20,6 +20,7 @@ from vsr.backends.trt.build import _found, build_engine
 from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore
 from vsr.cli import main
+from vsr.convert.export import export_model
 from vsr.core.errors import (
     ConfigError,
     EngineBuildError,
@@ -267,6 +268,19 @@ def test_building_can_be_forbidden_and_says_how_long_it_took_before(tmp_path: Pa
     build_engine(recipe(width=32), store, say=said.append)
     took = store.manifests()[0].build_s
     assert f"builds here took {took:.1f} s" in said[2]
+
+
+def test_a_calibrated_package_makes_an_int8_engine(tmp_path: Path) -> None:
+    weights = find_model("fast").folder / "weights.safetensors"
+    export_model(weights, tmp_path / "calibrated", calibrate=[CLIP])
+    wanted = {
+        "model": str(tmp_path / "calibrated"),
+        "precision": "int8",
+        "compute_capabilities": CAPABILITIES,
+    }
+    assert build_engine(recipe(**wanted), EngineStore(tmp_path / "store")).manifest.plan_bytes > 10_000
+    with pytest.raises(ConfigError, match="not calibrated"):
+        build_engine(recipe(model="quality", precision="int8"), EngineStore(tmp_path / "store"))
 
 
 def test_what_was_found_of_an_engine_is_kept_and_shown(

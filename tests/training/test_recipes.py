@@ -18,6 +18,7 @@ BUDGETS = {
     "balanced-x4": 80_000,
     "quality-x2": 700_000,
     "quality-x4": 700_000,
+    "restore": 700_000,
 }
 
 

@@ -153,6 +153,19 @@ def test_a_training_starts_from_given_weights(arch: dict[str, Any], pictures: Pa
         train(config_for(pictures, tmp_path / "other", other, init=first.weights))
 
 
+def test_a_training_for_int8_rounds_a_chain_and_nothing_else(pictures: Path, tmp_path: Path) -> None:
+    made = {}
+    for rounded in (False, True):
+        recipe = small(steps=192, lr=4e-3, rounded=rounded)
+        made[rounded], _ = load_tensors(train(config_for(pictures, tmp_path / str(rounded), recipe)).weights)
+        rows = list(csv.DictReader((tmp_path / str(rounded) / "train.csv").read_text().splitlines()))
+        assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert not torch.equal(made[False]["convs.1.weight"], made[True]["convs.1.weight"])
+    other = recipe_from_dict("other", {"scale": 2, "arch": {"name": "edsr"}, "train": {"rounded": True}})
+    with pytest.raises(ConfigError, match="rounded trains a chain, not edsr"):
+        train(config_for(pictures, tmp_path / "other", other))
+
+
 def test_a_larger_network_starts_where_a_smaller_one_stopped(pictures: Path, tmp_path: Path) -> None:
     recipe = small(steps=60, precision="fp32")
     first = train(config_for(pictures, tmp_path / "first", recipe, val=[pictures / "val"]))

@@ -78,8 +78,14 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
     """What of `offered`, the fastest first, a network is computed in. Raises ConfigError where that cannot be as wanted."""
     if spec.precision == "fp32":
         if wanted not in (None, "fp32"):
-            raise ConfigError(f"{spec.id} needs fp32, not {wanted}", hint="leave --precision out")
+            raise ConfigError(f"{spec.id} needs fp32, not {wanted}", hint="--precision fp32")
         return "fp32"
+    offered = [precision for precision in offered if precision != "int8" or spec.calibration]
+    if wanted == "int8" and not spec.calibration:
+        raise ConfigError(
+            f"{spec.id} is not calibrated for int8",
+            hint="`vsr model export --calibrate` makes packages that are",
+        )
     if wanted is not None and wanted not in offered:
         raise ConfigError(f"nothing here computes in {wanted}", hint=f"there is {', '.join(offered)}")
     return wanted or offered[0]

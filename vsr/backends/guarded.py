@@ -22,7 +22,7 @@ from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 # Of identical pictures.
 _MOST_DB = 100.0
-_LARGEST: Mapping[Precision, float] = {"fp16": 65504.0, "bf16": 3.39e38, "fp32": 3.4e38}
+_LARGEST: Mapping[Precision, float] = {"int8": 3.4e38, "fp16": 65504.0, "bf16": 3.39e38, "fp32": 3.4e38}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,9 @@ class GuardedEngine(Engine):
     def _not_finite(self, inputs: Tensors, count: int) -> InferenceError:
         """Told with the first layer that is beyond what the precision holds."""
         limit = _LARGEST[self.precision]
-        found = peaks(self.spec, self.layout, inputs)
-        layer, peak = next(((name, peak) for name, peak in found.items() if not peak <= limit), ("", 0.0))
+        found = extremes(self.spec, self.layout, inputs)
+        peaks = {name: max(-least, most) for name, (least, most) in found.items()}
+        layer, peak = next(((name, peak) for name, peak in peaks.items() if not peak <= limit), ("", 0.0))
         because = f": {layer} reaches {peak:.3g}, and {self.precision} ends at {limit:.3g}" if layer else ""
         keep = f', or keep_fp32 = ["{layer}"] in the recipe of an engine' if layer else ""
         return InferenceError(
@@ -96,8 +97,9 @@ def compare(engine: GuardedEngine, batches: Iterable[Tensors]) -> Parity:
     return Parity(round(psnr_db, 2), largest, not_finite, frames)
 
 
-def peaks(spec: ModelSpec, layout: GraphLayout, inputs: Tensors) -> dict[str, float]:
-    """The largest magnitude of each of a network's results for these inputs in float32, in order; NaN where there is one."""
+def extremes(spec: ModelSpec, layout: GraphLayout, inputs: Tensors) -> dict[str, tuple[float, float]]:
+    """The least and the largest value of each of a network's results for these inputs in float32, in order; NaN where there
+    is one."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -107,13 +109,15 @@ def peaks(spec: ModelSpec, layout: GraphLayout, inputs: Tensors) -> dict[str, fl
     names = float_layers(model)
     del model.graph.output[:]
     for number, name in enumerate(names):
-        model.graph.node.append(helper.make_node("Abs", [name], [f"size{number}"]))
-        model.graph.node.append(
-            helper.make_node("ReduceMax", [f"size{number}"], [f"peak{number}"], keepdims=0)
-        )
-        model.graph.output.append(helper.make_tensor_value_info(f"peak{number}", TensorProto.FLOAT, []))
+        for operator in ("ReduceMin", "ReduceMax"):
+            model.graph.node.append(helper.make_node(operator, [name], [f"{operator}{number}"], keepdims=0))
+            port = helper.make_tensor_value_info(f"{operator}{number}", TensorProto.FLOAT, [])
+            model.graph.output.append(port)
     found = run_once(model.SerializeToString(), inputs)
-    return {name: float(found[f"peak{number}"]) for number, name in enumerate(names)}
+    return {
+        name: (float(found[f"ReduceMin{number}"]), float(found[f"ReduceMax{number}"]))
+        for number, name in enumerate(names)
+    }
 
 
 def _codes(plane: NDArray[np.generic], layout: GraphLayout) -> NDArray[np.int32]:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 class OnnxRuntimeEngine(Engine):
     """One session."""
 
-    precision: Precision = "fp32"
-
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, precision: Precision) -> None:
+        self.precision = precision
         self._session = session
         self._inputs = [value.name for value in session.get_inputs()]
         self._outputs = [value.name for value in session.get_outputs()]
@@ -57,18 +56,18 @@ class OnnxRuntimeBackend:
     ) -> OnnxRuntimeEngine:
         import onnxruntime
 
-        chosen_precision(spec, options.precision, ["fp32"])
+        precision = chosen_precision(spec, options.precision, ["fp32", "int8"])
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
         settings.intra_op_num_threads = options.threads
         # Waiting threads sleep: spinning would take the cores from the decoder and the encoder.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = spec.graph(layout)
+        graph = spec.graph(layout, int8=precision == "int8")
         try:
             session = onnxruntime.InferenceSession(str(graph), settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise EngineBuildError(f"ONNX Runtime cannot load {spec.id} ({layout.name}): {error}") from error
-        return OnnxRuntimeEngine(session)
+        return OnnxRuntimeEngine(session, precision)
 
 
 BACKEND = OnnxRuntimeBackend()

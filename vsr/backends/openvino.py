@@ -88,15 +88,17 @@ class OpenVinoBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         options: CompileOptions = DEFAULTS,
     ) -> OpenVinoEngine:
-        precision = chosen_precision(spec, options.precision, _precisions())
+        precision = chosen_precision(spec, options.precision, ["int8", *_precisions()])
+        # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
+        others = _precisions()[0] if precision == "int8" else precision
         config: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_PRECISION_HINT": _HINTS[others],
         }
         if options.threads:
             config["INFERENCE_NUM_THREADS"] = options.threads
         try:
-            model = _core().read_model(spec.graph(layout))
+            model = _core().read_model(spec.graph(layout, int8=precision == "int8"))
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
             compiled = _core().compile_model(model, "CPU", config)
             return OpenVinoEngine(compiled, precision)

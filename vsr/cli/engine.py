@@ -34,7 +34,9 @@ def command() -> None:
 @click.option("--batch", type=click.IntRange(1), help="Frames at a time.  [default: 1]")
 @click.option("--layout", help="Of the frames: yuv8-left, yuv16-left, rgb8, gray8, ...  [default: yuv8-left]")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "bf16"]), help="Of the network.  [default: fp16]"
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    help="Of the network.  [default: fp16]",
 )
 @click.option(
     "--for", "capabilities", multiple=True, metavar="X.Y",

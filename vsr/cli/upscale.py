@@ -100,7 +100,7 @@ _run_options = _group(
     click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"),
     click.option(
         "--precision",
-        type=click.Choice(["fp32", "fp16", "bf16"]),
+        type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
         help="Of the network.  [default: the fastest here]",
     ),
     click.option(

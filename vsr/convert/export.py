@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vsr.convert.builder import WEIGHTS_NAME
+from vsr.convert.calibrate import calibration
 from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, Precision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
@@ -33,11 +35,13 @@ def export_model(
     title: str = "",
     licence: str = "",
     sample: int | None = None,
+    calibrate: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> ModelSpec:
     """Make a package of what `vsr train` wrote, with what the training says of itself; the folder's name is its id.
 
     `sample` is the seed of one of the results a variational network finds plausible; without it there is the middle one.
+    With `calibrate`, pictures or folders of such, the package has int8 graphs, which are what runs where they run faster.
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError as below.
     """
     refuse_existing(folder, overwrite=overwrite)
@@ -60,6 +64,7 @@ def export_model(
         card=card,
         licence=licence or "not stated",
         sample=sample,
+        calibrate=calibrate,
     )
 
 
@@ -74,13 +79,19 @@ def package_from_weights(
     card: str,
     licence: str = "Apache-2.0",
     sample: int | None = None,
+    calibrate: Sequence[Path] = (),
 ) -> ModelSpec:
-    """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample` as above.
+    """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample`, `calibrate` as
+    above.
 
     Raises WeightsError where the file is damaged, ConfigError for a sample of a network that isn't variational.
     """
     with _network(weights, sample) as network:
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
+        if calibrate:
+            with tempfile.TemporaryDirectory() as temporary:
+                draft = write_package(network, facts, Path(temporary) / folder.name)
+                facts = replace(facts, calibration=calibration(draft, calibrate))
         return write_package(network, facts, folder)
 
 

@@ -12,6 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.quantize import quantized
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
@@ -32,6 +36,7 @@ class PackageFacts:
     title: str
     licence: str = "Apache-2.0"
     precision: Literal["any", "fp32"] = "any"
+    calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
@@ -61,11 +66,16 @@ def write_package(
         part.chmod(0o755)
         if network.weights_file:
             shutil.copyfile(network.weights_file, part / WEIGHTS_NAME)
+        kernels = _kernels(network) if facts.calibration else {}
         for layout in ALL_LAYOUTS:
             model = make(layout)
-            path = part / f"{layout.name}.onnx"
-            onnx.save_model(model, str(path))
-            onnx.checker.check_model(str(path), full_check=True)
+            variants = {"": model}
+            if facts.calibration:
+                variants["-int8"] = quantized(model, kernels, facts.calibration)
+            for variant, graph in variants.items():
+                path = part / f"{layout.name}{variant}.onnx"
+                onnx.save_model(graph, str(path))
+                onnx.checker.check_model(str(path), full_check=True)
         (part / "model.toml").write_text(_spec_toml(network, facts), encoding="utf-8")
         (part / "card.md").write_text(facts.card, encoding="utf-8")
         if folder.exists():
@@ -74,6 +84,12 @@ def write_package(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return load_spec(folder)
+
+
+def _kernels(network: Network) -> dict[str, NDArray[np.float32]]:
+    from safetensors.numpy import load_file
+
+    return load_file(network.weights_file) if network.weights_file else {}
 
 
 def _spec_toml(network: Network, facts: PackageFacts) -> str:
@@ -89,7 +105,13 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
         "precision": facts.precision,
         "licence": facts.licence,
     }
-    sections = {"network": network.table(), "training": facts.training, "quality": facts.quality}
+    calibration = {f'"{name}"': list(ends) for name, ends in facts.calibration.items()}
+    sections = {
+        "calibration": calibration,
+        "network": network.table(),
+        "training": facts.training,
+        "quality": facts.quality,
+    }
     lines = _toml_lines(top)
     for name, table in sections.items():
         if table:

@@ -28,8 +28,8 @@ from vsr.core.errors import WeightsError
 from vsr.core.frame import PixelFormat
 
 Siting = Literal["left", "center", "topleft"]
-Precision = Literal["fp32", "fp16", "bf16"]
-"""What convolutions are computed in."""
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+"""What convolutions are computed in; int8 where a package carries a calibration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ class ModelSpec:
     size_multiple: LR width and height must be multiples (inputs are padded). halo: LR pixels around an output pixel that it
     depends on. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "fp32" where less is not
     enough.
+    calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
+    empty where the package has no int8 graphs.
     network, training, quality: free tables: architecture, provenance, measured figures.
     """
 
@@ -102,13 +104,14 @@ class ModelSpec:
     precision: Literal["any", "fp32"]
     licence: str
     folder: Path
+    calibration: Mapping[str, tuple[float, float]]
     network: Mapping[str, Any]
     training: Mapping[str, Any]
     quality: Mapping[str, Any]
 
-    def graph(self, layout: GraphLayout) -> Path:
+    def graph(self, layout: GraphLayout, *, int8: bool = False) -> Path:
         """Path of the frame graph for a layout. Raises WeightsError where the package lacks it."""
-        path = self.folder / f"{layout.name}.onnx"
+        path = self.folder / f"{layout.name}{'-int8' if int8 else ''}.onnx"
         if not path.is_file():
             raise WeightsError(
                 f"model package {self.id} has no frame graph {path.name}", hint=f"looked in {self.folder}"
@@ -134,6 +137,7 @@ class ModelSpec:
             "parameters": self.parameters,
             "precision": self.precision,
             "licence": self.licence,
+            "calibration": dict(self.calibration),
             "network": dict(self.network),
             "training": dict(self.training),
             "quality": dict(self.quality),
@@ -157,6 +161,9 @@ def load_spec(folder: Path) -> ModelSpec:
             precision=table["precision"],
             licence=str(table["licence"]),
             folder=folder,
+            calibration={
+                name: (float(ends[0]), float(ends[1])) for name, ends in table.get("calibration", {}).items()
+            },
             network=table.get("network", {}),
             training=table.get("training", {}),
             quality=table.get("quality", {}),

@@ -61,7 +61,8 @@ class TrainRecipe:
     to `lr` over `warmup` steps and falls to zero along a cosine, or with `schedule` "step" is halved `halvings` times at equal
     distances. `loss` is "l1", "charbonnier", "mse", "ssim" or "psnr"; the last `mse_share` of the training, 0..1, uses the
     mean squared error; a variational network adds `kl_weight` times its divergence from the prior in nats. Gradients are
-    clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `precision` of the
+    clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `rounded` trains a
+    chain for int8 (see `vsr.models.archs.rounding`). `precision` of the
     convolutions is "bf16", "fp16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
     """
 
@@ -77,6 +78,7 @@ class TrainRecipe:
     mse_share: float = 0.2
     kl_weight: float = 1e-4
     clip_norm: float = 0.5
+    rounded: bool = False
     ema_decay: float = 0.999
     precision: str = "bf16"
     seed: int = 0

@@ -114,6 +114,10 @@ class _Training:
         for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
             if limit is not None and not limit > 0:
                 raise ConfigError(f"a time must be positive, got {limit} s")
+        if self.recipe.train.rounded and self.recipe.arch != "chain":
+            raise ConfigError(
+                f"rounded trains a chain, not {self.recipe.arch}", hint="leave it out of [train]"
+            )
         if self.recipe.gan and config.init is None and not config.resume:
             raise ConfigError(
                 "training against an adversary starts from a trained network", hint="--init WEIGHTS"
@@ -139,6 +143,8 @@ class _Training:
             torch.default_generator.manual_seed(self.recipe.train.seed)
             self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
             self.adversary = self._make_adversary()
+        if self.recipe.train.rounded:
+            self.network.rounded = True
         if self.config.init is not None and not self.config.resume:
             self.network.load_folded(self._beginning(*disk.load_tensors(self.config.init)))
         network, recipe = self.network.to(self.device), self.recipe

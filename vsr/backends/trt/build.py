@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
+from vsr.backends.base import chosen_precision
 from vsr.backends.trt.gpu import gpu_here
 from vsr.backends.trt.library import OnProgress, TensorRT, installed_library
 from vsr.backends.trt.recipe import EngineRecipe
@@ -16,7 +18,7 @@ from vsr.backends.trt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
 from vsr.media.commit import write_whole
 from vsr.models.registry import find_model
-from vsr.models.spec import ModelSpec
+from vsr.models.spec import ModelSpec, Precision
 
 _WEIGHTS = "weights.safetensors"
 # In what an engine for the GPU that is here may differ from one built ahead of time that serves as well.
@@ -49,14 +51,11 @@ def wanted_engine(recipe: EngineRecipe) -> Wanted:
     WeightsError."""
     library = installed_library(recipe.library)
     spec = find_model(recipe.model)
-    if spec.precision == "fp32" and recipe.precision != "fp32":
-        raise ConfigError(
-            f"{spec.id} needs fp32, not {recipe.precision}", hint='precision = "fp32" in the recipe'
-        )
+    chosen_precision(spec, recipe.precision, get_args(Precision))
     for side in (recipe.width, recipe.height):
         if any(length % spec.size_multiple for length in (side.least, side.best, side.most)):
             raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
-    graph = _graph(spec.graph(recipe.graph_layout), recipe)
+    graph = _graph(spec.graph(recipe.graph_layout), spec, recipe)
     weights = spec.folder / _WEIGHTS
     here = None if recipe.compute_capabilities else _gpu_here()
     identity = Identity(
@@ -141,11 +140,13 @@ def _found(store: EngineStore, identity: Identity, capability: str) -> Manifest 
     return None
 
 
-def _graph(path: Path, recipe: EngineRecipe) -> bytes:
+def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
     try:
         import onnx
+        from onnx.numpy_helper import to_array
 
         from vsr.backends.precision import float_layers, guarded, in_precision
+        from vsr.backends.quantize import quantized
     except ModuleNotFoundError as error:
         raise MissingDependencyError("building engines needs onnx", hint="pip install onnx") from error
     try:
@@ -156,7 +157,12 @@ def _graph(path: Path, recipe: EngineRecipe) -> bytes:
         raise ConfigError(
             f"the network of {recipe.model} makes no {unknown[0]}", hint="keep_fp32 names its results"
         )
-    data: bytes = in_precision(guarded(model), recipe.precision, recipe.keep_fp32).SerializeToString()
+    if recipe.precision == "int8":
+        weights = {tensor.name: to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
+        model = quantized(guarded(model), weights, spec.calibration, symmetric=True)
+    else:
+        model = in_precision(guarded(model), recipe.precision, recipe.keep_fp32)
+    data: bytes = model.SerializeToString()
     return data
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs.prelu import prelu
+from vsr.models.archs.rounding import rounded_features, rounded_kernels
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,15 @@ class PlainChain(nn.Module):
 class Chain(nn.Module):
     """The chain as it trains. Same input and output as PlainChain; `fold` gives PlainChain's weights.
 
-    `compute_dtype` bfloat16 runs the convolutions so; the weights and their folding stay float32.
+    `compute_dtype` bfloat16 runs the convolutions so; the weights and their folding stay float32. `rounded`: what all
+    convolutions but the first take is rounded to 8 bits, see `vsr.models.archs.rounding`.
     """
 
     def __init__(self, spec: ChainSpec, compute_dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.spec = spec
         self.compute_dtype = compute_dtype
+        self.rounded = False
         first, *trunk, last = spec.widths
         # The trunk's kernels are of one shape, so they are kept, and folded, as one stack.
         self.first = _KernelStack(1, *first, identity=False)
@@ -159,7 +162,10 @@ class Chain(nn.Module):
         kernels, biases, slopes = self.folded()
 
         def convolve(features: Tensor, conv: int) -> Tensor:
-            features = functional.conv2d(features, kernels[conv], biases[conv], padding=1)
+            kernel = kernels[conv]
+            if self.rounded and conv:
+                features, kernel = rounded_features(features), rounded_kernels(kernel)
+            features = functional.conv2d(features, kernel, biases[conv], padding=1)
             slope = slopes[conv]
             return features if slope is None else prelu(features, slope)
 

@@ -1,0 +1,47 @@
+"""Features and kernels rounded to 8 bits while a network trains, so that it allows for what int8 will do to it.
+
+Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def rounded_features(features: Tensor) -> Tensor:
+    """To 256 levels from the least to the largest of them all; gradients pass as they are."""
+    result: Tensor = _Features.apply(features)
+    return result
+
+
+def rounded_kernels(kernels: Tensor) -> Tensor:
+    """[out, in, h, w] to 255 levels about zero, for each output its own; gradients pass as they are."""
+    result: Tensor = _Kernels.apply(kernels)
+    return result
+
+
+class _Features(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        least, most = torch.aminmax(features)
+        step = ((most - least).float() / 255).clamp_min(1e-12).to(features.dtype)
+        return (features / step).round_().mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class _Kernels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kernels: Tensor) -> Tensor:
+        wide = kernels.float()
+        step = (wide.abs().amax((1, 2, 3), keepdim=True) / 127).clamp_min(1e-12)
+        return (wide / step).round_().mul_(step).to(kernels.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
