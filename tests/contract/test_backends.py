@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from vsr.backends.choose import load_backend
 from vsr.core.color import Color
 from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
 from vsr.core.frame import PixelFormat
-from vsr.models import GraphLayout, find_model, shipped_models
+from vsr.models import GraphLayout, Precision, find_model, shipped_models
 from vsr.models.spec import ALL_LAYOUTS, ModelSpec, load_spec
 from vsr.upscale.codes import small_inputs
 
@@ -45,18 +47,25 @@ def _small(layout: GraphLayout) -> dict[str, np.ndarray]:
     return small_inputs(PixelFormat(layout.kind, bits, chroma), Color())
 
 
-def _run(name: str, spec: ModelSpec, layout: GraphLayout, batch: int = 1) -> dict[str, np.ndarray]:
+def _run(
+    name: str, spec: ModelSpec, layout: GraphLayout, batch: int = 1, precision: Precision | None = None
+) -> dict[str, np.ndarray]:
     planes = _planes(layout, batch)
     shapes = {plane: array.shape for plane, array in planes.items()}
-    with load_backend(name).compile(spec, layout, shapes, CompileOptions(threads=2)) as engine:
+    options = CompileOptions(threads=2, precision=precision)
+    with load_backend(name).compile(spec, layout, shapes, options) as engine:
         return engine.run(planes | _small(layout))
 
 
-def _precision(name: str, spec: ModelSpec) -> str:
-    with load_backend(name).compile(
-        spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, CompileOptions(threads=2)
-    ) as engine:
-        return engine.precision
+def _precisions(name: str, spec: ModelSpec) -> list[Precision]:
+    """Those the backend computes this network in here."""
+    found = []
+    for precision in get_args(Precision):
+        with contextlib.suppress(ConfigError):
+            options = CompileOptions(threads=2, precision=precision)
+            load_backend(name).compile(spec, GraphLayout("gray", 1), {"y": (1, 1, 8, 8)}, options).close()
+            found.append(precision)
+    return found
 
 
 def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
@@ -67,18 +76,23 @@ def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
 @pytest.mark.parametrize("spec", shipped_models(), ids=lambda spec: spec.id)
 @pytest.mark.parametrize("backend", backends())
 def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) -> None:
-    """Against ONNX Runtime in float32. bfloat16 may be off by what 8 bits of mantissa are off, on a picture of noise; by more
-    where it wraps from white to black, which one in two hundred pixels may show."""
-    found = _run(backend, spec, layout)
-    reference = _run("onnxruntime", spec, layout)
-    assert found.keys() == {f"{name}_out" for name in layout.plane_names}
-    exact = _precision(backend, spec) == "fp32"
-    allowed = (1 if exact else 4) * (1 if layout.bytes_per_sample == 1 else 4)
-    for name, plane in reference.items():
-        difference = np.abs(_codes(found[name], layout) - _codes(plane, layout))
-        assert (difference.max() if exact else np.quantile(difference, 0.995)) <= allowed, name
-        assert difference.max() <= (allowed if exact else 4 * allowed), name
-        assert difference.mean() < allowed / 8, name
+    """Against ONNX Runtime in float32, or in int8. Half precision may be off by what 8 bits of mantissa are off, on a picture
+    of noise; by more where it wraps from white to black, which one in two hundred pixels may show."""
+    for precision in _precisions(backend, spec):
+        like: Precision = "int8" if precision == "int8" else "fp32"
+        reference = _run("onnxruntime", spec, layout, precision=like)
+        found = _run(backend, spec, layout, precision=precision)
+        assert found.keys() == {f"{name}_out" for name in layout.plane_names}
+        exact = precision == "fp32"
+        allowed = (1 if exact else 4) * (1 if layout.bytes_per_sample == 1 else 4)
+        for name, plane in reference.items():
+            difference = np.abs(_codes(found[name], layout) - _codes(plane, layout))
+            assert (difference.max() if exact else np.quantile(difference, 0.995)) <= allowed, (
+                name,
+                precision,
+            )
+            assert difference.max() <= (allowed if exact else 4 * allowed), (name, precision)
+            assert difference.mean() < allowed / 8, (name, precision)
 
 
 @pytest.mark.parametrize("backend", backends())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vsr.backends.base import Tensors
 from vsr.backends.guarded import extremes
@@ -23,8 +24,9 @@ _GRAY = GraphLayout("gray", 1)
 
 
 def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> dict[str, tuple[float, float]]:
-    """The least and the largest value of all that the convolutions of a network take but those whose input is the picture: of
-    each picture, and the mean of those, as in Jacob et al. (2018), so that no single sample stretches the scale.
+    """The least and the largest value of all that the convolutions of a network take but those whose input is the picture:
+    midway from the mean of the pictures' extremes to the extreme of all. At the mean the edges of text are off by 20 codes,
+    at the extreme of all every sample is rounded more coarsely.
 
     pictures: folders, with those below, or files. Raises ConfigError where there is none, and what a picture that cannot be
     read raises.
@@ -38,8 +40,12 @@ def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> dict[str, tuple[fl
     found = [extremes(spec, _GRAY, inputs) for inputs in _inputs(pictures, spec.size_multiple)]
     if not found:
         raise ConfigError("there is no picture to calibrate with", hint="name a folder with pictures in it")
-    means = {name: np.mean([one[name] for one in found], axis=0) for name in found[0] if name in taken}
-    return {name: (round(float(least), 4), round(float(most), 4)) for name, (least, most) in means.items()}
+    ends = {name: np.array([one[name] for one in found]) for name in found[0] if name in taken}
+    return {name: (_midway(both[:, 0], np.min), _midway(both[:, 1], np.max)) for name, both in ends.items()}
+
+
+def _midway(values: NDArray[np.float64], extreme: Callable[[NDArray[np.float64]], float]) -> float:
+    return round(float(values.mean() + extreme(values)) / 2, 4)
 
 
 def _inputs(pictures: Sequence[Path], unit: int) -> Iterator[Tensors]:

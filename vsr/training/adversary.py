@@ -7,6 +7,7 @@ normalization for generative adversarial networks", 2018), trained by turns with
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -56,15 +57,23 @@ class Discriminator(nn.Module):
 class Adversary:
     """A discriminator with its optimizer. `state` names every tensor it is made of.
 
-    `features`, where given, are what pictures are compared by; otherwise the discriminator's own are. It is drawn on the CPU
-    from torch's random state as it stands.
+    `features`, where given, are what pictures are compared by; otherwise the discriminator's own are. `compute_dtype` is that
+    of the convolutions. The discriminator is drawn on the CPU from torch's random state as it stands.
     """
 
     def __init__(
-        self, recipe: GanRecipe, device: torch.device, workers: Workers, features: VggFeatures | None = None
+        self,
+        recipe: GanRecipe,
+        device: torch.device,
+        workers: Workers,
+        features: VggFeatures | None = None,
+        compute_dtype: torch.dtype = torch.float32,
     ) -> None:
         self._recipe, self._workers = recipe, workers
-        self._network = Discriminator(recipe.channels).to(device)
+        self._autocast = partial(
+            torch.autocast, device.type, compute_dtype, enabled=compute_dtype != torch.float32
+        )
+        self._network = Discriminator(recipe.channels).to(device).to(memory_format=torch.channels_last)
         self._features = features.to(device) if features else None
         self._named = dict(self._network.named_parameters())
         rate = torch.tensor(recipe.lr, device=device)
@@ -78,17 +87,19 @@ class Adversary:
     def judge(self, output: Tensor, target: Tensor) -> Tensor:
         """What the network should make small: being told apart, and differing in features from the original."""
         self._network.eval()  # The spectral norm's vectors advance where the discriminator learns, not here.
-        loss = self._recipe.weight * _cross_entropy(self._network(output), original=True)
-        if self._recipe.features:
-            find: Any = self._features or self._network.features
-            loss = loss + self._recipe.features * distance(find(output), find(target))
-        return loss
+        with self._autocast():
+            loss = self._recipe.weight * _cross_entropy(self._network(output), original=True)
+            if self._recipe.features:
+                find: Any = self._features or self._network.features
+                loss = loss + self._recipe.features * distance(find(output), find(target))
+        return loss.float()
 
     def learn(self, output: Tensor, target: Tensor) -> Tensor:
         """One step of the discriminator. Its loss: 2 ln 2 when it can only guess, 0 when nothing deceives it."""
         self._network.train()
-        real = _cross_entropy(self._network(target), original=True)
-        loss = real + _cross_entropy(self._network(output.detach()), original=False)
+        with self._autocast():
+            real = _cross_entropy(self._network(target), original=True)
+            loss = real + _cross_entropy(self._network(output.detach()), original=False)
         parameters = list(self._named.values())
         gradients = self._workers.average(torch.autograd.grad(loss, parameters))
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -98,7 +109,7 @@ class Adversary:
 
 
 def _cross_entropy(logits: Tensor, *, original: bool) -> Tensor:
-    return functional.softplus(-logits if original else logits).mean()
+    return functional.softplus(-logits.float() if original else logits.float()).mean()
 
 
 def _bent(features: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class VggFeatures(nn.Module):
 
 def distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """Mean absolute difference of two pictures' features, summed over the layers. The second picture is not learnt from."""
-    parts = [functional.l1_loss(a, b.detach()) for a, b in zip(first, second, strict=True)]
+    parts = [functional.l1_loss(a.float(), b.detach().float()) for a, b in zip(first, second, strict=True)]
     return torch.stack(parts).sum()
 
 

@@ -169,7 +169,8 @@ class _Training:
         if gan.features:
             of = "VGG-19's features" if vgg else "the discriminator's features (no VGG-19 weights were given)"
             self.config.on_message(f"perceptual loss: {of}")
-        return Adversary(gan, self.device, self.workers, VggFeatures(vgg) if vgg else None)
+        features = VggFeatures(vgg) if vgg else None
+        return Adversary(gan, self.device, self.workers, features, _DTYPES[self.recipe.train.precision])
 
     def _seconds(self) -> float:
         """Spent on this training, resumed parts together."""
