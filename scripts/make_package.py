@@ -16,6 +16,7 @@ import safetensors
 from vsr.bench.run import BenchConfig, bench
 from vsr.convert.export import package_from_weights
 from vsr.evaluation.evaluate import EvaluateConfig, evaluate
+from vsr.models import Precision
 
 SPEED_FRAMES = 40
 PACKAGES = Path(__file__).parent.parent / "vsr" / "models" / "packages"
@@ -42,8 +43,8 @@ While training, each kernel was the sum of a 3x3 kernel, a 1x1 -> 3x3 product an
 |---|---|---|
 {rows}
 
-LR by MATLAB's bicubic (antialiased), rounded to 8 bits; run by OpenVINO in {precision} as `vsr upscale` runs it. The two
-sets were watched while developing, and no step of training saw them.
+LR by MATLAB's bicubic (antialiased), rounded to 8 bits; run by OpenVINO in {precision} as `vsr upscale` runs it{exact}.
+The two sets were watched while developing, and no step of training saw them.
 
 ![pieces of a frame: reduced, by bicubic, by the network, and the original](../../../../benchmarks/crops/{id}.png)
 
@@ -67,9 +68,11 @@ Licence: Apache-2.0 (the pictures' licences allow it: CC0, CC-BY, Unsplash, Pexe
 """
 
 
-def measure(model: str, folder: Path) -> tuple[dict[str, dict[str, float]], str]:
+def measure(
+    model: str, folder: Path, precision: Precision | None = None
+) -> tuple[dict[str, dict[str, float]], str]:
     """PSNR and SSIM of Y by set, and the precision it ran in."""
-    found = evaluate(EvaluateConfig((folder,), model))
+    found = evaluate(EvaluateConfig((folder,), model, precision=precision))
     figures = {
         name: {metric: mean[f"{metric}_y"] for metric in ("psnr", "ssim")}
         for name, mean in sorted(found.means.items())
@@ -95,6 +98,7 @@ def main() -> None:
     parser.add_argument("title")
     parser.add_argument("--eval", type=Path, required=True)
     parser.add_argument("--data-words", required=True)
+    parser.add_argument("--calibrate", type=Path, action="append", help="pictures: the package runs in int8")
     parser.add_argument(
         "--note", help="a sentence on how the training went, where the command does not tell all"
     )
@@ -114,9 +118,10 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as temporary:
         # Made twice: the figures in the card are those of the package itself.
-        words = {"id": args.id, "title": args.title, "training": training}
+        words = {"id": args.id, "title": args.title, "training": training, "calibrate": args.calibrate or ()}
         draft = package_from_weights(args.weights, Path(temporary) / args.id, **words, quality={}, card="")
         figures, precision = measure(str(draft.folder), args.eval)
+        exact, _ = measure(str(draft.folder), args.eval, "fp32")
         bicubic, _ = measure(f"bicubic-x{draft.scale}", args.eval)
         speed = bench(BenchConfig(str(draft.folder), frames=SPEED_FRAMES, presets=()))
     quality = rounded(figures)
@@ -125,6 +130,7 @@ def main() -> None:
         f"| {quality[f'{name.lower()}_psnr']:.2f} dB / {quality[f'{name.lower()}_ssim']:.4f} |"
         for name in figures
     ]
+    in_full = ", ".join(f"{name} {mean['psnr']:.2f} dB" for name, mean in exact.items())
     train = recipe["train"]
     card = CARD.format(
         id=args.id,
@@ -143,6 +149,9 @@ def main() -> None:
         scale=draft.scale,
         rows="\n".join(rows),
         precision=precision,
+        exact=f" (in fp32: {in_full})" if args.calibrate else "",
+        if args.calibrate
+        else "",
         fps=speed["alone"]["infer"]["fps"],
         machine=f"{speed['environment']['cpu']}, {speed['environment']['cores']} cores",
         command=command,

@@ -23,6 +23,7 @@ from vsr.media.frames import FrameSource
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
+from vsr.models import Precision
 from vsr.upscale import Upscaler
 
 # Decoded frames kept in memory; longer runs repeat them.
@@ -33,7 +34,7 @@ _MAX_KEPT = 60
 class BenchConfig:
     """size: (width, height) of the frames in, unless `input` names a clip. frames: how many are measured.
 
-    presets: of x264, each measured alone and at the end of the whole; a null sink always is. batch, tile, threads as in
+    presets: of x264, each measured alone and at the end of the whole; a null sink always is. batch, threads, precision as in
     UpscaleConfig.
     """
 
@@ -45,6 +46,7 @@ class BenchConfig:
     presets: tuple[str, ...] = ("veryfast", "superfast")
     batch: int = 1
     threads: int = 0
+    precision: Precision | None = None
 
 
 def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict[str, Any]:
@@ -59,7 +61,9 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
         say("making the clip")
         _make_clip(config, clip)
         alone: dict[str, Any] = {}
-        with Upscaler(config.model, backend=config.backend, threads=config.threads) as upscaler:
+        with Upscaler(
+            config.model, backend=config.backend, threads=config.threads, precision=config.precision
+        ) as upscaler:
             say("decode")
             alone["decode"], frames, info = _decode_alone(clip)
             say(f"infer, {upscaler.spec.id} on {upscaler.backend}")
@@ -195,6 +199,7 @@ def _together(config: BenchConfig, clip: Path, preset: str | None, folder: str) 
         sink=sink,
         batch=config.batch,
         threads=config.threads,
+        precision=config.precision,
     )
     with UpscaleJob(job_config) as job, _measured() as measure:
         report = job.run(str(clip), output)

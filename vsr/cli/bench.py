@@ -23,6 +23,7 @@ from vsr.cli.show import check_report_path, write_json
 @click.option("--frames", type=click.IntRange(1), default=240, show_default=True, help="How many.")
 @click.option("--batch", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames at a time.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@options.precision
 @click.option(
     "--preset", "presets", multiple=True, default=("veryfast", "superfast"), help="Of x264; may be repeated."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli import text
+from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
     "--frames", type=click.IntRange(1), default=60, show_default=True, help="Of each video at most."
 )
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@options.precision
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
 def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **values: Any) -> None:

@@ -97,3 +97,9 @@ SECONDS = SecondsType()
 BITRATE = BitrateType()
 RATE = RateType()
 KEY_VALUE = KeyValueType()
+
+precision = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    help="Of the network.  [default: the fastest here]",
+)

@@ -98,11 +98,7 @@ _run_options = _group(
         "--tile", type=click.IntRange(0), help="Side of tiles in pixels, 0 for none.  [default: auto]"
     ),
     click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"),
-    click.option(
-        "--precision",
-        type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
-        help="Of the network.  [default: the fastest here]",
-    ),
+    options.precision,
     click.option(
         "--no-build",
         "build",

@@ -25,6 +25,7 @@ from vsr.evaluation.resize import resize_bicubic
 from vsr.media.inputs import VIDEO_SUFFIXES
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
+from vsr.models import Precision
 from vsr.upscale import Upscaler
 
 Picture = npt.NDArray[np.uint8]
@@ -44,6 +45,7 @@ class EvaluateConfig:
     backend: str = "auto"
     frames: int = 60
     threads: int = 0
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,11 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
     files = list(_files(config.data))
     sets: dict[str, dict[str, Figures]] = {}
     with Upscaler(
-        config.model, scale=config.scale, backend=config.backend, threads=config.threads
+        config.model,
+        scale=config.scale,
+        backend=config.backend,
+        threads=config.threads,
+        precision=config.precision,
     ) as upscaler:
         for name, path in files:
             if say is not None:
