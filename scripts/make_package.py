@@ -150,8 +150,6 @@ def main() -> None:
         rows="\n".join(rows),
         precision=precision,
         exact=f" (in fp32: {in_full})" if args.calibrate else "",
-        if args.calibrate
-        else "",
         fps=speed["alone"]["infer"]["fps"],
         machine=f"{speed['environment']['cpu']}, {speed['environment']['cores']} cores",
         command=command,
