@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,7 +80,7 @@ class OpenVinoBackend:
             return Availability(
                 False, f"OpenVINO finds no CPU plugin: {_first_line(error)}", "reinstall openvino"
             )
-        return Availability(True, f"{name}, {_precisions()[0]}")
+        return Availability(True, f"{name}, {', '.join(_precisions())}")
 
     def compile(
         self,
@@ -88,9 +89,9 @@ class OpenVinoBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         options: CompileOptions = DEFAULTS,
     ) -> OpenVinoEngine:
-        precision = chosen_precision(spec, options.precision, ["int8", *_precisions()])
+        precision = chosen_precision(spec, options.precision, _precisions())
         # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
-        others = _precisions()[0] if precision == "int8" else precision
+        others = next(p for p in _precisions() if p != "int8") if precision == "int8" else precision
         config: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[others],
@@ -125,9 +126,21 @@ def run_once(graph: bytes, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
 
 
 def _precisions() -> list[Precision]:
-    """Those the processor multiplies natively, the fastest first."""
+    """Those the processor computes in, the fastest first; int8 last where it has no instructions of its own for it, which add
+    up without overflow."""
     native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return [precision for precision in _HINTS if precision == "fp32" or precision.upper() in native]
+    found: list[Precision] = [p for p in _HINTS if p == "fp32" or p.upper() in native]
+    return ["int8", *found] if _has_vnni() else [*found, "int8"]
+
+
+@cache
+def _has_vnni() -> bool:
+    """Whether Linux names the instructions among the processor's; OpenVINO does not tell."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(name in flags for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
 
 
 def _out_of_memory() -> DeviceMemoryError:
