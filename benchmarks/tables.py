@@ -56,12 +56,13 @@ def speeds() -> list[str]:
         together = result["together"]
         fps = " | ".join(f"{together[sink]['fps']:.1f}" for sink in sinks)
         ratio = max(part["cpu_over_alone"] for part in together.values())
-        lines.append(f"| `{result['config']['model']}` | {fps} | {ratio:.2f} |")
+        config = result["config"]
+        lines.append(f"| `{config['model']}` in {config['precision']} | {fps} | {ratio:.2f} |")
     one, config = results[0], results[0]["config"]
     sizes = " to ".join("x".join(map(str, one[key])) for key in ("size_in", "size_out"))
     machine = one["environment"]
-    where = f"{machine['cpu']}, {machine['cores']} cores, {config['backend']} in {config['precision']}"
-    made = "Made by `vsr bench --model NAME --report benchmarks/bench-NAME.json`; the files hold every stage."
+    where = f"{machine['cpu']}, {machine['cores']} cores, {config['backend']}"
+    made = "Made by `vsr bench --model NAME --precision P --report FILE`; the files are in `benchmarks/` and hold every stage."
     return [*lines, "", f"{sizes}, {config['frames']} frames, x264, {where}.", made]
 
 
