@@ -2,8 +2,8 @@
 
     python scripts/interpolate.py runs/restore-x2 runs/restore-x2-psnr 0.7 runs/restore-x2-mixed
 
-Network interpolation (Wang et al., "ESRGAN", 2018): between a network trained against an adversary and the one it began from, it
-trades invented detail for faithfulness without training again.
+Network interpolation (Wang et al., "ESRGAN", 2018): between a network trained against an adversary and the one it began from,
+it trades invented detail for faithfulness without training again.
 """
 
 from __future__ import annotations
