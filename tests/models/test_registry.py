@@ -28,7 +28,15 @@ def test_shipped_packages_are_whole_small_and_have_a_card() -> None:
 
 @pytest.mark.parametrize(
     ("name", "most_macs"),
-    [("fast-x2", 16_000), ("balanced-x2", 60_000), ("balanced-x4", 80_000), ("quality-x2", 700_000)],
+    [
+        ("fast-x2", 16_000),
+        ("balanced-x2", 60_000),
+        ("balanced-x4", 80_000),
+        ("quality-x2", 700_000),
+        ("quality-x4", 700_000),
+        ("restore-x2", 700_000),
+        ("restore-x4", 700_000),
+    ],
 )
 def test_networks_keep_their_budget(name: str, most_macs: int) -> None:
     spec = find_model(name)
@@ -52,6 +60,7 @@ def test_auto_goes_by_scale_kind_of_input_and_device() -> None:
     assert find_model("auto").id == "balanced-x2"
     assert find_model("auto", 4).id == "balanced-x4"
     assert find_model("auto", use="picture").id == "quality-x2"
+    assert find_model("auto", 4, use="picture").id == "quality-x4"
     assert find_model("auto", on_gpu=True).id == "quality-x2"
 
 

@@ -18,7 +18,8 @@ Use = Literal["video", "picture"]
 FAMILIES: Mapping[str, Mapping[int, str]] = {
     "balanced": {2: "balanced-x2", 4: "balanced-x4"},
     "fast": {2: "fast-x2"},
-    "quality": {2: "quality-x2"},
+    "quality": {2: "quality-x2", 4: "quality-x4"},
+    "restore": {2: "restore-x2", 4: "restore-x4"},
     "bicubic": {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"},
 }
 SHIPPED = tuple(name for family in FAMILIES.values() for name in family.values())
