@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from vsr.jobs.preview import Preview, preview
     from vsr.jobs.report import Report
     from vsr.jobs.upscale import OnProgress
+    from vsr.live.config import StreamConfig
+    from vsr.live.frame import StreamFrame
+    from vsr.live.opened import OpenStream
+    from vsr.live.report import StreamReport
+    from vsr.live.session import Session as StreamSession
     from vsr.media.probe import Probe, probe
     from vsr.media.types import SinkOptions, SourceOptions
     from vsr.models.registry import all_models as list_models
@@ -53,6 +58,7 @@ _HOMES: Mapping[str, str] = {
     "Frame": "vsr.core.frame",
     "JobControl": "vsr.jobs.control",
     "ModelSpec": "vsr.models.spec",
+    "OpenStream": "vsr.live.opened",
     "PixelFormat": "vsr.core.frame",
     "Preview": "vsr.jobs.preview",
     "Probe": "vsr.media.probe",
@@ -60,6 +66,10 @@ _HOMES: Mapping[str, str] = {
     "Report": "vsr.jobs.report",
     "SinkOptions": "vsr.media.types",
     "SourceOptions": "vsr.media.types",
+    "StreamConfig": "vsr.live.config",
+    "StreamFrame": "vsr.live.frame",
+    "StreamReport": "vsr.live.report",
+    "StreamSession": "vsr.live.session:Session",
     "UpscaleConfig": "vsr.jobs.config",
     "Upscaler": "vsr.upscale.upscaler",
     "benchmark": "vsr.bench.run:bench",
@@ -95,6 +105,7 @@ __all__ = [
     "Frame",
     "JobControl",
     "ModelSpec",
+    "OpenStream",
     "PixelFormat",
     "Preview",
     "Probe",
@@ -102,6 +113,10 @@ __all__ = [
     "Report",
     "SinkOptions",
     "SourceOptions",
+    "StreamConfig",
+    "StreamFrame",
+    "StreamReport",
+    "StreamSession",
     "UpscaleConfig",
     "Upscaler",
     "VsrError",
@@ -117,6 +132,7 @@ __all__ = [
     "import_model",
     "list_models",
     "load_engine_recipe",
+    "open_stream",
     "preview",
     "probe",
     "show_model",
@@ -212,3 +228,39 @@ def upscale_file(
         build=build,
     )
     return upscale_many(config, progress=progress, control=control)[0]
+
+
+def open_stream(
+    source: str,
+    *sinks: str,
+    scale: int = 2,
+    model: str = "auto",
+    max_latency_s: float = 0.2,
+    timeout_s: float = 5.0,
+    retries: int | None = None,
+    realtime: bool = False,
+    **options: Any,
+) -> OpenStream:
+    """Open a live source and upscale it; a context manager to iterate over, for `StreamFrame`s as they come.
+
+    source and sinks are what `vsr stream` takes; sinks may be left out. What is not taken from the loop in time is dropped,
+    never queued. options: further fields of `StreamConfig`.
+
+    Raises VsrError (see vsr.core.errors): at once for what cannot work, while iterating for a source that is lost for good.
+    """
+    from vsr.live.config import StreamConfig
+    from vsr.live.opened import OpenStream
+
+    return OpenStream(
+        StreamConfig(
+            source=str(source),
+            sinks=tuple(map(str, sinks)),
+            scale=scale,
+            model=model,
+            max_latency_s=max_latency_s,
+            timeout_s=timeout_s,
+            retries=retries,
+            realtime=realtime,
+            **options,
+        )
+    )

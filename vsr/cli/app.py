@@ -21,6 +21,7 @@ INTERNAL_ERROR = 70
 # Name → (module, one line of help): known here so that `vsr --help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "upscale": ("vsr.cli.upscale", "Upscale video files, images, sequences or streams that end."),
+    "stream": ("vsr.cli.stream", "Upscale cameras and live streams as they play."),
     "demo": ("vsr.cli.demo", "Upscale the shipped clip and show what it did."),
     "probe": ("vsr.cli.probe", "Show what vsr sees in a file and what it would do with it."),
     "doctor": ("vsr.cli.doctor", "Check what is installed and usable, and tell the remedies."),

@@ -92,6 +92,25 @@ class KeyValueType(click.ParamType[tuple[str, str]]):
         return key, text
 
 
+class RotationType(click.ParamType[tuple[float | None, int | None]]):
+    """A time (s, m, h) or a size (k, M, G): one of (seconds, bytes)."""
+
+    name = "TIME|SIZE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float | None, int | None]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhkMG])", str(value))
+        amount = float(match[1]) if match else 0.0
+        if not match or amount <= 0:
+            self.fail(f"{value!r} is no time or size like 30s, 10m, 1h, 500M or 2G", param, ctx)
+        if match[2] in "smh":
+            return amount * {"s": 1, "m": 60, "h": 3600}[match[2]], None
+        return None, round(amount * {"k": 1000, "M": 1_000_000, "G": 1_000_000_000}[match[2]])
+
+
 SIZE = SizeType()
 SECONDS = SecondsType()
 BITRATE = BitrateType()
@@ -103,3 +122,4 @@ precision = click.option(
     type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
     help="Of the network.  [default: the fastest here]",
 )
+ROTATION = RotationType()

@@ -39,6 +39,10 @@ class SourceOpenError(MediaError):
     """The input does not exist, is not media, or holds nothing to upscale."""
 
 
+class AccessDeniedError(SourceOpenError):
+    """The server wants another user or password."""
+
+
 class SourceTimeoutError(MediaError):
     """The input sent nothing for too long."""
 
@@ -57,6 +61,10 @@ class EncoderUnavailableError(MediaError):
 
 class EncodeError(MediaError):
     """Writing the output failed."""
+
+
+class OutputLostError(MediaError):
+    """A server or disk that was written to went away; it may come back."""
 
 
 class ModelError(VsrError):

@@ -1,0 +1,150 @@
+"""From a real RTSP server, and to it."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.rtsp import needs_rtsp_server, rtsp_server
+from tests.live.sessions import adds_up, run, running
+from tests.media import clips
+from vsr.core.errors import AccessDeniedError, SourceOpenError, VsrError
+
+pytestmark = needs_rtsp_server
+
+
+def test_in_enlarged_and_out_to_a_server_and_a_recording(tmp_path: Path) -> None:
+    published, recorded = tmp_path / "published.mkv", tmp_path / "recorded.mp4"
+    with (
+        rtsp_server("--audio") as camera,
+        rtsp_server("--record", str(published)) as server,
+        running(camera.url(), server.url("record"), str(recorded), audio=False) as stream,
+    ):
+        stream.wait_for_frames(60)
+        report = stream.stop()
+    assert adds_up(report)
+    assert set(report.drops) <= {"starting"}
+    assert report.size_out == (640, 360)
+    for sink in report.sinks:
+        assert sink["frames"] == report.frames_out
+        assert not sink["drops"]
+        assert sink["latency"].count == report.frames_out
+    assert len(clips.frame_times(recorded)) == report.frames_out
+    # The server may miss what was in its own queues when it was killed.
+    assert len(clips.frame_times(published)) >= report.frames_out - 30
+
+
+def test_sound_goes_along(tmp_path: Path) -> None:
+    recorded = tmp_path / "recorded.mkv"
+    with rtsp_server("--audio") as camera, running(camera.url(), str(recorded)) as stream:
+        stream.wait_for_frames(60)
+        stream.stop()
+    video, audio = (clips.ffprobe(recorded, "packet=pts_time", "-select_streams", kind)["packets"] for kind in "va")
+    for packets in (video, audio):
+        times = [float(packet["pts_time"]) for packet in packets]
+        assert all(before < after for before, after in itertools.pairwise(times))
+    assert abs(float(video[0]["pts_time"]) - float(audio[0]["pts_time"])) < 0.2
+    assert abs(float(video[-1]["pts_time"]) - float(audio[-1]["pts_time"])) < 0.5
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.timeout(300)
+def test_a_server_that_is_killed_and_comes_back(times: int, tmp_path: Path) -> None:
+    recorded = tmp_path / "recorded.mkv"
+    threads: list[int] = []
+    memory: list[int] = []
+    with rtsp_server("--audio") as camera, running(camera.url(), str(recorded), timeout_s=2.0) as stream:
+        stream.wait_for_frames(10)
+        for _ in range(times):
+            camera.kill()
+            stream.wait(lambda report: report.state != "streaming")
+            camera.start()
+            assert stream.wait_for_frames(5) < 3.0 * _slowness()
+            threads.append(threading.active_count())
+            gc.collect()
+            memory.append(resident_bytes())
+        report = stream.stop()
+    assert report.reconnects >= times
+    assert adds_up(report)
+    assert len(set(threads[1:])) == 1, threads
+    assert memory[-1] - memory[len(memory) // 2] < 40 << 20, memory
+    recorded_times = clips.frame_times(recorded)
+    assert len(recorded_times) == report.sinks[0]["frames"]
+    assert all(before < after for before, after in itertools.pairwise(recorded_times))
+
+
+def test_a_server_that_says_nothing_more_without_closing(tmp_path: Path) -> None:
+    with rtsp_server() as camera, running(camera.url(), "null", timeout_s=0.7) as stream:
+        stream.wait_for_frames(10)
+        camera.freeze()
+        assert stream.wait(lambda report: report.state != "streaming") < 2.0 * _slowness()
+        camera.thaw()
+        stream.wait_for_frames(10)
+        report = stream.stop()
+    assert report.reconnects >= 1
+    assert adds_up(report)
+
+
+def test_a_wrong_password_fails_at_once_and_is_never_shown() -> None:
+    with rtsp_server("--user", "name", "--password", "word") as camera:
+        with pytest.raises(AccessDeniedError, match=r"^rtsp://127.0.0.1:\d+/live: the server wants another") as caught:
+            run(camera.url(login="name:secret@"), "null")
+        assert "secret" not in str(caught.value)
+        report = run(camera.url(login="name:word@"), "null", duration_s=2.0)
+        assert report.frames_out
+        assert "word" not in str(report)
+
+
+def test_a_path_that_is_not_there_fails_at_once() -> None:
+    with rtsp_server() as camera, pytest.raises(SourceOpenError, match="has no such stream"):
+        run(camera.url("nosuch"), "null")
+
+
+def test_nobody_there_is_given_up_after_so_many_retries() -> None:
+    with rtsp_server() as camera:
+        url = camera.url()
+    started = time.monotonic()
+    with pytest.raises(VsrError, match="connection refused"):
+        run(url, "null", retries=2)
+    assert time.monotonic() - started < 10
+
+
+def test_a_sink_that_goes_away_is_retried_and_holds_up_nothing(tmp_path: Path) -> None:
+    published = tmp_path / "published.mkv"
+    recorded = tmp_path / "recorded.mkv"
+    with (
+        rtsp_server("--record", str(published)) as server,
+        running("testsrc:160x120@25", str(recorded), server.url("record"), timeout_s=1.0) as stream,
+    ):
+        stream.wait(lambda report: report.sinks[1]["frames"] > 10)
+        server.kill()
+        stream.wait(lambda report: report.sinks[1]["state"] == "reconnecting")
+        server.start()
+        before = stream.session.report().sinks[1]["frames"]
+        stream.wait(lambda report: report.sinks[1]["frames"] > before + 10)
+        server.freeze()
+        stream.wait(lambda report: report.sinks[1]["state"] in ("stalled", "reconnecting"))
+        stream.wait_for_frames(10)
+        server.thaw()
+        report = stream.stop()
+    recording, publishing = report.sinks
+    assert recording["frames"] == report.frames_out
+    assert not recording["drops"]
+    assert publishing["reconnects"] >= 2
+    assert publishing["drops"]
+    assert publishing["frames"] + sum(publishing["drops"].values()) == report.frames_out
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _slowness() -> float:
+    """How many runnable processes share each core: waiting takes as much longer."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) * 2

@@ -1,0 +1,225 @@
+"""`vsr stream`"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr import __version__
+from vsr.cli import options, text
+from vsr.cli.interrupt import interrupts
+from vsr.cli.show import check_report_path, write_json
+from vsr.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vsr.live.config import StreamConfig
+    from vsr.live.report import StreamReport
+    from vsr.live.states import Change
+
+EPILOG = """\b
+Examples:
+  vsr stream rtsp://camera/live rtsp://server/large record.mp4
+  vsr stream /dev/video0 --preview :8080
+  vsr stream screen::0.0 rtmp://host/app/key
+  vsr stream clip.mp4 hls/ --realtime
+  vsr stream testsrc:640x360@30 null --duration 10"""
+
+LINE_INTERVAL_S = 10.0
+TERMINAL_INTERVAL_S = 0.5
+
+
+@click.command("stream", epilog=EPILOG)
+@click.argument("source")
+@click.argument("sinks", nargs=-1, metavar="SINK...")
+@click.option("--scale", type=click.IntRange(2, 4), default=2, show_default=True, help="Factor per side.")
+@click.option(
+    "--model", default="auto", show_default=True, help="A name pins it; auto goes by what the machine can do."
+)
+@click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+@click.option(
+    "--max-latency",
+    type=click.IntRange(20),
+    default=200,
+    show_default=True,
+    metavar="MS",
+    help="Frames that would be older when they go out are dropped.",
+)
+@click.option(
+    "--timeout",
+    type=float,
+    default=5.0,
+    show_default=True,
+    metavar="S",
+    help="A source that sends nothing, or a sink that takes nothing, for so long is gone.",
+)
+@click.option(
+    "--retries", type=click.IntRange(0), help="Attempts in a row to connect again.  [default: any number]"
+)
+@click.option("--realtime", is_flag=True, help="SOURCE is a file, to be played at its own pace.")
+@click.option("--size", type=options.SIZE, help="To ask of a camera or screen.")
+@click.option("--frame-rate", type=options.RATE, help="To ask of a camera or screen.")
+@click.option(
+    "--no-audio", "audio", is_flag=True, flag_value=False, default=True, help="Leave the sound out."
+)
+@click.option("--encoder", default="libx264", show_default=True, help="An FFmpeg encoder.")
+@click.option("--crf", type=float, help="Constant quality, as the encoder counts it.  [default: 23]")
+@click.option("--bitrate", type=options.BITRATE, help="Instead of --crf: 4M, 800k.")
+@click.option("--preset", help="The encoder's preset.  [default: a fast one]")
+@click.option(
+    "--encoder-option",
+    "encoder_options",
+    type=options.KEY_VALUE,
+    multiple=True,
+    help="Passed to the encoder as it is; may be repeated.",
+)
+@click.option(
+    "--rotate", type=options.ROTATION, help="Begin another recording after so much: 10m, 1h, 500M, 2G."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a recording that exists.")
+@click.option("--duration", type=options.SECONDS, help="Stop after so long.")
+@click.option(
+    "--preview",
+    metavar="[HOST]:PORT",
+    help="Serve a page to look at; on this machine unless a host is given.",
+)
+@click.option("--token", help="Whoever looks at the page must give it, as in /?token=...")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "bf16"]),
+    help="Of the network.  [default: the fastest here]",
+)
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
+    """Upscale what has no end: SOURCE as it plays, into every SINK at once.
+
+    SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, a camera (/dev/video0, camera:0), a screen (screen:, screen::0.0),
+    a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, udp or rtp URL to publish to, a folder/ or
+    playlist.m3u8 for HLS, a file to record into (it plays while it is written), preview, or null.
+    """
+    from vsr import api
+
+    check_report_path(report)
+    config = build_config(values)
+    session = api.StreamSession(config, on_change=_ignore if quiet else tell_change)
+    with interrupts(session):
+        done = session.run(_ignore if quiet else _Live(session.report))
+    if report is not None:
+        write_json(report, {"vsr": __version__, "stream": done.as_dict()})
+    if not quiet:
+        print("\n".join(report_lines(done)))
+
+
+def build_config(values: Mapping[str, Any]) -> StreamConfig:
+    """The stream the command line describes. Raises ConfigError."""
+    from vsr.live.config import StreamConfig
+    from vsr.media.live.encoder import EncoderOptions
+
+    if not values["sinks"] and not values["preview"]:
+        raise ConfigError("no sink given", hint="name where it goes, or --preview :8080, or null")
+    seconds, num_bytes = values["rotate"] or (None, None)
+    return StreamConfig(
+        source=values["source"],
+        sinks=values["sinks"],
+        scale=values["scale"],
+        model=values["model"],
+        backend=values["backend"],
+        max_latency_s=values["max_latency"] / 1000,
+        timeout_s=values["timeout"],
+        retries=values["retries"],
+        realtime=values["realtime"],
+        size=values["size"],
+        frame_rate=values["frame_rate"],
+        audio=values["audio"],
+        encoder=EncoderOptions(
+            encoder=values["encoder"],
+            crf=values["crf"],
+            bitrate=values["bitrate"],
+            preset=values["preset"],
+            encoder_options=dict(values["encoder_options"]),
+        ),
+        rotate_s=seconds,
+        rotate_bytes=num_bytes,
+        overwrite=values["overwrite"],
+        duration_s=values["duration"],
+        preview=values["preview"],
+        token=values["token"],
+        threads=values["threads"],
+        precision=values["precision"],
+    )
+
+
+def _ignore(*_: object) -> None:
+    """Nothing is shown."""
+
+
+def tell_change(change: Change) -> None:
+    """A line for each change of state."""
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
+    print(f"{clear}{change.state}{': ' if change.why else ''}{change.why}", file=sys.stderr, flush=True)
+
+
+class _Live:
+    """A line of figures on stderr: over and over in a terminal, now and then elsewhere."""
+
+    def __init__(self, report: Callable[[], StreamReport]) -> None:
+        self._report = report
+        self._terminal = sys.stderr.isatty()
+        self._interval_s = TERMINAL_INTERVAL_S if self._terminal else LINE_INTERVAL_S
+        self._next_at = time.monotonic() + self._interval_s
+
+    def __call__(self) -> None:
+        if time.monotonic() < self._next_at:
+            return
+        self._next_at = time.monotonic() + self._interval_s
+        line = figures(self._report())
+        print(
+            f"\r\033[K{line}" if self._terminal else line,
+            end="" if self._terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def figures(report: StreamReport) -> str:
+    """State, frames a second, latency and drops."""
+    recent = report.recent
+    return (
+        f"{report.state}, {text.rate(report.fps)} fps, {report.model}, "
+        f"latency p50 {recent.p50_ms:.0f} p95 {recent.p95_ms:.0f} p99 {recent.p99_ms:.0f} ms, {drops_of(report.drops)}"
+    )
+
+
+def drops_of(drops: Mapping[str, int]) -> str:
+    """3 dropped (2 late, 1 starting), or none."""
+    total = sum(drops.values())
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in drops.items() if count)
+    return f"{total:,} dropped ({reasons})" if total else "none dropped"
+
+
+def report_lines(report: StreamReport) -> list[str]:
+    """What a person wants to know of a stream that is over."""
+    (width, height), (large_width, large_height) = report.size_in, report.size_out
+    latency = report.latency
+    lines = [
+        f"{report.source}: {width}x{height} to {large_width}x{large_height}, {report.model} on {report.backend}",
+        f"  {report.frames_in:,} frames in, {report.frames_out:,} out, {drops_of(report.drops)}, "
+        f"in {text.duration(report.seconds)}",
+        f"  latency p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms",
+    ]
+    if report.reconnects:
+        lines.append(f"  connected again {report.reconnects} times, {report.stalls} of them after a stall")
+    lines += [f"  {step.at_s:.1f} s: {step.before} to {step.after}, {step.why}" for step in report.steps]
+    for sink in report.sinks:
+        again = f", connected again {sink['reconnects']} times" if sink["reconnects"] else ""
+        lines.append(
+            f"  {sink['name']}: {sink['frames']:,} frames, {text.size(sink['bytes'])}, {drops_of(sink['drops'])}{again}"
+        )
+    lines += [f"  note: {note}" for note in report.notes]
+    return lines

@@ -1,0 +1,63 @@
+"""What a stream is asked to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from vsr.core.errors import ConfigError
+from vsr.media.live.encoder import EncoderOptions
+from vsr.models import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    """One call of `vsr stream`.
+
+    source, sinks: as `vsr stream --help` says. scale: factor per side. model: a name pins it; "auto" measures and steps between
+    networks. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source, or a sink
+    that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the source is
+    a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of recordings.
+    duration_s: stop after so long. preview: [host]:port of the page, token: what it asks for.
+    Raises ConfigError.
+    """
+
+    source: str
+    sinks: tuple[str, ...] = ()
+    scale: int = 2
+    model: str = "auto"
+    backend: str = "auto"
+    max_latency_s: float = 0.2
+    timeout_s: float = 5.0
+    retries: int | None = None
+    realtime: bool = False
+    size: tuple[int, int] | None = None
+    frame_rate: Fraction | None = None
+    audio: bool = True
+    encoder: EncoderOptions = field(default_factory=EncoderOptions)
+    rotate_s: float | None = None
+    rotate_bytes: int | None = None
+    overwrite: bool = False
+    duration_s: float | None = None
+    threads: int = 0
+    precision: Precision | None = None
+    preview: str | None = None
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale not in (2, 3, 4):
+            raise ConfigError(f"scale {self.scale} is out of range", hint="a stream is enlarged by 2, 3 or 4")
+        for name, value, least in (
+            ("the latency", self.max_latency_s, 0.02),
+            ("the timeout", self.timeout_s, 0.2),
+            ("the duration", self.duration_s, 0.0),
+            ("the time of rotation", self.rotate_s, 1.0),
+        ):
+            if value is not None and not least <= value <= 1e7:
+                raise ConfigError(f"{name}, {value:g} s, is out of range", hint=f"give {least:g} s or more")
+        if self.retries is not None and self.retries < 0:
+            raise ConfigError(f"{self.retries} retries are out of range", hint="give 0 or more")
+        if self.encoder.crf is not None and self.encoder.bitrate is not None:
+            raise ConfigError("crf and bitrate exclude each other", hint="give one of them")
+        if self.token is not None and self.preview is None:
+            raise ConfigError("a token without a preview guards nothing", hint="give --preview, too")

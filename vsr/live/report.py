@@ -1,0 +1,61 @@
+"""What a stream did, in numbers; and how it is doing just now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vsr.live.latency import Percentiles
+from vsr.live.rungs import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class LadderStep:
+    """A change of network. at_s: seconds since the start."""
+
+    at_s: float
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """A stream from its start until now.
+
+    frames_in: captured; frames_out: upscaled and encoded, or taken by the caller; drops: the others, by reason, and in_flight
+    those under way. latency: from a frame's capture until its packet was written by the first sink (until it was upscaled,
+    where there is none); recent: of the last ten seconds. load: part of the last seconds that each stage was busy.
+    """
+
+    source: str
+    state: str
+    seconds: float
+    backend: str
+    precision: str
+    model: str
+    size_in: tuple[int, int]
+    size_out: tuple[int, int]
+    encoder: str
+    frames_in: int
+    frames_out: int
+    in_flight: int
+    drops: dict[str, int]
+    fps: float
+    latency: Percentiles
+    recent: Percentiles
+    load: dict[str, float]
+    measured: tuple[Measured, ...]
+    steps: tuple[LadderStep, ...]
+    reconnects: int
+    stalls: int
+    clock_jumps: int
+    damaged_packets: int
+    queue_high_water: int
+    changes: tuple[dict[str, Any], ...]
+    sinks: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)

@@ -1,0 +1,144 @@
+"""The networks a stream may use, compiled, measured, and the one that is in use."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from dataclasses import dataclass
+
+from vsr.core.errors import ConfigError
+from vsr.core.frame import Frame
+from vsr.live.config import StreamConfig
+from vsr.live.ladder import Ladder, Step
+from vsr.upscale import Upscaler
+
+# From the heaviest to the one that always keeps up.
+_FAMILIES = ("quality", "balanced", "fast", "bicubic")
+# All networks together are measured for a second or so; each at least so often.
+_MEASURE_S = 0.25
+_LEAST_RUNS = 3
+# What the network may take of the time there is at the start: decoding, encoding and the rest of the machine want some.
+_ROOM = 0.6
+# A network that would take, by its size, this many times the time there is, isn't tried.
+_HOPELESS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A network and what a frame costs on it, in milliseconds; None where it was not tried."""
+
+    model: str
+    cost_ms: float | None
+
+
+class Rungs:
+    """Upscalers of one scale, heaviest first. `upscale` is for one thread, the rest for any."""
+
+    def __init__(self, config: StreamConfig) -> None:
+        """Raises ConfigError where there is no network of that scale, and what Upscaler raises."""
+        names = _FAMILIES if config.model == "auto" else (config.model,)
+        made = [
+            Upscaler(
+                name,
+                scale=config.scale,
+                backend=config.backend,
+                threads=config.threads,
+                precision=config.precision,
+            )
+            for name in names
+        ]
+        self._upscalers = [upscaler for upscaler in made if upscaler.scale == config.scale]
+        if not self._upscalers:
+            raise ConfigError(
+                f"{config.model} enlarges by {made[0].scale}, not by {config.scale}",
+                hint=f"--scale {made[0].scale}, or another --model",
+            )
+        self.backend = made[0].backend
+        self.notes = list(made[0].notes)
+        self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
+        self.pinned = len(self._upscalers) == 1
+        self._ladder: Ladder | None = None
+        self._top = 0
+        self._lock = threading.Lock()
+        self._rung = 0
+
+    @property
+    def model(self) -> str:
+        """The one in use."""
+        return self._upscalers[self._rung].spec.id
+
+    @property
+    def precision(self) -> str:
+        return self._upscalers[self._rung].precision
+
+    @property
+    def prepared(self) -> bool:
+        return self._ladder is not None
+
+    def prepare(self, frame: Frame, interval_s: float) -> None:
+        """Compile for frames like that one, and choose the heaviest network that leaves room, by measuring."""
+        costs: dict[int, float] = {}
+        for place in reversed(range(len(self._upscalers))):
+            if costs and self._guess(place, costs) > _HOPELESS * interval_s:
+                break
+            costs[place] = self._measure(place, frame)
+            if costs[place] > _ROOM * interval_s:
+                break
+        fitting = [place for place, cost in costs.items() if cost <= _ROOM * interval_s]
+        first = min(fitting, default=len(self._upscalers) - 1)
+        self._top = min(costs)
+        self.measured = [
+            Measured(upscaler.spec.id, round(1000 * costs[place], 2) if place in costs else None)
+            for place, upscaler in enumerate(self._upscalers)
+        ]
+        with self._lock:
+            self._ladder = Ladder([costs[place] for place in sorted(costs)], first - self._top)
+            self._rung = first
+
+    def _guess(self, place: int, costs: dict[int, float]) -> float:
+        known = min(costs)
+        ratio = self._upscalers[place].spec.macs_per_pixel / self._upscalers[known].spec.macs_per_pixel
+        # Small networks are not bound by their multiply-adds.
+        return costs[known] * ratio / 4 if known < len(self._upscalers) - 1 else 0.0
+
+    def _measure(self, place: int, frame: Frame) -> float:
+        upscaler = self._upscalers[place]
+        upscaler.upscale(frame)  # compiles
+        times: list[float] = []
+        end = time.monotonic() + _MEASURE_S
+        while len(times) < _LEAST_RUNS or time.monotonic() < end:
+            started = time.monotonic()
+            upscaler.upscale(frame)
+            times.append(time.monotonic() - started)
+        return statistics.median(times)
+
+    def upscale(self, frame: Frame) -> tuple[Frame, str, float]:
+        """(the larger frame, the model's name, seconds it took)."""
+        upscaler = self._upscalers[self._rung]
+        started = time.monotonic()
+        large = upscaler.upscale(frame)
+        seconds = time.monotonic() - started
+        with self._lock:
+            if self._ladder is not None:
+                self._ladder.worked(time.monotonic(), seconds)
+        return large, upscaler.spec.id, seconds
+
+    def dropped(self, count: int) -> None:
+        """So many frames were too late."""
+        with self._lock:
+            if self._ladder is not None:
+                self._ladder.dropped(time.monotonic(), count)
+
+    def step(self, interval_s: float) -> tuple[str, str, str] | None:
+        """Change the network where that is called for: (the one before, the one now, why)."""
+        with self._lock:
+            step: Step | None = self._ladder.step(time.monotonic(), interval_s) if self._ladder else None
+            if step is None:
+                return None
+            self._rung = self._top + step.after
+        return self.measured[self._top + step.before].model, self.model, step.why
+
+    def close(self) -> None:
+        for upscaler in self._upscalers:
+            upscaler.close()

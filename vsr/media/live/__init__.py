@@ -1,0 +1,1 @@
+"""What of live streams touches FFmpeg: reading on threads that can be abandoned, low-latency encoding, outputs."""

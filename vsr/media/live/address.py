@@ -1,0 +1,144 @@
+"""What the address of a live source means to FFmpeg."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.media.opening import check_file, is_url, shown
+
+_TEST = re.compile(r"testsrc:(?:(\d+)x(\d+))?(?:@(\d+(?:/\d+)?))?")
+_NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rtp srt tcp".split())
+BRIDGED = frozenset({"srt"})
+"""Protocols PyAV's FFmpeg is built without; the system's ffmpeg carries their bytes."""
+
+# A stream is analysed no longer than this before its first frame is given; FFmpeg would guess its frame rate for seconds.
+_ANALYSE = {"analyzeduration": "500000", "fpsprobesize": "0"}
+_LONGEST_TEST_SIDE = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A live source, ready to be opened.
+
+    shown: without credentials. paced: it is given faster than it plays, and each frame waits for its time. ends: its end is
+    the end, not a loss. clock: the demuxer's timestamps are the time of day. device: a camera or screen.
+    """
+
+    url: str
+    shown: str
+    demuxer: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    paced: bool = False
+    ends: bool = False
+    device: bool = False
+    bridged: bool = False
+
+
+def parse_address(
+    text: str,
+    *,
+    realtime: bool = False,
+    timeout_s: float = 5.0,
+    size: tuple[int, int] | None = None,
+    frame_rate: Fraction | None = None,
+) -> Address:
+    """What `text` names: an URL, `/dev/video0`, `camera:0`, `screen::0.0`, `testsrc:640x360@30`, or a file with `realtime`.
+
+    size, frame_rate: asked of cameras and screens. Raises ConfigError, SourceOpenError for a missing file,
+    MissingDependencyError.
+    """
+    if text.startswith("testsrc:"):
+        return _test(text)
+    if text.startswith("screen:"):
+        options = {"draw_mouse": "1", "framerate": str(frame_rate or 30)}
+        if size:
+            options["video_size"] = f"{size[0]}x{size[1]}"
+        display = text.removeprefix("screen:") or os.environ.get("DISPLAY", "")
+        if not display:
+            raise ConfigError(
+                f"{text}: there is no display", hint="name one, as in screen::0.0, or set DISPLAY"
+            )
+        _check_demuxer("x11grab", text)
+        return Address(display, f"screen {display}", "x11grab", options, device=True)
+    if text.startswith("camera:") or re.fullmatch(r"/dev/video\d+", text):
+        return _camera(text, size, frame_rate)
+    if is_url(text):
+        return _network(text, timeout_s)
+    path = Path(text.removeprefix("file://"))
+    check_file(path)
+    if not realtime:
+        raise ConfigError(
+            f"{text}: a file is no live source",
+            hint="--realtime plays it at its own pace; `vsr upscale` makes a file of it",
+        )
+    return Address(f"file:{path}", text, paced=True, ends=True)
+
+
+def _test(text: str) -> Address:
+    match = _TEST.fullmatch(text)
+    width, height = (int(match[1] or 640), int(match[2] or 360)) if match else (0, 0)
+    rate = Fraction(match[3] or 30) if match and not (match[3] or "").endswith("/0") else Fraction(0)
+    if not (2 <= width <= _LONGEST_TEST_SIDE and 2 <= height <= _LONGEST_TEST_SIDE and 0 < rate <= 1000):
+        raise ConfigError(f"{text}: not a test source", hint="write it like testsrc:640x360@30")
+    return Address(
+        f"testsrc2=size={width}x{height}:rate={rate},format=yuv420p", text, "lavfi", paced=True, ends=True
+    )
+
+
+def _camera(text: str, size: tuple[int, int] | None, frame_rate: Fraction | None) -> Address:
+    name = text.removeprefix("camera:")
+    path = Path(f"/dev/video{name}" if name.isdecimal() else name or "/dev/video0")
+    if not path.exists():
+        there = sorted(str(found) for found in Path("/dev").glob("video*"))
+        raise ConfigError(
+            f"{text}: there is no camera {path}",
+            hint=f"there is {', '.join(there)}" if there else "none is connected",
+        )
+    _check_demuxer("v4l2", text)
+    options = {"framerate": str(frame_rate)} if frame_rate else {}
+    if size:
+        options["video_size"] = f"{size[0]}x{size[1]}"
+    return Address(str(path), text, "v4l2", options, device=True)
+
+
+def _network(text: str, timeout_s: float) -> Address:
+    scheme = text.partition("://")[0].lower()
+    if scheme not in _NETWORK:
+        raise ConfigError(
+            f"{shown(text)}: no live source speaks {scheme}", hint="rtsp, rtmp, http, udp, rtp or srt do"
+        )
+    micros = str(round(timeout_s * 1_000_000))
+    options = dict(_ANALYSE)
+    if scheme in ("rtsp", "rtsps"):
+        # Over TCP nothing is lost; "timeout" is that of its sockets.
+        options |= {"rtsp_transport": "tcp", "timeout": micros}
+        if scheme == "rtsps":
+            options["rtsp_flags"] = "prefer_tcp"
+    elif scheme in BRIDGED:
+        if shutil.which("ffmpeg") is None:
+            raise MissingDependencyError(
+                f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
+            )
+        return Address(text, shown(text), "mpegts", options, bridged=True)
+    elif scheme in ("http", "https", "tcp"):
+        options["rw_timeout"] = micros
+    elif scheme in ("udp", "rtp"):
+        options |= {"timeout": micros, "fifo_size": "65536", "overrun_nonfatal": "1"}
+    return Address(text, shown(text), None, options)
+
+
+def _check_demuxer(name: str, text: str) -> None:
+    try:
+        av.ContainerFormat(name, "r")
+    except ValueError:
+        raise ConfigError(
+            f"{text}: this FFmpeg build has no {name}", hint="it is there on Linux only"
+        ) from None

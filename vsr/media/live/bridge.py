@@ -1,0 +1,79 @@
+"""The system's ffmpeg, for protocols PyAV's build lacks: it carries the bytes, untouched, through a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+from collections import deque
+from typing import IO, Any
+
+from vsr.core.errors import MissingDependencyError
+from vsr.media.opening import shown
+
+_WAIT_S = 2.0
+
+
+class Bridge:
+    """An ffmpeg that copies between an address and a pipe, as MPEG-TS. `descriptor`: our end of the pipe."""
+
+    def __init__(self, url: str, *, reads: bool) -> None:
+        """reads: from the address into the pipe; else the other way. Raises MissingDependencyError."""
+        try:
+            import ffmpeg
+        except ImportError:
+            raise MissingDependencyError(
+                f"{shown(url)}: needs ffmpeg-python", hint='pip install "vsr[live]"'
+            ) from None
+        quick = {"fflags": "nobuffer", "flags": "low_delay"}
+        if reads:
+            graph = ffmpeg.input(url, **quick).output("pipe:1", format="mpegts", codec="copy", muxdelay=0)
+        else:
+            graph = ffmpeg.input("pipe:0", format="mpegts", **quick).output(
+                url, format="mpegts", codec="copy", muxdelay=0
+            )
+        graph = graph.global_args("-hide_banner", "-loglevel", "error", "-flush_packets", "1")
+        try:
+            self._process: subprocess.Popen[bytes] = graph.run_async(
+                pipe_stdin=not reads, pipe_stdout=reads, pipe_stderr=True
+            )
+        except OSError as error:
+            raise MissingDependencyError(
+                f"{shown(url)}: needs the system's ffmpeg", hint="sudo apt-get install ffmpeg"
+            ) from error
+        pipe: IO[Any] | None = self._process.stdout if reads else self._process.stdin
+        assert pipe is not None
+        self._pipe = pipe
+        self.descriptor = pipe.fileno()
+        self._secret = url
+        self._lines: deque[str] = deque(maxlen=5)
+        self._listener = threading.Thread(target=self._listen, name="vsr-bridge", daemon=True)
+        self._listener.start()
+
+    @property
+    def said(self) -> str:
+        """The last thing it complained of."""
+        return self._lines[-1] if self._lines else ""
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        with contextlib.suppress(ValueError, OSError):
+            for line in self._process.stderr:
+                text = line.decode(errors="replace").strip().replace(self._secret, shown(self._secret))
+                if text:
+                    self._lines.append(text)
+
+    def close(self, *, wait_s: float = 0.0) -> None:
+        """End it, after `wait_s` for what is still in the pipe. From any thread; twice is fine."""
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        if wait_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(wait_s)
+        if self._process.poll() is None:
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_WAIT_S)
+        self._listener.join(_WAIT_S)
+        if self._process.stderr is not None:
+            self._process.stderr.close()

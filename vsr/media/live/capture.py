@@ -1,0 +1,257 @@
+"""A live source read on a thread of its own, which can be left behind where FFmpeg does not come back."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.audio.frame import AudioFrame
+from av.codec.context import Flags
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Stream
+from av.video.frame import VideoFrame
+
+from vsr.core.color import Color
+from vsr.core.errors import MediaError, PipelineError, SourceOpenError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.media.color import color_from_codec, default_chroma_location
+from vsr.media.deinterlace import Deinterlacer
+from vsr.media.live.address import Address
+from vsr.media.live.bridge import Bridge
+from vsr.media.live.pace import Pace
+from vsr.media.live.refusals import lost_source, refused_source
+from vsr.media.live.timeline import TIME_BASE, Timeline
+from vsr.media.planes import frame_from_av
+from vsr.media.streams import choose_stream, frame_rate
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+# Everything live is brought to what every player and encoder takes.
+LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
+
+# PyAV's frames are in cycles: without the collector hundreds of pictures stay in memory.
+_COLLECT_EVERY = 32
+# Demuxers whose times are made up: when a packet came is the better time.
+_TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
+# Demuxers that give a piece of some seconds at once.
+_IN_PIECES = frozenset({"hls", "dash"})
+_KEPT_ARRIVALS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A frame with pts in ticks of the timeline. at: when its packet came, or was due, on the monotonic clock."""
+
+    frame: Frame
+    at: float
+    sar: Fraction
+    frame_rate: Fraction | None
+    has_audio: bool
+
+
+class Capture:
+    """One connection to a source, from opening it to its end.
+
+    on_frame and on_audio are called on its thread: audio with its time in ticks. `heard_at`: when something last came.
+    `done` is set at the end, with `error` (None where the source came to its own end).
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        timeline: Timeline,
+        timeout_s: float,
+        on_frame: Callable[[Captured], None],
+        on_audio: Callable[[AudioFrame, int], None] | None,
+    ) -> None:
+        self.address = address
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+        self.heard_at = time.monotonic()
+        self.frames = 0
+        self.damaged_packets = 0
+        self.has_audio = False
+        self._timeline = timeline
+        self._timeout_s = timeout_s
+        self._on_frame = on_frame
+        self._on_audio = on_audio
+        self._lock = threading.Lock()
+        self._left = threading.Event()
+        self._bridge: Bridge | None = None
+        self._is_recorded = False
+        self._thread = threading.Thread(target=self._run, name="vsr-capture", daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Have it end, without waiting: nothing more is given, and the thread goes as soon as FFmpeg comes back to it."""
+        with self._lock:
+            self._left.set()
+        if self._bridge is not None:
+            self._bridge.close()
+
+    def join(self, timeout_s: float) -> bool:
+        """Whether its thread has ended within that time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except MediaError as error:
+            self.error = error
+        except Exception as error:
+            self.error = PipelineError("capture", self.frames or None, error)
+            self.error.__cause__ = error
+        finally:
+            if self._bridge is not None:
+                self._bridge.close()
+            self.done.set()
+
+    def _read(self) -> None:
+        try:
+            container = self._open()
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
+        with contextlib.closing(container):
+            try:
+                self._demux(container)
+            except (av.FFmpegError, ValueError, OSError) as error:
+                raise self._explained(lost_source(self.address, error, self._timeout_s)) from error
+        if self._left.is_set():
+            return
+        if not self.address.ends and not self._is_recorded:
+            raise self._explained(lost_source(self.address, av.EOFError(0, "end of file"), self._timeout_s))
+        if not self.frames:
+            raise SourceOpenError(
+                f"{self.address.shown}: no frame of it decodes", hint="check that it plays elsewhere"
+            )
+
+    def _open(self) -> InputContainer:
+        address = self.address
+        url = address.url
+        if address.bridged:
+            self._bridge = Bridge(url, reads=True)
+            url = f"pipe:{self._bridge.descriptor}"
+        # Its own interrupt, which FFmpeg asks for most waits, though not for all.
+        timeout = None if address.paced or address.device else (self._timeout_s, self._timeout_s)
+        return av.open(url, "r", format=address.demuxer, options=address.options, timeout=timeout)
+
+    def _explained(self, error: MediaError) -> MediaError:
+        if self._bridge is not None and self._bridge.said:
+            return type(error)(f"{error.message} ({self._bridge.said})", hint=error.hint)
+        return error
+
+    def _demux(self, container: InputContainer) -> None:
+        video = choose_stream(container, None, self.address.shown)
+        audio = container.streams.best("audio") if self._on_audio is not None else None
+        for stream in container.streams:
+            if stream not in (video, audio):
+                stream.discard = Discard.all
+        self.has_audio = audio is not None
+        self._is_recorded = container.format.name in _IN_PIECES or bool(
+            container.duration and self.address.url.startswith(("http://", "https://"))
+        )
+        decoder = _Decoder(video)
+        paced = self.address.paced or self._is_recorded
+        pace = Pace() if paced else None
+        timeless = container.format.name in _TIMELESS
+        wanted: list[Stream] = [video] if audio is None else [video, audio]
+        for packet in container.demux(*wanted):
+            arrived_at = time.monotonic()
+            self.heard_at = arrived_at
+            if self._left.is_set():
+                return
+            is_video = packet.stream_index == video.index
+            if packet.size == 0 and not is_video:
+                continue
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            if pace is not None and stamp is not None and packet.time_base and packet.size:
+                arrived_at = pace.due(stamp * packet.time_base)
+                if self._left.wait(max(0.0, arrived_at - time.monotonic())):
+                    return
+                self.heard_at = time.monotonic()
+            if is_video:
+                self._video(decoder, packet, arrived_at, timeless)
+            else:
+                self._audio(packet, arrived_at)
+
+    def _video(self, decoder: _Decoder, packet: Packet[Stream], arrived_at: float, timeless: bool) -> None:
+        try:
+            frames = decoder.frames(packet, arrived_at)
+        except av.FFmpegError:
+            self.damaged_packets += 1
+            return
+        for decoded, at in frames:
+            self.frames += 1
+            if self.frames % _COLLECT_EVERY == 0:
+                gc.collect()
+            frame = frame_from_av(decoded, index=self.frames - 1, fallback=decoder.color, target=LIVE_FORMAT)
+            stamp = _fraction(at)
+            if not timeless and frame.pts is not None:
+                stamp = frame.pts * frame.time_base
+            frame.duration = round(frame.duration * frame.time_base / TIME_BASE)
+            frame.time_base = TIME_BASE
+            with self._lock:
+                if self._left.is_set():
+                    return
+                frame.pts = self._timeline.ticks("video", stamp, at)
+                self._on_frame(Captured(frame, at, decoder.sar, decoder.rate, self.has_audio))
+
+    def _audio(self, packet: Packet[Stream], arrived_at: float) -> None:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self.damaged_packets += 1
+            return
+        for frame in frames:
+            if not isinstance(frame, AudioFrame) or frame.pts is None or frame.time_base is None:
+                continue
+            with self._lock:
+                if self._left.is_set() or self._on_audio is None:
+                    return
+                stamp = frame.pts * frame.time_base
+                self._on_audio(frame, self._timeline.ticks("audio", stamp, arrived_at))
+
+
+class _Decoder:
+    """The video's decoder, set to give each frame as early as it can."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._context = stream.codec_context
+        # Threads on frames would hold as many of them back.
+        self._context.thread_type = "SLICE"
+        self._context.flags |= int(Flags.low_delay)
+        sar = stream.sample_aspect_ratio
+        self.sar = sar if sar and sar > 0 else Fraction(1)
+        self.rate = frame_rate(stream)
+        self.color: Color = color_from_codec(
+            self._context, default_chroma_location(LIVE_FORMAT, self._context.name)
+        )
+        self._deinterlacer = Deinterlacer("auto")
+        self._arrivals: dict[int, float] = {}
+
+    def frames(self, packet: Packet[Stream], arrived_at: float) -> list[tuple[VideoFrame, float]]:
+        """What comes of a packet, each frame with the time its own packet arrived at."""
+        if packet.pts is not None:
+            self._arrivals[packet.pts] = arrived_at
+            while len(self._arrivals) > _KEPT_ARRIVALS:
+                del self._arrivals[next(iter(self._arrivals))]
+        found = []
+        for frame in self._context.decode(packet if packet.size else None):
+            frame.time_base = frame.time_base or packet.time_base
+            at = self._arrivals.pop(frame.pts, arrived_at) if frame.pts is not None else arrived_at
+            found += [(ready, at) for ready in self._deinterlacer.push(frame)]
+        return found
+
+
+def _fraction(seconds: float) -> Fraction:
+    return Fraction(round(seconds * 1_000_000), 1_000_000)

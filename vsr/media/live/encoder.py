@@ -1,0 +1,134 @@
+"""Frames encoded once, without delay, for any number of sinks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.frame import Frame
+from vsr.media.color import apply_color
+from vsr.media.encoders import TRAITS, plan_encoder
+from vsr.media.live.packets import Encoded, Template
+from vsr.media.live.timeline import TIME_BASE
+from vsr.media.opening import reason
+from vsr.media.planes import av_from_frame
+from vsr.media.types import SinkOptions
+
+_KEYFRAME_S = 2
+# Visually close to the source and a third of the bits of what files get: it has to go through a network.
+_CRF = 23.0
+# One slice, on one thread, is what a picture of this size takes the least time and bits with.
+_ONE_THREAD_PIXELS = 1280 * 720
+
+_LOW_LATENCY: dict[str, dict[str, str]] = {
+    "libx264": {"tune": "zerolatency", "forced-idr": "1"},
+    "libx265": {"tune": "zerolatency", "forced-idr": "1"},
+    "libsvtav1": {"svtav1-params": "pred-struct=1:lookahead=0"},
+    "h264_nvenc": {"tune": "ull", "zerolatency": "1", "forced-idr": "1"},
+    "hevc_nvenc": {"tune": "ull", "zerolatency": "1", "forced-idr": "1"},
+}
+_PRESETS = {
+    "libx264": "superfast",
+    "libx265": "ultrafast",
+    "h264_nvenc": "p1",
+    "hevc_nvenc": "p1",
+    "libsvtav1": "12",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """How to encode a live stream; None for what suits. bitrate: bits a second, crf: constant quality instead."""
+
+    encoder: str = "libx264"
+    crf: float | None = None
+    bitrate: int | None = None
+    preset: str | None = None
+    encoder_options: dict[str, str] = field(default_factory=dict)
+
+
+class LiveEncoder:
+    """An encoder for frames of one size and colour. `template` is what sinks make their streams of."""
+
+    def __init__(
+        self, options: EncoderOptions, like: Frame, frame_rate: Fraction, sar: Fraction, program: int
+    ) -> None:
+        """Raises EncoderUnavailableError or ConfigError."""
+        name = options.encoder
+        traits = TRAITS.get(name)
+        crf = options.crf
+        if crf is None and options.bitrate is None and traits is not None and traits.crf_option == "crf":
+            crf = _CRF
+        preset = options.preset or _PRESETS.get(name)
+        sink = SinkOptions(
+            crf=crf,
+            bitrate=options.bitrate,
+            preset=preset,
+            pix_fmt="yuv420p",
+            encoder_options={**_LOW_LATENCY.get(name, {}), **options.encoder_options},
+        )
+        plan = plan_encoder(name, like.format, like.color, like.width, like.height, sink)
+        self.program = program
+        self.described = " ".join(
+            [name, f"{like.width}x{like.height}", *(f"{k}={v}" for k, v in plan.options.items())]
+        )
+        self._captured: dict[int, float] = {}
+        self.template = Template()
+        try:
+            stream = cast(VideoStream, self.template.container.add_stream(name, rate=frame_rate))
+            context = stream.codec_context
+            context.width, context.height, context.pix_fmt = like.width, like.height, plan.pix_fmt
+            context.time_base, context.framerate = TIME_BASE, frame_rate
+            context.sample_aspect_ratio = sar
+            context.gop_size = max(1, round(_KEYFRAME_S * frame_rate))
+            context.max_b_frames = 0
+            apply_color(context, plan.color, plan.format)
+            context.thread_type = "SLICE"
+            small = like.width * like.height <= _ONE_THREAD_PIXELS
+            context.thread_count = 1 if small else min(8, os.cpu_count() or 1)
+            if plan.bitrate is not None:
+                context.bit_rate = plan.bitrate
+                plan.options.setdefault("maxrate", str(plan.bitrate))
+                plan.options.setdefault("bufsize", str(plan.bitrate // 2))
+            context.options = {**context.options, **plan.options}
+            context.open()
+            self.template.container.start_encoding()
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise ConfigError(
+                f"encoder {name} refuses {like.width}x{like.height}: {reason(error)}",
+                hint="check its options, or choose another --encoder",
+            ) from error
+        self._stream = stream
+
+    def encode(self, frame: Frame, captured_at: float, *, keyframe: bool = False) -> list[Encoded]:
+        """Packets of a frame whose pts is in ticks of the timeline. Raises EncodeError."""
+        picture = av_from_frame(frame, "yuv420p")
+        assert picture.pts is not None
+        if keyframe:
+            picture.pict_type = PictureType.I
+        self._captured[picture.pts] = captured_at
+        return self._encoded(picture)
+
+    def flush(self) -> list[Encoded]:
+        """What the encoder still holds; it takes no more."""
+        return self._encoded(None)
+
+    def _encoded(self, picture: av.VideoFrame | None) -> list[Encoded]:
+        try:
+            packets = self._stream.encode(picture)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise EncodeError(f"the encoder failed: {reason(error)}") from error
+        return [self._of(packet) for packet in packets]
+
+    def _of(self, packet: Any) -> Encoded:
+        return Encoded(
+            "video", bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.time_base, packet.is_keyframe,
+            self.program, self._captured.pop(packet.pts, 0.0),
+        )  # fmt: skip

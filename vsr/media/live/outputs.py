@@ -1,0 +1,233 @@
+"""Where a live stream goes: servers, HLS folders, recordings; packets in, none of them encoded again."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.media.commit import check_writable
+from vsr.media.containers import container_for
+from vsr.media.live.address import BRIDGED
+from vsr.media.live.bridge import Bridge
+from vsr.media.live.packets import Encoded, Program
+from vsr.media.live.refusals import refused_output
+from vsr.media.opening import is_url, shown
+
+# FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
+_INTERLEAVE = {"flush_packets": "1", "max_interleave_delta": "300000"}
+_FRAGMENTED = {
+    "mp4": {"movflags": "+frag_keyframe+empty_moov+default_base_moof"},
+    "mov": {"movflags": "+frag_keyframe+empty_moov+default_base_moof"},
+    "matroska": {"cluster_time_limit": "1000"},
+    "mpegts": {},
+    "flv": {},
+}
+_HLS = {
+    "hls_time": "2",
+    "hls_list_size": "6",
+    "hls_flags": "delete_segments+append_list+independent_segments",
+}
+_SERVERS = {
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "rtmp": "flv",
+    "rtmps": "flv",
+    "udp": "mpegts",
+    "srt": "mpegts",
+    "rtp": "rtp_mpegts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A sink, understood. shown: without credentials. path: of a recording, which is one file after another."""
+
+    url: str
+    shown: str
+    format: str
+    options: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
+    bridged: bool = False
+    rotate_s: float | None = None
+    rotate_bytes: int | None = None
+
+
+NULL = "null"
+
+
+def parse_destination(
+    text: str,
+    *,
+    timeout_s: float = 5.0,
+    rotate_s: float | None = None,
+    rotate_bytes: int | None = None,
+    overwrite: bool = False,
+) -> Destination:
+    """What a sink's name means: an URL to publish to, `x.m3u8` or `folder/` for HLS, a file to record into, or `null`.
+
+    rotate_s, rotate_bytes: begin another recording after so much. Raises ConfigError, MissingDependencyError.
+    """
+    if text in (NULL, "null:"):
+        return Destination(text, text, NULL)
+    if is_url(text):
+        return _server(text, timeout_s)
+    path = Path(text)
+    if text.endswith("/") or path.suffix.lower() == ".m3u8":
+        playlist = path if path.suffix else path / "index.m3u8"
+        if not playlist.parent.parent.is_dir():
+            raise ConfigError(f"folder {playlist.parent.parent} does not exist", hint="create it first")
+        return Destination(str(playlist), text, "hls", {**_INTERLEAVE, **_HLS})
+    container = container_for(text, None).format
+    if container not in _FRAGMENTED:
+        raise ConfigError(
+            f"{text}: a recording that can be played while it is written cannot be {container}",
+            hint="name it .mp4, .mkv, .mov, .ts or .flv",
+        )
+    destination = Destination(
+        text, text, container, {**_INTERLEAVE, **_FRAGMENTED[container]}, path=path, rotate_s=rotate_s,
+        rotate_bytes=rotate_bytes,
+    )  # fmt: skip
+    check_writable(recording_path(destination, 1), overwrite=overwrite)
+    return destination
+
+
+def _server(text: str, timeout_s: float) -> Destination:
+    scheme = text.partition("://")[0].lower()
+    if scheme not in _SERVERS:
+        raise ConfigError(
+            f"{shown(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
+        )
+    micros = str(round(timeout_s * 1_000_000))
+    options = dict(_INTERLEAVE)
+    if scheme in ("rtsp", "rtsps"):
+        options |= {"rtsp_transport": "tcp", "timeout": micros}
+    elif scheme in ("rtmp", "rtmps"):
+        options |= {"rw_timeout": micros, "flvflags": "no_duration_filesize"}
+    elif scheme in ("udp", "rtp"):
+        options |= {"pkt_size": "1316"}
+    bridged = scheme in BRIDGED
+    if bridged and shutil.which("ffmpeg") is None:
+        raise MissingDependencyError(
+            f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
+        )
+    return Destination(text, shown(text), _SERVERS[scheme], options, bridged=bridged)
+
+
+def recording_path(destination: Destination, number: int) -> Path:
+    """The name of a recording's file: numbered where there is more than one."""
+    assert destination.path is not None
+    path = destination.path
+    if number == 1 and destination.rotate_s is None and destination.rotate_bytes is None:
+        return path
+    return path.with_name(f"{path.stem}-{number:04d}{path.suffix}")
+
+
+class Output:
+    """One connection, or one file, from its header to its end. Every call may block: it belongs on a sink's own thread.
+
+    number: of the recording's file. Raises EncodeError for what trying again does not mend, OutputLostError.
+    """
+
+    def __init__(self, destination: Destination, program: Program, number: int = 1) -> None:
+        self.destination = destination
+        self.program = program
+        self.bytes = 0
+        self.frames = 0
+        self._bridge: Bridge | None = None
+        self._container: OutputContainer | None = None
+        self._streams: dict[str, Stream] = {}
+        self._began: Fraction | None = None
+        if destination.format == NULL:
+            return
+        url = str(recording_path(destination, number)) if destination.path else destination.url
+        if destination.format == "hls":
+            with contextlib.suppress(OSError):
+                Path(url).parent.mkdir(exist_ok=True)
+        try:
+            if destination.bridged:
+                self._bridge = Bridge(url, reads=False)
+                url = f"pipe:{self._bridge.descriptor}"
+            self._container = av.open(
+                url if is_url(url) or destination.bridged else f"file:{url}",
+                "w",
+                format=destination.format,
+                options=destination.options,
+            )
+            for kind, template in (("video", program.video), ("audio", program.audio)):
+                if template is not None:
+                    stream = self._container.add_stream_from_template(template.stream, opaque=True)
+                    stream.time_base = template.stream.time_base
+                    self._streams[kind] = stream
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self._discard()
+            raise refused_output(destination.url, self._explained(error)) from error
+
+    @property
+    def seconds(self) -> float:
+        """Of video written so far."""
+        return self._seconds if self._began is not None else 0.0
+
+    _seconds = 0.0
+
+    def write(self, packet: Encoded) -> None:
+        """Write a packet; those before the first keyframe go nowhere."""
+        time = packet.pts * packet.time_base
+        if self._began is None:
+            if packet.kind != "video":
+                return
+            # A recording begins at zero; on a server time goes on, whatever connection it is.
+            self._began = time if self.destination.path is not None else Fraction(0)
+        if packet.kind == "video":
+            self.frames += 1
+            self._seconds = float(time - self._began)
+        self.bytes += len(packet.data)
+        stream = self._streams.get(packet.kind)
+        if self._container is None or stream is None or time < self._began:
+            return
+        shift = round(self._began / packet.time_base)
+        copy: Packet[Any] = Packet(packet.data)
+        copy.pts, copy.dts, copy.duration = packet.pts - shift, packet.dts - shift, packet.duration
+        copy.time_base = packet.time_base
+        copy.is_keyframe = packet.keyframe
+        copy.stream = stream
+        try:
+            self._container.mux_one(copy)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise refused_output(self.destination.url, self._explained(error)) from error
+
+    def _explained(self, error: Exception) -> Exception:
+        if self._bridge is not None and self._bridge.said:
+            return OSError(0, self._bridge.said)
+        return error
+
+    def close(self) -> None:
+        """Write the end. Raises OutputLostError."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        try:
+            container.close()
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise refused_output(self.destination.url, error) from error
+        finally:
+            if self._bridge is not None:
+                self._bridge.close(wait_s=1.0)
+
+    def _discard(self) -> None:
+        container, self._container = self._container, None
+        if container is not None:
+            with contextlib.suppress(Exception):
+                container.close()
+        if self._bridge is not None:
+            self._bridge.close()

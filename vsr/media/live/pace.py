@@ -1,0 +1,25 @@
+"""Frames that come faster than they play, given when it is their time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+# Later than this, or earlier: the stream has jumped, or the machine slept.
+_LOST_S = 3.0
+
+
+class Pace:
+    """Says when a frame is due, by its own time and the first one's."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._anchor: float | None = None
+
+    def due(self, stamp: Fraction) -> float:
+        """When a frame with that time, in seconds, is to be given, on the monotonic clock."""
+        now = self._clock()
+        if self._anchor is None or abs(self._anchor + float(stamp) - now) > _LOST_S:
+            self._anchor = now - float(stamp)
+        return self._anchor + float(stamp)

@@ -1,0 +1,109 @@
+"""Why a live source or sink could not be opened or broke off, as one of our errors.
+
+SourceOpenError is for what trying again does not mend; SourceLostError and SourceTimeoutError for what it may.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from urllib.parse import urlsplit
+
+import av
+
+from vsr.core.errors import (
+    AccessDeniedError,
+    EncodeError,
+    MediaError,
+    OutputLostError,
+    SourceLostError,
+    SourceOpenError,
+    SourceTimeoutError,
+)
+from vsr.media.live.address import Address
+from vsr.media.opening import is_url, reason, shown
+
+_DENIED = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
+_NO_VIDEO = (av.InvalidDataError, av.DecoderNotFoundError, av.DemuxerNotFoundError)
+
+
+def refused_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
+    """What opening it failed of."""
+    where = address.shown
+    if isinstance(error, MediaError):
+        return error
+    if isinstance(error, _DENIED):
+        return AccessDeniedError(
+            f"{where}: the server wants another user or password",
+            hint="write them as in rtsp://user:password@host/path",
+        )
+    if isinstance(error, av.HTTPNotFoundError):
+        return SourceOpenError(f"{where}: the server has no such stream", hint="check the path")
+    if isinstance(error, av.HTTPClientError):
+        return SourceOpenError(f"{where}: {reason(error)}", hint="check the address")
+    if isinstance(error, av.ProtocolNotFoundError):
+        return SourceOpenError(f"{where}: FFmpeg here speaks no such protocol", hint="check the address")
+    if address.device and isinstance(error, OSError):
+        return _refused_device(where, error)
+    if isinstance(error, _NO_VIDEO):
+        return SourceOpenError(f"{where}: not a video stream", hint="check that it plays elsewhere")
+    if (host := _unknown_host(address.url)) is not None:
+        return SourceOpenError(f"{where}: there is no host {host}", hint="check its name and the network")
+    return lost_source(address, error, timeout_s)
+
+
+def lost_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
+    """What a source that was open broke off with."""
+    if isinstance(error, MediaError):
+        return error
+    if isinstance(error, av.ExitError | TimeoutError):
+        return SourceTimeoutError(f"{address.shown}: nothing came for {timeout_s:g} s")
+    if isinstance(error, av.EOFError):
+        return SourceLostError(f"{address.shown}: the other side ended it")
+    return SourceLostError(f"{address.shown}: {reason(error).lower()}")
+
+
+def _refused_device(where: str, error: OSError) -> SourceOpenError:
+    if error.errno == errno.EBUSY:
+        return SourceOpenError(f"{where}: is in use by another program", hint="close that program first")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SourceOpenError(
+            f"{where}: no permission to use it", hint="join the group video, or run as its owner"
+        )
+    if error.errno in (errno.ENOTTY, errno.ENODEV, errno.EINVAL):
+        return SourceOpenError(f"{where}: does not give such a picture: {reason(error).lower()}",
+                               hint="check the device, and --size and --frame-rate if they are given")  # fmt: skip
+    return SourceOpenError(f"{where}: {reason(error).lower()}", hint="check that it is there")
+
+
+def _unknown_host(url: str) -> str | None:
+    """The host of an address that no name server knows."""
+    host = urlsplit(url).hostname if is_url(url) else None
+    if host is None:
+        return None
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return host
+    return None
+
+
+def refused_output(url: str, error: BaseException) -> MediaError:
+    """What opening or writing a sink failed of: EncodeError for what trying again does not mend, else OutputLostError."""
+    if isinstance(error, MediaError):
+        return error
+    where = shown(url)
+    if isinstance(error, _DENIED):
+        return EncodeError(
+            f"{where}: the server wants another user or password",
+            hint="write them as in rtsp://user:password@host/path",
+        )
+    if isinstance(error, av.HTTPNotFoundError):
+        return EncodeError(f"{where}: the server takes no such stream", hint="check the path")
+    if isinstance(error, av.ProtocolNotFoundError | av.MuxerNotFoundError):
+        return EncodeError(f"{where}: FFmpeg here writes no such protocol", hint="check the address")
+    if not is_url(url) and isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+        return EncodeError(f"{where}: {reason(error).lower()}", hint="choose another folder")
+    if (host := _unknown_host(url)) is not None:
+        return EncodeError(f"{where}: there is no host {host}", hint="check its name and the network")
+    return OutputLostError(f"{where}: {reason(error).lower()}")
