@@ -27,7 +27,9 @@ def _missing() -> str:
         "wanted = 'x264enc h264parse rtph264pay rtppcmapay matroskamux videotestsrc'.split(); "
         "lacking = [name for name in wanted if Gst.ElementFactory.find(name) is None]; assert not lacking, lacking"
     )
-    done = subprocess.run([str(_PYTHON), "-c", check], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [str(_PYTHON), "-c", check], capture_output=True, text=True, check=False, timeout=60
+    )
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
@@ -58,7 +60,9 @@ class RtspServer:
     def start(self) -> None:
         """Start it, and wait until it listens."""
         command = [str(_PYTHON), str(_SCRIPT), str(self.port), *self.arguments]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 

@@ -80,3 +80,11 @@ def running(source: str, *sinks: str, **options: Any) -> Generator[Running]:
 def adds_up(report: StreamReport) -> bool:
     """Whether every frame that came went out or was counted as dropped."""
     return report.in_flight == 0 and report.frames_in == report.frames_out + sum(report.drops.values())
+
+
+def until(reached: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Wait for it."""
+    end = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.05)

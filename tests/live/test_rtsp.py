@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.live.rtsp import needs_rtsp_server, rtsp_server
-from tests.live.sessions import adds_up, run, running
+from tests.live.sessions import adds_up, run, running, until
 from tests.media import clips
 from vsr.core.errors import AccessDeniedError, SourceOpenError, VsrError
+from vsr.media.live.encoder import EncoderOptions
 
 pytestmark = needs_rtsp_server
+
+RICH = EncoderOptions(crf=0.0, preset="ultrafast")
 
 
 def test_in_enlarged_and_out_to_a_server_and_a_recording(tmp_path: Path) -> None:
@@ -28,6 +31,8 @@ def test_in_enlarged_and_out_to_a_server_and_a_recording(tmp_path: Path) -> None
     ):
         stream.wait_for_frames(60)
         report = stream.stop()
+        # What the server got lies in its own queues for a while.
+        until(lambda: len(clips.frame_times(published)) == report.frames_out)
     assert adds_up(report)
     assert set(report.drops) <= {"starting"}
     assert report.size_out == (640, 360)
@@ -36,8 +41,6 @@ def test_in_enlarged_and_out_to_a_server_and_a_recording(tmp_path: Path) -> None
         assert not sink["drops"]
         assert sink["latency"].count == report.frames_out
     assert len(clips.frame_times(recorded)) == report.frames_out
-    # The server may miss what was in its own queues when it was killed.
-    assert len(clips.frame_times(published)) >= report.frames_out - 30
 
 
 def test_sound_goes_along(tmp_path: Path) -> None:
@@ -45,7 +48,9 @@ def test_sound_goes_along(tmp_path: Path) -> None:
     with rtsp_server("--audio") as camera, running(camera.url(), str(recorded)) as stream:
         stream.wait_for_frames(60)
         stream.stop()
-    video, audio = (clips.ffprobe(recorded, "packet=pts_time", "-select_streams", kind)["packets"] for kind in "va")
+    video, audio = (
+        clips.ffprobe(recorded, "packet=pts_time", "-select_streams", kind)["packets"] for kind in "va"
+    )
     for packets in (video, audio):
         times = [float(packet["pts_time"]) for packet in packets]
         assert all(before < after for before, after in itertools.pairwise(times))
@@ -61,11 +66,13 @@ def test_a_server_that_is_killed_and_comes_back(times: int, tmp_path: Path) -> N
     memory: list[int] = []
     with rtsp_server("--audio") as camera, running(camera.url(), str(recorded), timeout_s=2.0) as stream:
         stream.wait_for_frames(10)
-        for _ in range(times):
+        for done in range(times):
             camera.kill()
-            stream.wait(lambda report: report.state != "streaming")
+            stream.wait(lambda report: report.state == "reconnecting")
             camera.start()
-            assert stream.wait_for_frames(5) < 3.0 * _slowness()
+            back_s = stream.wait(lambda report: report.state == "streaming")
+            assert back_s + stream.wait_for_frames(5) < 3.0 * _slowness()
+            assert stream.session.report().reconnects == done + 1
             threads.append(threading.active_count())
             gc.collect()
             memory.append(resident_bytes())
@@ -93,7 +100,9 @@ def test_a_server_that_says_nothing_more_without_closing(tmp_path: Path) -> None
 
 def test_a_wrong_password_fails_at_once_and_is_never_shown() -> None:
     with rtsp_server("--user", "name", "--password", "word") as camera:
-        with pytest.raises(AccessDeniedError, match=r"^rtsp://127.0.0.1:\d+/live: the server wants another") as caught:
+        with pytest.raises(
+            AccessDeniedError, match=r"^rtsp://127.0.0.1:\d+/live: the server wants another"
+        ) as caught:
             run(camera.url(login="name:secret@"), "null")
         assert "secret" not in str(caught.value)
         report = run(camera.url(login="name:word@"), "null", duration_s=2.0)
@@ -120,7 +129,10 @@ def test_a_sink_that_goes_away_is_retried_and_holds_up_nothing(tmp_path: Path) -
     recorded = tmp_path / "recorded.mkv"
     with (
         rtsp_server("--record", str(published)) as server,
-        running("testsrc:160x120@25", str(recorded), server.url("record"), timeout_s=1.0) as stream,
+        # Much data, or it would fit into the buffers between here and there.
+        running(
+            "testsrc:480x270@25", str(recorded), server.url("record"), timeout_s=1.0, encoder=RICH
+        ) as stream,
     ):
         stream.wait(lambda report: report.sinks[1]["frames"] > 10)
         server.kill()

@@ -109,7 +109,7 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     config = build_config(values)
     session = api.StreamSession(config, on_change=_ignore if quiet else tell_change)
     with interrupts(session):
-        done = session.run(_ignore if quiet else _Live(session.report))
+        done = session.run(_ignore if quiet else _Live(session.report), tell_page)
     if report is not None:
         write_json(report, {"vsr": __version__, "stream": done.as_dict()})
     if not quiet:
@@ -165,6 +165,11 @@ def tell_change(change: Change) -> None:
     print(f"{clear}{change.state}{': ' if change.why else ''}{change.why}", file=sys.stderr, flush=True)
 
 
+def tell_page(url: str) -> None:
+    """Where to look."""
+    print(f"preview: {url}", file=sys.stderr, flush=True)
+
+
 class _Live:
     """A line of figures on stderr: over and over in a terminal, now and then elsewhere."""
 
@@ -209,8 +214,7 @@ def report_lines(report: StreamReport) -> list[str]:
     latency = report.latency
     lines = [
         f"{report.source}: {width}x{height} to {large_width}x{large_height}, {report.model} on {report.backend}",
-        f"  {report.frames_in:,} frames in, {report.frames_out:,} out, {drops_of(report.drops)}, "
-        f"in {text.duration(report.seconds)}",
+        f"  {report.frames_in:,} in, {report.frames_out:,} out, {drops_of(report.drops)}, in {text.duration(report.seconds)}",
         f"  latency p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms",
     ]
     if report.reconnects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _DEFAULT_RATE = Fraction(30)
+# Sound comes before the pictures, which take longer: so much of it is kept for them.
+_EARLY_PACKETS = 500
 
 
 class Publisher:
@@ -32,8 +35,11 @@ class Publisher:
         self._encoder: LiveEncoder | None = None
         self._key: tuple[object, ...] = ()
         self._program: Program | None = None
+        # What the sound goes with: the program whose first picture has gone out.
+        self._running: Program | None = None
         self._number = 0
         self._audio: AudioEncoder | None = None
+        self._early: deque[Encoded] = deque(maxlen=_EARLY_PACKETS)
 
     def want_keyframe(self) -> None:
         """A sink begins anew: the next frame is to be one it can begin with."""
@@ -41,54 +47,60 @@ class Publisher:
 
     def video(self, captured: Captured, upscaled: StreamFrame) -> None:
         """Encode a frame and hand it out. Raises ConfigError, EncoderUnavailableError, EncodeError."""
-        encoder, program = self._encoder_for(captured, upscaled)
+        with self._lock:
+            if captured.has_audio:
+                self._audio = self._audio or AudioEncoder()
+            audio = self._audio
+        encoder, program = self._encoder_for(captured, upscaled, audio)
         keyframe = self._keyframe.is_set()
         self._keyframe.clear()
-        self._hand_out(encoder.encode(upscaled.frame, captured.at, keyframe=keyframe), program)
+        packets = encoder.encode(upscaled.frame, captured.at, keyframe=keyframe)
+        with self._lock:
+            self._hand_out(packets, program)
+            self._running = program
+            if program.audio is not None:
+                self._hand_out(list(self._early), program)
+                self._early.clear()
 
     def audio(self, frame: AudioFrame, ticks: int) -> None:
         """Encode sound and hand it out. Raises EncodeError."""
         with self._lock:
             self._audio = self._audio or AudioEncoder()
-            audio, program = self._audio, self._program
-        packets = audio.push(frame, ticks, program.number if program is not None else 0)
-        if program is not None and program.audio is not None:
-            self._hand_out(packets, program)
+            packets = self._audio.push(frame, ticks)
+            if self._running is not None and self._running.audio is not None:
+                self._hand_out(packets, self._running)
+            else:
+                self._early += packets
 
     def flush(self) -> None:
         """Hand out what the encoder still holds."""
         if self._encoder is not None and self._program is not None:
-            self._hand_out(self._encoder.flush(), self._program)
+            packets = self._encoder.flush()
+            with self._lock:
+                self._hand_out(packets, self._program)
 
     def _hand_out(self, packets: Sequence[Encoded], program: Program) -> None:
         for packet in packets:
             for sink in self.sinks:
                 sink.offer(packet, program)
 
-    def _sound(self, captured: Captured) -> AudioEncoder | None:
-        with self._lock:
-            if captured.has_audio:
-                self._audio = self._audio or AudioEncoder()
-            return self._audio
-
-    def _encoder_for(self, captured: Captured, upscaled: StreamFrame) -> tuple[LiveEncoder, Program]:
+    def _encoder_for(
+        self, captured: Captured, upscaled: StreamFrame, audio: AudioEncoder | None
+    ) -> tuple[LiveEncoder, Program]:
         frame = upscaled.frame
         rate = captured.frame_rate or _DEFAULT_RATE
         key = (frame.width, frame.height, frame.color, captured.sar, rate)
-        audio = self._sound(captured)
         if self._encoder is None or key != self._key:
             self.flush()
-            self._number += 1
-            self._encoder = LiveEncoder(self._options, frame, rate, captured.sar, self._number)
+            self._encoder = LiveEncoder(self._options, frame, rate, captured.sar)
             self._key = key
             self.described = self._encoder.described
             self._program = None
         elif self._program is not None and (self._program.audio is None) != (audio is None):
-            self._number += 1
-            self._encoder.program = self._number
             self._keyframe.set()
             self._program = None
         if self._program is None:
+            self._number += 1
             self._program = Program(
                 self._number, self._encoder.template, audio.template if audio is not None else None
             )

@@ -11,6 +11,7 @@ from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
 from vsr.live.fresh import FreshQueue
+from vsr.live.page.server import PageServer
 from vsr.live.publish import Publisher
 from vsr.live.report import StreamReport
 from vsr.live.rungs import Rungs
@@ -29,6 +30,8 @@ _FIRST_FRAME_S = 0.1
 _LEAVE_S = 0.5
 _END_S = 5.0
 _DEFAULT_INTERVAL_S = 1 / 30
+PREVIEW = "preview"
+DEFAULT_LISTEN = ":8080"
 
 
 class Session:
@@ -50,6 +53,7 @@ class Session:
         self.states = StateLog(on_change)
         self.watchers = Watchers()
         self.counting = Counting()
+        self.page: PageServer | None = None
         self._take = take
         self._address = parse_address(
             config.source,
@@ -67,7 +71,9 @@ class Session:
                 overwrite=config.overwrite,
             )
             for sink in config.sinks
+            if sink != PREVIEW
         ]
+        self._listen = config.preview or (DEFAULT_LISTEN if PREVIEW in config.sinks else None)
         self._rungs = Rungs(config)
         self._started_at = time.monotonic()
         self._timeline = Timeline(self._started_at)
@@ -101,13 +107,23 @@ class Session:
         """End without waiting for what is under way; recordings stay playable."""
         self._stops = self._cancels = True
 
-    def run(self, on_tick: Callable[[], None] = lambda: None) -> StreamReport:
-        """Run until the source ends, `stop`, or an error, which is raised. on_tick: called now and then."""
+    def run(
+        self,
+        on_tick: Callable[[], None] = lambda: None,
+        on_page: Callable[[str], None] = lambda _url: None,
+    ) -> StreamReport:
+        """Run until the source ends, `stop`, or an error, which is raised.
+
+        on_tick: called now and then. on_page: told where the page is.
+        """
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=f"vsr-{name}", daemon=True)
             for name, work in (("infer", self._infer), ("encode", self._encode))
         ]
         try:
+            if self._listen is not None:
+                self.page = PageServer(self._listen, self.config.token, self.watchers, self.report)
+                on_page(self.page.url)
             if self._address.paced:
                 self._prepare_ahead()
             for thread in threads:
@@ -147,6 +163,8 @@ class Session:
             sink.leave()
         self._keeper.join(0.0 if self._cancels else _LEAVE_S)
         self.watchers.close()
+        if self.page is not None:
+            self.page.close()
         self._rungs.close()
         self.states.enter("stopped", self._error.message if self._error is not None else "")
         self._ended_at = time.monotonic()

@@ -118,6 +118,8 @@ class _Worker:
         self._to_keyframe = True
         self._ending = False
         self._left = False
+        # Whether a frame has been taken from the queue and is neither written nor given up.
+        self._in_hand = False
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-sink", daemon=True)
         self._thread.start()
@@ -157,6 +159,7 @@ class _Worker:
     def leave(self, reason: str) -> None:
         with self._changed:
             self._left = True
+            self._count(self._in_hand, reason)
             self._empty(reason)
             self._changed.notify()
 
@@ -231,7 +234,7 @@ class _Worker:
             with self._busy():
                 output = Output(sink.destination, program, number)
         except MediaError:
-            self._count(not self._left, "not connected")
+            self._give_up()
             raise
         try:
             sink.files = number
@@ -250,15 +253,24 @@ class _Worker:
             with self._busy():
                 output.write(packet)
         except MediaError:
-            self._count(packet.kind == "video" and not self._left, "not connected")
+            self._give_up()
             raise
-        if self._left or packet.kind != "video":
-            return
+        with self._changed:
+            if self._left or packet.kind != "video":
+                return
+            self._in_hand = False
+            sink.frames += 1
         sink.states.enter("streaming")
         sink.backoff.succeeded()
-        sink.frames += 1
         sink.bytes += len(packet.data)
         sink.latency.add(time.monotonic() - packet.captured_at)
+
+    def _give_up(self) -> None:
+        """What was taken from the queue is lost."""
+        with self._changed:
+            if not self._left:
+                self._count(self._in_hand, "not connected")
+                self._in_hand = False
 
     def _full(self, output: Output, item: _Item) -> bool:
         """Whether a recording goes on in another file from this packet on."""
@@ -284,12 +296,14 @@ class _Worker:
                 return None
             item = self._items.popleft()
             self._bytes -= len(item.packet.data)
+            self._in_hand = item.packet.kind == "video"
             return item
 
     def _put_back(self, item: _Item | None) -> None:
         if item is not None:
             with self._changed:
                 self._items.appendleft(item)
+                self._in_hand = False
                 self._bytes += len(item.packet.data)
 
     @contextlib.contextmanager

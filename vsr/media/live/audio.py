@@ -38,7 +38,7 @@ class AudioEncoder:
         self._given = 0
         self._offset: int | None = None
 
-    def push(self, frame: AudioFrame, ticks: int, program: int) -> list[Encoded]:
+    def push(self, frame: AudioFrame, ticks: int) -> list[Encoded]:
         """Packets that are ready, after a decoded frame that begins at `ticks` of the timeline. Raises EncodeError."""
         form = frame.format.name, frame.layout.name, frame.sample_rate
         if self._resampler is None or form != self._form:
@@ -52,11 +52,11 @@ class AudioEncoder:
         try:
             resampled = self._resampler.resample(frame)
             self._fed += frame.samples * _RATE // (frame.sample_rate or _RATE)
-            return [packet for ready in resampled for packet in self._encoded(ready, program)]
+            return [packet for ready in resampled for packet in self._encoded(ready)]
         except (av.FFmpegError, ValueError, OSError) as error:
             raise EncodeError(f"the audio encoder failed: {reason(error)}") from error
 
-    def _encoded(self, frame: AudioFrame, program: int) -> list[Encoded]:
+    def _encoded(self, frame: AudioFrame) -> list[Encoded]:
         assert self._offset is not None
         frame.pts = self._given + self._offset
         frame.time_base = Fraction(1, _RATE)
@@ -70,7 +70,6 @@ class AudioEncoder:
                 packet.duration or _SAMPLES,
                 packet.time_base,
                 True,
-                program,
             )
             for packet in self._stream.encode(frame)
             if packet.pts is not None and packet.dts is not None

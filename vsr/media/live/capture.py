@@ -195,9 +195,8 @@ class Capture:
             if self.frames % _COLLECT_EVERY == 0:
                 gc.collect()
             frame = frame_from_av(decoded, index=self.frames - 1, fallback=decoder.color, target=LIVE_FORMAT)
-            stamp = _fraction(at)
-            if not timeless and frame.pts is not None:
-                stamp = frame.pts * frame.time_base
+            told = not timeless and frame.pts is not None
+            stamp = (frame.pts or 0) * frame.time_base if told else None
             frame.duration = round(frame.duration * frame.time_base / TIME_BASE)
             frame.time_base = TIME_BASE
             with self._lock:
@@ -251,7 +250,3 @@ class _Decoder:
             at = self._arrivals.pop(frame.pts, arrived_at) if frame.pts is not None else arrived_at
             found += [(ready, at) for ready in self._deinterlacer.push(frame)]
         return found
-
-
-def _fraction(seconds: float) -> Fraction:
-    return Fraction(round(seconds * 1_000_000), 1_000_000)

@@ -57,9 +57,7 @@ class EncoderOptions:
 class LiveEncoder:
     """An encoder for frames of one size and colour. `template` is what sinks make their streams of."""
 
-    def __init__(
-        self, options: EncoderOptions, like: Frame, frame_rate: Fraction, sar: Fraction, program: int
-    ) -> None:
+    def __init__(self, options: EncoderOptions, like: Frame, frame_rate: Fraction, sar: Fraction) -> None:
         """Raises EncoderUnavailableError or ConfigError."""
         name = options.encoder
         traits = TRAITS.get(name)
@@ -75,7 +73,6 @@ class LiveEncoder:
             encoder_options={**_LOW_LATENCY.get(name, {}), **options.encoder_options},
         )
         plan = plan_encoder(name, like.format, like.color, like.width, like.height, sink)
-        self.program = program
         self.described = " ".join(
             [name, f"{like.width}x{like.height}", *(f"{k}={v}" for k, v in plan.options.items())]
         )
@@ -130,5 +127,5 @@ class LiveEncoder:
     def _of(self, packet: Any) -> Encoded:
         return Encoded(
             "video", bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.time_base, packet.is_keyframe,
-            self.program, self._captured.pop(packet.pts, 0.0),
+            self._captured.pop(packet.pts, 0.0),
         )  # fmt: skip

@@ -15,10 +15,7 @@ from vsr.media.commit import OutputNull
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One packet. pts, dts, duration: in time_base. captured_at: when its picture was, on the monotonic clock; 0 for audio.
-
-    program: number of the `Program` it belongs to.
-    """
+    """One packet. pts, dts, duration: in time_base. captured_at: when its picture was, on the monotonic clock; 0 for audio."""
 
     kind: Literal["video", "audio"]
     data: bytes
@@ -27,7 +24,6 @@ class Encoded:
     duration: int
     time_base: Fraction
     keyframe: bool
-    program: int
     captured_at: float = 0.0
 
 

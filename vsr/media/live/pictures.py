@@ -20,14 +20,16 @@ def rgb_array(frame: Frame) -> NDArray[np.uint8]:
     return cast("NDArray[np.uint8]", av_from_frame(frame, "rgb24").to_ndarray())
 
 
-def jpeg(frame: Frame) -> bytes:
-    """A frame as a JPEG file."""
+def jpeg(frame: Frame, most_width: int) -> bytes:
+    """A frame as a JPEG file, made smaller where it is wider than that."""
+    width = min(frame.width, most_width)
+    height = max(2, round(frame.height * width / frame.width))
     context = av.CodecContext.create("mjpeg", "w")
-    context.width, context.height, context.pix_fmt = frame.width, frame.height, "yuvj420p"
+    context.width, context.height, context.pix_fmt = width, height, "yuvj420p"
     context.time_base = Fraction(1, 25)
     context.color_range = 2
     context.flags |= 1 << 1  # AV_CODEC_FLAG_QSCALE
     context.global_quality = _QUALITY
-    picture = av_from_frame(frame).reformat(format="yuvj420p", dst_color_range=2)
+    picture = av_from_frame(frame).reformat(width, height, "yuvj420p", dst_color_range=2)
     picture.pts = 0
     return b"".join(bytes(packet) for packet in [*context.encode(picture), *context.encode(None)])

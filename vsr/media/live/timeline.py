@@ -11,6 +11,9 @@ TIME_BASE = Fraction(1, TICKS)
 # A source's timestamps may run off from the clock on the wall by so much from one to the next: more is a jump of theirs
 # (a wrap-around, a restarted encoder), and is closed.
 _JUMP_S = 2
+# Containers that count milliseconds must tell one frame from the next; between two connections there is a little more.
+_LEAST_STEP = TICKS // 1000
+_LEAST_GAP_S = Fraction(1, 100)
 
 
 class Timeline:
@@ -34,20 +37,26 @@ class Timeline:
         with self._lock:
             self._offset = self._previous = None
 
-    def ticks(self, kind: str, stamp: Fraction, arrived_at: float) -> int:
-        """stamp: seconds of the source's clock; arrived_at: of the monotonic one. Strictly rising for each kind."""
+    def ticks(self, kind: str, stamp: Fraction | None, arrived_at: float) -> int:
+        """stamp: seconds of the source's clock, None where it tells none; arrived_at: of the monotonic one.
+
+        Strictly rising for each kind.
+        """
         with self._lock:
             time = self._placed(kind, stamp, arrived_at)
             self._last[kind] = time, arrived_at
-            ticks = max(round(time * TICKS), self._ticks.get(kind, -1) + 1)
+            ticks = max(round(time * TICKS), self._ticks.get(kind, -_LEAST_STEP) + _LEAST_STEP)
             self._ticks[kind] = ticks
             return ticks
 
-    def _placed(self, kind: str, stamp: Fraction, arrived_at: float) -> Fraction:
+    def _placed(self, kind: str, stamp: Fraction | None, arrived_at: float) -> Fraction:
         wall = _fraction(arrived_at - self._started_at)
+        if stamp is None:
+            last = self._last.get(kind)
+            return wall if last is None else max(wall, last[0] + _LEAST_GAP_S)
         if self._offset is None:
             # Not before anything that has gone out already.
-            begin = max([wall, *(time for time, _ in self._last.values())])
+            begin = max([wall, *(time + _LEAST_GAP_S for time, _ in self._last.values())])
             self._offset = begin - stamp
             return begin
         last = self._last.get(kind)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from vsr.live.ladder import Ladder
+
+INTERVAL_S = 1 / 25
+COSTS = [0.030, 0.012, 0.002]
+
+
+class Machine:
+    """Frames at 25 a second on a clock of its own; `slowness` is what another program does to the costs."""
+
+    def __init__(self, rung: int) -> None:
+        self.ladder = Ladder(COSTS, rung)
+        self.now = 100.0
+        self.slowness = 1.0
+        self.steps: list[tuple[float, int]] = []
+
+    def run(self, seconds: float) -> list[int]:
+        """The rungs stepped to."""
+        before = len(self.steps)
+        end = self.now + seconds
+        while self.now < end:
+            self.now += INTERVAL_S
+            cost = COSTS[self.ladder.rung] * self.slowness
+            self.ladder.worked(self.now, cost)
+            if cost > INTERVAL_S:
+                self.ladder.dropped(self.now)
+            step = self.ladder.step(self.now, INTERVAL_S)
+            if step is not None:
+                assert abs(step.after - step.before) == 1
+                assert step.why
+                self.steps.append((self.now, step.after))
+        return [rung for _, rung in self.steps[before:]]
+
+
+def test_nothing_changes_where_all_fits() -> None:
+    assert Machine(1).run(60) == []
+
+
+def test_it_steps_down_under_load_and_up_again_after_it() -> None:
+    machine = Machine(1)
+    machine.slowness = 5.0
+    assert machine.run(5) == [2]
+    machine.slowness = 1.0
+    assert machine.run(10) == [1]
+    assert machine.run(60) == []
+
+
+def test_it_goes_down_as_far_as_it_takes() -> None:
+    machine = Machine(0)
+    machine.slowness = 6.0
+    assert machine.run(10) == [1, 2]
+
+
+def test_late_frames_alone_take_it_down() -> None:
+    ladder = Ladder(COSTS, 1)
+    for tick in range(50):
+        ladder.worked(tick * INTERVAL_S, 0.010)
+    ladder.dropped(2.0, 2)
+    step = ladder.step(2.0, INTERVAL_S)
+    assert step is not None
+    assert (step.after, step.why) == (2, "2 frames were late")
+
+
+def test_it_does_not_rise_to_what_would_not_fit() -> None:
+    # The network above takes 75 % of the time there is, which is more than what is left to it.
+    assert Ladder([0.030, 0.002], 1).rung == 1
+    machine = Machine(1)
+    assert machine.run(120) == []
+
+
+def test_rising_in_vain_is_tried_less_and_less_often() -> None:
+    machine = Machine(2)
+    rises: list[float] = []
+    for _ in range(4):
+        while not rises or machine.ladder.rung == 2:
+            machine.slowness = 1.0
+            if machine.run(0.04) == [1]:
+                rises.append(machine.now)
+                break
+        machine.slowness = 4.0  # as soon as it has risen, it does not fit
+        while machine.ladder.rung != 2:
+            machine.run(0.04)
+    waits = [after - before for before, after in pairwise(rises)]
+    assert waits == sorted(waits)
+    assert waits[-1] > 3 * waits[0]

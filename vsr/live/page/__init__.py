@@ -1,0 +1,1 @@
+"""The page to look at a stream, and its figures for people and programs."""

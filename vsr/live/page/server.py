@@ -1,0 +1,234 @@
+"""Serves the page on a thread of its own. Pictures are made only while somebody looks at them."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import re
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.live.page.metrics import CONTENT_TYPE, exposition
+from vsr.live.report import StreamReport
+from vsr.live.watchers import Watchers
+from vsr.media.live.pictures import jpeg
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_FILES = Path(__file__).parent / "files"
+_TYPES = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
+_FIGURES_S = 0.5
+_COOKIE = "vsr-token"
+_CLOSE_S = 3.0
+# Wide enough for any screen it is looked at on.
+_MOST_WIDTH = 1920
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """(host, port) of `[host]:port`; the host is this machine unless it is given. Raises ConfigError."""
+    match = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):)?(\d{1,5})", text)
+    if match is None or int(match[2]) > 65535:
+        raise ConfigError(f"{text!r} is no address to listen at", hint="write it like :8080 or 0.0.0.0:8080")
+    return (match[1] or "127.0.0.1").strip("[]"), int(match[2])
+
+
+class PageServer:
+    """Listens as soon as it is made. `port` is the one it got, `url` what to open."""
+
+    def __init__(
+        self, listen: str, token: str | None, watchers: Watchers, report: Callable[[], StreamReport]
+    ) -> None:
+        """Raises ConfigError where it cannot listen there, MissingDependencyError without aiohttp."""
+        try:
+            import aiohttp.web  # noqa: F401 - fails here rather than on the thread
+        except ImportError:
+            raise MissingDependencyError("--preview needs aiohttp", hint='pip install "vsr[live]"') from None
+        host, port = parse_listen(listen)
+        self._token = token
+        self._watchers = watchers
+        self._report = report
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._socket = socket.create_server((host, port), family=family)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ConfigError(
+                f"cannot listen at {host}:{port}: {reason}", hint="choose another port"
+            ) from error
+        self.port: int = self._socket.getsockname()[1]
+        self._only_here = _is_loopback(self._socket.getsockname()[0])
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event | None = None
+        self._picture: bytes | None = None
+        self._newer: asyncio.Event | None = None
+        self._listening = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._serve, name="vsr-page", daemon=True),
+            threading.Thread(target=self._make_pictures, name="vsr-preview", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self._listening.wait(_CLOSE_S)
+
+    def close(self) -> None:
+        """Say goodbye to whoever looks on, and end. The watchers' slot must be closed before."""
+        if self._loop is not None and self._ending is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
+        for thread in self._threads:
+            thread.join(_CLOSE_S)
+
+    # Pictures, on a thread of their own
+
+    def _make_pictures(self) -> None:
+        while (pair := self._watchers.take()) is not None:
+            before, after = (jpeg(frame, _MOST_WIDTH) for frame in pair)
+            message = struct.pack(">I", len(before)) + before + after
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._show, message)
+
+    def _show(self, message: bytes) -> None:
+        self._picture = message
+        assert self._newer is not None
+        self._newer.set()
+        self._newer = asyncio.Event()
+
+    # Serving, on the event loop's thread
+
+    def _serve(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._listening.set()
+            self._socket.close()
+
+    async def _main(self) -> None:
+        from aiohttp import web
+
+        self._loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        self._newer = asyncio.Event()
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guard(request, handler)
+
+        application = web.Application(middlewares=[guard])
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/status", self._status)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/live", self._live)
+        application.router.add_get("/", self._file)
+        application.router.add_get("/{name}", self._file)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.SockSite(runner, self._socket).start()
+        self._listening.set()
+        await self._ending.wait()
+        await runner.cleanup()
+
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Lets in whom the stream is meant for: with the token, where there is one, and from no other site's page."""
+        from aiohttp import web
+
+        host = request.host.rpartition(":")[0] if re.search(r":\d+$", request.host) else request.host
+        if self._only_here and host.strip("[]") != "localhost" and not _is_loopback(host.strip("[]")):
+            raise web.HTTPForbidden(text="this page is for this machine\n")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.partition("://")[2] != request.host:
+            raise web.HTTPForbidden(text="asked for by another site\n")
+        if self._token is None or request.path == "/healthz":
+            return await handler(request)
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        asked = request.query.get("token", "")
+        given = (asked, bearer, request.cookies.get(_COOKIE, ""))
+        if not any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given):
+            raise web.HTTPUnauthorized(text="the token is missing or wrong: open /?token=...\n")
+        response = await handler(request)
+        if asked and not response.prepared:
+            response.set_cookie(_COOKIE, self._token, httponly=True, samesite="Strict")
+        return response
+
+    async def _file(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        name = request.match_info.get("name", "index.html")
+        if name not in _TYPES:
+            raise web.HTTPNotFound
+        text = (_FILES / name).read_text(encoding="utf-8")
+        return web.Response(text=text, content_type=_TYPES[name], headers={"Cache-Control": "no-cache"})
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        state = self._report().state
+        return web.Response(text=state + "\n", status=200 if state == "streaming" else 503)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        return web.json_response(self._report().as_dict())
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        return web.Response(body=exposition(self._report()).encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _live(self, request: web.Request) -> web.WebSocketResponse:
+        """Pictures as binary messages (length of the first JPEG, the first, the second), figures as text."""
+        from aiohttp import web
+
+        live = web.WebSocketResponse(heartbeat=10, compress=False)
+        await live.prepare(request)
+        self._watchers.come()
+        senders = [
+            asyncio.ensure_future(self._send_pictures(live)),
+            asyncio.ensure_future(self._send_figures(live)),
+        ]
+        assert self._ending is not None
+        ending = asyncio.ensure_future(self._ending.wait())
+        receiving = asyncio.ensure_future(_until_closed(live))
+        try:
+            await asyncio.wait([*senders, ending, receiving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._watchers.go()
+            for task in (*senders, ending, receiving):
+                task.cancel()
+            await asyncio.gather(*senders, ending, receiving, return_exceptions=True)
+            await live.close()
+        return live
+
+    async def _send_pictures(self, live: web.WebSocketResponse) -> None:
+        while True:
+            assert self._newer is not None
+            await self._newer.wait()
+            assert self._picture is not None
+            # Who is slow gets the newest when it is ready for it.
+            await live.send_bytes(self._picture)
+
+    async def _send_figures(self, live: web.WebSocketResponse) -> None:
+        while True:
+            await live.send_str(json.dumps(self._report().as_dict()))
+            await asyncio.sleep(_FIGURES_S)
+
+
+async def _until_closed(live: web.WebSocketResponse) -> None:
+    async for _ in live:
+        pass
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
