@@ -34,12 +34,19 @@ def is_sequence(url: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """The address as it may be shown: without user, password and query."""
+    """The address as it may be shown: without user, password, query and stream key."""
     if not is_url(url):
         return "standard input" if url == "-" else url
     scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+    login, _, after = rest.rpartition("@")
+    # A password may hold "/", "?" and "#", unless it is a path or a query that holds the "@".
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if login and ("@" in host or not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", host)):
+        rest = after
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    if scheme.lower().startswith("rtmp") and rest.count("/") > 1:
+        rest = rest.rpartition("/")[0] + "/..."  # the key of a stream is its password
+    return f"{scheme}://{rest}"
 
 
 def sequence_files(url: str) -> list[Path]:

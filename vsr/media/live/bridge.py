@@ -12,6 +12,8 @@ from vsr.core.errors import MissingDependencyError
 from vsr.media.opening import shown
 
 _WAIT_S = 2.0
+# Seven packets of MPEG-TS, what a datagram holds.
+_PACKET_BYTES = 7 * 188
 
 
 class Bridge:
@@ -25,14 +27,13 @@ class Bridge:
             raise MissingDependencyError(
                 f"{shown(url)}: needs ffmpeg-python", hint='pip install "vsr[live]"'
             ) from None
-        quick = {"fflags": "nobuffer", "flags": "low_delay"}
-        if reads:
-            graph = ffmpeg.input(url, **quick).output("pipe:1", format="mpegts", codec="copy", muxdelay=0)
-        else:
-            graph = ffmpeg.input("pipe:0", format="mpegts", **quick).output(
-                url, format="mpegts", codec="copy", muxdelay=0
-            )
-        graph = graph.global_args("-hide_banner", "-loglevel", "error", "-flush_packets", "1")
+        # As data, it neither waits for pictures nor looks at them.
+        there, here = (url, "pipe:1") if reads else ("pipe:0", url)
+        graph = (
+            ffmpeg.input(there, format="data", raw_packet_size=_PACKET_BYTES)
+            .output(here, format="data", codec="copy", map=0, flush_packets=1)
+            .global_args("-nostdin", "-hide_banner", "-loglevel", "error")
+        )
         try:
             self._process: subprocess.Popen[bytes] = graph.run_async(
                 pipe_stdin=not reads, pipe_stdout=reads, pipe_stderr=True

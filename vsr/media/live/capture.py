@@ -117,9 +117,13 @@ class Capture:
             self.done.set()
 
     def _read(self) -> None:
+        began = time.monotonic()
         try:
             container = self._open()
         except (av.FFmpegError, ValueError, OSError) as error:
+            if time.monotonic() - began >= self._timeout_s and not isinstance(error, av.HTTPError):
+                # Interrupted in the middle of a word, FFmpeg calls it invalid.
+                error = TimeoutError()
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
         with contextlib.closing(container):
             try:

@@ -1,0 +1,296 @@
+"""Every kind of source that there is a real other end for here, and what is said of those that don't work."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import http.server
+import io
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.live.rtsp import free_port
+from tests.live.sessions import adds_up, run, running
+from tests.media import clips
+from vsr.core.errors import ConfigError, SourceOpenError, VsrError
+from vsr.media.live.address import Address, parse_address
+from vsr.media.live.refusals import refused_source
+
+pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+
+ENCODE = [
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-tune",
+    "zerolatency",
+    "-g",
+    "10",
+    "-pix_fmt",
+    "yuv420p",
+]
+
+
+@contextlib.contextmanager
+def ffmpeg_sends(*output: str, size: str = "160x120", rate: int = 25, loop: bool = False) -> Generator[None]:
+    """ffmpeg sending a test picture there; started again where it ends, with `loop`."""
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-nostdin",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        f"testsrc2=size={size}:rate={rate}",
+    ]
+    with background([*command, *ENCODE, *output]):
+        yield
+
+
+@contextlib.contextmanager
+def background(command: list[str]) -> Generator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def web_server(
+    handler: type[http.server.BaseHTTPRequestHandler] | functools.partial[object],
+) -> Generator[str]:
+    """Its address, with a slash at the end."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:  # type: ignore[arg-type]
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def check(source: str, size: tuple[int, int], frames: int = 15, **options: object) -> None:
+    with running(source, "null", **options) as stream:
+        stream.wait_for_frames(frames)
+        report = stream.stop()
+    assert report.size_in == size
+    assert adds_up(report)
+    assert set(report.drops) <= {"starting"}
+
+
+def test_a_test_source() -> None:
+    check("testsrc:162x122@50", (162, 122))
+
+
+def test_a_file_at_its_own_pace_to_its_end(tmp_path: Path) -> None:
+    clip = clips.h264("live.mp4", audio=True)
+    recorded = tmp_path / "recorded.mp4"
+    started = time.monotonic()
+    report = run(str(clip), str(recorded), realtime=True)
+    assert time.monotonic() - started > 0.9
+    assert report.frames_in == report.frames_out == len(clips.frame_times(clip))
+    assert not report.drops
+    original, copy = ([time * 1.0 for time in clips.frame_times(path)] for path in (clip, recorded))
+    tick = {
+        path: clips.ffprobe(path, "stream=time_base", "-select_streams", "v:0") for path in (clip, recorded)
+    }
+    scale = {path: 1 / int(found["streams"][0]["time_base"].split("/")[1]) for path, found in tick.items()}
+    steps = [
+        [(after - before) * scale[path] for before, after in itertools.pairwise(times)]
+        for path, times in ((clip, original), (recorded, copy))
+    ]
+    assert steps[0] == pytest.approx(steps[1], abs=1e-4)
+
+
+def test_mpegts_over_udp() -> None:
+    port = free_port()
+    with ffmpeg_sends("-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"):
+        check(f"udp://127.0.0.1:{port}", (160, 120))
+
+
+def test_rtmp() -> None:
+    port = free_port()
+    with ffmpeg_sends("-f", "flv", "-listen", "1", f"rtmp://127.0.0.1:{port}/app/key"):
+        check(f"rtmp://127.0.0.1:{port}/app/key", (160, 120))
+
+
+def test_srt_through_the_systems_ffmpeg() -> None:
+    port = free_port()
+    with ffmpeg_sends("-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener"):
+        check(f"srt://127.0.0.1:{port}", (160, 120))
+
+
+class MotionJpeg(http.server.BaseHTTPRequestHandler):
+    """As cameras serve it: one JPEG after the other."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=next")
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for number in itertools.count():
+                file = io.BytesIO()
+                Image.fromarray(np.full((120, 160, 3), number % 256, np.uint8)).save(file, "JPEG")
+                data = file.getvalue()
+                self.wfile.write(
+                    b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
+                )
+                self.wfile.write(data + b"\r\n")
+                time.sleep(0.04)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_motion_jpeg_over_http() -> None:
+    with web_server(MotionJpeg) as url:
+        check(f"{url}camera", (160, 120))
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_hls_out_and_in_again(tmp_path: Path) -> None:
+    folder = tmp_path / "hls"
+    with (
+        running("testsrc:160x120@25", f"{folder}/") as sending,
+        web_server(functools.partial(Quiet, directory=str(folder))) as url,
+    ):
+        sending.wait_for_frames(10)
+        deadline = time.monotonic() + 30
+        while not (folder / "index.m3u8").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        check(f"{url}index.m3u8", (320, 240), frames=30)
+        sending.stop()
+    assert (folder / "index.m3u8").read_text().rstrip().endswith("#EXT-X-ENDLIST")
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Debian's xvfb")
+def test_a_screen() -> None:
+    number = next(n for n in range(90, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
+    with background(["Xvfb", f":{number}", "-screen", "0", "320x240x24"]):
+        deadline = time.monotonic() + 20
+        while not Path(f"/tmp/.X11-unix/X{number}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        check(f"screen::{number}.0", (320, 240))
+
+
+def test_a_change_of_size_in_mid_stream_is_followed(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"udp://127.0.0.1:{port}"
+    recorded = tmp_path / "recorded.mkv"
+    with running(url, str(recorded)) as stream:
+        for size, rate in (("160x120", 25), ("192x144", 20)):
+            with ffmpeg_sends("-f", "mpegts", f"{url}?pkt_size=1316", size=size, rate=rate):
+                wanted = tuple(map(int, size.split("x")))
+                stream.wait(lambda report, wanted=wanted: report.size_in == wanted)
+                stream.wait_for_frames(15)
+        report = stream.stop()
+    assert report.size_out == (384, 288)
+    assert adds_up(report)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["recorded-0002.mkv", "recorded.mkv"]
+    found = [
+        clips.ffprobe(file, "stream=width,height", "-select_streams", "v:0")["streams"][0] for file in files
+    ]
+    assert [(one["width"], one["height"]) for one in found] == [(384, 288), (320, 240)]
+    assert sum(len(clips.frame_times(file)) for file in files) == report.sinks[0]["frames"]
+
+
+def one_line(error: VsrError) -> str:
+    assert "\n" not in error.message
+    assert error.hint
+    return error.message
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "rtsp://name:secret@nosuchhost.invalid/live",
+            "rtsp://nosuchhost.invalid/live: there is no host nosuchhost.invalid",
+        ),
+        ("camera:77", "camera:77: there is no camera /dev/video77"),
+        ("/dev/video77", "/dev/video77: there is no camera /dev/video77"),
+        ("nosuch.mp4", "nosuch.mp4: no such file"),
+        ("testsrc:big", "testsrc:big: not a test source"),
+        ("testsrc:640x360@0", "testsrc:640x360@0: not a test source"),
+        ("gopher://host/x", "gopher://host/x: no live source speaks gopher"),
+        ("screen::98.0", "screen :98.0: "),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line_at_once(source: str, said: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(VsrError) as caught:
+        run(source, "null")
+    assert one_line(caught.value).startswith(said)
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
+    assert time.monotonic() - started < 10
+
+
+def test_a_file_is_no_live_source_unless_it_is_said() -> None:
+    with pytest.raises(ConfigError, match="a file is no live source"):
+        run(str(clips.h264()), "null")
+
+
+def test_what_is_not_a_video_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("This is no video. " * 500)
+    with pytest.raises(SourceOpenError, match="text: not a video stream"):
+        run(str(tmp_path / "text"), "null", realtime=True)
+    sound = clips.folder() / "sound.mka"
+    clips.run("-f", "lavfi", "-i", "sine=duration=1", sound)
+    with pytest.raises(SourceOpenError, match="no video stream, only audio"):
+        run(str(sound), "null", realtime=True)
+    with web_server(functools.partial(Quiet, directory=str(tmp_path))) as url:
+        with pytest.raises(SourceOpenError, match="text: not a video stream"):
+            run(f"{url}text", "null")
+        with pytest.raises(SourceOpenError, match="the server has no such stream"):
+            run(f"{url}nosuch", "null")
+
+
+def test_a_camera_in_use_is_told() -> None:
+    # No camera is here to be used twice: the error is the one its driver gives.
+    address = Address("/dev/video0", "/dev/video0", "v4l2", device=True)
+    busy = refused_source(address, OSError(errno.EBUSY, os.strerror(errno.EBUSY)), 5.0)
+    assert one_line(busy) == "/dev/video0: is in use by another program"
+    assert isinstance(busy, SourceOpenError)
+
+
+def test_a_peer_that_accepts_and_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        started = time.monotonic()
+        with pytest.raises(VsrError, match=r"nothing came for 0\.5 s"):
+            run(f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live", "null", timeout_s=0.5, retries=1)
+        assert time.monotonic() - started < 15
+
+
+def test_credentials_are_in_no_address_that_is_shown() -> None:
+    for text in (
+        "rtsp://name:secret@host/x?key=secret",
+        "srt://host:1?passphrase=secret",
+        "https://u:secret@h/x.m3u8",
+    ):
+        assert "secret" not in parse_address(text).shown
