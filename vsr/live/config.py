@@ -18,7 +18,7 @@ class StreamConfig:
     networks. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source, or a sink
     that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the source is
     a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of recordings.
-    duration_s: stop after so long. preview: [host]:port of the page, token: what it asks for.
+    duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it asks for.
     Raises ConfigError.
     """
 

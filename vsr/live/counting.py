@@ -25,6 +25,7 @@ class Counting:
     def __init__(self) -> None:
         self.frames_in = 0
         self.frames_out = 0
+        self.first_out_at: float | None = None
         self.size_in = (0, 0)
         self.size_out = (0, 0)
         self.latency = Latency()
@@ -44,6 +45,7 @@ class Counting:
     def gone_out(self, frame: Frame) -> None:
         now = time.monotonic()
         self.frames_out += 1
+        self.first_out_at = self.first_out_at or now
         self.size_out = frame.width, frame.height
         self._out_at.append(now)
         while self._out_at[0] < now - _FPS_WINDOW_S:

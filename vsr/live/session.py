@@ -11,7 +11,7 @@ from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
 from vsr.live.fresh import FreshQueue
-from vsr.live.page.server import PageServer
+from vsr.live.page.server import PageServer, parse_listen
 from vsr.live.publish import Publisher
 from vsr.live.report import StreamReport
 from vsr.live.rungs import Rungs
@@ -73,7 +73,8 @@ class Session:
             for sink in config.sinks
             if sink != PREVIEW
         ]
-        self._listen = config.preview or (DEFAULT_LISTEN if PREVIEW in config.sinks else None)
+        listen = config.preview or (DEFAULT_LISTEN if PREVIEW in config.sinks else None)
+        self._listen = parse_listen(listen) if listen is not None else None
         self._rungs = Rungs(config)
         self._started_at = time.monotonic()
         self._timeline = Timeline(self._started_at)
@@ -146,8 +147,8 @@ class Session:
         self._error = self._error or self._keeper.failed or failed
         if self._error is not None or self._keeper.ended or self._stops:
             return True
-        duration_s = self.config.duration_s
-        return duration_s is not None and time.monotonic() - self._started_at >= duration_s
+        duration_s, began = self.config.duration_s, self.counting.first_out_at
+        return duration_s is not None and began is not None and time.monotonic() - began >= duration_s
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
         self._keeper.leave()

@@ -46,14 +46,18 @@ class PageServer:
     """Listens as soon as it is made. `port` is the one it got, `url` what to open."""
 
     def __init__(
-        self, listen: str, token: str | None, watchers: Watchers, report: Callable[[], StreamReport]
+        self,
+        listen: tuple[str, int],
+        token: str | None,
+        watchers: Watchers,
+        report: Callable[[], StreamReport],
     ) -> None:
         """Raises ConfigError where it cannot listen there, MissingDependencyError without aiohttp."""
         try:
             import aiohttp.web  # noqa: F401 - fails here rather than on the thread
         except ImportError:
             raise MissingDependencyError("--preview needs aiohttp", hint='pip install "vsr[live]"') from None
-        host, port = parse_listen(listen)
+        host, port = listen
         self._token = token
         self._watchers = watchers
         self._report = report

@@ -1,0 +1,100 @@
+"""`vsr stream` as it is typed, and ended by signals."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.media import clips
+from vsr.cli import main
+
+SOURCE = "testsrc:160x120@25"
+QUICK = ["--model", "bicubic", "--max-latency", "30000"]
+
+
+def test_it_tells_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded, report = tmp_path / "recorded.mp4", tmp_path / "report.json"
+    words = ["stream", SOURCE, str(recorded), "null", "--duration", "1.5", "--report", str(report), *QUICK]
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert shown.err == "streaming\nstopped\n"
+    told = json.loads(report.read_text())["stream"]
+    frames = told["frames_out"]
+    assert len(clips.frame_times(recorded)) == frames > 10
+    assert f"{frames:,} in, {frames:,} out, none dropped" in shown.out
+    assert re.search(r"latency p50 [\d.]+ ms, p95 [\d.]+ ms, p99 [\d.]+ ms", shown.out)
+    assert [sink["frames"] for sink in told["sinks"]] == [frames, frames]
+    assert told["latency"]["p99_ms"] > 0
+    assert [change["state"] for change in told["changes"]] == ["connecting", "streaming", "stopped"]
+
+
+def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", SOURCE, "null", "--duration", "0.5", "-q", *QUICK]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([SOURCE], "error: no sink given\n"),
+        (["clip.mp4", "null"], "error: clip.mp4: no such file\n"),
+        (
+            [SOURCE, "null", "--rotate", "often"],
+            "error: Invalid value for '--rotate': 'often' is no time or size",
+        ),
+        ([SOURCE, "null", "--scale", "7"], "error: Invalid value for '--scale'"),
+        ([SOURCE, "null", "--model", "fast", "--scale", "3"], "error: fast enlarges by 4, not by 3\n"),
+        ([SOURCE, "null", "--token", "word"], "error: a token without a preview guards nothing\n"),
+        ([SOURCE, "null", "--timeout", "0"], "error: the timeout, 0 s, is out of range\n"),
+        ([SOURCE, "null", "--preview", "here"], "error: 'here' is no address to listen at\n"),
+    ],
+)
+def test_what_cannot_work_is_an_error_and_a_hint(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stream", *words]) != 0
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert err.splitlines()[-1].startswith("hint: ")
+    assert "Traceback" not in err
+
+
+def streaming(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "vsr", "stream", SOURCE, *words, *QUICK]
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for_size(path: Path, process: subprocess.Popen[str], least: int = 20_000) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.stat().st_size < least:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_and_finishes_the_recording(number: signal.Signals, tmp_path: Path) -> None:
+    recorded = tmp_path / "recorded.mp4"
+    with streaming(str(recorded)) as process:
+        wait_for_size(recorded, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    frames = len(clips.frame_times(recorded))
+    assert f"{frames:,} in, {frames:,} out, none dropped" in out
+
+
+def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:
+    recorded = tmp_path / "recorded.mp4"
+    with streaming(str(recorded)) as process:
+        wait_for_size(recorded, process, 60_000)
+        process.kill()
+    assert len(clips.frame_times(recorded)) >= 50

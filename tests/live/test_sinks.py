@@ -1,0 +1,169 @@
+"""Recordings and what is published, read by other programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.media import descriptors
+from tests.live.rtsp import free_port, needs_rtsp_server, rtsp_server
+from tests.live.sessions import adds_up, config, run, running, until
+from tests.live.test_sources import background
+from tests.media import clips
+from vsr.core.errors import ConfigError, EncodeError, VsrError
+from vsr.live.session import Session
+from vsr.media.live.encoder import EncoderOptions
+
+pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+
+SOURCE = "testsrc:160x120@25"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "ts", "flv"])
+def test_a_recording_holds_every_frame_that_went_out(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"recorded.{ending}"
+    report = run(SOURCE, str(path), duration_s=1.5)
+    assert adds_up(report)
+    assert not report.drops
+    assert len(clips.frame_times(path)) == report.frames_out > 10
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_recording_plays_while_it_is_written(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"recorded.{ending}"
+    with running(SOURCE, str(path)) as stream:
+        stream.wait_for_frames(120)
+        copy = tmp_path / f"copy.{ending}"
+        shutil.copy(path, copy)
+        assert len(clips.frame_times(copy)) >= 50
+        stream.stop()
+
+
+@pytest.mark.parametrize("limit", [{"rotate_s": 1.0}, {"rotate_bytes": 20_000}])
+def test_recordings_are_rotated_at_keyframes_and_nothing_is_lost(
+    limit: dict[str, float], tmp_path: Path
+) -> None:
+    report = run(SOURCE, str(tmp_path / "day.mkv"), duration_s=5.5, **limit)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == [f"day-{number:04d}.mkv" for number in range(1, len(files) + 1)]
+    assert len(files) >= 2
+    counts = [len(clips.frame_times(file)) for file in files]
+    assert all(counts)
+    assert sum(counts) == report.frames_out == report.sinks[0]["frames"]
+    assert all(clips.frame_times(file)[0] == 0 for file in files)
+
+
+def test_a_recording_that_exists_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.mkv"
+    path.write_text("precious")
+    with pytest.raises(ConfigError, match="exists"):
+        Session(config(SOURCE, str(path)))
+    (tmp_path / "day-0001.mkv").write_text("precious")
+    with pytest.raises(ConfigError, match="exists"):
+        Session(config(SOURCE, str(tmp_path / "day.mkv"), rotate_s=60.0))
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        ("nosuch/recorded.mkv", "does not exist"),
+        ("nosuch/folder/index.m3u8", "does not exist"),
+        ("recorded.avi", "cannot be avi"),
+        ("recorded", "cannot tell the container"),
+        ("http://host/x", "nothing is published over http"),
+    ],
+)
+def test_a_sink_that_cannot_work_is_told_at_once(
+    sink: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=said) as caught:
+        Session(config(SOURCE, sink))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("url", "told"), [
+    ("udp://127.0.0.1:{}", ["-f", "mpegts", "-i", "udp://127.0.0.1:{}"]),
+    ("srt://127.0.0.1:{}", ["-f", "mpegts", "-i", "srt://127.0.0.1:{}?mode=listener"]),
+    ("rtmp://127.0.0.1:{}/app/key", ["-f", "flv", "-listen", "1", "-i", "rtmp://127.0.0.1:{}/app/key"]),
+])  # fmt: skip
+def test_what_is_published_arrives(url: str, told: list[str], tmp_path: Path) -> None:
+    port, arrived = free_port(), tmp_path / "arrived.mkv"
+    command = ["ffmpeg", "-v", "error", "-nostdin", *(word.format(port) for word in told)]
+    with background([*command, "-c", "copy", "-frames:v", "20", str(arrived)]) as receiver:
+        time.sleep(0.5)
+        with running(SOURCE, url.format(port), retries=20) as stream:
+            until(lambda: receiver.poll() is not None, 30)
+            assert "key" not in str(stream.session.report())
+    assert len(clips.frame_times(arrived)) >= 15
+    found = clips.ffprobe(arrived, "stream=width,height,codec_name")["streams"][0]
+    assert (found["codec_name"], found["width"], found["height"]) == ("h264", 320, 240)
+
+
+@needs_rtsp_server
+def test_a_wrong_password_to_publish_with_fails_at_once(tmp_path: Path) -> None:
+    with (
+        rtsp_server("--record", str(tmp_path / "x.mkv"), "--user", "name", "--password", "word") as server,
+        pytest.raises(EncodeError, match="another user or password") as caught,
+    ):
+        run(SOURCE, server.url("record", "name:secret@"))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_full_disk_holds_up_nothing_else(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+    (tmp_path / "full.ts").symlink_to(full)
+    good = tmp_path / "good.ts"
+    with running(SOURCE, str(good), str(tmp_path / "full.ts"), overwrite=True) as stream:
+        stream.wait(lambda report: report.sinks[1]["state"] == "reconnecting")
+        stream.wait_for_frames(20)
+        report = stream.stop()
+    assert report.sinks[0]["frames"] == report.frames_out
+    assert "no space left" in str(report.sinks[1]["changes"])
+
+
+def test_nobody_there_for_a_sink_is_given_up_after_so_many_retries() -> None:
+    with pytest.raises(VsrError, match="connection refused"):
+        run(SOURCE, f"rtsp://127.0.0.1:{free_port()}/x", retries=1)
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    run(SOURCE, str(tmp_path / "first.mkv"), duration_s=0.5)
+    before, threads = descriptors(), threading.active_count()
+    for number in range(3):
+        run(SOURCE, str(tmp_path / f"{number}.mkv"), f"{tmp_path}/hls/", "null", duration_s=0.5)
+    assert threading.active_count() == threads
+    assert {name for name in descriptors() - before if "/dev/" not in name} == set()
+    assert not [name for name in os.listdir(tmp_path) if name.endswith((".part", ".tmp"))]  # noqa: PTH208
+
+
+def test_a_fault_of_the_network_ends_the_stream_and_finishes_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(config(SOURCE, str(tmp_path / "recorded.mp4")))
+    whole, calls = session._rungs.upscale, []
+
+    def failing(frame: object) -> object:
+        calls.append(frame)
+        if len(calls) == 20:
+            raise RuntimeError("out of luck")
+        return whole(frame)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session._rungs, "upscale", failing)
+    with pytest.raises(VsrError, match="internal error in infer: RuntimeError: out of luck"):
+        session.run()
+    assert len(clips.frame_times(tmp_path / "recorded.mp4")) == 19
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("vsr-")]
+
+
+def test_a_fault_of_the_encoder_ends_the_stream() -> None:
+    with pytest.raises(VsrError, match="no video encoder 'nosuch'"):
+        run(SOURCE, "null", encoder=EncoderOptions("nosuch"))
