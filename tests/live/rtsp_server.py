@@ -48,8 +48,9 @@ def playing(asked):
 def recording(path):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+    factory.set_latency(0)
     factory.set_launch(
-        f"( matroskamux name=mux streamable=true ! filesink location={path} sync=false "
+        f"( matroskamux name=mux streamable=true ! filesink location={path} sync=false buffer-mode=unbuffered "
         "rtph264depay name=depay0 ! h264parse ! mux. )"
     )
     return factory

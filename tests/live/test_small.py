@@ -9,7 +9,7 @@ import pytest
 
 from vsr.live.backoff import MOST_S, Backoff
 from vsr.live.states import Change, StateLog
-from vsr.media.live.pace import Pace
+from vsr.media.live.pace import Lag, Pace
 from vsr.media.live.timeline import TICKS, Timeline
 
 
@@ -114,6 +114,30 @@ def test_frames_without_times_get_those_of_their_arrival() -> None:
     ticks = [timeline.ticks("video", None, at) for at in (1.0, 1.04, 1.04, 1.12)]
     assert ticks[:2] == [TICKS, round(1.04 * TICKS)]
     assert all(before < after for before, after in pairwise(ticks))
+
+
+def test_lag_is_what_comes_later_than_the_quickest() -> None:
+    lag = Lag()
+    delays = [0.1, 0.1, 0.4, 0.1, 0.05, 0.1, 3.0]
+    found = [
+        lag.behind_s(Fraction(frame, 25), 500 + frame / 25 + delay) for frame, delay in enumerate(delays)
+    ]
+    assert found == pytest.approx([0, 0, 0.3, 0, 0, 0.05, 2.95])
+
+
+def test_lag_forgets_the_quickest_as_clocks_drift() -> None:
+    lag = Lag()
+    # The source's clock is slow by a thousandth: after an hour it would seem 3.6 s behind.
+    found = [lag.behind_s(Fraction(second), second * 1.001) for second in range(3600)]
+    assert max(found) < 0.05
+
+
+@pytest.mark.parametrize("jump_s", [-95443, 95443, -30, 30])
+def test_a_jump_is_no_lag(jump_s: int) -> None:
+    lag = Lag()
+    for second in range(10):
+        lag.behind_s(Fraction(second), float(second))
+    assert lag.behind_s(Fraction(10 + jump_s), 10.0) == 0
 
 
 def test_what_comes_too_fast_waits_for_its_time() -> None:

@@ -30,6 +30,9 @@ _FIRST_FRAME_S = 0.1
 _LEAVE_S = 0.5
 _END_S = 5.0
 _DEFAULT_INTERVAL_S = 1 / 30
+# Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
+_LEAST_CAPACITY = 64
+_FASTEST = 60
 PREVIEW = "preview"
 DEFAULT_LISTEN = ":8080"
 
@@ -84,7 +87,9 @@ class Session:
             for destination in destinations
         ]
         self._publisher.sinks = self._sinks
-        self._queue: FreshQueue[Captured] = FreshQueue(config.max_latency_s)
+        self._queue: FreshQueue[Captured] = FreshQueue(
+            config.max_latency_s, max(_LEAST_CAPACITY, round(_FASTEST * config.max_latency_s))
+        )
         self._queue.late = "starting"
         self._encoding: Channel[tuple[Captured, StreamFrame]] = Channel(1)
         self._keeper = SourceKeeper(
@@ -129,6 +134,8 @@ class Session:
                 self._prepare_ahead()
             for thread in threads:
                 thread.start()
+            for sink in self._sinks:
+                sink.begin()
             while not self._over():
                 self._keeper.tick()
                 for sink in self._sinks:
@@ -275,7 +282,10 @@ class Session:
         drops = {reason: count for reason, count in queue.drops.items() if count}
         latency = self._sinks[0].latency if self._sinks else counting.latency
         end = self._ended_at if self._ended_at is not None else time.monotonic()
-        frames_in = counting.frames_in
+        skipped = self._keeper.skipped
+        if skipped:
+            drops["not decoded in time"] = skipped
+        frames_in = counting.frames_in + skipped
         return StreamReport(
             source=self._address.shown,
             state=self.states.now,

@@ -58,6 +58,10 @@ class LiveSink:
         self._left: list[_Worker] = []
         self._worker = _Worker(self)
 
+    def begin(self) -> None:
+        """Start its thread."""
+        self._worker.start()
+
     def offer(self, packet: Encoded, program: Program) -> None:
         """Queue a packet, or drop it where the sink is not connected or too slow."""
         self._worker.offer(_Item(packet, program))
@@ -73,6 +77,7 @@ class LiveSink:
         self._left.append(self._worker)
         self.states.enter("reconnecting")
         self._worker = _Worker(self)
+        self._worker.start()
 
     def end(self) -> None:
         """No more packets come: write what is queued, then the end."""
@@ -122,7 +127,7 @@ class _Worker:
         self._in_hand = False
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-sink", daemon=True)
-        self._thread.start()
+        self.start = self._thread.start
 
     # From other threads
 
@@ -149,12 +154,15 @@ class _Worker:
             self._to_keyframe = False
             self._items.append(item)
             self._bytes += len(packet.data)
-            first = self._items[0].packet
-            behind_s = float(packet.pts * packet.time_base - first.pts * first.time_base)
-            if behind_s > _MOST_BEHIND_S or self._bytes > _MOST_BYTES:
+            if (is_video and self._behind_s(packet) > _MOST_BEHIND_S) or self._bytes > _MOST_BYTES:
                 self._empty("too slow")
                 self._sink.want_keyframe()
             self._changed.notify()
+
+    def _behind_s(self, packet: Encoded) -> float:
+        """Seconds of video that wait, up to that packet. Sound, which runs ahead of it, says nothing."""
+        first = next(item.packet for item in self._items if item.packet.kind == "video")
+        return float(packet.pts * packet.time_base - first.pts * first.time_base)
 
     def leave(self, reason: str) -> None:
         with self._changed:

@@ -34,7 +34,8 @@ class SourceKeeper:
         self.address = address
         self.ended = False
         self.failed: VsrError | None = None
-        self.damaged_packets = 0
+        self._damaged_packets = 0
+        self._skipped = 0
         self._timeout_s = timeout_s
         self._backoff = Backoff(retries)
         self._states = states
@@ -48,6 +49,18 @@ class SourceKeeper:
     def capture(self) -> Capture | None:
         """The connection there is now."""
         return self._capture
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets of all connections that did not decode."""
+        capture = self._capture
+        return self._damaged_packets + (capture.damaged_packets if capture is not None else 0)
+
+    @property
+    def skipped(self) -> int:
+        """Packets of all connections that were not decoded for lack of time."""
+        capture = self._capture
+        return self._skipped + (capture.skipped if capture is not None else 0)
 
     def tick(self) -> None:
         if self.ended or self.failed is not None:
@@ -107,6 +120,7 @@ class SourceKeeper:
 
     def _forget(self, capture: Capture) -> None:
         self._capture = None
-        self.damaged_packets += capture.damaged_packets
+        self._damaged_packets += capture.damaged_packets
+        self._skipped += capture.skipped
         capture.leave()
         self._left.append(capture)

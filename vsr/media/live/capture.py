@@ -26,7 +26,7 @@ from vsr.media.color import color_from_codec, default_chroma_location
 from vsr.media.deinterlace import Deinterlacer
 from vsr.media.live.address import Address
 from vsr.media.live.bridge import Bridge
-from vsr.media.live.pace import Pace
+from vsr.media.live.pace import Lag, Pace
 from vsr.media.live.refusals import lost_source, refused_source
 from vsr.media.live.timeline import TIME_BASE, Timeline
 from vsr.media.planes import frame_from_av
@@ -45,6 +45,10 @@ _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
 # Demuxers that give a piece of some seconds at once.
 _IN_PIECES = frozenset({"hls", "dash"})
 _KEPT_ARRIVALS = 256
+# Unevenness of so much is the network's. What is later has waited for us, and was captured before it came.
+_UNEVEN_S = 0.5
+# Decoding that falls behind this far goes on with the next keyframe that is up to date.
+_BEHIND_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Capture:
         self.heard_at = time.monotonic()
         self.frames = 0
         self.damaged_packets = 0
+        self.skipped = 0
         self.has_audio = False
         self._timeline = timeline
         self._timeout_s = timeout_s
@@ -168,6 +173,7 @@ class Capture:
         paced = self.address.paced or self._is_recorded
         pace = Pace() if paced else None
         timeless = container.format.name in _TIMELESS
+        lag = None if paced or timeless else Lag()
         wanted: list[Stream] = [video] if audio is None else [video, audio]
         for packet in container.demux(*wanted):
             arrived_at = time.monotonic()
@@ -183,6 +189,12 @@ class Capture:
                 if self._left.wait(max(0.0, arrived_at - time.monotonic())):
                     return
                 self.heard_at = time.monotonic()
+            if is_video and lag is not None and stamp is not None and packet.time_base and packet.size:
+                behind_s = lag.behind_s(stamp * packet.time_base, arrived_at)
+                if not decoder.takes(packet, behind_s):
+                    self.skipped += 1
+                    continue
+                arrived_at -= behind_s if behind_s > _UNEVEN_S else 0.0
             if is_video:
                 self._video(decoder, packet, arrived_at, timeless)
             else:
@@ -241,6 +253,15 @@ class _Decoder:
         )
         self._deinterlacer = Deinterlacer("auto")
         self._arrivals: dict[int, float] = {}
+        self._skips = False
+
+    def takes(self, packet: Packet[Stream], behind_s: float) -> bool:
+        """Whether it is worth decoding, or the decoder too far behind."""
+        if self._skips:
+            self._skips = not packet.is_keyframe or behind_s > _UNEVEN_S
+        elif behind_s > _BEHIND_S:
+            self._skips = True
+        return not self._skips
 
     def frames(self, packet: Packet[Stream], arrived_at: float) -> list[tuple[VideoFrame, float]]:
         """What comes of a packet, each frame with the time its own packet arrived at."""

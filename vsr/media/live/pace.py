@@ -1,7 +1,8 @@
-"""Frames that come faster than they play, given when it is their time."""
+"""When frames are due, and how far behind those are that should have come before."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -23,3 +24,28 @@ class Pace:
         if self._anchor is None or abs(self._anchor + float(stamp) - now) > _LOST_S:
             self._anchor = now - float(stamp)
         return self._anchor + float(stamp)
+
+
+# Half of what the best way here is looked for in: longer, and two clocks that drift apart would count as delay.
+_WINDOW_S = 15.0
+# Nothing real is this late: the stream has jumped.
+_JUMP_S = 20.0
+
+
+class Lag:
+    """How much later packets come than the quickest ones lately did, by their own times."""
+
+    def __init__(self) -> None:
+        self._least = self._least_before = math.inf
+        self._since = -math.inf
+
+    def behind_s(self, stamp: Fraction, arrived_at: float) -> float:
+        """Seconds; 0 for a packet that came as quickly as any."""
+        way = arrived_at - float(stamp)
+        least = min(self._least, self._least_before)
+        if abs(way - least) > _JUMP_S:
+            self._least = self._least_before = math.inf
+        if arrived_at - self._since > _WINDOW_S:
+            self._since, self._least_before, self._least = arrived_at, self._least, math.inf
+        self._least = min(self._least, way)
+        return way - min(self._least, self._least_before)
