@@ -9,7 +9,6 @@ Both take --source-size, --rate, --model and --report FILE, and exit with 1 wher
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -50,7 +49,6 @@ class Samples:
         if now < self._next_at:
             return
         self._next_at = now + _SAMPLE_S
-        gc.collect()
         report = self._session.report()
         row = {
             "at_s": round(now - self._began, 1),

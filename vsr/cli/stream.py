@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -108,8 +109,13 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     check_report_path(report)
     config = build_config(values)
     session = api.StreamSession(config, on_change=_ignore if quiet else tell_change)
-    with interrupts(session):
-        done = session.run(_ignore if quiet else _Live(session.report), tell_page)
+    # What is there now stays: the collector need not stop a stream to look through it.
+    gc.freeze()
+    try:
+        with interrupts(session):
+            done = session.run(_ignore if quiet else _Live(session.report), tell_page)
+    finally:
+        gc.unfreeze()
     if report is not None:
         write_json(report, {"vsr": __version__, "stream": done.as_dict()})
     if not quiet:

@@ -82,7 +82,7 @@ class Rungs:
         for place in reversed(range(len(self._upscalers))):
             if costs and self._guess(place, costs) > _HOPELESS * interval_s:
                 break
-            costs[place] = self._measure(place, frame)
+            costs[place] = self._measure(place, frame, _HOPELESS * interval_s)
             if costs[place] > _ROOM * interval_s:
                 break
         fitting = [place for place, cost in costs.items() if cost <= _ROOM * interval_s]
@@ -102,7 +102,8 @@ class Rungs:
         # Small networks are not bound by their multiply-adds.
         return costs[known] * ratio / 4 if known < len(self._upscalers) - 1 else 0.0
 
-    def _measure(self, place: int, frame: Frame) -> float:
+    def _measure(self, place: int, frame: Frame, hopeless_s: float) -> float:
+        """Seconds a frame takes. One that takes longer than `hopeless_s` is measured once."""
         upscaler = self._upscalers[place]
         upscaler.upscale(frame)  # compiles
         times: list[float] = []
@@ -111,6 +112,8 @@ class Rungs:
             started = time.monotonic()
             upscaler.upscale(frame)
             times.append(time.monotonic() - started)
+            if times[0] > hopeless_s:
+                break
         return statistics.median(times)
 
     def upscale(self, frame: Frame) -> tuple[Frame, str, float]:

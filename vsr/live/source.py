@@ -80,7 +80,7 @@ class SourceKeeper:
         if capture.done.is_set():
             self._worked = self._worked or capture.frames > 0
             self._over(capture, capture.error)
-        elif silent_s > self._timeout_s + (0 if capture.frames else _GRACE_S):
+        elif not self.address.paced and silent_s > self._timeout_s + (0 if capture.frames else _GRACE_S):
             self._states.enter("stalled", f"nothing came for {silent_s:.1f} s")
             self._over(capture, None, stalled=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 # Everything live is brought to what every player and encoder takes.
 LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
 
-# PyAV's frames are in cycles: without the collector hundreds of pictures stay in memory.
-_COLLECT_EVERY = 32
 # Demuxers whose times are made up: when a packet came is the better time.
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
 # Demuxers that give a piece of some seconds at once.
@@ -208,8 +205,6 @@ class Capture:
             return
         for decoded, at in frames:
             self.frames += 1
-            if self.frames % _COLLECT_EVERY == 0:
-                gc.collect()
             frame = frame_from_av(decoded, index=self.frames - 1, fallback=decoder.color, target=LIVE_FORMAT)
             told = not timeless and frame.pts is not None
             stamp = (frame.pts or 0) * frame.time_base if told else None
@@ -238,7 +233,11 @@ class Capture:
 
 
 class _Decoder:
-    """The video's decoder, set to give each frame as early as it can."""
+    """The video's decoder, set to give each frame as early as it can.
+
+    Nobody here asks a frame for its side data: that would tie the two together until the garbage collector comes, which
+    stops every thread for longer than a frame takes.
+    """
 
     def __init__(self, stream: VideoStream) -> None:
         self._context = stream.codec_context
