@@ -59,6 +59,10 @@ class Page:
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": moves}
         _ask(f"{self._session}/actions", {"actions": [mouse]})
 
+    def resize(self, width: int, height: int) -> None:
+        """Make the window as large as that."""
+        _ask(f"{self._session}/window/rect", {"width": width, "height": height})
+
     def screenshot(self) -> bytes:
         """A PNG of what is seen."""
         return base64.b64decode(_ask(f"{self._session}/screenshot"))

@@ -80,6 +80,13 @@ def test_the_page_shows_a_picture_that_moves_and_figures_that_do(tmp_path: Path)
         assert "bicubic-x2" in shown
         assert re.search(r"\d+ ms", shown)
         assert page.screenshot().startswith(b"\x89PNG")
+
+        page.resize(500, 900)  # as on a phone
+        beneath = (
+            "const of = (id) => document.getElementById(id).getBoundingClientRect(); "
+            "return of('figures').top >= of('picture').bottom && document.body.scrollWidth <= innerWidth"
+        )
+        until(lambda: page.run(beneath))
         page.open("about:blank")
         until(lambda: stream.session.watchers.count == 0)
 

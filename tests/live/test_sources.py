@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from tests.live.rtsp import free_port
-from tests.live.sessions import adds_up, run, running
+from tests.live.sessions import adds_up, run, running, until
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError, VsrError
 from vsr.media.live.address import Address, parse_address
@@ -218,6 +218,61 @@ def test_a_change_of_size_in_mid_stream_is_followed(tmp_path: Path) -> None:
     ]
     assert [(one["width"], one["height"]) for one in found] == [(384, 288), (320, 240)]
     assert sum(len(clips.frame_times(file)) for file in files) == report.sinks[0]["frames"]
+
+
+class Hold:
+    """A connection between a listener and whoever connects here, which can be held up: nothing of it is lost."""
+
+    def __init__(self, port: int) -> None:
+        self.through = threading.Event()
+        self.through.set()
+        self._to = port
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._carry)
+        self._thread.start()
+
+    def _carry(self) -> None:
+        client, _ = self._server.accept()
+        with (
+            client,
+            socket.create_connection(("127.0.0.1", self._to)) as sender,
+            contextlib.suppress(OSError),
+        ):
+            while data := sender.recv(4096):
+                self.through.wait()
+                client.sendall(data)
+
+    def close(self) -> None:
+        self.through.set()
+        self._thread.join()
+        self._server.close()
+
+
+def test_what_was_held_up_on_the_way_is_not_shown_late() -> None:
+    port = free_port()
+    with ffmpeg_sends("-f", "mpegts", f"tcp://127.0.0.1:{port}?listen=1"):
+        until(lambda: _listens(port))
+        hold = Hold(port)
+        with running(f"tcp://127.0.0.1:{hold.port}", "null", timeout_s=20.0) as stream:
+            stream.wait_for_frames(30)
+            hold.through.clear()
+            time.sleep(4.0)
+            hold.through.set()
+            stream.wait(lambda report: report.drops.get("not decoded in time", 0) > 10)
+            stream.wait_for_frames(20)
+            report = stream.stop()
+    hold.close()
+    assert adds_up(report)
+    assert not report.reconnects
+
+
+def _listens(port: int) -> bool:
+    """Whether somebody does, without connecting: it is there for one only."""
+    return any(
+        line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+    )
 
 
 def one_line(error: VsrError) -> str:

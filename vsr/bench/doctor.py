@@ -29,6 +29,7 @@ _EXTRAS = {
     "torch": (("torch", "safetensors", "onnx", "spandrel"), "training, importing models, the torch backend"),
     "tensorrt": (("tensorrt", "onnx", "pycuda"), "building engines on NVIDIA GPUs"),
     "rtx": (("tensorrt-rtx", "onnx"), "building engines for NVIDIA RTX GPUs"),
+    "live": (("aiohttp",), "the page of `vsr stream`"),
 }
 
 

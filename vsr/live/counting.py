@@ -29,6 +29,7 @@ class Counting:
         self.size_in = (0, 0)
         self.size_out = (0, 0)
         self.latency = Latency()
+        self.decode = Load()
         self.infer = Load()
         self.encode = Load()
         self.steps: deque[LadderStep] = deque(maxlen=_KEPT_STEPS)
@@ -63,6 +64,11 @@ class Counting:
         now = time.monotonic()
         recent = [at for at in list(self._out_at) if at >= now - _FPS_WINDOW_S]
         return len(recent) / _FPS_WINDOW_S
+
+    def load(self) -> dict[str, float]:
+        """Part of the last seconds that each stage was busy."""
+        stages = {"decode": self.decode, "infer": self.infer, "encode": self.encode}
+        return {name: round(stage.part(), 3) for name, stage in stages.items()}
 
     def stepped(self, at_s: float, before: str, after: str, why: str) -> None:
         self.steps.append(LadderStep(round(at_s, 2), before, after, why))

@@ -8,10 +8,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 _WINDOW_S = 5.0
+_LEAST_S = 0.5
 
 
 class Load:
-    """Busy seconds of one thread, over the last few; and how often it was, as a rate."""
+    """Busy seconds of one thread, over the last few."""
 
     def __init__(self) -> None:
         self._spans: deque[tuple[float, float]] = deque()
@@ -30,16 +31,6 @@ class Load:
 
     def part(self) -> float:
         """Busy seconds a second."""
-        spans = self._recent()
-        return min(1.0, sum(seconds for _, seconds in spans) / self._window_s())
-
-    def rate(self) -> float:
-        """Times a second."""
-        return len(self._recent()) / self._window_s()
-
-    def _recent(self) -> list[tuple[float, float]]:
         now = time.monotonic()
-        return [span for span in list(self._spans) if span[0] >= now - _WINDOW_S]
-
-    def _window_s(self) -> float:
-        return max(0.5, min(_WINDOW_S, time.monotonic() - self._began_at))
+        seconds = sum(seconds for at, seconds in list(self._spans) if at >= now - _WINDOW_S)
+        return min(1.0, seconds / max(_LEAST_S, min(_WINDOW_S, now - self._began_at)))

@@ -199,7 +199,14 @@ class Session:
     def _connect(self) -> Capture:
         self._timeline.restart()
         on_audio = self._publisher.audio if self.config.audio and self._sinks else None
-        return Capture(self._address, self._timeline, self.config.timeout_s, self._captured, on_audio)
+        return Capture(
+            self._address,
+            self._timeline,
+            self.config.timeout_s,
+            self._captured,
+            on_audio,
+            self.counting.decode.busy,
+        )
 
     def _captured(self, captured: Captured) -> None:
         self.counting.captured(captured)
@@ -279,7 +286,7 @@ class Session:
     def report(self) -> StreamReport:
         """Everything so far."""
         counting, queue = self.counting, self._queue
-        drops = {reason: count for reason, count in queue.drops.items() if count}
+        drops = {reason: count for reason, count in dict(queue.drops).items() if count}
         latency = self._sinks[0].latency if self._sinks else counting.latency
         end = self._ended_at if self._ended_at is not None else time.monotonic()
         skipped = self._keeper.skipped
@@ -303,7 +310,7 @@ class Session:
             fps=round(counting.fps(), 2),
             latency=latency.overall(),
             recent=latency.recent(),
-            load={"infer": round(counting.infer.part(), 3), "encode": round(counting.encode.part(), 3)},
+            load=counting.load(),
             measured=tuple(self._rungs.measured),
             steps=tuple(counting.steps),
             reconnects=self.states.count("reconnecting"),

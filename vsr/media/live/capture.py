@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -62,7 +63,8 @@ class Captured:
 class Capture:
     """One connection to a source, from opening it to its end.
 
-    on_frame and on_audio are called on its thread: audio with its time in ticks. `heard_at`: when something last came.
+    on_frame and on_audio are called on its thread: audio with its time in ticks; `busy` is entered while it decodes.
+    `heard_at`: when something last came.
     `done` is set at the end, with `error` (None where the source came to its own end).
     """
 
@@ -73,6 +75,7 @@ class Capture:
         timeout_s: float,
         on_frame: Callable[[Captured], None],
         on_audio: Callable[[AudioFrame, int], None] | None,
+        busy: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self.address = address
         self.error: BaseException | None = None
@@ -86,6 +89,7 @@ class Capture:
         self._timeout_s = timeout_s
         self._on_frame = on_frame
         self._on_audio = on_audio
+        self._busy = busy
         self._lock = threading.Lock()
         self._left = threading.Event()
         self._bridge: Bridge | None = None
@@ -192,10 +196,11 @@ class Capture:
                     self.skipped += 1
                     continue
                 arrived_at -= behind_s if behind_s > _UNEVEN_S else 0.0
-            if is_video:
-                self._video(decoder, packet, arrived_at, timeless)
-            else:
-                self._audio(packet, arrived_at)
+            with self._busy():
+                if is_video:
+                    self._video(decoder, packet, arrived_at, timeless)
+                else:
+                    self._audio(packet, arrived_at)
 
     def _video(self, decoder: _Decoder, packet: Packet[Stream], arrived_at: float, timeless: bool) -> None:
         try:
