@@ -64,6 +64,14 @@ def test_late_frames_alone_take_it_down() -> None:
     assert (step.after, step.why) == (2, "2 frames were late")
 
 
+def test_a_network_that_does_not_come_back_is_left() -> None:
+    ladder = Ladder(COSTS, 0)
+    ladder.dropped(2.0, 30)
+    step = ladder.step(2.0, INTERVAL_S)
+    assert step is not None
+    assert step.after == 1
+
+
 def test_it_does_not_rise_to_what_would_not_fit() -> None:
     # The network above takes 75 % of the time there is, which is more than what is left to it.
     assert Ladder([0.030, 0.002], 1).rung == 1

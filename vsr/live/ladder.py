@@ -59,11 +59,11 @@ class Ladder:
             self._work.popleft()
         while self._drops and self._drops[0] < now - _WINDOW_S:
             self._drops.popleft()
-        if now < self._settled_at or not self._work:
-            return None
-        cost = sum(seconds for _, seconds in self._work) / len(self._work)
-        load = cost / interval_s
         late = len(self._drops)
+        if now < self._settled_at or not (self._work or late):
+            return None
+        cost = sum(seconds for _, seconds in self._work) / max(1, len(self._work))
+        load = cost / interval_s
         if late >= _DROPS or load > _FULL_LOAD:
             self._calm_since = None
             if self.rung + 1 < len(self._costs):
