@@ -121,6 +121,17 @@ def test_a_file_at_its_own_pace_to_its_end(tmp_path: Path) -> None:
     assert steps[0] == pytest.approx(steps[1], abs=1e-4)
 
 
+def test_damage_is_stepped_over_and_counted(tmp_path: Path) -> None:
+    data = bytearray(clips.h264().read_bytes())
+    begin, end = len(data) // 3, len(data) // 2
+    data[begin:end] = bytes(end - begin)
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    report = run(str(tmp_path / "damaged.mp4"), str(tmp_path / "recorded.mkv"), realtime=True)
+    assert report.damaged_packets
+    assert 5 < report.frames_out < 25
+    assert len(clips.frame_times(tmp_path / "recorded.mkv")) == report.frames_out
+
+
 def test_mpegts_over_udp() -> None:
     port = free_port()
     with ffmpeg_sends("-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"):
