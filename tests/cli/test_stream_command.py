@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.rtsp import needs_rtsp_server, rtsp_server
 from tests.media import clips
 from vsr.cli import main
 
@@ -66,8 +67,8 @@ def test_what_cannot_work_is_an_error_and_a_hint(
     assert "Traceback" not in err
 
 
-def streaming(*words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "vsr", "stream", SOURCE, *words, *QUICK]
+def streaming(*words: str, source: str = SOURCE) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "vsr", "stream", source, *words, *QUICK]
     root = Path(__file__).parents[2]
     return subprocess.Popen(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -98,3 +99,20 @@ def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:
         wait_for_size(recorded, process, 60_000)
         process.kill()
     assert len(clips.frame_times(recorded)) >= 50
+
+
+@needs_rtsp_server
+def test_a_signal_ends_it_while_the_source_hangs(tmp_path: Path) -> None:
+    recorded = tmp_path / "recorded.mp4"
+    with rtsp_server() as camera, streaming(str(recorded), "--timeout", "60", source=camera.url()) as process:
+        wait_for_size(recorded, process)
+        camera.freeze()
+        time.sleep(0.5)
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert time.monotonic() - started < 20
+        camera.thaw()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert f"{len(clips.frame_times(recorded)):,} out" in out

@@ -166,9 +166,14 @@ def _ignore(*_: object) -> None:
 
 
 def tell_change(change: Change) -> None:
-    """A line for each change of state."""
+    """A line for each change of state; of a sink, for trouble only."""
+    if change.of and change.state not in ("stalled", "reconnecting"):
+        return
     clear = "\r\033[K" if sys.stderr.isatty() else ""
-    print(f"{clear}{change.state}{': ' if change.why else ''}{change.why}", file=sys.stderr, flush=True)
+    # The reason begins with the sink's name by itself.
+    named = change.of if not change.why.startswith(change.of) else ""
+    said = (named, change.state, change.why)
+    print(f"{clear}{': '.join(filter(None, said))}", file=sys.stderr, flush=True)
 
 
 def tell_page(url: str) -> None:
@@ -224,10 +229,10 @@ def report_lines(report: StreamReport) -> list[str]:
         f"  latency p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms",
     ]
     if report.reconnects:
-        lines.append(f"  connected again {report.reconnects} times, {report.stalls} of them after a stall")
+        lines.append(f"  lost {report.reconnects} times, {report.stalls} of them by silence")
     lines += [f"  {step.at_s:.1f} s: {step.before} to {step.after}, {step.why}" for step in report.steps]
     for sink in report.sinks:
-        again = f", connected again {sink['reconnects']} times" if sink["reconnects"] else ""
+        again = f", lost {sink['reconnects']} times" if sink["reconnects"] else ""
         lines.append(
             f"  {sink['name']}: {sink['frames']:,} frames, {text.size(sink['bytes'])}, {drops_of(sink['drops'])}{again}"
         )

@@ -51,7 +51,8 @@ class Session:
         on_change: Callable[[Change], None] = lambda _change: None,
         take: Callable[[StreamFrame], None] | None = None,
     ) -> None:
-        """take: is given every upscaled frame, on a thread of ours. Raises VsrError where something cannot work."""
+        """on_change: told of changes of the source's state and the sinks', on threads of ours; take: given every upscaled
+        frame, likewise. Raises VsrError where something cannot work."""
         self.config = config
         self.states = StateLog(on_change)
         self.watchers = Watchers()
@@ -83,7 +84,7 @@ class Session:
         self._timeline = Timeline(self._started_at)
         self._publisher = Publisher(config.encoder)
         self._sinks = [
-            LiveSink(destination, config.timeout_s, config.retries, self._publisher.want_keyframe)
+            LiveSink(destination, config.timeout_s, config.retries, self._publisher.want_keyframe, on_change)
             for destination in destinations
         ]
         self._publisher.sinks = self._sinks

@@ -13,7 +13,7 @@ from typing import Any
 from vsr.core.errors import EncodeError, MediaError, PipelineError, VsrError
 from vsr.live.backoff import Backoff
 from vsr.live.latency import Latency
-from vsr.live.states import StateLog
+from vsr.live.states import Change, StateLog
 from vsr.media.live.outputs import Destination, Output, recording_path
 from vsr.media.live.packets import Encoded, Program
 
@@ -42,10 +42,11 @@ class LiveSink:
         timeout_s: float,
         retries: int | None,
         want_keyframe: Callable[[], None],
+        on_change: Callable[[Change], None],
     ) -> None:
         self.destination = destination
         self.name = destination.shown
-        self.states = StateLog()
+        self.states = StateLog(on_change, of=self.name)
         self.latency = Latency()
         self.drops: Counter[str] = Counter()
         self.frames = 0

@@ -18,11 +18,12 @@ _KEPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of state. at: seconds of Unix time. why: empty where the state says it all."""
+    """One change of state. at: seconds of Unix time. why: empty where the state says it all. of: a sink's name, else empty."""
 
     state: State
     at: float
     why: str = ""
+    of: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         said = {
@@ -39,9 +40,11 @@ class StateLog:
         self,
         on_change: Callable[[Change], None] = lambda _change: None,
         clock: Callable[[], float] = time.time,
+        of: str = "",
     ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
+        self._of = of
         self._on_change = on_change
         self._changes: deque[Change] = deque(maxlen=_KEPT)
         self._counts: Counter[State] = Counter()
@@ -78,7 +81,7 @@ class StateLog:
             return list(self._changes)
 
     def _add(self, state: State, why: str) -> Change:
-        change = Change(state, self._clock(), why)
+        change = Change(state, self._clock(), why, self._of)
         self._changes.append(change)
         self._counts[state] += 1
         return change

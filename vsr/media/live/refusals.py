@@ -57,10 +57,14 @@ def lost_source(address: Address, error: BaseException, timeout_s: float) -> Med
     if isinstance(error, MediaError):
         return error
     if isinstance(error, av.ExitError | TimeoutError):
-        return SourceTimeoutError(f"{address.shown}: nothing came for {timeout_s:g} s")
+        return SourceTimeoutError(
+            f"{address.shown}: nothing came for {timeout_s:g} s", hint="check the address and the network"
+        )
     if isinstance(error, av.EOFError):
         return SourceLostError(f"{address.shown}: the other side ended it")
-    return SourceLostError(f"{address.shown}: {reason(error).lower()}")
+    return SourceLostError(
+        f"{address.shown}: {reason(error).lower()}", hint="check that the other side is there"
+    )
 
 
 def _refused_device(where: str, error: OSError) -> SourceOpenError:
@@ -106,4 +110,4 @@ def refused_output(url: str, error: BaseException) -> MediaError:
         return EncodeError(f"{where}: {reason(error).lower()}", hint="choose another folder")
     if (host := _unknown_host(url)) is not None:
         return EncodeError(f"{where}: there is no host {host}", hint="check its name and the network")
-    return OutputLostError(f"{where}: {reason(error).lower()}")
+    return OutputLostError(f"{where}: {reason(error).lower()}", hint="check that the other side is there")
