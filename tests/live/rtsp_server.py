@@ -2,7 +2,8 @@
 
 rtsp_server.py PORT [--size WxH] [--rate N] [--gop N] [--audio] [--bframes N] [--user NAME --password WORD] [--record FILE]
 
-/live plays a picture that moves, in H.264; /record takes H.264, and AAC where it comes, into a Matroska file.
+/live plays a picture that moves, in H.264, with sound where that is asked for; /record takes H.264, and then AAC too, into a
+Matroska file.
 Prints "ready" once it listens.
 """
 
@@ -45,13 +46,14 @@ def playing(asked):
     return factory
 
 
-def recording(path):
+def recording(path, sound):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
     factory.set_latency(0)
     factory.set_launch(
         f"( matroskamux name=mux streamable=true ! filesink location={path} sync=false buffer-mode=unbuffered "
-        "rtph264depay name=depay0 ! h264parse ! mux. )"
+        "rtph264depay name=depay0 ! h264parse ! mux. "
+        f"{'rtpmp4gdepay name=depay1 ! aacparse ! mux. ' if sound else ''})"
     )
     return factory
 
@@ -79,7 +81,7 @@ def main():
     factories = [playing(asked)]
     mounts.add_factory("/live", factories[0])
     if asked.record:
-        factories.append(recording(asked.record))
+        factories.append(recording(asked.record, asked.audio))
         mounts.add_factory("/record", factories[1])
     if asked.user:
         demand_password(server, factories, asked)

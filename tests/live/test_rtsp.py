@@ -61,6 +61,21 @@ def test_sound_goes_along(tmp_path: Path) -> None:
     assert abs(float(video[-1]["pts_time"]) - float(audio[-1]["pts_time"])) < 0.5
 
 
+def test_sound_is_published_too(tmp_path: Path) -> None:
+    published = tmp_path / "published.mkv"
+    with (
+        rtsp_server("--audio", "--record", str(published)) as server,
+        running(server.url(), server.url("record")) as stream,
+    ):
+        stream.wait_for_frames(30)
+        until(lambda: published.stat().st_size > 20_000)
+        report = stream.stop()
+    assert not report.sinks[0]["reconnects"]
+    found = clips.ffprobe(published, "stream=codec_name,sample_rate,channels")["streams"]
+    assert {stream["codec_name"] for stream in found} == {"h264", "aac"}
+    assert len(clips.packet_times(published, "a:0")) > 10
+
+
 @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.timeout(300)
 def test_a_server_that_is_killed_and_comes_back(times: int, tmp_path: Path) -> None:
