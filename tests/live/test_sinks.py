@@ -164,6 +164,24 @@ def test_a_fault_of_the_network_ends_the_stream_and_finishes_the_recording(
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("vsr-")]
 
 
-def test_a_fault_of_the_encoder_ends_the_stream() -> None:
+def test_an_encoder_that_cannot_work_is_told_at_once() -> None:
     with pytest.raises(VsrError, match="no video encoder 'nosuch'"):
-        run(SOURCE, "null", encoder=EncoderOptions("nosuch"))
+        Session(config(SOURCE, "null", encoder=EncoderOptions("nosuch")))
+    with pytest.raises(ConfigError, match="MPEG-TS cannot hold av1"):
+        Session(config(SOURCE, "hls/", encoder=EncoderOptions("libsvtav1")))
+
+
+def test_a_fault_of_the_encoder_ends_the_stream() -> None:
+    with pytest.raises(VsrError, match="encoder libx264 refuses 320x240"):
+        run(SOURCE, "null", encoder=EncoderOptions(encoder_options={"profile": "nosuch"}))
+    with pytest.raises(ConfigError, match="libx264 has no option 'nosuch'"):
+        run(SOURCE, "null", encoder=EncoderOptions(encoder_options={"nosuch": "1"}))
+    report = run(SOURCE, "null", duration_s=0.3, encoder=EncoderOptions(bitrate=400_000))
+    assert "crf" not in report.encoder
+
+
+@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1"])
+def test_other_encoders(encoder: str, tmp_path: Path) -> None:
+    path = tmp_path / "recorded.mp4"
+    report = run(SOURCE, str(path), duration_s=0.5, encoder=EncoderOptions(encoder))
+    assert len(clips.frame_times(path)) == report.frames_out > 3

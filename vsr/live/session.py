@@ -21,7 +21,7 @@ from vsr.live.states import Change, StateLog
 from vsr.live.watchers import Watchers
 from vsr.media.live.address import parse_address
 from vsr.media.live.capture import Capture, Captured
-from vsr.media.live.outputs import parse_destination
+from vsr.media.live.outputs import check_encoder_fits, parse_destination
 from vsr.media.live.timeline import Timeline
 from vsr.pipeline import Channel, EndOfStream
 
@@ -77,6 +77,8 @@ class Session:
             for sink in config.sinks
             if sink != PREVIEW
         ]
+        for destination in destinations:
+            check_encoder_fits(destination, config.encoder.encoder)
         listen = config.preview or (DEFAULT_LISTEN if PREVIEW in config.sinks else None)
         self._listen = parse_listen(listen) if listen is not None else None
         self._rungs = Rungs(config)

@@ -96,6 +96,11 @@ class LiveEncoder:
                 plan.options.setdefault("bufsize", str(plan.bitrate // 2))
             context.options = {**context.options, **plan.options}
             context.open()
+            if context.options:  # What the encoder knows is taken out.
+                raise ConfigError(
+                    f"encoder {name} has no option {', '.join(map(repr, sorted(context.options)))}",
+                    hint="check its --encoder-option",
+                )
             self.template.container.start_encoding()
         except (av.FFmpegError, ValueError, OSError) as error:
             raise ConfigError(

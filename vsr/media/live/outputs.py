@@ -17,6 +17,8 @@ from av.stream import Stream
 from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.media.commit import check_writable
 from vsr.media.containers import container_for
+from vsr.media.copy import MPEGTS_CODECS
+from vsr.media.encoders import check_encoder
 from vsr.media.live.address import BRIDGED
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.packets import Encoded, Program
@@ -63,6 +65,7 @@ class Destination:
 
 
 NULL = "null"
+_MPEGTS = frozenset({"mpegts", "rtp_mpegts", "hls"})
 
 
 def parse_destination(
@@ -121,6 +124,16 @@ def _server(text: str, timeout_s: float) -> Destination:
             f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
         )
     return Destination(text, shown(text), _SERVERS[scheme], options, bridged=bridged)
+
+
+def check_encoder_fits(destination: Destination, encoder: str) -> None:
+    """Raise ConfigError where a sink cannot hold what the encoder makes, EncoderUnavailableError where there is none."""
+    check_encoder(encoder)
+    codec = av.Codec(encoder, "w").canonical_name
+    if destination.format in _MPEGTS and codec not in MPEGTS_CODECS:
+        raise ConfigError(
+            f"{destination.shown}: MPEG-TS cannot hold {codec}", hint="use the encoder libx264 or libx265"
+        )
 
 
 def recording_path(destination: Destination, number: int) -> Path:
