@@ -34,7 +34,7 @@ def load_from_other_programs() -> Generator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_ladder_steps_down_under_load_and_recovers() -> None:
-    with running("testsrc:320x180@20", "null", model="auto", max_latency_s=0.3) as stream:
+    with running("testsrc:160x90@10", "null", model="auto", max_latency_s=0.3) as stream:
         stream.wait_for_frames(5)
         first = stream.session.report().model
         if first == "bicubic-x2":
