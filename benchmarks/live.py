@@ -119,7 +119,8 @@ def main() -> int:
     faults = faults_of(report, rows, strict=True)
     told = {"stream": report.as_dict(), "samples": rows, "faults": faults, "cores": os.cpu_count()}
     if asked.report is not None:
-        asked.report.write_text(json.dumps(told, indent=1, default=str) + "\n")
+        text = json.dumps(told, indent=1, default=str).replace(f"{tempfile.gettempdir()}/", "")
+        asked.report.write_text(text + "\n")
     latency = report.latency
     print(f"{report.frames_in} in, {report.frames_out} out, dropped {report.drops}")
     print(

@@ -63,7 +63,7 @@ def speeds() -> list[str]:
     machine = one["environment"]
     where = f"{machine['cpu']}, {machine['cores']} cores, {config['backend']}"
     made = "Made by `vsr bench --model NAME --precision P --report FILE`; the files are in `benchmarks/` and hold every stage."
-    return [*lines, "", f"{sizes}, {config['frames']} frames, x264, {where}.", made]
+    return [*lines, "", f"{sizes}, x264, {where}.", made]
 
 
 # Sizes for the table where an architecture has no usual ones.

@@ -82,6 +82,12 @@ class FreshQueue(Generic[T]):
             while self._items:
                 self._drop(reason)
 
+    def give_up(self, reason: str) -> None:
+        """Drop all there is, and what was taken last."""
+        self.empty(reason)
+        with self._changed:
+            self.drops[reason] += 1
+
     def _age(self) -> float:
         return self._clock() - self._items[0][0]
 

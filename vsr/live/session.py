@@ -103,6 +103,7 @@ class Session:
         self._cancels = False
         self._error: VsrError | None = None
         self._late_seen = 0
+        self._size: tuple[int, int] | None = None
         self._interval_s = _DEFAULT_INTERVAL_S
         self._ended_at: float | None = None
 
@@ -236,7 +237,6 @@ class Session:
     # Stages
 
     def _infer(self) -> None:
-        size: tuple[int, int] | None = None
         while True:
             captured = self._queue.take(_TICK_S)
             if captured is None:
@@ -244,12 +244,17 @@ class Session:
                     return
                 continue
             frame = captured.frame
-            if (frame.width, frame.height) != size:
-                if size is not None or not self._rungs.prepared:
-                    self._queue.late = "starting" if size is None else "size changed"
+            if (frame.width, frame.height) != self._size:
+                before, self._size = self._size, None
+                self._queue.late = "starting" if before is None else "size changed"
+                prepared = before is None and self._rungs.prepared
+                if not prepared:
                     self._prepare(captured)
-                self._queue.late = "late"
-                size = frame.width, frame.height
+                self._size = frame.width, frame.height
+                if not prepared and time.monotonic() - captured.at > self.config.max_latency_s:
+                    # What came meanwhile would be late, and all after it: it goes on with what comes next.
+                    self._queue.give_up(self._queue.late)
+                    continue
             with self.counting.infer.busy():
                 large, model, seconds = self._rungs.upscale(frame)
             self._queue.work_s += (seconds - self._queue.work_s) / 8
@@ -274,6 +279,8 @@ class Session:
             else:
                 self.counting.latency.add(time.monotonic() - captured.at)
             self.counting.gone_out(upscaled.frame)
+            if (captured.frame.width, captured.frame.height) == self._size:
+                self._queue.late = "late"  # The encoder and the networks of this size are at work.
 
     def _watch_ladder(self) -> None:
         late = self._queue.drops["late"]
