@@ -15,7 +15,7 @@ SOURCE = "testsrc:160x120@25"
     [
         (2, ["quality-x2", "balanced-x2", "fast-x2", "bicubic-x2"]),
         (3, ["bicubic-x3"]),
-        (4, ["quality-x2", "balanced-x4", "fast-x2", "bicubic-x4"]),
+        (4, ["quality-x4", "balanced-x4", "fast-x2", "bicubic-x4"]),
     ],
 )
 def test_each_scale_has_its_networks(scale: int, models: list[str]) -> None:
