@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 from fractions import Fraction
 from typing import Literal
 
@@ -10,11 +12,15 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from vsr.core.errors import EncodeError
 from vsr.media.planes import frame_from_av
 
 Luma = npt.NDArray[np.uint8]
+
+# Encoders of x265 share state: one that was freed beside others was seen to abort the process, one time in thousands.
+_x265 = threading.Lock()
 
 _OPTIONS = {
     "libx264": {"preset": "veryfast"},
@@ -30,23 +36,31 @@ def compressed(luma: Luma, encoder: Literal["libx264", "libx265"], crf: int, *, 
     """
     height, width = luma.shape
     even = np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")
-    file = io.BytesIO()
     try:
-        with av.open(file, "w", format="matroska") as container:
-            stream = container.add_stream(encoder, rate=25, options={**_OPTIONS[encoder], "crf": str(crf)})
-            stream.width, stream.height, stream.pix_fmt = even.shape[1], even.shape[0], "yuv420p"
-            stream.codec_context.thread_count = 1
-            for number in range(3):
-                frame = _gray(np.roll(even, (number - 2) * drift, axis=1))
-                frame.pts, frame.time_base = number, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+        with _x265 if encoder == "libx265" else contextlib.nullcontext():
+            file = _encoded(even, encoder, crf, drift)
     except (av.FFmpegError, ValueError) as error:
         raise EncodeError(f"cannot compress with {encoder}: {error}") from error
-    file.seek(0)
     with av.open(file, "r") as decoder:
         *_, last = decoder.decode(video=0)
     return np.asarray(frame_from_av(last).planes[0])[:height, :width].copy()
+
+
+def _encoded(luma: Luma, encoder: str, crf: int, drift: int) -> io.BytesIO:
+    """The clip as a file. A function of its own, for the encoder is freed where it ends."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream(encoder, rate=25, options={**_OPTIONS[encoder], "crf": str(crf)})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = luma.shape[1], luma.shape[0], "yuv420p"
+        stream.codec_context.thread_count = 1
+        for number in range(3):
+            frame = _gray(np.roll(luma, (number - 2) * drift, axis=1))
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    file.seek(0)
+    return file
 
 
 def _gray(luma: Luma) -> VideoFrame:
