@@ -19,7 +19,7 @@ from vsr.media.planes import frame_from_av
 
 Luma = npt.NDArray[np.uint8]
 
-# Encoders of x265 share state: one that was freed beside others was seen to abort the process, one time in thousands.
+# A process aborted once while such clips were made on several threads, where an encoder is freed; presumably x265's share state.
 _x265 = threading.Lock()
 
 _OPTIONS = {
