@@ -19,7 +19,7 @@ from vsr.media.planes import frame_from_av
 
 Luma = npt.NDArray[np.uint8]
 
-# A process aborted once while such clips were made on several threads, where an encoder is freed; presumably x265's share state.
+# A process aborted once where an encoder was freed while others worked on other threads; presumably x265's share state.
 _x265 = threading.Lock()
 
 _OPTIONS = {
