@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -131,6 +133,18 @@ def test_compression_stays_in_place_and_grows_with_crf(encoder: Literal["libx264
     assert psnr == sorted(psnr, reverse=True)
     assert psnr[0] > 35  # Not shifted: text would show that at once.
     assert psnr[2] < psnr[0] - 6
+
+
+@pytest.mark.parametrize("width", [16, 32, 48])
+def test_x265_keeps_to_its_memory_in_narrow_pictures(width: int) -> None:
+    """In a process of its own, which a damaged heap would abort."""
+    script = f"""
+import numpy as np
+from vsr.media.compress import compressed
+for height in range(16, 64):
+    compressed(np.zeros((height, {width}), np.uint8), "libx265", 26)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
 
 def test_a_pool_of_realistic_pairs() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import threading
 from fractions import Fraction
 from typing import Literal
 
@@ -15,12 +13,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vsr.core.errors import EncodeError
+from vsr.media.encoders import merged, safe_options
 from vsr.media.planes import frame_from_av
 
 Luma = npt.NDArray[np.uint8]
-
-# A process aborted once where an encoder was freed while others worked on other threads; presumably x265's share state.
-_x265 = threading.Lock()
 
 _OPTIONS = {
     "libx264": {"preset": "veryfast"},
@@ -37,8 +33,7 @@ def compressed(luma: Luma, encoder: Literal["libx264", "libx265"], crf: int, *, 
     height, width = luma.shape
     even = np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")
     try:
-        with _x265 if encoder == "libx265" else contextlib.nullcontext():
-            file = _encoded(even, encoder, crf, drift)
+        file = _encoded(even, encoder, crf, drift)
     except (av.FFmpegError, ValueError) as error:
         raise EncodeError(f"cannot compress with {encoder}: {error}") from error
     with av.open(file, "r") as decoder:
@@ -47,10 +42,11 @@ def compressed(luma: Luma, encoder: Literal["libx264", "libx265"], crf: int, *, 
 
 
 def _encoded(luma: Luma, encoder: str, crf: int, drift: int) -> io.BytesIO:
-    """The clip as a file. A function of its own, for the encoder is freed where it ends."""
+    """The clip as a file."""
+    options = merged({**_OPTIONS[encoder], "crf": str(crf)}, safe_options(encoder, luma.shape[1]))
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream(encoder, rate=25, options={**_OPTIONS[encoder], "crf": str(crf)})
+        stream = container.add_stream(encoder, rate=25, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = luma.shape[1], luma.shape[0], "yuv420p"
         stream.codec_context.thread_count = 1
