@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import json
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +22,12 @@ pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ff
 HEADER_BYTES = 2000
 
 
+Running = tuple[subprocess.Popen[str], subprocess.Popen[bytes]]
+
+
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """`vsr upscale - out.mkv` that has begun to write."""
+def running(tmp_path: Path) -> Iterator[Running]:
+    """`vsr upscale - out.mkv` that has begun to write, and what feeds it."""
     endless = ["ffmpeg", "-v", "quiet", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25"]
     with subprocess.Popen([*endless, "-f", "yuv4mpegpipe", "-"], stdout=subprocess.PIPE) as ffmpeg:
         command = [
@@ -48,16 +54,17 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
                     assert process.poll() is None, process.communicate()[1]
                     assert time.monotonic() < deadline
                     time.sleep(0.005)
-                yield process
+                yield process, ffmpeg
             finally:
                 process.kill()
                 ffmpeg.kill()
 
 
-def test_once_leaves_a_part_that_plays(running: subprocess.Popen[str], tmp_path: Path) -> None:
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 130, err
+def test_once_leaves_a_part_that_plays(running: Running, tmp_path: Path) -> None:
+    process, _ = running
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
     assert "Ctrl-C again cancels" in err
     assert "stopped after" in out
     (part,) = tmp_path.iterdir()
@@ -70,12 +77,28 @@ def test_once_leaves_a_part_that_plays(running: subprocess.Popen[str], tmp_path:
     assert f"stopped after {frames:,} frames" in out
 
 
-def test_twice_leaves_nothing(running: subprocess.Popen[str], tmp_path: Path) -> None:
-    running.send_signal(signal.SIGSTOP)  # so that both come while it runs
-    running.send_signal(signal.SIGINT)
-    running.send_signal(signal.SIGTERM)
-    running.send_signal(signal.SIGCONT)
-    _, err = running.communicate(timeout=60)
-    assert running.returncode == 130, err
+def test_twice_leaves_nothing(running: Running, tmp_path: Path) -> None:
+    process, ffmpeg = running
+    ffmpeg.send_signal(signal.SIGSTOP)  # so that both come while it waits for more
+    assert ffmpeg.stdout is not None
+    deadline = time.monotonic() + 60
+    while _unread(ffmpeg.stdout.fileno()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(0.3)  # what was read last is on its way
+    assert process.stderr is not None
+    for number, answer in ((signal.SIGINT, "again cancels"), (signal.SIGTERM, "cancelling")):
+        process.send_signal(number)
+        while answer not in (line := process.stderr.readline()):
+            assert line, process.returncode
+    ffmpeg.kill()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
     assert "cancelled" in err
     assert not list(tmp_path.iterdir())
+
+
+def _unread(pipe: int) -> int:
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
