@@ -49,11 +49,11 @@ class GuardedEngine(Engine):
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
         outputs = self.outputs(inputs)
         if count := int(outputs.pop(NOT_FINITE, 0)):
-            raise self._not_finite(inputs, count)
+            raise self.not_finite(inputs, count)
         return outputs
 
-    def _not_finite(self, inputs: Tensors, count: int) -> InferenceError:
-        """Told with the first layer that is beyond what the precision holds."""
+    def not_finite(self, inputs: Tensors, count: int) -> InferenceError:
+        """The error to raise, with the first layer that is beyond what the precision holds."""
         limit = _LARGEST[self.precision]
         found = extremes(self.spec, self.layout, inputs)
         peaks = {name: max(-least, most) for name, (least, most) in found.items()}

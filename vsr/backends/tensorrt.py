@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from vsr.backends.base import (
     Tensors,
     chosen_precision,
 )
-from vsr.backends.guarded import GuardedEngine, Parity, compare
+from vsr.backends.guarded import Parity, compare
+from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.backends.trt.build import build_engine
 from vsr.backends.trt.gpu import gpu_here, on_gpu
@@ -33,14 +34,19 @@ from vsr.backends.trt.store import EngineStore, Manifest
 from vsr.core.errors import EngineBuildError, InferenceError, VsrError
 from vsr.models.spec import GraphLayout, ModelSpec
 
+if TYPE_CHECKING:
+    import torch
+
 _DTYPES = {"uint8": np.uint8, "float": np.float32}
 
 
-class TensorRTEngine(GuardedEngine):
+class TensorRTEngine(DeviceEngine):
     """One engine of the store; each thread that runs it has a context, a stream and buffers of its own for the time.
 
     What it makes of its first frames is compared with float32, unless that was done before. Raises EngineStaleError.
     """
+
+    dlpack_device = (2, 0)
 
     def __init__(
         self,
@@ -61,13 +67,16 @@ class TensorRTEngine(GuardedEngine):
             self._engine = self._library.load(store.plan(manifest.identity))
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+        self._verify_once(lambda: inputs)
+        return super().run(inputs)
+
+    def _verify_once(self, inputs: Callable[[], Tensors]) -> None:
         if self.manifest.parity is None:
             with self._verifying:
                 if self.manifest.parity is None:
                     self._say("comparing the new engine with float32, which is done once")
-                    self.verify([inputs])
+                    self.verify([inputs()])
                     self._say("")
-        return super().run(inputs)
 
     def verify(self, batches: Iterable[Tensors]) -> Parity:
         """Compare with float32, and write what was found into the manifest.
@@ -91,7 +100,15 @@ class TensorRTEngine(GuardedEngine):
         with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot(inputs)
 
-    def _slot(self, inputs: Tensors) -> _Slot:
+    def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        import torch
+
+        self._verify_once(lambda: {name: tensor.cpu().numpy() for name, tensor in inputs.items()})
+        torch.cuda.default_stream().synchronize()  # The inputs are ready.
+        with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
+            return slot.on_device(inputs)
+
+    def _slot(self, inputs: Mapping[str, Any]) -> _Slot:
         with on_gpu():  # Its errors in our words.
             return _Slot(self._library, self._engine, inputs, self._kernels)
 
@@ -104,7 +121,7 @@ class TensorRTEngine(GuardedEngine):
 class _Slot:
     """What one run needs, made for inputs shaped as `example`."""
 
-    def __init__(self, library: TensorRT, engine: Any, example: Tensors, kernels: Path) -> None:
+    def __init__(self, library: TensorRT, engine: Any, example: Mapping[str, Any], kernels: Path) -> None:
         import pycuda.driver as cuda
 
         self._stream = cuda.Stream()
@@ -129,14 +146,34 @@ class _Slot:
         for name in self._inputs:
             self._host[name][...] = inputs[name]
             cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
-        if not self._context.execute_async_v3(self._stream.handle):
-            raise InferenceError(
-                "TensorRT could not start the engine", hint="--backend torch runs without it"
-            )
+        self._execute()
         for name in self._outputs:
             cuda.memcpy_dtoh_async(self._host[name], self._device[name], self._stream)
         self._stream.synchronize()
         return {name: self._host[name].copy() for name in self._outputs}
+
+    def on_device(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Tensors in the engine's context, which torch shares."""
+        import pycuda.driver as cuda
+        import torch
+
+        for name in self._inputs:
+            size = self._host[name].nbytes
+            cuda.memcpy_dtod_async(self._device[name], inputs[name].data_ptr(), size, self._stream)
+        self._execute()
+        found = {}
+        for name in self._outputs:
+            like = torch.from_numpy(self._host[name])
+            found[name] = torch.empty_like(like, device="cuda")
+            cuda.memcpy_dtod_async(found[name].data_ptr(), self._device[name], like.nbytes, self._stream)
+        self._stream.synchronize()
+        return found
+
+    def _execute(self) -> None:
+        if not self._context.execute_async_v3(self._stream.handle):
+            raise InferenceError(
+                "TensorRT could not start the engine", hint="--backend torch runs without it"
+            )
 
 
 class TensorRTBackend:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from vsr.backends.base import (
     Tensors,
     chosen_precision,
 )
-from vsr.backends.guarded import GuardedEngine
+from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from vsr.backends.torch_ops import Step, Values
 
 
-class TorchEngine(GuardedEngine):
+class TorchEngine(DeviceEngine):
     """One graph's nodes, run one after another."""
 
     def __init__(
@@ -48,24 +49,26 @@ class TorchEngine(GuardedEngine):
         self._outputs = outputs
         self._device = device
         self._threads = threads
+        self.dlpack_device = (2, device.index or 0) if device.type == "cuda" else (1, 0)
         self._captures: Pool[Captured] = Pool(IN_FLIGHT)
 
     def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         import torch
 
-        if self._threads and torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
-        try:
-            with torch.inference_mode():
-                if self._device.type == "cuda":
-                    return self._replay(inputs)
-                # A copy: torch warns of arrays that may not be written to.
-                given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
-                return {name: output.numpy() for name, output in self._run(given).items()}
-        except torch.OutOfMemoryError as error:
-            raise _out_of_memory() from error
-        except RuntimeError as error:
-            raise InferenceError(f"torch: {error}") from error
+        with self._ours():
+            if self._device.type == "cuda":
+                with self._captured(inputs) as captured:
+                    return captured(inputs)
+            # A copy: torch warns of arrays that may not be written to.
+            given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
+            return {name: output.numpy() for name, output in self._run(given).items()}
+
+    def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        with self._ours():
+            if self._device.type == "cuda":
+                with self._captured(inputs) as captured:
+                    return captured.on_device(inputs)
+            return self._run(dict(inputs))
 
     def close(self) -> None:
         self._constants, self._steps = {}, []
@@ -77,19 +80,31 @@ class TorchEngine(GuardedEngine):
             step(values)
         return {name: values[name].contiguous() for name in self._outputs}
 
-    def _replay(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
-        import torch
-
+    def _captured(self, like: Mapping[str, Any]) -> AbstractContextManager[Captured]:
         from vsr.backends.torch_cuda import Captured
 
         def capture() -> Captured:
-            try:
-                return Captured(self._run, inputs, self._device)
-            except torch.OutOfMemoryError as error:
-                raise _out_of_memory() from error
+            with self._ours():
+                return Captured(self._run, like, self._device)
 
-        with self._captures.taken(capture) as captured:
-            return captured(inputs)
+        return self._captures.taken(capture)
+
+    @contextmanager
+    def _ours(self) -> Generator[None]:
+        """torch as it is wanted here, its errors in our words."""
+        import torch
+
+        if self._threads and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        try:
+            with torch.inference_mode():
+                yield
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                "not enough memory to run the network on a frame of this size", hint="try --tile 512"
+            ) from error
+        except RuntimeError as error:
+            raise InferenceError(f"torch: {error}") from error
 
 
 class TorchBackend:
@@ -157,12 +172,6 @@ def _precisions(device: torch.device) -> list[Precision]:
     if device.type == "cuda":
         return ["fp16", "bf16", "fp32"]
     return ["bf16", "fp32"] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ["fp32"]
-
-
-def _out_of_memory() -> DeviceMemoryError:
-    return DeviceMemoryError(
-        "not enough memory to run the network on a frame of this size", hint="try --tile 512"
-    )
 
 
 BACKEND = TorchBackend()

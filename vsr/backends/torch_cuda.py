@@ -23,12 +23,15 @@ _capturing = threading.Lock()
 
 
 class Captured:
-    """`run` for inputs shaped as `example`; frames go in and out by pinned memory, on a stream of its own."""
+    """`run` for inputs shaped as `example`, on a stream of its own; frames go in and out by pinned memory, or stay on the
+    device."""
 
-    def __init__(self, run: Run, example: Mapping[str, NDArray[np.generic]], device: torch.device) -> None:
+    def __init__(
+        self, run: Run, example: Mapping[str, NDArray[np.generic] | Tensor], device: torch.device
+    ) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._host = {name: torch.from_numpy(np.array(array)).pin_memory() for name, array in example.items()}
-        self._inputs = {name: tensor.to(device) for name, tensor in self._host.items()}
+        self._inputs = {name: torch.as_tensor(array).to(device, copy=True) for name, array in example.items()}
+        self._host = {name: tensor.cpu().pin_memory() for name, tensor in self._inputs.items()}
         # float32 means float32 here, not its shorter form for matrix units.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with _capturing, exact, torch.cuda.stream(self._stream):
@@ -57,3 +60,14 @@ class Captured:
             }
             self._stream.synchronize()
         return {name: tensor.numpy() for name, tensor in found.items()}
+
+    def on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors that are ready, or will be on the default stream; those that come are finished."""
+        self._stream.wait_stream(torch.cuda.default_stream(self._stream.device))
+        with torch.cuda.stream(self._stream):
+            for name, tensor in inputs.items():
+                self._inputs[name].copy_(tensor, non_blocking=True)
+            self._graph.replay()
+            found = {name: output.clone() for name, output in self._outputs.items()}
+            self._stream.synchronize()
+        return found

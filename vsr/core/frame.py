@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, overload
 
 from vsr.core.color import Color
 
@@ -69,11 +69,56 @@ class PixelFormat:
         return f"yuv{'a' if self.alpha else ''}{chroma[self.log2_chroma]}p{depth}"
 
 
+class DeviceArray(Protocol):
+    """An array wherever it lies, which others take up without a copy, by DLPack."""
+
+    def __dlpack__(self) -> Any: ...
+
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SemiPlanar:
+    """A 4:2:0 picture as video hardware has it: NV12 or, with 10 bits, P010, whose codes lie in the upper bits of 16.
+
+    luma: [height, width], chroma: [height / 2, width / 2, 2], U and V; uint8 or uint16.
+    """
+
+    luma: DeviceArray
+    chroma: DeviceArray
+
+
+class Fetched(Sequence[Plane]):
+    """Planes that are brought to the host when they are first looked at."""
+
+    def __init__(self, fetch: Callable[[], Sequence[Plane]]) -> None:
+        self._fetch = fetch
+        self._planes: Sequence[Plane] | None = None
+
+    def _here(self) -> Sequence[Plane]:
+        if self._planes is None:
+            self._planes = self._fetch()
+        return self._planes
+
+    @overload
+    def __getitem__(self, index: int) -> Plane: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Plane]: ...
+    def __getitem__(self, index: int | slice) -> Plane | Sequence[Plane]:
+        return self._here()[index]
+
+    def __len__(self) -> int:
+        return len(self._here())
+
+    def __iter__(self) -> Iterator[Plane]:
+        return iter(self._here())
+
+
 @dataclass(slots=True)
 class Frame:
     """One picture on its way through the pipeline.
 
-    planes: see Plane and PixelFormat, in the format's order.
+    planes: see Plane and PixelFormat, in the format's order. on_device: the same picture where a GPU has it.
     pts, duration: integers in units of time_base seconds; pts is the source's own, None only where a caller made the frame.
     index: 0-based number of the frame in its stream.
     side: what travels with the picture and only `media` reads (closed captions and the like), by name.
@@ -89,3 +134,4 @@ class Frame:
     time_base: Fraction = Fraction(1, 1000)
     index: int = 0
     side: dict[str, Any] = field(default_factory=dict)
+    on_device: SemiPlanar | None = None

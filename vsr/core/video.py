@@ -15,6 +15,7 @@ class VideoInfo:
 
     width, height: coded samples, before rotation. sar: shape of a sample, width over height (1 where unknown).
     rotation: degrees the picture is turned counter-clockwise for display, a multiple of 90; mirrored: flipped first.
+    on_device: frames lie on a GPU, and come to the host when they are looked at.
     Values from headers may lie and say so; None where the header is silent.
     """
 
@@ -31,6 +32,7 @@ class VideoInfo:
     num_frames_from_header: int | None = None
     duration_s_from_header: float | None = None
     is_image: bool = False
+    on_device: bool = False
 
     @property
     def display_size(self) -> tuple[int, int]:

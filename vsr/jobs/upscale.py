@@ -64,13 +64,14 @@ class UpscaleJob:
             info = source.info
             plan = plan_size(info, config.scale, config.size)
             upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
-            large = replace(enlarged(info, upscaler.scale), sar=plan.sar)
+            stays = info.on_device and upscaler.on_gpu
+            large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
             batch = config.batch or 1
             size = plan.size if plan.size != (large.width, large.height) else None
             options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
             sink = open_sink(output, options, source, large)
             try:
-                exhausted = _Exhaustion(source)
+                exhausted = _Exhaustion(source, fetch=not stays)
 
                 def encode(frames: Iterator[Frame]) -> Path | None:
                     return _encode(frames, sink, source, exhausted)
@@ -138,16 +139,18 @@ class UpscaleJob:
 
 
 class _Exhaustion:
-    """The source, and whether it came to its own end (rather than being stopped)."""
+    """The source, and whether it came to its own end (rather than being stopped). fetch: frames come to the host here."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, *, fetch: bool) -> None:
+        self._source, self._fetch = source, fetch
         self.reached_end = False
 
     def __iter__(self) -> Iterator[Frame]:
         for number, frame in enumerate(self._source, 1):
             if number % _COLLECT_EVERY == 0:
                 gc.collect()
+            if self._fetch and frame.on_device:
+                frame.planes, frame.on_device = list(frame.planes), None
             yield frame
         self.reached_end = True
 

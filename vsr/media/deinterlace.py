@@ -28,9 +28,13 @@ class Deinterlacer:
         self._key: tuple[object, ...] = ()
         self._originals: dict[int, VideoFrame] = {}
 
+    def takes(self, frame: VideoFrame) -> bool:
+        """Whether the frame would go through the filter."""
+        return self.mode == "on" or (self.mode == "auto" and bool(self.active or frame.interlaced_frame))
+
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
         """Give one frame; the frames that are ready. Raises DecodeError."""
-        if self.mode == "off" or (self.mode == "auto" and not self.active and not frame.interlaced_frame):
+        if not self.takes(frame):
             return [frame]
         self.active = True
         if not is_direct(frame.format.name):

@@ -1,12 +1,20 @@
-"""Decoding on a device: NVDEC and its like. Frames come back to the host as NV12 or P010. No GPU has run this yet."""
+"""Frames in the memory of a GPU: from its decoder, and to its encoder. No GPU has run this yet."""
 
 from __future__ import annotations
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.video.frame import CudaContext, VideoFrame
 
-from vsr.core.errors import ConfigError
+from vsr.core.color import Color
+from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.frame import Fetched, Frame, SemiPlanar
+from vsr.media.color import color_from_av, tag_frame
 from vsr.media.opening import reason
+from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
+
+SEMI_PLANAR = {8: "nv12", 10: "p010le"}
+"""The formats that stay on a device, by the bits of their 4:2:0 samples."""
 
 
 def decoding_device(kind: str) -> tuple[HWAccel | None, str]:
@@ -14,9 +22,62 @@ def decoding_device(kind: str) -> tuple[HWAccel | None, str]:
     known = hwdevices_available()
     if kind not in known:
         raise ConfigError(f"FFmpeg here decodes on no {kind!r}", hint=f"--hwaccel takes: {', '.join(known)}")
-    accel = HWAccel(kind, allow_software_fallback=True)
+    # CUDA's frames stay there: networks and encoders can take them as they are.
+    accel = HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
     try:
         accel.create(av.Codec("h264", "r"))  # Opens the device.
     except (av.FFmpegError, OSError, NotImplementedError) as error:
         return None, f"{kind} not used for decoding: {reason(error).lower()}"
-    return HWAccel(kind, allow_software_fallback=True), ""
+    return accel, ""
+
+
+def stays_on_device(frame: VideoFrame) -> bool:
+    """Whether a frame lies on a device, in a format and of a size that networks take there."""
+    even = frame.width % 2 == frame.height % 2 == 0
+    return even and frame.sw_format is not None and frame.sw_format.name in SEMI_PLANAR.values()
+
+
+def on_host(frame: VideoFrame) -> VideoFrame:
+    """The same frame in the host's memory, with pts, duration and tags. Raises DecodeError."""
+    if frame.sw_format is None:
+        return frame
+    return converted(frame, av_name(pixel_format(frame.sw_format.name)))
+
+
+def frame_on_device(frame: VideoFrame, *, index: int = 0, fallback: Color | None = None) -> Frame:
+    """Our view of an NV12 or P010 frame, left where it lies; see `vsr.media.planes.frame_from_av`."""
+    target = pixel_format((frame.sw_format or frame.format).name)
+    color = color_from_av(frame, target, fallback=fallback)
+    given = Fetched(lambda: frame_from_av(on_host(frame)).planes)
+    luma, chroma = frame.planes
+    like = Frame(given, frame.width, frame.height, target, color, frame.pts, frame.duration or 0, index=index)
+    if frame.time_base is not None:
+        like.time_base = frame.time_base
+    like.on_device = SemiPlanar(luma, chroma)
+    return like
+
+
+class DeviceFrames:
+    """Makes frames that lie on a device into those its encoder takes, without a copy."""
+
+    def __init__(self) -> None:
+        # One for all: it holds what encoders know their frames by.
+        self._context = CudaContext(device_id=0, primary_ctx=True)
+
+    def __call__(self, frame: Frame) -> VideoFrame:
+        """With pts, duration, time_base and colour set. Raises EncodeError."""
+        picture = frame.on_device
+        assert picture is not None
+        try:
+            result = VideoFrame.from_dlpack(
+                (picture.luma, picture.chroma),
+                format=SEMI_PLANAR[frame.format.bits],
+                width=frame.width,
+                height=frame.height,
+                cuda_context=self._context,
+            )
+        except (av.FFmpegError, ValueError, TypeError, NotImplementedError, MemoryError) as error:
+            raise EncodeError(f"the encoder cannot take a frame from the GPU: {error}") from error
+        tag_frame(result, frame.color)
+        result.pts, result.duration, result.time_base = frame.pts, frame.duration, frame.time_base
+        return result

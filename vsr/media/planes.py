@@ -157,13 +157,14 @@ def frame_from_av(
 
 
 def converted(frame: VideoFrame, name: str, *, size: tuple[int, int] | None = None) -> VideoFrame:
-    """The frame in another format (and size: width, height) through swscale, with pts, duration and colour tags set.
+    """The frame in another format (and size: width, height) through swscale, with pts, duration and colour tags set; also from
+    a device's memory.
 
     Between YUV formats and between RGB formats samples move without being mapped; between the two the frame's matrix and
     range hold, see `color_after`. Resizing is Lanczos. Raises DecodeError where swscale knows no way.
     """
     width, height = size or (frame.width, frame.height)
-    source, target = pixel_format(frame.format.name), pixel_format(name)
+    source, target = pixel_format((frame.sw_format or frame.format).name), pixel_format(name)
     before = color_from_av(frame, source)
     after = color_after(before, source, target, (width, height))
     crosses = (source.kind == "rgb") != (target.kind == "rgb")

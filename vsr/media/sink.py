@@ -10,7 +10,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from vsr.core.color import Range
-from vsr.core.errors import EncodeError
+from vsr.core.errors import EncodeError, VsrError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.media.captions import takes_captions
@@ -19,6 +19,7 @@ from vsr.media.containers import NULL, STDOUT, Container, container_for
 from vsr.media.copy import CopyPlan, plan_copy
 from vsr.media.encoders import EncoderPlan, plan_encoder
 from vsr.media.hdr_params import hdr_options
+from vsr.media.hwaccel import DeviceFrames
 from vsr.media.image_sink import ImageSink, is_image_output
 from vsr.media.mux import Muxer, Output
 from vsr.media.planes import av_from_frame, av_name
@@ -94,7 +95,15 @@ class VideoSink:
         self._converter_for: tuple[object, ...] = ()
         encoded = video_info(info, plan, size)
         writer = VideoStreamWriter(plan, container, encoded, source, options.threads)
-        _check_video(writer, container)
+        try:
+            _check_video(writer, container)
+        except VsrError as error:
+            if not writer.device_format:
+                raise
+            writer.device_format = None
+            _check_video(writer, container)
+            self.warnings.append(f"frames go to {plan.name} through the host: {error.message}")
+        self._device_frames = DeviceFrames() if writer.device_format else None
         copied = plan_copy(source.copied, container, writer.add_to, url if path is None else path.name)
         self.warnings += [*plan.warnings, *copied.warnings, *_lost(writer, container, source, encoded)]
         self._file: Output
@@ -138,7 +147,10 @@ class VideoSink:
             frame = gray_as_yuv(frame, plan.format)
         name = av_name(frame.format)
         direct = frame.format == plan.format and _same_color(frame, plan)
-        if direct and (frame.width, frame.height) == self._size and name == plan.pix_fmt:
+        direct = direct and (frame.width, frame.height) == self._size
+        if direct and self._device_frames and frame.on_device:
+            return self._device_frames(frame)
+        if direct and name == plan.pix_fmt:
             return av_from_frame(frame, plan.pix_fmt)
         given = av_from_frame(frame)
         key = (given.format.name, frame.width, frame.height, frame.color)

@@ -23,7 +23,7 @@ from vsr.core.video import VideoInfo
 from vsr.media.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.decode import Decoder, TimeRange
 from vsr.media.deinterlace import Deinterlacer
-from vsr.media.hwaccel import decoding_device
+from vsr.media.hwaccel import decoding_device, frame_on_device, on_host, stays_on_device
 from vsr.media.images import is_image_file, open_image
 from vsr.media.opening import (
     DEFAULT_SEQUENCE_RATE,
@@ -127,7 +127,7 @@ class FileSource:
             self.notes.append(
                 f"{self.options.hwaccel} does not decode {self._context.name}: the processor does"
             )
-        self._describe(first)
+        self._describe(on_host(first), on_device=stays_on_device(first))
 
     def _device(self) -> HWAccel | None:
         if self.options.hwaccel is None:
@@ -257,7 +257,7 @@ class FileSource:
 
     # Describing
 
-    def _describe(self, first: VideoFrame) -> None:
+    def _describe(self, first: VideoFrame, *, on_device: bool) -> None:
         assert self.container is not None
         assert self._stream is not None
         stream, context = self._stream, self._context
@@ -290,6 +290,7 @@ class FileSource:
             num_frames_from_header=stream.frames or None,
             duration_s_from_header=None if self._made_times else self._duration_s(),
             is_image=self._is_image,
+            on_device=on_device,
         )
         self._add_notes(first, details)
         if self._is_sequence:
@@ -336,7 +337,10 @@ class FileSource:
             return
         frames, self._frames = self._frames, None
         for decoded in frames:
-            for frame in self._progressive(self._uniform.push(decoded)):
+            if self._stays_on_device(decoded):
+                yield self._frame(decoded)
+                continue
+            for frame in self._progressive(self._uniform.push(on_host(decoded))):
                 yield self._frame(frame)
         for frame in self._deinterlacer.flush():
             yield self._frame(frame)
@@ -349,8 +353,15 @@ class FileSource:
             self.notes.append("interlaced: deinterlaced with bwdif, one frame out for each one in")
         return ready
 
+    def _stays_on_device(self, decoded: VideoFrame) -> bool:
+        """Whether a frame needs nothing that is done on the host."""
+        return (
+            stays_on_device(decoded) and not self._deinterlacer.takes(decoded) and self._uniform.fits(decoded)
+        )
+
     def _frame(self, decoded: VideoFrame) -> Frame:
-        frame = frame_from_av(decoded, index=self.counters.frames, fallback=self._fallback)
+        view = frame_on_device if decoded.sw_format else frame_from_av
+        frame = view(decoded, index=self.counters.frames, fallback=self._fallback)
         caption = captions(decoded, self._context.name)
         if caption is not None:
             frame.side["a53_cc"] = caption

@@ -27,12 +27,17 @@ class Uniform:
             self._drops_alpha = True
             self.format = replace(self.format, alpha=False)
 
+    def fits(self, frame: VideoFrame) -> bool:
+        """Whether the frame has the size and format of the first."""
+        fmt = pixel_format((frame.sw_format or frame.format).name)
+        return (frame.width, frame.height) == self._size and fmt == self.format
+
     def push(self, frame: VideoFrame) -> VideoFrame:
         """The frame, or a converted one. Raises DecodeError where swscale knows no way."""
+        if self.fits(frame):
+            return frame
         same_size = (frame.width, frame.height) == self._size
         fmt = pixel_format(frame.format.name)
-        if same_size and fmt == self.format:
-            return frame
         if same_size and self._drops_alpha and replace(fmt, alpha=False) == self.format:
             if not self._lost_noted and not _is_opaque(frame):
                 self._lost_noted = True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import av
 import av.logging
+from av.codec.hwaccel import HWAccel
 from av.stream import Disposition
 
 from vsr.core.errors import ConfigError, EncoderUnavailableError
@@ -19,6 +20,8 @@ from vsr.media.containers import Container, output_time_base
 from vsr.media.copy import MPEGTS_CODECS
 from vsr.media.encoders import EncoderPlan, frame_rate_or_default, merged
 from vsr.media.hdr_params import hdr_options
+from vsr.media.hwaccel import SEMI_PLANAR
+from vsr.media.opening import reason as reason_of
 from vsr.media.side_data import _dump_lock, display_matrix
 
 if TYPE_CHECKING:
@@ -58,6 +61,9 @@ class VideoStreamWriter:
         self.frame_rate = frame_rate_or_default(rate)
         self.time_base = output_time_base(container, info.time_base, self.frame_rate)
         self.codec = av.Codec(plan.name, "w").canonical_name
+        # NVENC takes frames where they lie.
+        there = info.on_device and plan.name.endswith("_nvenc") and plan.format.log2_chroma == (1, 1)
+        self.device_format = SEMI_PLANAR.get(plan.format.bits) if there else None
         if container.format == "mpegts" and self.codec not in MPEGTS_CODECS:
             raise ConfigError(
                 f"mpegts cannot hold {self.codec} from encoder {plan.name}: no stream type for that codec",
@@ -77,9 +83,16 @@ class VideoStreamWriter:
     def add_to(self, output: OutputContainer) -> VideoStream:
         """Add the stream to a container, opened and ready. Raises what PyAV raises, or ConfigError for unknown options."""
         plan, info = self.plan, self.info
-        stream = cast("VideoStream", output.add_stream(plan.name, rate=self.frame_rate))
+        device = HWAccel("cuda", options={"primary_ctx": "1"}) if self.device_format else None
+        try:
+            stream = cast("VideoStream", output.add_stream(plan.name, rate=self.frame_rate, hwaccel=device))
+        except (av.FFmpegError, NotImplementedError) as error:
+            if device is None:
+                raise
+            raise EncoderUnavailableError(f"{plan.name} finds no GPU: {reason_of(error)}") from error
         context = stream.codec_context
-        context.width, context.height, context.pix_fmt = info.width, info.height, plan.pix_fmt
+        context.width, context.height = info.width, info.height
+        context.pix_fmt = self.device_format or plan.pix_fmt
         context.time_base = 1 / self.frame_rate if plan.traits.counts_frames else self.time_base
         stream.time_base = self.time_base
         context.framerate = self.frame_rate

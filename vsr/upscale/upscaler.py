@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -15,8 +17,9 @@ from numpy.typing import NDArray
 
 from vsr.backends import Engine, choose_backend
 from vsr.backends.base import CompileOptions
+from vsr.backends.on_device import DeviceEngine, on_host
 from vsr.core.errors import ConfigError, DeviceMemoryError, UnsupportedInputError
-from vsr.core.frame import Frame, PixelFormat, Plane
+from vsr.core.frame import Fetched, Frame, PixelFormat, Plane
 from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.arrays import array_from_frame, frame_from_array
@@ -64,10 +67,10 @@ class Upscaler:
         if tile is not None and tile != 0 and tile < 16:
             raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels, or 0 for no tiles")
         self._backend, self.notes = choose_backend(backend)
-        on_gpu = self._backend.probe().on_gpu
-        self.spec = find_model(model, scale or 2.0, use, on_gpu=on_gpu)
+        self.on_gpu = self._backend.probe().on_gpu
+        self.spec = find_model(model, scale or 2.0, use, on_gpu=self.on_gpu)
         if model == "auto":
-            self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=on_gpu)[1]}")
+            self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu)[1]}")
         self.passes = 1 if scale is None else max(1, math.ceil(math.log(scale, self.spec.scale) - 1e-9))
         self.scale = self.spec.scale**self.passes
         self._tile = tile
@@ -181,6 +184,8 @@ class Upscaler:
 
     def _at_once(self, frames: Sequence[Frame]) -> list[Frame]:
         first = frames[0]
+        if all(frame.on_device for frame in frames) and (there := self._on_device(frames)):
+            return there
         opaque = replace(first.format, alpha=False)
         layout = GraphLayout.of(opaque, first.color)
         colour_planes = [
@@ -197,9 +202,52 @@ class Upscaler:
                 width=frame.width * scale,
                 height=frame.height * scale,
                 side=dict(frame.side),
+                on_device=None,
             )
             for number, frame in enumerate(frames)
         ]
+
+    def _on_device(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Frames that stay where they lie; none where they must pass through the host, which is noted."""
+        first, scale = frames[0], self.spec.scale
+        if importlib.util.find_spec("torch") is None:
+            return self._through_host("torch, which takes them up, is not installed")
+        plan = self._plan(first.width, first.height, 1, first.format)
+        if not plan.whole or (plan.width, plan.height) != (first.width, first.height):
+            return self._through_host(
+                "they are cut into tiles" if not plan.whole else "their sides are padded"
+            )
+        layout, unit = GraphLayout.of(first.format, first.color), first.format.bytes_per_sample
+        sizes = [first.format.plane_size(number, first.width, first.height) for number in range(3)]
+        shapes: dict[str, tuple[int, ...]] = {
+            name: (1, 1, height, width * unit)
+            for name, (width, height) in zip(layout.plane_names, sizes, strict=True)
+        }
+        small = small_inputs(first.format, first.color)
+        with self._engine(layout, shapes) as engine:
+            if not isinstance(engine, DeviceEngine):
+                return self._through_host(f"{self.backend} runs there")
+            pictures = [picture for frame in frames if (picture := frame.on_device)]
+            if any(picture.luma.__dlpack_device__() != engine.dlpack_device for picture in pictures):
+                return self._through_host("they lie on another device")
+            large = [engine.run_on_device(picture, small) for picture in pictures]
+        return [
+            replace(
+                frame,
+                planes=Fetched(partial(on_host, picture)),
+                on_device=picture,
+                width=frame.width * scale,
+                height=frame.height * scale,
+                side=dict(frame.side),
+            )
+            for frame, picture in zip(frames, large, strict=True)
+        ]
+
+    def _through_host(self, why: str) -> list[Frame]:
+        note = f"frames on the GPU pass through the host: {why}"
+        if note not in self.notes:
+            self.notes.append(note)
+        return []
 
     def _enlarged_alpha(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
         """Alpha goes through cubic enlargement: a network would draw detail into it."""

@@ -1,0 +1,99 @@
+"""Pictures that stay on their device: from a decoder's NV12 or P010 to the graph's planes and back, by torch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.base import NOT_FINITE, Tensors
+from vsr.backends.guarded import GuardedEngine
+from vsr.core.frame import SemiPlanar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# What P010 shifts its codes of 10 bits up by.
+_P010_SHIFT = 6
+
+
+class DeviceEngine(GuardedEngine):
+    """An engine that also takes and gives what lies on its own device."""
+
+    dlpack_device: tuple[int, int] | None = None
+    """Where that is, as DLPack counts devices: (1, 0) for the host, (2, 0) for the first CUDA device; None for nowhere."""
+
+    @abstractmethod
+    def tensors(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As `outputs`, but what goes in and comes out are tensors on the device. They come finished."""
+
+    def run_on_device(self, picture: SemiPlanar, small: Tensors) -> SemiPlanar:
+        """One NV12 or P010 picture through the graph of its planes; `small`: the other inputs. Raises as `run` does."""
+        import torch
+
+        with torch.inference_mode():
+            planes = planes_of(picture)
+            inputs = planes | {name: _tensor(array, planes["y"]) for name, array in small.items()}
+            found = self.tensors(inputs)
+            if count := int(found.pop(NOT_FINITE, 0)):
+                host = {name: tensor.cpu().numpy() for name, tensor in inputs.items()}
+                raise self.not_finite(host, count)
+            return _joined(found, deep=self.layout.bytes_per_sample == 2)
+
+
+def planes_of(picture: SemiPlanar) -> dict[str, Tensor]:
+    """Planes y, u and v, uint8 [1, 1, h, w x bytes], on the picture's device."""
+    # Capsules, since frames of FFmpeg's take no stream to wait for: they are on the default one, as this is.
+    luma, chroma = (_from_dlpack(array.__dlpack__()) for array in (picture.luma, picture.chroma))
+    return {
+        name: _bytes(codes) for name, codes in (("y", luma), ("u", chroma[..., 0]), ("v", chroma[..., 1]))
+    }
+
+
+def on_host(picture: SemiPlanar) -> list[NDArray[np.uint8]]:
+    """Its planes Y, U, V, [h, w x bytes], in the host's memory."""
+    return [plane[0, 0].cpu().numpy() for plane in planes_of(picture).values()]
+
+
+def _bytes(codes: Tensor) -> Tensor:
+    import torch
+
+    if codes.dtype == torch.uint8:
+        return codes.contiguous()[None, None]
+    # The sign is shifted in from above, and masked.
+    low = (codes.contiguous().view(torch.int16) >> _P010_SHIFT) & 0x3FF
+    return low.view(torch.uint8)[None, None]
+
+
+def _joined(outputs: Mapping[str, Tensor], *, deep: bool) -> SemiPlanar:
+    import torch
+
+    def codes(name: str) -> Tensor:
+        plane = outputs[f"{name}_out"][0, 0]
+        return (plane.view(torch.int16) << _P010_SHIFT).view(torch.uint16) if deep else plane
+
+    return SemiPlanar(codes("y"), _interleaved(codes("u"), codes("v")))
+
+
+def _interleaved(u: Tensor, v: Tensor) -> Tensor:
+    import torch
+
+    if u.dtype == torch.uint8:
+        return torch.stack([u, v], dim=-1)
+    # torch stacks no unsigned 16 bits.
+    return torch.stack([u.view(torch.int16), v.view(torch.int16)], dim=-1).view(torch.uint16)
+
+
+def _from_dlpack(capsule: Any) -> Tensor:
+    from torch.utils.dlpack import from_dlpack
+
+    return from_dlpack(capsule)
+
+
+def _tensor(array: NDArray[np.generic], like: Tensor) -> Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(array)).to(like.device)
