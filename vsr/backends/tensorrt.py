@@ -28,6 +28,7 @@ from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.backends.trt.build import build_engine
 from vsr.backends.trt.gpu import gpu_here, on_gpu
+from vsr.backends.trt.graph import Recorded, recorded
 from vsr.backends.trt.library import TensorRT, installed_library
 from vsr.backends.trt.recipe import Library, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Manifest
@@ -125,6 +126,8 @@ class _Slot:
         import pycuda.driver as cuda
 
         self._stream = cuda.Stream()
+        self._graph: Recorded | None = None
+        self._to_record = not library.records
         self._context = library.context(engine, kernels)
         ports = library.ports(engine)
         self._inputs = [port.name for port in ports if port.is_input]
@@ -170,6 +173,17 @@ class _Slot:
         return found
 
     def _execute(self) -> None:
+        """Begin the computation; from the second time on as a CUDA graph, where it can be recorded."""
+        if self._graph:
+            self._graph.launch()
+            return
+        self._enqueue()
+        if self._to_record:
+            self._to_record = False
+            self._stream.synchronize()  # By now all is chosen and allocated.
+            self._graph = recorded(self._stream.handle, self._enqueue)
+
+    def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._stream.handle):
             raise InferenceError(
                 "TensorRT could not start the engine", hint="--backend torch runs without it"

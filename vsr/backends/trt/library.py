@@ -62,6 +62,8 @@ class TensorRT:
         self.name = name
         self.version: str = self._module.__version__
         self._kernels: Any = None
+        self.records = hasattr(self._module, "CudaGraphStrategy")
+        """Whether its contexts record their work in a CUDA graph by themselves."""
 
     def build(
         self,
@@ -131,12 +133,11 @@ class TensorRT:
     def context(self, engine: Any, kernels: Path) -> Any:
         """An execution context. TensorRT-RTX captures its work in a CUDA graph by itself, and keeps the kernels it compiles
         for this GPU in the file `kernels`, see `keep_kernels`. Raises DeviceMemoryError."""
-        strategies = getattr(self._module, "CudaGraphStrategy", None)
-        if strategies is None:
+        if not self.records:
             context = engine.create_execution_context()
         else:
             config = engine.create_runtime_config()
-            config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+            config.cuda_graph_strategy = self._module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
             if self._kernels is None:  # Contexts share it.
                 self._kernels = config.create_runtime_cache()
                 if kernels.is_file():

@@ -1,0 +1,58 @@
+"""A stream's work recorded as a CUDA graph: launched again as one, where launching its kernels takes longer than running them.
+
+By NVIDIA's cuda-bindings, since PyCUDA records no streams. TensorRT-RTX does this by itself. No GPU has run this yet.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from vsr.core.errors import InferenceError
+
+
+class Recorded:
+    """What a stream was given to do between two moments, to be done again on the same memory."""
+
+    def __init__(self, stream: int, work: Callable[[], None]) -> None:
+        """Record `work`, which is not run. Raises RuntimeError where there is no such driver, or part of it cannot be
+        recorded; whatever `work` raises."""
+        from cuda.bindings import driver
+
+        self._driver, self._stream = driver, stream
+        # Only what this thread does may disturb it.
+        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        _checked(driver.cuStreamBeginCapture(stream, mode))
+        try:
+            work()
+        finally:
+            ended = driver.cuStreamEndCapture(stream)  # Also where it failed: the stream is used on.
+        graph = _checked(ended)
+        try:
+            self._graph = _checked(driver.cuGraphInstantiate(graph, 0))
+        finally:
+            driver.cuGraphDestroy(graph)
+        weakref.finalize(self, driver.cuGraphExecDestroy, self._graph)
+
+    def launch(self) -> None:
+        """Do it once more, behind what the stream has to do. Raises RuntimeError."""
+        _checked(self._driver.cuGraphLaunch(self._graph, self._stream))
+
+
+def recorded(stream: int, work: Callable[[], None]) -> Recorded | None:
+    """None where it cannot be recorded: then it has to be done step by step."""
+    try:
+        return Recorded(stream, work)
+    except (
+        ImportError,
+        RuntimeError,
+    ):  # cuda-bindings raises RuntimeErrors for a driver that is not there or too old.
+        return None
+
+
+def _checked(result: tuple[Any, ...]) -> Any:
+    error, *values = result
+    if int(error):
+        raise RuntimeError(f"CUDA: {error}")
+    return values[0] if values else None
