@@ -17,6 +17,7 @@ import pytest
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.backends.guarded import Parity
 from vsr.backends.trt.build import _found, build_engine
+from vsr.backends.trt.graph import recorded
 from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore
 from vsr.cli import main
@@ -321,3 +322,10 @@ def test_frames_of_a_video_as_an_engine_takes_them(settings: dict[str, Any]) -> 
             assert (inputs[name].shape, inputs[name].dtype) == (best, "uint8")
             assert len(np.unique(inputs[name])) > 20
         assert float(inputs["max_code"]) == (1023 if wanted.layout == "yuv16-left" else 255)
+
+
+@pytest.mark.skipif(has_nvidia_gpu(), reason="there is a GPU")
+def test_without_a_driver_nothing_is_recorded() -> None:
+    done: list[int] = []
+    assert recorded(0, lambda: done.append(1)) is None
+    assert not done

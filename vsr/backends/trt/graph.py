@@ -16,8 +16,8 @@ class Recorded:
     """What a stream was given to do between two moments, to be done again on the same memory."""
 
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
-        """Record `work`, which is not run. Raises RuntimeError where there is no such driver, or part of it cannot be
-        recorded; whatever `work` raises."""
+        """Record `work`, which is not run. Raises ImportError or RuntimeError without cuda-bindings or a driver,
+        InferenceError where it cannot be recorded, and whatever `work` raises."""
         from cuda.bindings import driver
 
         self._driver, self._stream = driver, stream
@@ -36,7 +36,7 @@ class Recorded:
         weakref.finalize(self, driver.cuGraphExecDestroy, self._graph)
 
     def launch(self) -> None:
-        """Do it once more, behind what the stream has to do. Raises RuntimeError."""
+        """Do it once more, behind what the stream has to do. Raises InferenceError."""
         _checked(self._driver.cuGraphLaunch(self._graph, self._stream))
 
 
@@ -44,15 +44,12 @@ def recorded(stream: int, work: Callable[[], None]) -> Recorded | None:
     """None where it cannot be recorded: then it has to be done step by step."""
     try:
         return Recorded(stream, work)
-    except (
-        ImportError,
-        RuntimeError,
-    ):  # cuda-bindings raises RuntimeErrors for a driver that is not there or too old.
+    except (ImportError, RuntimeError, InferenceError):  # The second where there is no driver.
         return None
 
 
 def _checked(result: tuple[Any, ...]) -> Any:
     error, *values = result
     if int(error):
-        raise RuntimeError(f"CUDA: {error}")
+        raise InferenceError(f"CUDA: {error}")
     return values[0] if values else None
