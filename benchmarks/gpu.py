@@ -3,8 +3,9 @@
     python benchmarks/gpu.py --out benchmarks/gpu.json [--models fast balanced] [--sizes 1280x720] [--scales 2 4]
 
 For each model and size: copying in, computing and copying out one frame, each alone; the three overlapped, as `vsr upscale`
-runs them; and the network alone as a torch user would write it, eager, in half precision and channels last. The GPU's own
-rate is measured by multiplying large matrices. Decoding and encoding are measured by `vsr bench`. No GPU has run this yet.
+runs them, with 1, 2 and 4 frames in a batch and 1 to 3 batches in flight; and the network alone as a torch user would write it,
+eager, in half precision and channels last. The GPU's own rate is measured by multiplying large matrices. Decoding and encoding
+are measured by `vsr bench`. No GPU has run this yet: `vsr` takes one frame in a batch and three in flight on a GPU, unmeasured.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import safetensors.torch
 import torch
 
 from vsr.backends import choose_backend
+from vsr.backends.base import IN_FLIGHT, Backend
 from vsr.backends.torch import TorchEngine
 from vsr.backends.torch_cuda import Captured
 from vsr.bench.environment import environment
@@ -33,6 +36,7 @@ from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.upscale.codes import small_inputs
 
 SECONDS = 2.0
+BATCHES = (1, 2, 4)
 LAYOUT = GraphLayout("yuv", 1, "left")
 
 
@@ -55,11 +59,11 @@ def matrix_rate() -> float:
     return rate(lambda: a @ b) * side**3
 
 
-def frame(width: int, height: int) -> dict[str, Any]:
-    """Planes of a 4:2:0 frame, and the small inputs."""
+def frame(width: int, height: int, batch: int = 1) -> dict[str, Any]:
+    """Planes of 4:2:0 frames, and the small inputs."""
     rng = np.random.default_rng(0)
     planes = {
-        name: rng.integers(0, 256, (1, 1, height // part, width // part), np.uint8)
+        name: rng.integers(0, 256, (batch, 1, height // part, width // part), np.uint8)
         for name, part in (("y", 1), ("u", 2), ("v", 2))
     }
     return planes | small_inputs(PixelFormat("yuv", 8, (1, 1)), Color())
@@ -102,6 +106,24 @@ def captured_steps(engine: TorchEngine, inputs: dict[str, Any]) -> dict[str, flo
         return {name: rate(step) for name, step in steps.items()}
 
 
+def overlapped(backend: Backend, spec: ModelSpec, width: int, height: int) -> dict[str, float]:
+    """Frames a second by the size of a batch and how many are in flight, as "2 x 3"."""
+    found = {}
+    for batch in BATCHES:
+        inputs = frame(width, height, batch)
+        with backend.compile(
+            spec, LAYOUT, {name: inputs[name].shape for name in LAYOUT.plane_names}
+        ) as engine:
+            engine.run(inputs)
+            for in_flight in range(1, IN_FLIGHT + 1):
+                with ThreadPoolExecutor(in_flight) as pool:
+                    several = partial(pool.map, engine.run, [inputs] * 12)
+                    found[f"{batch} x {in_flight}"] = (
+                        rate(lambda several=several: list(several())) * 12 * batch
+                    )
+    return found
+
+
 def measure(model: str, scale: int, width: int, height: int, peak: float) -> dict[str, Any]:
     spec, (backend, notes) = find_model(model, scale), choose_backend("auto")
     inputs = frame(width, height)
@@ -110,10 +132,9 @@ def measure(model: str, scale: int, width: int, height: int, peak: float) -> dic
     with backend.compile(spec, LAYOUT, shapes) as engine:
         engine.run(inputs)
         ready_s = time.perf_counter() - begun
-        with ThreadPoolExecutor(backend.in_flight) as pool:
-            together = rate(lambda: list(pool.map(engine.run, [inputs] * 8))) * 8
         steps = captured_steps(engine, inputs) if isinstance(engine, TorchEngine) else {}
-        compute = steps.get("compute", together)
+        together = overlapped(backend, spec, width, height)
+        compute = steps.get("compute", together[f"1 x {IN_FLIGHT}"])
         return {
             "model": spec.id,
             "size": [width, height],
@@ -122,7 +143,7 @@ def measure(model: str, scale: int, width: int, height: int, peak: float) -> dic
             "precision": engine.precision,
             "ready_s": round(ready_s, 2),
             "fps": {name: round(value, 1) for name, value in steps.items()},
-            "fps_together": round(together, 1),
+            "fps_overlapped": {name: round(value, 1) for name, value in together.items()},
             "fps_plain_torch": plain_loop(spec, inputs),
             "of_matrix_rate": round(compute * spec.macs_per_pixel * width * height / peak, 4),
         }
