@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.base import NOT_FINITE, Tensors
 from vsr.backends.guarded import GuardedEngine
+from vsr.core.errors import DeviceMemoryError, InferenceError
 from vsr.core.frame import SemiPlanar
 
 if TYPE_CHECKING:
@@ -32,9 +34,7 @@ class DeviceEngine(GuardedEngine):
 
     def run_on_device(self, picture: SemiPlanar, small: Tensors) -> SemiPlanar:
         """One NV12 or P010 picture through the graph of its planes; `small`: the other inputs. Raises as `run` does."""
-        import torch
-
-        with torch.inference_mode():
+        with inference():
             planes = planes_of(picture)
             inputs = planes | {name: _tensor(array, planes["y"]) for name, array in small.items()}
             found = self.tensors(inputs)
@@ -42,6 +42,22 @@ class DeviceEngine(GuardedEngine):
                 host = {name: tensor.cpu().numpy() for name, tensor in inputs.items()}
                 raise self.not_finite(host, count)
             return _joined(found, deep=self.layout.bytes_per_sample == 2)
+
+
+@contextmanager
+def inference() -> Generator[None]:
+    """torch without gradients, its errors in our words. Raises DeviceMemoryError, InferenceError."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(
+            "not enough memory to run the network on a frame of this size", hint="try --tile 512"
+        ) from error
+    except RuntimeError as error:
+        raise InferenceError(f"torch: {error}") from error
 
 
 def planes_of(picture: SemiPlanar) -> dict[str, Tensor]:

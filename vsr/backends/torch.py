@@ -19,9 +19,9 @@ from vsr.backends.base import (
     Tensors,
     chosen_precision,
 )
-from vsr.backends.on_device import DeviceEngine
+from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
-from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
+from vsr.core.errors import EngineBuildError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -91,20 +91,12 @@ class TorchEngine(DeviceEngine):
 
     @contextmanager
     def _ours(self) -> Generator[None]:
-        """torch as it is wanted here, its errors in our words."""
         import torch
 
         if self._threads and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        try:
-            with torch.inference_mode():
-                yield
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError(
-                "not enough memory to run the network on a frame of this size", hint="try --tile 512"
-            ) from error
-        except RuntimeError as error:
-            raise InferenceError(f"torch: {error}") from error
+        with inference():
+            yield
 
 
 class TorchBackend:
