@@ -180,8 +180,12 @@ def test_a_fault_of_the_encoder_ends_the_stream() -> None:
     assert "crf" not in report.encoder
 
 
-@pytest.mark.parametrize("encoder", ["libx265", "libsvtav1"])
-def test_other_encoders(encoder: str, tmp_path: Path) -> None:
-    path = tmp_path / "recorded.mp4"
+@pytest.mark.parametrize(
+    ("encoder", "ending", "tag"),
+    [("libx265", "mp4", "hvc1"), ("libx265", "mov", "hvc1"), ("libsvtav1", "mp4", "av01")],
+)
+def test_other_encoders(encoder: str, ending: str, tag: str, tmp_path: Path) -> None:
+    path = tmp_path / f"recorded.{ending}"
     report = run(SOURCE, str(path), duration_s=0.5, encoder=EncoderOptions(encoder))
     assert len(clips.frame_times(path)) == report.frames_out > 3
+    assert clips.ffprobe(path, "stream=codec_tag_string")["streams"][0]["codec_tag_string"] == tag

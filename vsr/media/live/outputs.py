@@ -181,6 +181,8 @@ class Output:
                     stream = self._container.add_stream_from_template(template.stream, opaque=True)
                     stream.time_base = template.stream.time_base
                     self._streams[kind] = stream
+                    if destination.format in ("mp4", "mov") and stream.codec.canonical_name == "hevc":
+                        stream.codec_context.codec_tag = "hvc1"  # the tag Apple's players insist on
             self._container.start_encoding()
         except (av.FFmpegError, ValueError, OSError) as error:
             self._discard()
