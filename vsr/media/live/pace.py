@@ -28,8 +28,9 @@ class Pace:
 
 # Half of what the best way here is looked for in: longer, and two clocks that drift apart would count as delay.
 _WINDOW_S = 15.0
-# Nothing real is this late: the stream has jumped.
+# Nothing real is this late, nor goes back by so much: the stream has jumped.
 _JUMP_S = 20.0
+_BACK_S = 0.5
 
 
 class Lag:
@@ -38,12 +39,14 @@ class Lag:
     def __init__(self) -> None:
         self._least = self._least_before = math.inf
         self._since = -math.inf
+        self._stamp = -math.inf
 
     def behind_s(self, stamp: Fraction, arrived_at: float) -> float:
         """Seconds; 0 for a packet that came as quickly as any."""
         way = arrived_at - float(stamp)
         least = min(self._least, self._least_before)
-        if abs(way - least) > _JUMP_S:
+        went_back_s, self._stamp = self._stamp - float(stamp), float(stamp)
+        if abs(way - least) > _JUMP_S or went_back_s > _BACK_S:
             self._least = self._least_before = math.inf
         if arrived_at - self._since > _WINDOW_S:
             self._since, self._least_before, self._least = arrived_at, self._least, math.inf
