@@ -24,7 +24,7 @@ def _missing() -> str:
         return f"no {_PYTHON}"
     check = (
         "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; Gst.init(None); "
-        "wanted = 'x264enc h264parse rtph264pay rtppcmapay matroskamux videotestsrc'.split(); "
+        "wanted = 'x264enc x265enc h264parse rtph264pay rtph265pay rtppcmapay matroskamux videotestsrc'.split(); "
         "lacking = [name for name in wanted if Gst.ElementFactory.find(name) is None]; assert not lacking, lacking"
     )
     done = subprocess.run(

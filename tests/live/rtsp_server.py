@@ -1,8 +1,9 @@
 """An RTSP server for the tests, run by the system's Python, which is the one GStreamer's bindings are for.
 
-rtsp_server.py PORT [--size WxH] [--rate N] [--gop N] [--audio] [--bframes N] [--user NAME --password WORD] [--record FILE]
+rtsp_server.py PORT [--codec h264|h265] [--size WxH] [--rate N] [--gop N] [--audio] [--bframes N]
+    [--user NAME --password WORD] [--record FILE]
 
-/live plays a picture that moves, in H.264, with sound where that is asked for; /record takes H.264, and then AAC too, into a
+/live plays a picture that moves, with sound where that is asked for; /record takes H.264, and then AAC too, into a
 Matroska file.
 Prints "ready" once it listens.
 """
@@ -19,6 +20,7 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
+    parser.add_argument("--codec", choices=["h264", "h265"], default="h264")
     parser.add_argument("--size", default="320x180")
     parser.add_argument("--rate", type=int, default=30)
     parser.add_argument("--gop", type=int, default=15)
@@ -32,11 +34,12 @@ def options():
 
 def playing(asked):
     width, height = asked.size.split("x")
-    encoder = f"x264enc speed-preset=ultrafast key-int-max={asked.gop} bitrate=2000 threads=1 "
+    encoder = f"x{asked.codec[1:]}enc speed-preset=ultrafast key-int-max={asked.gop} bitrate=2000 "
     encoder += f"bframes={asked.bframes} b-adapt=false" if asked.bframes else "tune=zerolatency"
+    encoder += " threads=1" if asked.codec == "h264" else " option-string=pools=1"
     launch = (
         f"videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width={width},height={height},"
-        f"framerate={asked.rate}/1 ! {encoder} ! rtph264pay name=pay0 pt=96 config-interval=-1"
+        f"framerate={asked.rate}/1 ! {encoder} ! rtp{asked.codec}pay name=pay0 pt=96 config-interval=-1"
     )
     if asked.audio:
         launch += " audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"

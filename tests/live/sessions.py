@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from vsr.live.config import StreamConfig
+from vsr.live.frame import StreamFrame
 from vsr.live.report import StreamReport
 from vsr.live.session import Session
 
@@ -68,8 +69,10 @@ class Running:
 
 
 @contextmanager
-def running(source: str, *sinks: str, **options: Any) -> Generator[Running]:
-    stream = Running(Session(config(source, *sinks, **options)))
+def running(
+    source: str, *sinks: str, take: Callable[[StreamFrame], None] | None = None, **options: Any
+) -> Generator[Running]:
+    stream = Running(Session(config(source, *sinks, **options), take=take))
     try:
         yield stream
     finally:

@@ -20,7 +20,7 @@ from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 
 from vsr.core.color import Color
-from vsr.core.errors import MediaError, PipelineError, SourceOpenError
+from vsr.core.errors import MediaError, PipelineError, SourceLostError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.media.color import color_from_codec, default_chroma_location
 from vsr.media.deinterlace import Deinterlacer
@@ -47,6 +47,9 @@ _KEPT_ARRIVALS = 256
 _UNEVEN_S = 0.5
 # Decoding that falls behind this far goes on with the next keyframe that is up to date.
 _BEHIND_S = 2.0
+# A decoder that made frames and then, of so many packets in so long, makes none was made for what the source sent before.
+_BARREN_S = 1.0
+_BARREN_PACKETS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class Capture:
         self._left = threading.Event()
         self._bridge: Bridge | None = None
         self._is_recorded = False
+        self._fruitful_at = 0.0
+        self._barren_packets = 0
         self._thread = threading.Thread(target=self._run, name="vsr-capture", daemon=True)
         self._thread.start()
 
@@ -207,7 +212,8 @@ class Capture:
             frames = decoder.frames(packet, arrived_at)
         except av.FFmpegError:
             self.damaged_packets += 1
-            return
+            frames = []
+        self._check_fruit(bool(frames))
         for decoded, at in frames:
             self.frames += 1
             frame = frame_from_av(decoded, index=self.frames - 1, fallback=decoder.color, target=LIVE_FORMAT)
@@ -220,6 +226,18 @@ class Capture:
                     return
                 frame.pts = self._timeline.ticks("video", stamp, at)
                 self._on_frame(Captured(frame, at, decoder.sar, decoder.rate, self.has_audio))
+
+    def _check_fruit(self, fruitful: bool) -> None:
+        """Raise SourceLostError where packets go on to come and decode to nothing: opened anew, it has another decoder."""
+        now = time.monotonic()
+        if fruitful:
+            self._fruitful_at, self._barren_packets = now, 0
+            return
+        self._barren_packets += 1
+        lasting = self._barren_packets >= _BARREN_PACKETS and now - self._fruitful_at > _BARREN_S
+        if lasting and self.frames and not (self.address.ends or self._is_recorded):
+            where = self.address.shown
+            raise SourceLostError(f"{where}: nothing of it decodes any more; its codec may have changed")
 
     def _audio(self, packet: Packet[Stream], arrived_at: float) -> None:
         try:
