@@ -110,20 +110,21 @@ def _server(text: str, timeout_s: float) -> Destination:
         raise ConfigError(
             f"{shown(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
         )
-    micros = str(round(timeout_s * 1_000_000))
     options = dict(_INTERLEAVE)
     if scheme in ("rtsp", "rtsps"):
-        options |= {"rtsp_transport": "tcp", "timeout": micros}
+        options |= {"rtsp_transport": "tcp", "timeout": str(round(timeout_s * 1_000_000))}
     elif scheme in ("rtmp", "rtmps"):
-        options |= {"rw_timeout": micros, "flvflags": "no_duration_filesize"}
-    elif scheme in ("udp", "rtp"):
-        options |= {"pkt_size": "1316"}
+        options |= {"flvflags": "no_duration_filesize"}
+    url = text
+    if scheme == "udp" and "pkt_size=" not in text:
+        # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
+        url += f"{'&' if '?' in text else '?'}pkt_size=1316"
     bridged = scheme in BRIDGED
     if bridged and shutil.which("ffmpeg") is None:
         raise MissingDependencyError(
             f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
         )
-    return Destination(text, shown(text), _SERVERS[scheme], options, bridged=bridged)
+    return Destination(url, shown(text), _SERVERS[scheme], options, bridged=bridged)
 
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
