@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+import socket
 import threading
 import time
 from pathlib import Path
@@ -90,6 +92,7 @@ def test_a_sink_that_cannot_work_is_told_at_once(
 
 @pytest.mark.parametrize(("url", "told"), [
     ("udp://127.0.0.1:{}", ["-f", "mpegts", "-i", "udp://127.0.0.1:{}"]),
+    ("rtp://127.0.0.1:{}", ["-i", "rtp://127.0.0.1:{}"]),
     ("srt://127.0.0.1:{}", ["-f", "mpegts", "-i", "srt://127.0.0.1:{}?mode=listener"]),
     ("rtmp://127.0.0.1:{}/app/key", ["-f", "flv", "-listen", "1", "-i", "rtmp://127.0.0.1:{}/app/key"]),
 ])  # fmt: skip
@@ -128,6 +131,35 @@ def test_a_full_disk_holds_up_nothing_else(tmp_path: Path) -> None:
         report = stream.stop()
     assert report.sinks[0]["frames"] == report.frames_out
     assert "no space left" in str(report.sinks[1]["changes"])
+
+
+def test_a_server_that_accepts_and_says_nothing_holds_up_nothing_else() -> None:
+    at: list[float] = []
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        running(
+            SOURCE,
+            "null",
+            f"rtsp://127.0.0.1:{mute.getsockname()[1]}/x",
+            timeout_s=8.0,
+            take=lambda _: at.append(time.monotonic()),
+        ) as stream,
+    ):
+        mute.settimeout(30)
+        with mute.accept()[0]:
+            at.append(time.monotonic())
+            stream.wait_for_frames(25)
+    assert max(after - before for before, after in itertools.pairwise(at)) < 5
+
+
+def test_datagrams_hold_whole_packets() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        with running(SOURCE, f"udp://127.0.0.1:{receiver.getsockname()[1]}"):
+            sizes = [len(receiver.recv(65536)) for _ in range(40)]
+    assert max(sizes) == 7 * 188
+    assert not any(size % 188 for size in sizes)
 
 
 def test_nobody_there_for_a_sink_is_given_up_after_so_many_retries() -> None:

@@ -21,6 +21,7 @@ from vsr.media.copy import MPEGTS_CODECS
 from vsr.media.encoders import check_encoder
 from vsr.media.live.address import BRIDGED
 from vsr.media.live.bridge import Bridge
+from vsr.media.live.hello import check_rtsp_answers
 from vsr.media.live.packets import Encoded, Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.opening import is_url, shown
@@ -168,6 +169,8 @@ class Output:
             with contextlib.suppress(OSError):
                 Path(url).parent.mkdir(exist_ok=True)
         try:
+            if destination.format == "rtsp":
+                check_rtsp_answers(url, int(destination.options["timeout"]) / 1_000_000)
             if destination.bridged:
                 self._bridge = Bridge(url, reads=False)
                 url = f"pipe:{self._bridge.descriptor}"
