@@ -1,7 +1,7 @@
 """An RTSP server for the tests, run by the system's Python, which is the one GStreamer's bindings are for.
 
 rtsp_server.py PORT [--codec h264|h265] [--size WxH] [--rate N] [--gop N] [--audio] [--bframes N]
-    [--user NAME --password WORD] [--record FILE]
+    [--user NAME --password WORD] [--tls PEM] [--record FILE]
 
 /live plays a picture that moves, with sound where that is asked for; /record takes H.264, and then AAC too, into a
 Matroska file.
@@ -14,7 +14,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 
 def options():
@@ -28,6 +28,7 @@ def options():
     parser.add_argument("--audio", action="store_true")
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--tls")
     parser.add_argument("--record")
     return parser.parse_args()
 
@@ -61,12 +62,10 @@ def recording(path, sound):
     return factory
 
 
-def demand_password(server, factories, asked):
-    auth = GstRtspServer.RTSPAuth()
+def demand_password(auth, factories, asked):
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
     auth.add_basic(GstRtspServer.RTSPAuth.make_basic(asked.user, asked.password), token)
-    server.set_auth(auth)
     for factory in factories:
         permissions = GstRtspServer.RTSPPermissions()
         permissions.add_permission_for_role("user", "media.factory.access", True)
@@ -86,8 +85,13 @@ def main():
     if asked.record:
         factories.append(recording(asked.record, asked.audio))
         mounts.add_factory("/record", factories[1])
+    auth = GstRtspServer.RTSPAuth()
     if asked.user:
-        demand_password(server, factories, asked)
+        demand_password(auth, factories, asked)
+    if asked.tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(asked.tls))
+    if asked.user or asked.tls:
+        server.set_auth(auth)
     server.attach(None)
     print("ready", flush=True)
     GLib.MainLoop().run()

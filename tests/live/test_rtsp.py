@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -128,6 +130,25 @@ def test_a_wrong_password_fails_at_once_and_is_never_shown() -> None:
         report = run(camera.url(login="name:word@"), "null", duration_s=2.0)
         assert report.frames_out
         assert "word" not in str(report)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_encrypted_in_and_out(tmp_path: Path) -> None:
+    pem, published = tmp_path / "server.pem", tmp_path / "published.mkv"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout"
+    subprocess.run([*make.split(), pem, "-out", pem], check=True, capture_output=True)
+    arguments = ("--tls", str(pem), "--user", "name", "--password", "word", "--record", str(published))
+    with rtsp_server(*arguments) as server:
+        source, sink = (
+            server.url(path, "name:word@").replace("rtsp:", "rtsps:") for path in ("live", "record")
+        )
+        with running(source, sink) as stream:
+            stream.wait_for_frames(30)
+            until(lambda: published.stat().st_size > 5000)
+            report = stream.stop()
+    assert adds_up(report)
+    assert not report.sinks[0]["reconnects"]
+    assert len(clips.packet_times(published, "v:0")) >= 10
 
 
 def test_a_path_that_is_not_there_fails_at_once() -> None:

@@ -129,6 +129,22 @@ def test_mpegts_over_udp() -> None:
         check(f"udp://127.0.0.1:{port}", (160, 120))
 
 
+def test_mpegts_over_rtp() -> None:
+    port = free_port()
+    with ffmpeg_sends("-f", "rtp_mpegts", f"rtp://127.0.0.1:{port}"):
+        check(f"rtp://127.0.0.1:{port}", (160, 120))
+
+
+def test_other_rtp_is_known_by_its_sdp_file(tmp_path: Path) -> None:
+    port, described = free_port(), tmp_path / "camera.sdp"
+    with ffmpeg_sends("-f", "rtp", f"rtp://127.0.0.1:{port}", "-sdp_file", str(described)):
+        until(lambda: described.exists() and "rtpmap" in described.read_text())
+        with pytest.raises(SourceOpenError, match="says not what it is") as caught:
+            run(f"rtp://127.0.0.1:{port}", "null")
+        assert ".sdp" in str(caught.value.hint)
+        check(str(described), (160, 120))
+
+
 def test_rtmp() -> None:
     port = free_port()
     with ffmpeg_sends("-f", "flv", "-listen", "1", f"rtmp://127.0.0.1:{port}/app/key"):

@@ -100,9 +100,9 @@ TERMINAL_INTERVAL_S = 0.5
 def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     """Upscale what has no end: SOURCE as it plays, into every SINK at once.
 
-    SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, a camera (/dev/video0, camera:0), a screen (screen:, screen::0.0),
-    a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, udp or rtp URL to publish to, a folder/ or
-    playlist.m3u8 for HLS, a file to record into (it plays while it is written), preview, or null.
+    SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, an .sdp file, a camera (/dev/video0, camera:0), a screen (screen:,
+    screen::0.0), a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, udp or rtp URL to publish
+    to, a folder/ or playlist.m3u8 for HLS, a file to record into (it plays while it is written), preview, or null.
     """
     from vsr import api
 

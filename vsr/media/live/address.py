@@ -50,7 +50,8 @@ def parse_address(
     size: tuple[int, int] | None = None,
     frame_rate: Fraction | None = None,
 ) -> Address:
-    """What `text` names: an URL, `/dev/video0`, `camera:0`, `screen::0.0`, `testsrc:640x360@30`, or a file with `realtime`.
+    """What `text` names: an URL, `x.sdp`, `/dev/video0`, `camera:0`, `screen::0.0`, `testsrc:640x360@30`,
+    or a file with `realtime`.
 
     size, frame_rate: asked of cameras and screens. Raises ConfigError, SourceOpenError for a missing file,
     MissingDependencyError.
@@ -74,6 +75,8 @@ def parse_address(
         return _network(text, timeout_s)
     path = Path(text.removeprefix("file://"))
     check_file(path)
+    if path.suffix.lower() == ".sdp":
+        return Address(f"file:{path}", text, "sdp", _ANALYSE | {"protocol_whitelist": "file,udp,rtp"})
     if not realtime:
         raise ConfigError(
             f"{text}: a file is no live source",

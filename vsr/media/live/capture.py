@@ -136,6 +136,8 @@ class Capture:
                 # Interrupted in the middle of a word, FFmpeg calls it invalid.
                 error = TimeoutError()
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
+        # Opened without a word from it: FFmpeg's own timeout comes first, or the next connection would find the port taken.
+        self.heard_at = time.monotonic()
         with contextlib.closing(container):
             try:
                 self._demux(container)

@@ -45,6 +45,11 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
         return SourceOpenError(f"{where}: FFmpeg here speaks no such protocol", hint="check the address")
     if address.device and isinstance(error, OSError):
         return _refused_device(where, error)
+    if isinstance(error, _NO_VIDEO) and address.url.startswith("rtp://"):
+        return SourceOpenError(
+            f"{where}: RTP that is not MPEG-TS says not what it is",
+            hint="give the sender's .sdp file instead",
+        )
     if isinstance(error, _NO_VIDEO):
         return SourceOpenError(f"{where}: not a video stream", hint="check that it plays elsewhere")
     if (host := _unknown_host(address.url)) is not None:
