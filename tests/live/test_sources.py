@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from tests.live.rtsp import free_port
 from tests.live.sessions import adds_up, run, running, until
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError, VsrError
+from vsr.live.frame import StreamFrame
+from vsr.live.rungs import Rungs
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.refusals import refused_source
 
@@ -127,6 +130,26 @@ def test_mpegts_over_udp() -> None:
     port = free_port()
     with ffmpeg_sends("-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"):
         check(f"udp://127.0.0.1:{port}", (160, 120))
+
+
+def test_a_live_source_begins_when_the_networks_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, ready_at = Rungs.prepare, []
+
+    def slow(*args: Any) -> None:
+        time.sleep(1.5)
+        whole(*args)
+        ready_at.append(time.monotonic())
+
+    monkeypatch.setattr(Rungs, "prepare", slow)
+    port, frames = free_port(), list[StreamFrame]()
+    with (
+        ffmpeg_sends("-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"),
+        running(f"udp://127.0.0.1:{port}", "null", take=frames.append) as stream,
+    ):
+        stream.wait_for_frames(5)
+        report = stream.stop()
+    assert frames[0].captured_at > ready_at[0] - 0.5
+    assert report.frames_in == report.frames_out
 
 
 def test_mpegts_over_rtp() -> None:

@@ -103,6 +103,7 @@ class Session:
         self._cancels = False
         self._error: VsrError | None = None
         self._late_seen = 0
+        self._first: Captured | None = None
         self._size: tuple[int, int] | None = None
         self._interval_s = _DEFAULT_INTERVAL_S
         self._ended_at: float | None = None
@@ -213,6 +214,10 @@ class Session:
         )
 
     def _captured(self, captured: Captured) -> None:
+        if not self._rungs.prepared:
+            # The stream begins when the networks are ready: what comes while they are made is not counted.
+            self._first = captured
+            return
         self.counting.captured(captured)
         self._queue.put(captured, captured.at)
 
@@ -236,7 +241,16 @@ class Session:
 
     # Stages
 
+    def _begin(self) -> None:
+        """Networks for the first frame, where there are none yet."""
+        while not self._rungs.prepared and not self._queue.closed:
+            if self._first is not None:
+                self._prepare(self._first)
+            else:
+                time.sleep(_TICK_S)
+
     def _infer(self) -> None:
+        self._begin()
         while True:
             captured = self._queue.take(_TICK_S)
             if captured is None:
@@ -246,12 +260,11 @@ class Session:
             frame = captured.frame
             if (frame.width, frame.height) != self._size:
                 before, self._size = self._size, None
-                self._queue.late = "starting" if before is None else "size changed"
-                prepared = before is None and self._rungs.prepared
-                if not prepared:
+                if before is not None:
+                    self._queue.late = "size changed"
                     self._prepare(captured)
                 self._size = frame.width, frame.height
-                if not prepared and time.monotonic() - captured.at > self.config.max_latency_s:
+                if before is not None and time.monotonic() - captured.at > self.config.max_latency_s:
                     # What came meanwhile would be late, and all after it: it goes on with what comes next.
                     self._queue.give_up(self._queue.late)
                     continue
