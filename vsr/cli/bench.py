@@ -15,14 +15,14 @@ from vsr.cli.show import check_report_path, write_json
 
 @click.command("bench")
 @click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package.")
-@click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+@options.backend
 @click.option(
     "--size", type=options.SIZE, default="960x540", show_default=True, help="Of the frames that go in."
 )
 @click.option("--input", help="A clip to take the frames from, instead of synthetic ones.")
 @click.option("--frames", type=click.IntRange(1), default=240, show_default=True, help="How many.")
 @click.option("--batch", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames at a time.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@options.threads
 @options.precision
 @click.option(
     "--preset", "presets", multiple=True, default=("veryfast", "superfast"), help="Of x264; may be repeated."

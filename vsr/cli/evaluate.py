@@ -28,11 +28,11 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
     help="Folder of original pictures or videos, or of such folders; may be repeated.",
 )
 @click.option("--scale", type=click.FloatRange(1, 16), help="Factor per side.  [default: the model's]")
-@click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+@options.backend
 @click.option(
     "--frames", type=click.IntRange(1), default=60, show_default=True, help="Of each video at most."
 )
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
+@options.threads
 @options.precision
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON.")

@@ -116,10 +116,14 @@ SECONDS = SecondsType()
 BITRATE = BitrateType()
 RATE = RateType()
 KEY_VALUE = KeyValueType()
+ROTATION = RotationType()
 
+backend = click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+threads = click.option(
+    "--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"
+)
 precision = click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
     help="Of the network.  [default: the fastest here]",
 )
-ROTATION = RotationType()

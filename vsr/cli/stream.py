@@ -41,7 +41,7 @@ TERMINAL_INTERVAL_S = 0.5
 @click.option(
     "--model", default="auto", show_default=True, help="A name pins it; auto goes by what the machine can do."
 )
-@click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+@options.backend
 @click.option(
     "--max-latency",
     type=click.IntRange(20),
@@ -89,12 +89,8 @@ TERMINAL_INTERVAL_S = 0.5
     help="Serve a page to look at; on this machine unless a host is given.",
 )
 @click.option("--token", help="Whoever looks at the page must give it, as in /?token=...")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16"]),
-    help="Of the network.  [default: the fastest here]",
-)
+@options.threads
+@options.precision
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(*, report: Path | None, quiet: bool, **values: Any) -> None:

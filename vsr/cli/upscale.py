@@ -59,7 +59,7 @@ _picture_options = _group(
     click.option("--scale", type=click.FloatRange(1, 16), help="Factor per side.  [default: 2]"),
     click.option("--size", type=options.SIZE, help="Exact size in displayed pixels, instead of --scale."),
     click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package."),
-    click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`."),
+    options.backend,
 )
 _source_options = _group(
     click.option("--video-stream", type=click.IntRange(0), metavar="N", help="Which video stream, from 0."),
@@ -97,7 +97,7 @@ _run_options = _group(
     click.option(
         "--tile", type=click.IntRange(0), help="Side of tiles in pixels, 0 for none.  [default: auto]"
     ),
-    click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"),
+    options.threads,
     options.precision,
     click.option(
         "--no-build",
