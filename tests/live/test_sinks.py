@@ -133,14 +133,15 @@ def test_a_full_disk_holds_up_nothing_else(tmp_path: Path) -> None:
     assert "no space left" in str(report.sinks[1]["changes"])
 
 
-def test_a_server_that_accepts_and_says_nothing_holds_up_nothing_else() -> None:
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp"])
+def test_a_server_that_accepts_and_says_nothing_holds_up_nothing_else(scheme: str) -> None:
     at: list[float] = []
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
         running(
             SOURCE,
             "null",
-            f"rtsp://127.0.0.1:{mute.getsockname()[1]}/x",
+            f"{scheme}://127.0.0.1:{mute.getsockname()[1]}/x/y",
             timeout_s=8.0,
             take=lambda _: at.append(time.monotonic()),
         ) as stream,
@@ -162,9 +163,10 @@ def test_datagrams_hold_whole_packets() -> None:
     assert not any(size % 188 for size in sizes)
 
 
-def test_nobody_there_for_a_sink_is_given_up_after_so_many_retries() -> None:
-    with pytest.raises(VsrError, match="connection refused"):
-        run(SOURCE, f"rtsp://127.0.0.1:{free_port()}/x", retries=1)
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp"])
+def test_nobody_there_for_a_sink_is_given_up_after_so_many_retries(scheme: str) -> None:
+    with pytest.raises(VsrError, match=r"/x/\S+: connection refused"):
+        run(SOURCE, f"{scheme}://127.0.0.1:{free_port()}/x/y", retries=1)
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

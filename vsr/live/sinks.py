@@ -126,6 +126,8 @@ class _Worker:
         self._left = False
         # Whether a frame has been taken from the queue and is neither written nor given up.
         self._in_hand = False
+        # Frames written of which it is not known that the other side is there.
+        self._under_way = 0
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-sink", daemon=True)
         self.start = self._thread.start
@@ -168,7 +170,7 @@ class _Worker:
     def leave(self, reason: str) -> None:
         with self._changed:
             self._left = True
-            self._count(self._in_hand, reason)
+            self._count(self._in_hand + self._under_way, reason)
             self._empty(reason)
             self._changed.notify()
 
@@ -184,9 +186,9 @@ class _Worker:
         self._bytes = 0
         self._to_keyframe = True
 
-    def _count(self, is_video: bool, reason: str) -> None:
-        if is_video:
-            self._sink.drops[reason] += 1
+    def _count(self, frames: int, reason: str) -> None:
+        if frames:
+            self._sink.drops[reason] += frames
 
     # On its own thread
 
@@ -252,6 +254,9 @@ class _Worker:
                 item = self._next()
             if item is not None:
                 self._put_back(item)
+            with self._changed:
+                sink.frames += 0 if self._left else self._under_way
+                self._under_way = 0
         finally:
             with self._busy(), contextlib.suppress(MediaError):
                 output.close()
@@ -267,19 +272,23 @@ class _Worker:
         with self._changed:
             if self._left or packet.kind != "video":
                 return
-            self._in_hand = False
-            sink.frames += 1
+            if not output.connected:
+                self._under_way += 1
+                self._in_hand = False
+                return
+            sink.frames += self._under_way + 1
+            self._in_hand, self._under_way = False, 0
         sink.states.enter("streaming")
         sink.backoff.succeeded()
         sink.bytes += len(packet.data)
         sink.latency.add(time.monotonic() - packet.captured_at)
 
     def _give_up(self) -> None:
-        """What was taken from the queue is lost."""
+        """What was taken from the queue is lost, and what went to a side that was not there."""
         with self._changed:
             if not self._left:
-                self._count(self._in_hand, "not connected")
-                self._in_hand = False
+                self._count(self._in_hand + self._under_way, "not connected")
+                self._in_hand, self._under_way = False, 0
 
     def _full(self, output: Output, item: _Item) -> bool:
         """Whether a recording goes on in another file from this packet on."""

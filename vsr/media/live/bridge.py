@@ -1,8 +1,10 @@
-"""The system's ffmpeg, for protocols PyAV's build lacks: it carries the bytes, untouched, through a pipe."""
+"""The system's ffmpeg, for protocols that PyAV's build lacks or waits in for good: it carries the bytes, untouched, through a
+pipe."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import threading
 from collections import deque
@@ -12,12 +14,16 @@ from vsr.core.errors import MissingDependencyError
 from vsr.media.opening import shown
 
 _WAIT_S = 2.0
+# What it reports of its progress, which begins once the other side is there.
+_PROGRESS = re.compile(r"\w+=.*")
+_PROGRESS_S = 0.5
 # Seven packets of MPEG-TS, what a datagram holds.
 _PACKET_BYTES = 7 * 188
 
 
 class Bridge:
-    """An ffmpeg that copies between an address and a pipe, as MPEG-TS. `descriptor`: our end of the pipe."""
+    """An ffmpeg that copies between an address and a pipe. `descriptor`: our end of the pipe; `connected`: the other side was
+    there."""
 
     def __init__(self, url: str, *, reads: bool) -> None:
         """reads: from the address into the pipe; else the other way. Raises MissingDependencyError."""
@@ -33,6 +39,7 @@ class Bridge:
             ffmpeg.input(there, format="data", raw_packet_size=_PACKET_BYTES)
             .output(here, format="data", codec="copy", map=0, flush_packets=1)
             .global_args("-nostdin", "-hide_banner", "-loglevel", "error")
+            .global_args("-progress", "pipe:2", "-stats_period", str(_PROGRESS_S))
         )
         try:
             self._process: subprocess.Popen[bytes] = graph.run_async(
@@ -46,6 +53,7 @@ class Bridge:
         assert pipe is not None
         self._pipe = pipe
         self.descriptor = pipe.fileno()
+        self.connected = False
         self._secret = url
         self._lines: deque[str] = deque(maxlen=5)
         self._listener = threading.Thread(target=self._listen, name="vsr-bridge", daemon=True)
@@ -54,14 +62,19 @@ class Bridge:
     @property
     def said(self) -> str:
         """The last thing it complained of."""
+        if self._process.poll() is not None:
+            self._listener.join(_WAIT_S)
         return self._lines[-1] if self._lines else ""
 
     def _listen(self) -> None:
         assert self._process.stderr is not None
         with contextlib.suppress(ValueError, OSError):
             for line in self._process.stderr:
-                text = line.decode(errors="replace").strip().replace(self._secret, shown(self._secret))
-                if text:
+                text = line.decode(errors="replace").strip().removeprefix(f"{self._secret}: ")
+                text = text.replace(self._secret, shown(self._secret))
+                if _PROGRESS.fullmatch(text):
+                    self.connected = True
+                elif text:
                     self._lines.append(text)
 
     def close(self, *, wait_s: float = 0.0) -> None:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import av
@@ -61,11 +62,14 @@ class Destination:
     options: dict[str, str] = field(default_factory=dict)
     path: Path | None = None
     bridged: bool = False
+    timeout_s: float = 5.0
     rotate_s: float | None = None
     rotate_bytes: int | None = None
 
 
 NULL = "null"
+# Connecting, FFmpeg's RTMP asks nobody whether it may go on, and PyAV stops every thread of the program meanwhile.
+_BRIDGED = BRIDGED | {"rtmp", "rtmps"}
 _MPEGTS = frozenset({"mpegts", "rtp_mpegts", "hls"})
 
 
@@ -120,12 +124,12 @@ def _server(text: str, timeout_s: float) -> Destination:
     if scheme == "udp" and "pkt_size=" not in text:
         # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
         url += f"{'&' if '?' in text else '?'}pkt_size=1316"
-    bridged = scheme in BRIDGED
+    bridged = scheme in _BRIDGED
     if bridged and shutil.which("ffmpeg") is None:
         raise MissingDependencyError(
             f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
         )
-    return Destination(url, shown(text), _SERVERS[scheme], options, bridged=bridged)
+    return Destination(url, shown(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s)
 
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
@@ -158,6 +162,7 @@ class Output:
         self.program = program
         self.bytes = 0
         self.frames = 0
+        self._opened_at = monotonic()
         self._bridge: Bridge | None = None
         self._container: OutputContainer | None = None
         self._streams: dict[str, Stream] = {}
@@ -170,7 +175,7 @@ class Output:
                 Path(url).parent.mkdir(exist_ok=True)
         try:
             if destination.format == "rtsp":
-                check_rtsp_answers(url, int(destination.options["timeout"]) / 1_000_000)
+                check_rtsp_answers(url, destination.timeout_s)
             if destination.bridged:
                 self._bridge = Bridge(url, reads=False)
                 url = f"pipe:{self._bridge.descriptor}"
@@ -191,6 +196,11 @@ class Output:
         except (av.FFmpegError, ValueError, OSError) as error:
             self._discard()
             raise refused_output(destination.url, self._explained(error)) from error
+
+    @property
+    def connected(self) -> bool:
+        """Whether the other side is there, as far as can be told."""
+        return self._bridge is None or self._bridge.connected
 
     @property
     def seconds(self) -> float:
@@ -222,6 +232,8 @@ class Output:
         copy.stream = stream
         try:
             self._container.mux_one(copy)
+            if not self.connected and monotonic() - self._opened_at > self.destination.timeout_s:
+                raise TimeoutError
         except (av.FFmpegError, ValueError, OSError) as error:
             raise refused_output(self.destination.url, self._explained(error)) from error
 
