@@ -61,3 +61,15 @@ def test_a_stream_three_times_as_large() -> None:
     report = run(SOURCE, "null", model="auto", scale=3, duration_s=0.5)
     assert report.size_out == (480, 360)
     assert report.model == "bicubic-x3"
+
+
+def test_a_precision_is_for_the_networks_that_have_it() -> None:
+    """bicubic is float32 only, and quality is not calibrated."""
+    rungs = Rungs(config(SOURCE, model="auto", precision="int8"))
+    (frame,) = synthetic_frames(160, 120, 1)
+    rungs.prepare(frame, interval_s=1000.0)
+    found = {upscaler.spec.id: upscaler.precision == "int8" for upscaler in rungs._upscalers}
+    assert found == {"quality-x2": False, "balanced-x2": True, "fast-x2": True, "bicubic-x2": False}
+    rungs.close()
+    with pytest.raises(ConfigError, match="not calibrated"):
+        run(SOURCE, "null", model="quality", precision="int8")

@@ -11,6 +11,8 @@ from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
 from vsr.live.config import StreamConfig
 from vsr.live.ladder import Ladder, Step
+from vsr.models.registry import find_model
+from vsr.models.spec import Precision
 from vsr.upscale import Upscaler
 
 # From the heaviest to the one that always keeps up.
@@ -44,7 +46,7 @@ class Rungs:
                 scale=config.scale,
                 backend=config.backend,
                 threads=config.threads,
-                precision=config.precision,
+                precision=_precision(name, config),
             )
             for name in names
         ]
@@ -146,3 +148,10 @@ class Rungs:
     def close(self) -> None:
         for upscaler in self._upscalers:
             upscaler.close()
+
+
+def _precision(name: str, config: StreamConfig) -> Precision | None:
+    """What is asked for, unless a rung of the ladder cannot be computed so: then what is fastest."""
+    spec = find_model(name, config.scale)
+    cannot = spec.precision == "fp32" or (config.precision == "int8" and not spec.calibration)
+    return None if config.model == "auto" and cannot else config.precision
