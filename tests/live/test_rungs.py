@@ -73,3 +73,4 @@ def test_a_precision_is_for_the_networks_that_have_it() -> None:
     rungs.close()
     with pytest.raises(ConfigError, match="not calibrated"):
         run(SOURCE, "null", model="quality", precision="int8")
+    assert run(SOURCE, "null", model="fast", precision="fp32", duration_s=0.5).precision == "fp32"

@@ -76,6 +76,7 @@ class Upscaler:
         self._tile = tile
         self._most_frames = 64  # In one go; fewer where memory is short.
         self.doing = ""
+        self._precision = ""
         self._options = CompileOptions(threads, precision, build, self._say)
         self._engines: OrderedDict[object, Engine] = OrderedDict()
         self._users: Counter[object] = Counter()
@@ -94,8 +95,8 @@ class Upscaler:
 
     @property
     def precision(self) -> str:
-        """What the convolutions are computed in: fp32, bf16, fp16; empty before the first picture."""
-        return next((engine.precision for engine in self._engines.values()), "")
+        """What the convolutions are computed in: fp32, bf16, fp16, int8; empty before the first picture."""
+        return self._precision
 
     def __enter__(self) -> Upscaler:
         return self
@@ -323,7 +324,8 @@ class Upscaler:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
                     self._engines.pop(other).close()
-                self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._options)
+                made = self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._options)
+                self._precision = made.precision
             self._engines.move_to_end(key)
             self._users[key] += 1
             engine = self._engines[key]
