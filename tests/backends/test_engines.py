@@ -271,17 +271,25 @@ def test_building_can_be_forbidden_and_says_how_long_it_took_before(tmp_path: Pa
     assert f"builds here took {took:.1f} s" in said[2]
 
 
-def test_a_calibrated_package_makes_an_int8_engine(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "capabilities"), [("int8", CAPABILITIES), ("fp8", ["8.9", "12.0"])])
+def test_a_calibrated_package_makes_an_engine_in_8_bits(
+    precision: str, capabilities: list[str], tmp_path: Path
+) -> None:
     weights = find_model("fast").folder / "weights.safetensors"
     export_model(weights, tmp_path / "calibrated", calibrate=[CLIP])
-    wanted = {
-        "model": str(tmp_path / "calibrated"),
-        "precision": "int8",
-        "compute_capabilities": CAPABILITIES,
-    }
-    assert build_engine(recipe(**wanted), EngineStore(tmp_path / "store")).manifest.plan_bytes > 10_000
-    with pytest.raises(ConfigError, match="not calibrated"):
-        build_engine(recipe(model="quality", precision="int8"), EngineStore(tmp_path / "store"))
+    mine = {"model": str(tmp_path / "calibrated"), "precision": precision}
+    store = EngineStore(tmp_path / "store")
+    built = build_engine(recipe(**mine, compute_capabilities=capabilities), store)
+    assert built.manifest.plan_bytes > 10_000
+    assert built.manifest.identity.recipe["precision"] == precision
+    with pytest.raises(ConfigError, match=f"not calibrated for {precision}"):
+        build_engine(recipe(model="quality", precision=precision), store)
+
+
+def test_a_gpu_without_fp8_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"8\.6 does not compute in fp8") as raised:
+        build_engine(recipe(precision="fp8", compute_capabilities=["12.0", "8.6"]), EngineStore(tmp_path))
+    assert raised.value.hint == "--precision int8"
 
 
 def test_what_was_found_of_an_engine_is_kept_and_shown(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.core.errors import ConfigError
-from vsr.models.spec import GraphLayout, ModelSpec, Precision
+from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -80,10 +80,10 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
         if wanted not in (None, "fp32"):
             raise ConfigError(f"{spec.id} needs fp32, not {wanted}", hint="--precision fp32")
         return "fp32"
-    offered = [precision for precision in offered if precision != "int8" or spec.calibration]
-    if wanted == "int8" and not spec.calibration:
+    offered = [precision for precision in offered if precision not in CALIBRATED or spec.calibration]
+    if wanted in CALIBRATED and not spec.calibration:
         raise ConfigError(
-            f"{spec.id} is not calibrated for int8",
+            f"{spec.id} is not calibrated for {wanted}",
             hint="`vsr model export --calibrate` makes packages that are",
         )
     if wanted is not None and wanted not in offered:

@@ -218,7 +218,7 @@ class TensorRTBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         options: CompileOptions = DEFAULTS,
     ) -> TensorRTEngine:
-        precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32", "int8"])
+        precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32", "int8", "fp8"])
         recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
         built = build_engine(recipe, store, may_build=options.build, say=options.say)
         return TensorRTEngine(built.manifest, spec, store, options.say)

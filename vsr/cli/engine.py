@@ -35,7 +35,7 @@ def command() -> None:
 @click.option("--layout", help="Of the frames: yuv8-left, yuv16-left, rgb8, gray8, ...  [default: yuv8-left]")
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    type=click.Choice(["fp32", "fp16", "bf16", "int8", "fp8"]),
     help="Of the network.  [default: fp16]",
 )
 @click.option(

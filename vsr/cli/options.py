@@ -124,6 +124,6 @@ threads = click.option(
 )
 precision = click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    type=click.Choice(["fp32", "fp16", "bf16", "int8", "fp8"]),
     help="Of the network.  [default: the fastest here]",
 )

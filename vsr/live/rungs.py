@@ -12,7 +12,7 @@ from vsr.core.frame import Frame
 from vsr.live.config import StreamConfig
 from vsr.live.ladder import Ladder, Step
 from vsr.models.registry import find_model
-from vsr.models.spec import Precision
+from vsr.models.spec import CALIBRATED, Precision
 from vsr.upscale import Upscaler
 
 # From the heaviest to the one that always keeps up.
@@ -153,5 +153,5 @@ class Rungs:
 def _precision(name: str, config: StreamConfig) -> Precision | None:
     """What is asked for, unless a rung of the ladder cannot be computed so: then what is fastest."""
     spec = find_model(name, config.scale)
-    cannot = spec.precision == "fp32" or (config.precision == "int8" and not spec.calibration)
+    cannot = spec.precision == "fp32" or (config.precision in CALIBRATED and not spec.calibration)
     return None if config.model == "auto" and cannot else config.precision

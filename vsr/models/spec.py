@@ -28,8 +28,9 @@ from vsr.core.errors import WeightsError
 from vsr.core.frame import PixelFormat
 
 Siting = Literal["left", "center", "topleft"]
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
-"""What convolutions are computed in; int8 where a package carries a calibration."""
+Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
+"""What convolutions are computed in; int8 and fp8 (E4M3) where a package carries a calibration."""
+CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
 
 
 @dataclass(frozen=True, slots=True)

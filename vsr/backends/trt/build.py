@@ -21,6 +21,7 @@ from vsr.models.registry import find_model
 from vsr.models.spec import ModelSpec, Precision
 
 _WEIGHTS = "weights.safetensors"
+_LEAST_OF_FP8 = (8, 9)
 # In what an engine for the GPU that is here may differ from one built ahead of time that serves as well.
 _AHEAD_OF_TIME = {"recipe compute_capabilities", "target", "driver"}
 
@@ -58,6 +59,12 @@ def wanted_engine(recipe: EngineRecipe) -> Wanted:
     graph = _graph(spec.graph(recipe.graph_layout), spec, recipe)
     weights = spec.folder / _WEIGHTS
     here = None if recipe.compute_capabilities else _gpu_here()
+    for capability in recipe.compute_capabilities or (here[1:2] if here else ()):
+        if recipe.precision == "fp8" and _number(capability) < _LEAST_OF_FP8:
+            raise ConfigError(
+                f"a GPU of compute capability {capability} does not compute in fp8, which begins with 8.9",
+                hint="--precision int8",
+            )
     identity = Identity(
         recipe=recipe.as_dict() | {"model": spec.id, "library": library.name},
         graph=hashlib.sha256(graph).hexdigest(),
@@ -157,13 +164,17 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
         raise ConfigError(
             f"the network of {recipe.model} makes no {unknown[0]}", hint="keep_fp32 names its results"
         )
-    if recipe.precision == "int8":
+    if recipe.precision in ("int8", "fp8"):
         weights = {tensor.name: to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
-        model = quantized(guarded(model), weights, spec.calibration, symmetric=True)
+        model = quantized(guarded(model), weights, spec.calibration, features=recipe.precision)
     else:
         model = in_precision(guarded(model), recipe.precision, recipe.keep_fp32)
     data: bytes = model.SerializeToString()
     return data
+
+
+def _number(capability: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in capability.split("."))
 
 
 def _so_far(usual_s: float | None) -> str:

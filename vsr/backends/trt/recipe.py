@@ -15,7 +15,7 @@ from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 Library = Literal["tensorrt", "tensorrt_rtx"]
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
-_LEAST_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35}
+_LEAST_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
 # Luma samples across and down for one of chroma.
 _SUBSAMPLED: Mapping[Chroma, tuple[int, int]] = {
@@ -46,11 +46,12 @@ class EngineRecipe:
     """One engine.
 
     model: a name or the path of a package. layout: of the frames, as frame graphs are named (yuv8-left). width, height: luma
-    samples; batch: frames. precision of the network: "fp32", "fp16", "bf16", or "int8" where the package is calibrated.
+    samples; batch: frames. precision of the network: "fp32", "fp16", "bf16", or "int8" or "fp8" where the package is
+    calibrated.
     library: "tensorrt" or "tensorrt_rtx", or "auto" for the one that is installed. compute_capabilities: of the GPUs to build
     for, as "8.9", for TensorRT-RTX; none for the GPU that is here. keep_fp32: results of the network, as its graph names them,
     that half precision cannot hold. min_psnr_db: against float32, under which an engine is refused; 0 for 60, 50, 40 or 35 as
-    it is fp32, fp16, bf16 or int8. workspace_mb: device memory for working. optimization_level: 0 to 5.
+    it is fp32, fp16, bf16 or one of 8 bits. workspace_mb: device memory for working. optimization_level: 0 to 5.
     """
 
     model: str
