@@ -22,6 +22,7 @@ from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
+from vsr.training.memory import keep_freed_memory
 from vsr.training.perceptual import VggFeatures
 from vsr.training.picture import picture_of
 from vsr.training.schedule import chunk_rates, fraction_done
@@ -46,6 +47,8 @@ def train(config: TrainConfig) -> TrainResult:
     pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError.
     """
     device = pick_device(config.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     with own_stream(device), joined(device) as workers:
         if workers.rank:  # The first speaks for all.
             config = replace(config, on_progress=lambda progress: None, on_message=lambda message: None)

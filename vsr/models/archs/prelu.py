@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_LEAST_POSITIVE = torch.finfo(torch.float32).tiny
+
 
 def prelu(features: Tensor, slopes: Tensor) -> Tensor:
     """PReLU of `features` [N, C, H, W], with a slope for each channel [C].
@@ -24,17 +26,18 @@ def prelu(features: Tensor, slopes: Tensor) -> Tensor:
 class _Rows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, slopes: Tensor) -> Tensor:
-        rows, below = _as_rows(features), slopes.repeat(features.shape[3]) - 1
-        ctx.save_for_backward(rows, below)
+        rows, slopes = _as_rows(features), slopes.repeat(features.shape[3])
+        ctx.save_for_backward(rows, slopes)
         ctx.shape = features.shape
-        return _as_features(torch.addcmul(rows, rows.clamp(max=0), below), ctx.shape)
+        return _as_features(torch.ops.aten._prelu_kernel(rows, slopes[None]), ctx.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        rows, below = ctx.saved_tensors
+        rows, slopes = ctx.saved_tensors
         gradient = _as_rows(gradient)
-        negative = gradient - torch.ops.aten.threshold_backward(gradient, rows, 0)
-        of_features = torch.addcmul(gradient, negative, below)
+        # What of the gradient is where the rows are not positive, in one pass.
+        negative = torch.ops.aten.hardtanh_backward(gradient, rows, -torch.inf, _LEAST_POSITIVE)
+        of_features = torch.addcmul(gradient, negative, slopes - 1)
         # The sum over rows as a product, which adds up in float32.
         of_slopes = rows.new_ones(1, len(rows)) @ negative.mul_(rows)
         return _as_features(of_features, ctx.shape), of_slopes.view(ctx.shape[3], -1).sum(0)
