@@ -20,7 +20,7 @@ from vsr.core.color import Color
 from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, Precision, find_model, shipped_models
-from vsr.models.spec import ALL_LAYOUTS, ModelSpec, load_spec
+from vsr.models.spec import ALL_LAYOUTS, CALIBRATED, ModelSpec, load_spec
 from vsr.upscale.codes import small_inputs
 
 HEIGHT, WIDTH = 36, 52
@@ -76,10 +76,10 @@ def _codes(plane: np.ndarray, layout: GraphLayout) -> np.ndarray:
 @pytest.mark.parametrize("spec", shipped_models(), ids=lambda spec: spec.id)
 @pytest.mark.parametrize("backend", backends())
 def test_all_backends_agree(backend: str, spec: ModelSpec, layout: GraphLayout) -> None:
-    """Against ONNX Runtime in float32, or in int8. Half precision may be off by what 8 bits of mantissa are off, on a picture
-    of noise; by more where it wraps from white to black, which one in two hundred pixels may show."""
+    """Against ONNX Runtime in float32, or in the same 8 bits. Half precision may be off by what 8 bits of mantissa are off, on
+    a picture of noise; by more where it wraps from white to black, which one in two hundred pixels may show."""
     for precision in _precisions(backend, spec):
-        like: Precision = "int8" if precision == "int8" else "fp32"
+        like: Precision = precision if precision in CALIBRATED else "fp32"
         reference = _run("onnxruntime", spec, layout, precision=like)
         found = _run(backend, spec, layout, precision=precision)
         assert found.keys() == {f"{name}_out" for name in layout.plane_names}
