@@ -116,7 +116,8 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
         arch, hyperparameters = metadata["arch"], json.loads(metadata["hyperparameters"])
     except (KeyError, ValueError) as error:
         raise WeightsError(
-            f"{weights} does not say what network it is of", hint="`vsr train` writes that"
+            f"{weights} does not say what network it is of",
+            hint="`vsr train` writes that into weights.safetensors, beside the checkpoint",
         ) from error
     spec = spec_from_dict(arch, hyperparameters)
     if sample is not None:
