@@ -125,7 +125,8 @@ def test_outputs_outlive_the_next_run(backend: str) -> None:
 def test_running_leaves_the_interpreter_free(backend: str) -> None:
     """Other threads, the decoder's and the encoder's, go on while a network runs."""
     layout, spec = GraphLayout("gray", 1), find_model("balanced")
-    plane = np.zeros((1, 1, 720, 1280), np.uint8)
+    large = (2160, 3840) if load_backend(backend).probe().on_gpu else (720, 1280)
+    plane = np.zeros((1, 1, *large), np.uint8)
     ticks, done = [], threading.Event()
 
     def tick() -> None:

@@ -54,11 +54,12 @@ def test_a_folder_goes_to_a_folder(tmp_path: Path) -> None:
 def test_auto_takes_another_model_for_pictures_than_for_video_and_says_so(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "b.png")
     names = (str(small(tmp_path / "a.mp4")), str(tmp_path / "b.png"))
-    video, picture = vsr.upscale_many(vsr.UpscaleConfig(inputs=names, output=f"{tmp_path}/out/"))
+    config = vsr.UpscaleConfig(inputs=names, output=f"{tmp_path}/out/", backend="openvino")
+    video, picture = vsr.upscale_many(config)
     assert (video.model, picture.model) == ("balanced-x2", "quality-x2")
     assert "model balanced-x2, for video without a GPU" in video.notes
     assert "model quality-x2, for pictures" in picture.notes
-    assert vsr.upscale_file(names[0], model="fast").notes == ()
+    assert vsr.upscale_file(names[0], model="fast", backend="openvino").notes == ()
 
 
 def test_inputs_of_one_name_get_outputs_of_two(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from vsr.media.hwaccel import SEMI_PLANAR, DeviceFrames, frame_on_device
 from vsr.media.planes import av_from_frame, converted, frame_from_av
 from vsr.upscale import Upscaler
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 WIDTH, HEIGHT = 50, 32  # Rows in FFmpeg's memory are longer than that.
 
@@ -43,6 +43,11 @@ def equal(one: Frame, other: Frame) -> None:
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(theirs))
 
 
+@pytest.fixture(autouse=True)
+def torch_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.backends.torch._device", lambda: torch.device("cpu"))
+
+
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("scale", [2, 4])
 def test_the_picture_is_the_same(bits: int, scale: int) -> None:
@@ -52,7 +57,12 @@ def test_the_picture_is_the_same(bits: int, scale: int) -> None:
         expected, found = upscaler.upscale(here), upscaler.upscale(there)
         assert not [note for note in upscaler.notes if "host" in note]
     equal(found, expected)
-    # And as an encoder on the device takes it.
+    # And as an encoder on the device takes it: NVENC finds chroma where luma ends, its rows as far apart.
+    assert found.on_device
+    luma, chroma = found.on_device.luma, found.on_device.chroma
+    assert chroma.data_ptr() == luma.data_ptr() + luma.shape[0] * luma.stride(0) * luma.element_size()
+    assert chroma.stride() == (luma.stride(0), 2, 1)
+    assert luma.stride(0) % 4 == 0
     picture = DeviceFrames()(found)
     assert picture.format.name == SEMI_PLANAR[bits]
     assert (picture.pts, picture.time_base) == (7, Fraction(1, 25))

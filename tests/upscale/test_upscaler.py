@@ -221,7 +221,7 @@ def test_where_memory_is_short_less_is_taken_at_a_time(
     random = np.random.default_rng(3)
     pictures = [random.integers(0, 256, (200, 300), np.uint8) for _ in range(5)]
     frames = [frame_from_array(picture) for picture in pictures]
-    with Upscaler("bicubic") as whole:
+    with Upscaler("bicubic", backend="openvino") as whole:
         expected = [whole.upscale(picture) for picture in pictures]
     monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (_SmallDevice(pixels), []))
     with Upscaler("bicubic") as upscaler:

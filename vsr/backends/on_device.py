@@ -18,6 +18,8 @@ from vsr.core.frame import SemiPlanar
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Rows begin at multiples of so many samples.
+_ROW = 16
 # What P010 shifts its codes of 10 bits up by.
 _P010_SHIFT = 6
 
@@ -27,6 +29,12 @@ class DeviceEngine(GuardedEngine):
 
     dlpack_device: tuple[int, int] | None = None
     """Where that is, as DLPack counts devices: (1, 0) for the host, (2, 0) for the first CUDA device; None for nowhere."""
+
+    def reached_by_torch(self) -> bool:
+        """Whether torch, where it is installed, was made for the engine's device."""
+        import torch
+
+        return self.dlpack_device == (1, 0) or torch.cuda.is_available()
 
     @abstractmethod
     def tensors(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -52,11 +60,12 @@ def inference() -> Generator[None]:
     try:
         with torch.inference_mode():
             yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(
-            "not enough memory to run the network on a frame of this size", hint="try --tile 512"
-        ) from error
     except RuntimeError as error:
+        # CUDA's own, as of pinned memory, are told by their words alone.
+        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
+            raise DeviceMemoryError(
+                "not enough memory to run the network on a frame of this size", hint="try --tile 512"
+            ) from error
         raise InferenceError(f"torch: {error}") from error
 
 
@@ -87,20 +96,20 @@ def _bytes(codes: Tensor) -> Tensor:
 def _joined(outputs: Mapping[str, Tensor], *, deep: bool) -> SemiPlanar:
     import torch
 
+    # torch shifts and copies no unsigned 16 bits.
+    kind, given = (torch.int16, torch.uint16) if deep else (torch.uint8, torch.uint8)
+
     def codes(name: str) -> Tensor:
-        plane = outputs[f"{name}_out"][0, 0]
-        return (plane.view(torch.int16) << _P010_SHIFT).view(torch.uint16) if deep else plane
+        plane = outputs[f"{name}_out"][0, 0].view(kind)
+        return plane << _P010_SHIFT if deep else plane
 
-    return SemiPlanar(codes("y"), _interleaved(codes("u"), codes("v")))
-
-
-def _interleaved(u: Tensor, v: Tensor) -> Tensor:
-    import torch
-
-    if u.dtype == torch.uint8:
-        return torch.stack([u, v], dim=-1)
-    # torch stacks no unsigned 16 bits.
-    return torch.stack([u.view(torch.int16), v.view(torch.int16)], dim=-1).view(torch.uint16)
+    # One piece of memory, as NVENC takes it: it looks for chroma right below luma, a row as far from the next.
+    height, width = (luma := codes("y")).shape
+    whole = luma.new_empty(height * 3 // 2, -(-width // _ROW) * _ROW)[:, :width]
+    chroma = whole[height:].as_strided((height // 2, width // 2, 2), (whole.stride(0), 2, 1))
+    whole[:height] = luma
+    chroma[..., 0], chroma[..., 1] = codes("u"), codes("v")
+    return SemiPlanar(whole[:height].view(given), chroma.view(given))
 
 
 def _from_dlpack(capsule: Any) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -102,33 +103,42 @@ class TensorRTEngine(DeviceEngine):
             return slot(inputs)
 
     def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        import torch
-
         self._verify_once(lambda: {name: tensor.cpu().numpy() for name, tensor in inputs.items()})
-        torch.cuda.default_stream().synchronize()  # The inputs are ready.
         with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot.on_device(inputs)
 
     def _slot(self, inputs: Mapping[str, Any]) -> _Slot:
-        with on_gpu():  # Its errors in our words.
-            return _Slot(self._library, self._engine, inputs, self._kernels)
+        with on_gpu(), _making:  # Its errors in our words.
+            try:
+                return _Slot(self._library, self._engine, inputs, self._kernels)
+            except BaseException as error:
+                # What was allocated is freed here, in the context it was made in, not with the traceback.
+                traceback.clear_frames(error.__traceback__)
+                raise
 
     def close(self) -> None:
-        self._library.keep_kernels(self._kernels)
         with on_gpu():  # Buffers are freed in the context they were made in.
+            self._library.keep_kernels(self._kernels)
             self._slots, self._engine = Pool(IN_FLIGHT), None
 
 
+# A slot is made, and its work recorded, by one thread at a time: what TensorRT does meanwhile might disturb another recording.
+_making = threading.Lock()
+_NON_BLOCKING = 1
+
+
 class _Slot:
-    """What one run needs, made for inputs shaped as `example`."""
+    """What one run needs, made for inputs shaped as `example`; by its end the work was done once on blank frames, and is
+    recorded as a CUDA graph where it can be."""
 
     def __init__(self, library: TensorRT, engine: Any, example: Mapping[str, Any], kernels: Path) -> None:
         import pycuda.driver as cuda
 
-        self._stream = cuda.Stream()
+        # Nor does it wait for the default stream, on which FFmpeg and torch work.
+        self._stream = cuda.Stream(_NON_BLOCKING)
         self._graph: Recorded | None = None
-        self._to_record = not library.records
         self._context = library.context(engine, kernels)
+        self._library = library  # Its kernels are to outlive the context: what was set last goes last.
         ports = library.ports(engine)
         self._inputs = [port.name for port in ports if port.is_input]
         self._outputs = [port.name for port in ports if not port.is_input]
@@ -139,9 +149,16 @@ class _Slot:
         self._device: dict[str, Any] = {}
         for port in ports:
             shape = tuple(self._context.get_tensor_shape(port.name))
-            self._host[port.name] = cuda.pagelocked_empty(shape or (1,), _DTYPES[port.dtype])
+            # PyCUDA makes no arrays without dimensions, as the count of bad samples is.
+            self._host[port.name] = cuda.pagelocked_zeros(shape or (1,), _DTYPES[port.dtype]).reshape(shape)
             self._device[port.name] = cuda.mem_alloc(self._host[port.name].nbytes)
             self._context.set_tensor_address(port.name, int(self._device[port.name]))
+        for name in self._inputs:
+            cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
+        self._enqueue()
+        self._stream.synchronize()  # By now all is chosen and allocated.
+        if not library.records:
+            self._graph = recorded(self._stream.handle, self._enqueue)
 
     def __call__(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         import pycuda.driver as cuda
@@ -160,28 +177,25 @@ class _Slot:
         import pycuda.driver as cuda
         import torch
 
+        like = {name: torch.from_numpy(self._host[name]) for name in self._outputs}
+        found = {name: torch.empty_like(tensor, device="cuda") for name, tensor in like.items()}
+        # Inputs come from the default stream, and the memory of outputs may still be in use there.
+        ours = torch.cuda.ExternalStream(self._stream.handle)  # type: ignore[no-untyped-call]
+        ours.wait_stream(torch.cuda.default_stream())
         for name in self._inputs:
             size = self._host[name].nbytes
             cuda.memcpy_dtod_async(self._device[name], inputs[name].data_ptr(), size, self._stream)
         self._execute()
-        found = {}
-        for name in self._outputs:
-            like = torch.from_numpy(self._host[name])
-            found[name] = torch.empty_like(like, device="cuda")
-            cuda.memcpy_dtod_async(found[name].data_ptr(), self._device[name], like.nbytes, self._stream)
+        for name, tensor in found.items():
+            cuda.memcpy_dtod_async(tensor.data_ptr(), self._device[name], tensor.nbytes, self._stream)
         self._stream.synchronize()
         return found
 
     def _execute(self) -> None:
-        """Begin the computation; from the second time on as a CUDA graph, where it can be recorded."""
         if self._graph:
             self._graph.launch()
-            return
-        self._enqueue()
-        if self._to_record:
-            self._to_record = False
-            self._stream.synchronize()  # By now all is chosen and allocated.
-            self._graph = recorded(self._stream.handle, self._enqueue)
+        else:
+            self._enqueue()
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._stream.handle):

@@ -21,6 +21,7 @@ from vsr.backends.base import (
 )
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
+from vsr.core.cuda import agree_on_context
 from vsr.core.errors import EngineBuildError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
@@ -154,7 +155,10 @@ class TorchBackend:
 def _device() -> torch.device:
     import torch
 
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    agree_on_context()
+    return torch.device("cuda")
 
 
 def _precisions(device: torch.device) -> list[Precision]:

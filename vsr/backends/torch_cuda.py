@@ -70,4 +70,6 @@ class Captured:
             self._graph.replay()
             found = {name: output.clone() for name, output in self._outputs.items()}
             self._stream.synchronize()
+        for tensor in found.values():  # It was made on this stream, and is used on the other.
+            tensor.record_stream(torch.cuda.default_stream(self._stream.device))
         return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import CudaContext, VideoFrame
 
 from vsr.core.color import Color
+from vsr.core.cuda import agree_on_context
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Fetched, Frame, SemiPlanar
 from vsr.media.color import color_from_av, tag_frame
@@ -17,11 +19,15 @@ SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 """The formats that stay on a device, by the bits of their 4:2:0 samples."""
 
 
-def decoding_device(kind: str) -> tuple[HWAccel | None, str]:
+def decoding_device(kind: str | None) -> tuple[HWAccel | None, str]:
     """The device to decode on, or None and why not. Raises ConfigError for a kind that this FFmpeg build does not know."""
+    if kind is None:
+        return None, ""
     known = hwdevices_available()
     if kind not in known:
         raise ConfigError(f"FFmpeg here decodes on no {kind!r}", hint=f"--hwaccel takes: {', '.join(known)}")
+    if kind == "cuda":
+        agree_on_context()
     # CUDA's frames stay there: networks and encoders can take them as they are.
     accel = HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
     try:
@@ -29,6 +35,11 @@ def decoding_device(kind: str) -> tuple[HWAccel | None, str]:
     except (av.FFmpegError, OSError, NotImplementedError) as error:
         return None, f"{kind} not used for decoding: {reason(error).lower()}"
     return accel, ""
+
+
+def decodes_on_device(accel: HWAccel, context: VideoCodecContext, first: VideoFrame) -> bool:
+    """Whether the device really decodes: FFmpeg falls back on the processor where a stream is beyond it, unasked."""
+    return context.is_hwaccel and not (accel.is_hw_owned and first.sw_format is None)
 
 
 def stays_on_device(frame: VideoFrame) -> bool:

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import av
 from av.codec.context import Flags
-from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -23,7 +22,13 @@ from vsr.core.video import VideoInfo
 from vsr.media.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.decode import Decoder, TimeRange
 from vsr.media.deinterlace import Deinterlacer
-from vsr.media.hwaccel import decoding_device, frame_on_device, on_host, stays_on_device
+from vsr.media.hwaccel import (
+    decodes_on_device,
+    decoding_device,
+    frame_on_device,
+    on_host,
+    stays_on_device,
+)
 from vsr.media.images import is_image_file, open_image
 from vsr.media.opening import (
     DEFAULT_SEQUENCE_RATE,
@@ -102,7 +107,8 @@ class FileSource:
 
     def _open(self) -> None:
         rate = self.options.frame_rate
-        device = self._device()
+        device, why_not = decoding_device(self.options.hwaccel)
+        self.notes += [why_not] if why_not else []
         self.container = open_container(self.url, frame_rate=rate, hwaccel=device)
         self._stream: VideoStream | None = choose_stream(self.container, self.options.video_stream, self.name)
         self.stream: Stream | None = self._stream
@@ -123,19 +129,11 @@ class FileSource:
         self._wanted = self._range()
         self.start_offset = self._wanted.start or Fraction(0)
         first = self._first_frame()
-        if device and not self._context.is_hwaccel:
+        if device and not decodes_on_device(device, self._context, first):
             self.notes.append(
                 f"{self.options.hwaccel} does not decode {self._context.name}: the processor does"
             )
         self._describe(on_host(first), on_device=stays_on_device(first))
-
-    def _device(self) -> HWAccel | None:
-        if self.options.hwaccel is None:
-            return None
-        device, why_not = decoding_device(self.options.hwaccel)
-        if why_not:
-            self.notes.append(why_not)
-        return device
 
     def _range(self) -> TimeRange:
         assert self.container is not None

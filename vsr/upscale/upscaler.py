@@ -231,6 +231,8 @@ class Upscaler:
             pictures = [picture for frame in frames if (picture := frame.on_device)]
             if any(picture.luma.__dlpack_device__() != engine.dlpack_device for picture in pictures):
                 return self._through_host("they lie on another device")
+            if not engine.reached_by_torch():
+                return self._through_host("torch, which takes them up, sees no GPU")
             large = [engine.run_on_device(picture, small) for picture in pictures]
         return [
             replace(

@@ -7,21 +7,22 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from vsr.core.cuda import agree_on_context
 from vsr.core.errors import DeviceMemoryError, InferenceError, MissingDependencyError
 
 
 @contextmanager
-def on_gpu() -> Generator[Any]:
+def on_gpu() -> Generator[None]:
     """The first GPU, its context this thread's for the time of a `with`; its errors in our words.
 
     Raises MissingDependencyError without PyCUDA, a driver or a GPU; DeviceMemoryError, InferenceError.
     """
-    device, context = _primary()
+    context = _primary()
     import pycuda.driver as cuda
 
     context.push()
     try:
-        yield device
+        yield
     except cuda.MemoryError as error:
         raise DeviceMemoryError(
             "not enough memory on the GPU for a frame of this size", hint="try --tile 512"
@@ -34,15 +35,27 @@ def on_gpu() -> Generator[Any]:
 
 def gpu_here() -> tuple[str, str, str]:
     """The first GPU's name, its compute capability, as "8.9", and the CUDA version of its driver. Raises as `on_gpu` does."""
-    with on_gpu() as device:
-        import pycuda.driver as cuda
+    device = _device()
+    import pycuda.driver as cuda
 
-        major, minor = device.compute_capability()
-        return device.name(), f"{major}.{minor}", str(cuda.get_driver_version())
+    major, minor = device.compute_capability()
+    return device.name(), f"{major}.{minor}", str(cuda.get_driver_version())
 
 
 @cache
-def _primary() -> tuple[Any, Any]:
+def _primary() -> Any:
+    device = _device()
+    import pycuda.driver as cuda
+
+    agree_on_context()
+    try:
+        return device.retain_primary_context()
+    except cuda.Error as error:
+        raise _unusable(error) from error
+
+
+@cache
+def _device() -> Any:
     try:
         import pycuda.driver as cuda
     except ImportError as error:
@@ -52,9 +65,12 @@ def _primary() -> tuple[Any, Any]:
         ) from error
     try:
         cuda.init()
-        device = cuda.Device(0)
-        return device, device.retain_primary_context()
+        return cuda.Device(0)
     except cuda.Error as error:
-        raise MissingDependencyError(
-            f"no NVIDIA GPU can be used: {error}", hint="`nvidia-smi` shows those there are"
-        ) from error
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"no NVIDIA GPU can be used: {error}", hint="`nvidia-smi` shows those there are"
+    )

@@ -150,9 +150,10 @@ class TensorRT:
 
     def keep_kernels(self, kernels: Path) -> None:
         """Write what was compiled for contexts made so far, so that the next start need not."""
-        if self._kernels is not None:
+        data = self._kernels.serialize() if self._kernels is not None else None
+        if data is not None:
             with contextlib.suppress(MediaError):  # Of a store that may only be read.
-                write_whole(kernels, bytes(self._kernels.serialize()))
+                write_whole(kernels, bytes(data))
 
     def ports(self, engine: Any) -> list[Port]:
         """Inputs and outputs of a loaded engine."""

@@ -1,0 +1,166 @@
+"""A GPU of the host's memory: PyCUDA's calls as TensorRT's engines need them, and contexts that compute by ONNX Runtime.
+
+It stands where no GPU is, for all that lies between planes and an engine. Memory has addresses, and copies go through them.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from vsr.backends.precision import guarded, in_precision
+from vsr.backends.trt import gpu
+from vsr.backends.trt.library import Port
+from vsr.backends.trt.recipe import EngineRecipe
+from vsr.backends.trt.store import Manifest
+from vsr.models.registry import find_model
+
+_TYPES = {"uint8": np.uint8, "float": np.float32}
+
+
+class Memory:
+    """What `mem_alloc` gives: nothing but an address, until it is let go of."""
+
+    by_address: ClassVar[dict[int, np.ndarray]] = {}
+
+    def __init__(self, size: int) -> None:
+        self._bytes = np.full(size, 255, np.uint8)
+        Memory.by_address[int(self)] = self._bytes
+
+    def __int__(self) -> int:
+        return int(self._bytes.ctypes.data)
+
+    def __del__(self) -> None:
+        del Memory.by_address[int(self)]
+
+
+class _Context:
+    def push(self) -> None: ...
+
+    def pop(self) -> None: ...
+
+
+class _Device:
+    def __init__(self, _number: int) -> None: ...
+
+    def retain_primary_context(self) -> _Context:
+        return _Context()
+
+    def name(self) -> str:
+        return "NVIDIA Pretence"
+
+    def compute_capability(self) -> tuple[int, int]:
+        return 8, 9
+
+
+class _Stream:
+    handle = 0
+
+    def __init__(self, flags: int = 0) -> None:
+        assert flags == 1, "a stream that blocks waits for the default one"
+
+    def synchronize(self) -> None: ...
+
+
+def _pagelocked_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    assert shape, "PyCUDA makes no array without dimensions"
+    return np.zeros(shape, dtype)
+
+
+def _to_device(there: Memory, here: np.ndarray, _stream: _Stream) -> None:
+    Memory.by_address[int(there)][:] = here.reshape(-1).view(np.uint8)
+
+
+def _to_host(here: np.ndarray, there: Memory, _stream: _Stream) -> None:
+    here.reshape(-1).view(np.uint8)[:] = Memory.by_address[int(there)]
+
+
+class _Execution:
+    """An execution context of the graph that the engine was made from."""
+
+    def __init__(self, graph: bytes, ports: tuple[Port, ...], recipe: EngineRecipe) -> None:
+        self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        self._ports = {port.name: port for port in ports}
+        self._profile, self._scale = recipe.plane_shapes(), find_model(recipe.model).scale
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._addresses: dict[str, int] = {}
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        self._shapes[name] = shape
+        least, _best, most = self._profile.get(name, ((), (), ()))
+        return all(low <= side <= high for low, side, high in zip(least, shape, most, strict=True))
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        if name not in self._shapes and name.removesuffix("_out") in self._profile:
+            *batch, height, width = self._shapes[name.removesuffix("_out")]
+            return (*batch, height * self._scale, width * self._scale)
+        return self._shapes.get(name, ())
+
+    def set_tensor_address(self, name: str, address: int) -> None:
+        self._addresses[name] = address
+
+    def execute_async_v3(self, _stream: int) -> bool:
+        def memory(port: Port) -> np.ndarray:
+            held = Memory.by_address[self._addresses[port.name]]
+            return held.view(_TYPES[port.dtype]).reshape(self.get_tensor_shape(port.name))
+
+        given = {port.name: memory(port) for port in self._ports.values() if port.is_input}
+        names = [port.name for port in self._ports.values() if not port.is_input]
+        for name, found in zip(names, self._session.run(names, given), strict=True):
+            memory(self._ports[name])[...] = found
+        return True
+
+
+class _Library:
+    """In place of the library that loads engines."""
+
+    records = False
+
+    def __init__(self, manifest: Manifest, recipe: EngineRecipe) -> None:
+        self._ports, self._recipe = manifest.ports, recipe
+        model = onnx.load(str(find_model(recipe.model).graph(recipe.graph_layout)))
+        self._graph = in_precision(guarded(model), recipe.precision).SerializeToString()
+
+    def load(self, _plan: bytes) -> bytes:
+        return self._graph
+
+    def ports(self, _engine: bytes) -> tuple[Port, ...]:
+        return self._ports
+
+    def context(self, engine: bytes, _kernels: Path) -> _Execution:
+        return _Execution(engine, self._ports, self._recipe)
+
+    def keep_kernels(self, kernels: Path) -> None: ...
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, recipe: EngineRecipe) -> None:
+    """A GPU is here, and engines are those of `manifest`."""
+    driver = types.ModuleType("pycuda.driver")
+    for name, value in {
+        "Error": type("Error", (Exception,), {}),
+        "MemoryError": type("MemoryError", (Exception,), {}),
+        "init": lambda: None,
+        "get_driver_version": lambda: 13000,
+        "Device": _Device,
+        "Stream": _Stream,
+        "mem_alloc": Memory,
+        "pagelocked_zeros": _pagelocked_zeros,
+        "memcpy_htod_async": _to_device,
+        "memcpy_dtoh_async": _to_host,
+    }.items():
+        setattr(driver, name, value)
+    package = types.ModuleType("pycuda")
+    package.driver = driver  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    for cached in (gpu._device, gpu._primary):
+        cached.cache_clear()
+    library: Any = _Library(manifest, recipe)
+    monkeypatch.setattr("vsr.backends.tensorrt.installed_library", lambda _name="auto": library)
