@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from tests.browser import browser, needs_chromium
 from tests.media import clips
 from vsr.cli import main
 from vsr.core.errors import ConfigError, DecodeError
-from vsr.evaluation import metrics
 from vsr.evaluation.compare import CompareConfig, compare
 
 CLIP = "testsrc2=size=320x240:rate=25:duration=0.4"
@@ -60,7 +60,6 @@ def test_the_same_picture_is_the_same(tmp_path: Path) -> None:
         CompareConfig(str(tmp_path / "a.png"), str(tmp_path / "b.png"), None, tmp_path / "page.html")
     )
     assert found.means["a.png to b.png"] == {"psnr_y": 100.0, "ssim_y": 1.0}
-    assert metrics.psnr(np.zeros((2, 2)), np.zeros((2, 2))) == float("inf")
 
 
 def test_refusals_leave_no_page(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -77,6 +76,77 @@ def test_refusals_leave_no_page(versions: tuple[Path, Path, Path], tmp_path: Pat
     with pytest.raises(ConfigError, match="exists"):
         compare(CompareConfig(hard, less, None, page))
     assert page.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("faster.mkv", ("-vf", "setpts=N/50/TB", "-r", "50"), "has 50 frames a second, plain.mkv 25"),
+        ("late.mkv", ("-output_ts_offset", "2"), "begins at 2.000 s, plain.mkv at 0.000 s"),
+        (
+            "gap.mkv",
+            ("-vf", "select=not(eq(n\\,4))", "-fps_mode", "passthrough"),
+            "shows frame 4 0.200 s after its first, plain.mkv 0.160 s",
+        ),
+    ],
+)
+def test_videos_of_other_times_are_told(
+    tmp_path: Path, name: str, options: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = clips.make("plain.mkv", "-c:v", "ffv1", source=CLIP)
+    other = clips.make(name, "-c:v", "ffv1", *options, source=CLIP)
+    page = tmp_path / "page.html"
+    assert main(["compare", str(plain), str(other), "--frames", "9", "-o", str(page)]) == 0
+    told = f"{name} {words}: frames are compared by number"
+    assert f"note: {told}" in capsys.readouterr().out
+    assert f"<p>{told}</p>" in page.read_text()
+
+
+def test_the_same_times_in_another_container_are_not_told(tmp_path: Path) -> None:
+    source = "testsrc2=size=64x48:rate=30000/1001:duration=0.5"
+    exact = clips.make("ntsc.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", source=source)
+    rounded = clips.make("ntsc.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", source=source)
+    assert compare(CompareConfig(str(exact), str(rounded), None, tmp_path / "page.html")).notes == ()
+
+
+def test_the_end_of_a_video_of_other_times_is_no_reason_to_compare_fewer(tmp_path: Path) -> None:
+    plain = clips.make("plain.mkv", "-c:v", "ffv1", source=CLIP)
+    halved = clips.make("halved.mkv", "-c:v", "ffv1", "-r", "12.5", source=CLIP)
+    with pytest.raises(DecodeError, match=r"halved.mkv ends after 6 frames") as found:
+        compare(CompareConfig(str(plain), str(halved), None, tmp_path / "page.html"))
+    assert "halved.mkv has 12.5 frames a second, plain.mkv 25" in (found.value.hint or "")
+    assert "the same frames first" in (found.value.hint or "")
+
+
+def picture(path: Path, value: int, side: int = 32) -> str:
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((side, side, 3), value, np.uint8)).save(path)
+    return str(path)
+
+
+def test_inputs_of_one_name(tmp_path: Path) -> None:
+    a, b = picture(tmp_path / "a.png", 90), picture(tmp_path / "b.png", 93)
+    found = compare(CompareConfig(a, a, b, tmp_path / "page.html"))
+    assert list(found.means) == ["a.png (1) to b.png", "a.png (2) to b.png"]
+    assert found.means["a.png (1) to b.png"] == found.means["a.png (2) to b.png"]
+    other = picture(tmp_path / "other" / "a.png", 97)
+    found = compare(CompareConfig(a, other, b, tmp_path / "page.html", overwrite=True))
+    assert list(found.means) == [f"{a} to {b}", f"{other} to {b}"]
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = picture(tmp_path / "a.png", 90), picture(tmp_path / "b.png", 93)
+    odd, page = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/a\xff.png", b"/page\xff.html"))
+    Path(a).rename(odd)
+    assert main(["compare", odd, b, "-o", page]) == 0
+    assert "a\ufffd.png to b.png" in capsys.readouterr().out.encode().decode()
+    assert "<title>a\ufffd.png and b.png</title>" in Path(page).read_text()
+
+
+def test_pictures_too_small_are_named(tmp_path: Path) -> None:
+    small = [picture(tmp_path / name, 90, 8) for name in ("a.png", "b.png")]
+    with pytest.raises(ConfigError, match=r"a\.png is 8x8: SSIM needs 11"):
+        compare(CompareConfig(*small, None, tmp_path / "page.html"))
 
 
 @needs_chromium

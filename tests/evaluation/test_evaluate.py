@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from tests.media import clips
 from vsr.cli import main
-from vsr.core.errors import SourceOpenError
+from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics
 from vsr.evaluation.evaluate import EvaluateConfig, evaluate
 from vsr.evaluation.resize import resize_bicubic
@@ -82,3 +83,93 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert [line.split()[0] for line in out.splitlines()[-3:]] == ["Set1", "one", "mean"]
     found = json.loads(report.read_text())
     assert f"{found['means']['Set1']['psnr_y']:.2f}" in out
+
+
+def test_an_identical_picture_is_100_db_and_valid_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "Set" / "flat.png", np.full((32, 32, 3), 90, np.uint8))
+    save(tmp_path / "Set" / "noise.png", smooth(4))
+    assert main(["evaluate", "--model", "bicubic", "--data", str(tmp_path / "Set"), "--json"]) == 0
+    text = capsys.readouterr().out
+    assert "Infinity" not in text
+    found = json.loads(text)
+    flat, noise = found["sets"]["Set"]["flat"], found["sets"]["Set"]["noise"]
+    assert (flat["psnr_y"], flat["psnr_rgb"]) == (100, 100)
+    assert found["means"]["Set"]["psnr_y"] == pytest.approx((100 + noise["psnr_y"]) / 2)
+
+
+def test_sets_and_pictures_of_one_name_are_all_measured(tmp_path: Path) -> None:
+    save(tmp_path / "A" / "HR" / "1.png", smooth(5))
+    save(tmp_path / "A" / "HR" / "1.bmp", smooth(6))
+    save(tmp_path / "B" / "HR" / "1.png", smooth(7))
+    found = evaluate(EvaluateConfig((tmp_path / "A" / "HR", tmp_path / "B" / "HR"), "bicubic"))
+    assert {name: list(rows) for name, rows in found.sets.items()} == {
+        "A/HR": ["1.bmp", "1.png"],
+        "B/HR": ["1"],
+    }
+    rows = found.sets["A/HR"].values()
+    assert found.means["A/HR"]["mse_y"] == pytest.approx(np.mean([row["mse_y"] for row in rows]))
+
+
+def test_gray_of_16_bits_is_measured_as_that_of_8(tmp_path: Path) -> None:
+    gray = smooth(8)[..., 1]
+    save(tmp_path / "8.png", gray)
+    save(tmp_path / "16.png", gray.astype(np.uint16) * 257)
+    rows = evaluate(EvaluateConfig((tmp_path,), "bicubic")).sets[tmp_path.name]
+    assert rows["8"] == rows["16"]
+    save(tmp_path / "float.tif", gray.astype(np.float32))
+    with pytest.raises(DecodeError, match=r"float\.tif"):
+        evaluate(EvaluateConfig((tmp_path,), "bicubic"))
+
+
+def test_auto_is_what_upscale_takes_for_each_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.backends.choose.has_nvidia_gpu", lambda: False)
+    save(tmp_path / "pictures" / "one.png", smooth(9)[:32, :32])
+    (tmp_path / "clips").mkdir()
+    clip = clips.make("tiny.mkv", "-c:v", "ffv1", "-frames:v", "2", source="testsrc2=size=64x48")
+    (tmp_path / "clips" / clip.name).write_bytes(clip.read_bytes())
+    report = tmp_path / "report.json"
+    assert main(["evaluate", "--data", str(tmp_path), "--report", str(report)]) == 0
+    shown = capsys.readouterr()
+    found = json.loads(report.read_text())
+    assert found["models"] == {"clips": "balanced-x2", "pictures": "quality-x2"}
+    assert "pictures, quality-x2 " in shown.out
+    assert "clips, balanced-x2 " in shown.out
+    for note in ("model quality-x2, for pictures", "model balanced-x2, for video without a GPU"):
+        assert f"note: {note}" in shown.err
+        assert note in found["notes"]
+
+
+@pytest.mark.parametrize(("model", "scale"), [("fast", 3.0), ("bicubic-x2", 1.5), ("auto", 3.0)])
+def test_a_scale_the_model_does_not_come_to_is_refused(tmp_path: Path, model: str, scale: float) -> None:
+    save(tmp_path / "one.png", smooth(10))
+    with pytest.raises(ConfigError, match=rf"not to --scale {scale:g}") as found:
+        evaluate(EvaluateConfig((tmp_path,), model, scale=scale))
+    assert f"--scale {2 if scale < 2 else 4}" in (found.value.hint or "")
+
+
+def test_what_is_too_small_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, side in (("dot", 1), ("thumbnail", 15), ("least", 16)):
+        save(tmp_path / "Set" / f"{name}.png", smooth(11)[:side, :side])
+    clip = clips.make("small.mkv", "-c:v", "ffv1", "-frames:v", "1", source="testsrc2=size=64x14")
+    (tmp_path / "Set" / clip.name).write_bytes(clip.read_bytes())
+    command = ["evaluate", "--model", "bicubic", "--data", str(tmp_path / "Set"), "--json"]
+    assert main(command) == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert found["sets"]["Set"].keys() == {"least"}
+    for name in ("dot.png", "thumbnail.png", "small.mkv"):
+        assert f"{name} is left out: x2 is measured from 16x16 pixels on" in shown.err
+        assert any(name in note for note in found["notes"])
+    (tmp_path / "Set" / "least.png").unlink()
+    assert main(command) == 4
+    assert "nothing is left to measure" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_utf_8_is_shown_as_far_as_it_can_be(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", smooth(12))
+    os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/a\xff.png")  # noqa: PTH104 - bytes
+    assert list(evaluate(EvaluateConfig((tmp_path,), "bicubic")).sets[tmp_path.name]) == ["a\ufffd"]

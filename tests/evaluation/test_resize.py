@@ -66,3 +66,5 @@ def test_what_cannot_be_resized() -> None:
         resize_bicubic(np.zeros((4, 4)), 0)
     with pytest.raises(ConfigError, match="two dimensions"):
         resize_bicubic(np.zeros((4, 4, 3)), 2)
+    with pytest.raises(ConfigError, match="0x3 samples"):
+        resize_bicubic(np.zeros((3, 0), np.uint8), 0.5)

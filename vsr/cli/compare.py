@@ -39,7 +39,8 @@ def command(
     vsr compare in_x2.mp4 other.mp4
     vsr compare fast.png balanced.png original.png -o page.html
 
-    Writes a page with a slider between the two, magnified crops where they differ most, and curves over time.
+    Writes a page with a slider between the two, magnified crops where they differ most, and curves over time. PSNR is 100 dB
+    at most, as it is of equal frames. Frames are paired by number; a note says where their times differ.
     """
     from vsr import api
 
@@ -55,4 +56,8 @@ def lines(found: Comparison) -> list[str]:
     """The means, notes, and where the page is."""
     rows = [[f"mean of {len(found.seconds)} frames", "PSNR Y", "SSIM Y"]]
     rows += [[pair, f"{mean['psnr_y']:.2f}", f"{mean['ssim_y']:.4f}"] for pair, mean in found.means.items()]
-    return [*text.table(rows), *(f"note: {note}" for note in found.notes), f"wrote {found.output}"]
+    return [
+        *text.table(rows),
+        *(f"note: {note}" for note in found.notes),
+        f"wrote {click.format_filename(found.output)}",
+    ]

@@ -27,7 +27,11 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
     type=click.Path(path_type=Path),
     help="Folder of original pictures or videos, or of such folders; may be repeated.",
 )
-@click.option("--scale", type=click.FloatRange(1, 16), help="Factor per side.  [default: the model's]")
+@click.option(
+    "--scale",
+    type=click.FloatRange(1, 16),
+    help="Factor per side that the model comes to.  [default: its own]",
+)
 @options.backend
 @click.option(
     "--frames", type=click.IntRange(1), default=60, show_default=True, help="Of each video at most."
@@ -42,6 +46,8 @@ def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **val
     \b
     vsr evaluate --model fast --data Set5
     vsr evaluate --model bicubic-x4 --data Set5 --data clips
+
+    PSNR is 100 dB at most, as it is of equal pictures.
     """
     from vsr import api
 
@@ -49,6 +55,8 @@ def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **val
     found = api.evaluate(
         api.EvaluateConfig(data=data, **values), lambda doing: print(doing, file=sys.stderr, flush=True)
     )
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
     if report is not None:
         write_json(report, found.as_dict())
     print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(lines(found)))
@@ -62,7 +70,8 @@ def lines(found: Evaluation) -> list[str]:
     ]
     for name, rows in found.sets.items():
         mean = found.means[name]
-        table = [[name, *(_title(figure) for figure in mean)]]
+        title = name if found.models[name] == found.model else f"{name}, {found.models[name]}"
+        table = [[title, *(_title(figure) for figure in mean)]]
         table += [
             [item, *(_number(figure, row.get(figure)) for figure in mean)]
             for item, row in (*rows.items(), ("mean", mean))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -17,12 +17,15 @@ import numpy.typing as npt
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.core.frame import Frame
 from vsr.evaluation import metrics
+from vsr.evaluation.moments import Moments
+from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
 from vsr.media.commit import check_writable, write_whole
+from vsr.media.opening import shown
 from vsr.media.planes import av_from_frame, converted
 from vsr.media.source import open_source
-from vsr.media.types import SourceOptions
+from vsr.media.types import Source, SourceOptions
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -46,8 +49,9 @@ class CompareConfig:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """figures: by pair ("a.mp4 to b.mp4"), then by "psnr_y" (dB) and "ssim_y", one value a frame at `seconds`; means: of
-    those. size: (width, height) that all were brought to. output: the page."""
+    """figures: by pair ("a.mp4 to b.mp4"), then by "psnr_y" (dB, 100 for equal frames) and "ssim_y", one value a frame at
+    `seconds`; means: of those. size: (width, height) that all were brought to. output: the page. notes: which inputs were
+    resized, and which differ in time."""
 
     seconds: Sequence[float]
     figures: dict[str, dict[str, list[float]]]
@@ -80,12 +84,13 @@ class _Candidate:
 def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> Comparison:
     """Measure every frame and write one HTML page that needs no network.
 
-    Inputs of other sizes are brought to the largest by Lanczos, with a note. Raises what `open_source` raises, ConfigError
-    for an output that exists or inputs that are not the same picture, DecodeError where one ends before the others.
+    Inputs of other sizes are brought to the largest by Lanczos, with a note. Frames are paired by number; where their times
+    differ, a note says so. Raises what `open_source` raises, ConfigError for an output that exists or inputs that are not
+    the same picture or too small, DecodeError where one ends before the others.
     """
     check_writable(config.output, overwrite=config.overwrite)
     names = [config.a, config.b, *([config.reference] if config.reference else [])]
-    labels = _labels(names)
+    labels = names_of_inputs([shown(name) for name in names])
     pairs = [(0, 2), (1, 2)] if config.reference else [(0, 1)]
     figures: dict[str, dict[str, list[float]]] = {
         f"{labels[x]} to {labels[y]}": {"psnr_y": [], "ssim_y": []} for x, y in pairs
@@ -94,17 +99,19 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     kept: list[_Candidate] = []
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(name, SourceOptions())) for name in names]
-        size = max(((s.info.width, s.info.height) for s in sources), key=lambda wh: wh[0] * wh[1])
-        notes = [_resizing(s.name, (s.info.width, s.info.height), size) for s in sources]
-        for number, frames in enumerate(_together(sources, names, config.frames)):
+        sizes = {label: (s.info.width, s.info.height) for label, s in zip(labels, sources, strict=True)}
+        size = _largest(sizes)
+        resizing = [_resizing(label, have, size) for label, have in sizes.items()]
+        moments = Moments(sources, names, labels)
+        for number, frames in enumerate(_together(sources, labels, config.frames, moments)):
             pictures = tuple(_luma_and_rgb(frame, size) for frame in frames)
             for (x, y), rows in zip(pairs, figures.values(), strict=True):
-                rows["psnr_y"].append(min(metrics.psnr(pictures[x][0], pictures[y][0]), 100.0))
+                rows["psnr_y"].append(metrics.psnr(pictures[x][0], pictures[y][0]))
                 rows["ssim_y"].append(metrics.ssim(pictures[x][0], pictures[y][0]))
             seconds.append(float((frames[0].pts or 0) * frames[0].time_base))
-            shown = tuple(rgb for _, rgb in pictures)
-            difference = float(np.abs(shown[0].astype(np.int16) - shown[1]).mean())
-            heapq.heappush(kept, _Candidate(difference, number, shown))
+            rgb = tuple(picture[1] for picture in pictures)
+            difference = float(np.abs(rgb[0].astype(np.int16) - rgb[1]).mean())
+            heapq.heappush(kept, _Candidate(difference, number, rgb))
             if len(kept) > _SHOTS:
                 heapq.heappop(kept)
             if say is not None:
@@ -113,8 +120,8 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
         pair: {name: float(np.mean(values)) for name, values in rows.items()}
         for pair, rows in figures.items()
     }
-    told = tuple(note for note in notes if note)
-    result = Comparison(seconds, figures, means, size, config.output, told)
+    notes = (*(note for note in resizing if note), *moments.notes)
+    result = Comparison(seconds, figures, means, size, config.output, notes)
     shots = [
         _shot(candidate, seconds[candidate.number]) for candidate in sorted(kept, key=lambda c: c.number)
     ]
@@ -122,24 +129,32 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     return result
 
 
-def _together(sources: Sequence[Any], names: Sequence[str], most: int | None) -> Iterator[tuple[Frame, ...]]:
+def _together(
+    sources: Sequence[Source], labels: Sequence[str], most: int | None, moments: Moments
+) -> Iterator[tuple[Frame, ...]]:
     """Frames of the same number; the same number of them from each."""
     for number, frames in enumerate(zip_longest(*sources)):
         if most is not None and number >= most:
             return
-        ended = [name for name, frame in zip(names, frames, strict=True) if frame is None]
+        ended = [label for label, frame in zip(labels, frames, strict=True) if frame is None]
         if ended:
-            raise DecodeError(
-                f"{ended[0]} ends after {number} frames, before the others",
-                hint=f"--frames {number} compares what all have",
-            )
+            hint = f"--frames {number} compares the first {number} of each"
+            if moments.notes:
+                hint = f"{moments.notes[0]}; bring both to the same frames first, or {hint}"
+            raise DecodeError(f"{ended[0]} ends after {number} frames, before the others", hint=hint)
+        moments.see(number, frames)
         yield frames
 
 
-def _labels(names: Sequence[str]) -> list[str]:
-    """File names, or whole paths where those are the same."""
-    short = [Path(name).name for name in names]
-    return short if len(set(short)) == len(short) else list(names)
+def _largest(sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """The size that all are brought to. Raises ConfigError where it has no room for SSIM."""
+    label, (width, height) = max(sizes.items(), key=lambda item: item[1][0] * item[1][1])
+    if min(width, height) < metrics.SSIM_SIDE:
+        raise ConfigError(
+            f"{label} is {width}x{height}: SSIM needs {metrics.SSIM_SIDE} samples a side",
+            hint="compare larger pictures",
+        )
+    return width, height
 
 
 def _resizing(name: str, have: tuple[int, int], want: tuple[int, int]) -> str:

@@ -2,12 +2,13 @@
 
 Pictures are measured on Y (BT.601, as papers do) and on RGB; videos on Y, with a figure for flicker. What is reduced is the
 original by MATLAB's bicubic, antialiased and rounded to 8 bits; as many pixels as the scale are left out at each border.
+PSNR is 100 dB at most, as it is of equal pictures.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,17 +16,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from vsr.core.errors import DecodeError, SourceOpenError
+from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation import metrics
-from vsr.evaluation.datasets import METRICS, PICTURE_SUFFIXES, luma8, luma_pair
+from vsr.evaluation.datasets import METRICS, PICTURE_SUFFIXES, luma8, luma_pair, read_rgb, sets_of
+from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.inputs import VIDEO_SUFFIXES
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.models import Precision
+from vsr.models.registry import Use
 from vsr.upscale import Upscaler
 
 Picture = npt.NDArray[np.uint8]
@@ -36,8 +38,8 @@ DEGRADATION = "bicubic (MATLAB's, antialiased), 8 bits"
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
-    """data: folders of pictures, of videos, or of such folders. frames: of each video at most. scale: None for the model's.
-    The rest as in UpscaleConfig."""
+    """data: folders of pictures, of videos, or of such folders. frames: of each video at most. scale: one that the model
+    reaches by itself, None for its own. The rest as in UpscaleConfig."""
 
     data: tuple[Path, ...]
     model: str = "auto"
@@ -54,6 +56,8 @@ class Evaluation:
 
     psnr_y in dB, ssim_y -1..1, mse_y and mae_y in 8-bit codes; the same on RGB for pictures. flicker, of videos: mean
     absolute difference between the change from frame to frame and that of the original, in codes of Y.
+    models: by set; `auto` takes another for pictures than for videos, and `model` then names all. notes: how the model and
+    the backend were chosen, and what was left out.
     """
 
     model: str
@@ -64,6 +68,8 @@ class Evaluation:
     degradation: str
     sets: Mapping[str, Mapping[str, Figures]]
     means: Mapping[str, Figures]
+    models: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -73,59 +79,96 @@ class Evaluation:
 def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -> Evaluation:
     """Measure. `say` is told each picture and video as it is begun.
 
-    Raises SourceOpenError for folders without any, DecodeError for what can't be read, and what `Upscaler` raises.
+    What is too small for SSIM is left out, with a note. Raises SourceOpenError for folders without anything else, DecodeError
+    for what can't be read, ConfigError for a scale that the model doesn't come to, and what `Upscaler` raises.
     """
-    files = list(_files(config.data))
     sets: dict[str, dict[str, Figures]] = {}
-    with Upscaler(
-        config.model,
-        scale=config.scale,
-        backend=config.backend,
-        threads=config.threads,
-        precision=config.precision,
-    ) as upscaler:
-        for name, path in files:
-            if say is not None:
-                say(f"{name}: {path.name}")
-            if path.suffix.lower() in PICTURE_SUFFIXES:
-                figures = _picture(path, upscaler)
-            else:
-                figures = _video(path, upscaler, config.frames)
-            sets.setdefault(name, {})[path.stem] = figures
+    models: dict[str, dict[str, None]] = {}
+    left_out: list[str] = []
+    with ExitStack() as stack:
+        upscalers = _Upscalers(config, stack)
+        for name, files in sets_of(config.data, _files).items():
+            for item, path in files.items():
+                if say is not None:
+                    say(f"{name}: {printable(path.name)}")
+                is_picture = path.suffix.lower() in PICTURE_SUFFIXES
+                upscaler = upscalers.of("picture" if is_picture else "video")
+                figures = _picture(path, upscaler) if is_picture else _video(path, upscaler, config.frames)
+                if figures:
+                    sets.setdefault(name, {})[item] = figures
+                    models.setdefault(name, {})[upscaler.spec.id] = None
+                else:
+                    left_out.append(f"{printable(path)} is left out: {_too_small(upscaler.scale)}")
+        if not sets:
+            raise SourceOpenError(f"nothing is left to measure: {left_out[0]}", hint="name larger pictures")
+        used = [upscaler for upscaler in upscalers.made.values() if upscaler.precision]
         return Evaluation(
-            model=upscaler.spec.id,
-            backend=upscaler.backend,
-            precision=upscaler.precision,
-            scale=upscaler.scale,
-            border=upscaler.scale,
+            model=", ".join(dict.fromkeys(upscaler.spec.id for upscaler in used)),
+            backend=used[0].backend,
+            precision=", ".join(dict.fromkeys(upscaler.precision for upscaler in used)),
+            scale=used[0].scale,
+            border=used[0].scale,
             degradation=DEGRADATION,
             sets=sets,
             means={name: _mean(list(rows.values())) for name, rows in sets.items()},
+            models={name: ", ".join(ids) for name, ids in models.items()},
+            notes=tuple(dict.fromkeys([*(note for upscaler in used for note in upscaler.notes), *left_out])),
         )
 
 
-def _files(folders: tuple[Path, ...]) -> Iterator[tuple[str, Path]]:
-    """(set, file): a folder of files is a set, one of folders a set for each."""
-    for folder in folders:
-        if not folder.is_dir():
-            raise SourceOpenError(
-                f"{folder} is not a folder", hint="name a folder that holds pictures or videos"
+class _Upscalers:
+    """One for pictures and one for videos, as `vsr upscale` has them, each made when it is first asked for."""
+
+    def __init__(self, config: EvaluateConfig, stack: ExitStack) -> None:
+        self._config, self._stack = config, stack
+        self.made: dict[Use, Upscaler] = {}
+
+    def of(self, use: Use) -> Upscaler:
+        config = self._config
+        use = use if config.model == "auto" else "video"  # One that is named serves both.
+        if use not in self.made:
+            upscaler = Upscaler(
+                config.model,
+                scale=config.scale,
+                backend=config.backend,
+                threads=config.threads,
+                precision=config.precision,
+                use=use,
             )
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES)
-        if not paths:
-            raise SourceOpenError(f"{folder} holds neither pictures nor videos")
-        for path in paths:
-            inside = path.relative_to(folder).parts
-            yield (inside[0] if len(inside) > 1 else folder.resolve().name), path
+            self.made[use] = self._stack.enter_context(upscaler)
+            if config.scale not in (None, upscaler.scale):
+                raise ConfigError(
+                    f"{upscaler.spec.id} comes to x{upscaler.scale}, not to --scale {config.scale:g}",
+                    hint=f"give --scale {upscaler.scale}, or a model of that scale (`vsr model list`)",
+                )
+        return self.made[use]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Every picture and video in a folder and below."""
+    if not folder.is_dir():
+        raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures or videos")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES)
+    if not paths:
+        raise SourceOpenError(f"{folder} holds neither pictures nor videos")
+    return paths
+
+
+def _least_side(scale: int) -> int:
+    """From which SSIM has room, once a side is cropped to a multiple of the scale and has lost its borders."""
+    return -(-(metrics.SSIM_SIDE + 2 * scale) // scale) * scale
+
+
+def _too_small(scale: int) -> str:
+    least = _least_side(scale)
+    return f"x{scale} is measured from {least}x{least} pixels on"
 
 
 def _picture(path: Path, upscaler: Upscaler) -> Figures:
-    try:
-        with Image.open(path) as image:
-            rgb = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DecodeError(f"cannot read {path}: {error}") from error
-    scale = upscaler.scale
+    """No figures where it is too small."""
+    scale, rgb = upscaler.scale, read_rgb(path)
+    if min(rgb.shape[:2]) < _least_side(scale):
+        return {}
     pair = luma_pair(path.stem, metrics.y_from_rgb(rgb), scale)
     figures = _on_y(_larger_luma(upscaler, pair.lr), pair.hr, scale)
     height, width = pair.hr.shape
@@ -135,9 +178,12 @@ def _picture(path: Path, upscaler: Upscaler) -> Figures:
 
 
 def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
+    """No figures where it is too small."""
     rows: list[Figures] = []
     before: tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]] | None = None
     with open_source(str(path), SourceOptions()) as source:
+        if min(source.info.width, source.info.height) < _least_side(upscaler.scale):
+            return {}
         for frame in islice(source, most):
             pair = luma_pair(path.stem, luma8(frame), upscaler.scale)
             result = _larger_luma(upscaler, pair.lr)
@@ -167,8 +213,8 @@ def _on_rgb(result: Picture, original: Picture, border: int) -> Figures:
         )
         for name in ("ssim", "mse", "mae")
     }
-    psnr = 10 * math.log10(255.0**2 / mean["mse"]) if mean["mse"] else math.inf
-    return {f"{name}_rgb": value for name, value in ({"psnr": psnr} | mean).items()}
+    figures = {"psnr": metrics.psnr_from_mse(mean["mse"])} | mean
+    return {f"{name}_rgb": value for name, value in figures.items()}
 
 
 def _mean(rows: list[Figures]) -> Figures:

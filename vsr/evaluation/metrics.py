@@ -17,6 +17,12 @@ from vsr.core.errors import ConfigError
 FloatArray = npt.NDArray[np.float64]
 Plane = npt.NDArray[Any]
 
+MOST_DB = 100.0
+"""The PSNR of equal planes, and the most that any have: means stay finite, and so does JSON."""
+
+SSIM_SIDE = 11
+"""Samples a side of SSIM's window: the smallest planes it is known of."""
+
 
 def y_from_rgb(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Luma uint8 [H, W] in 16..235 of `rgb` uint8 [H, W, 3] by BT.601, limited range, rounded as MATLAB's rgb2ycbcr."""
@@ -40,9 +46,13 @@ def mae(a: Plane, b: Plane, *, border: int = 0) -> float:
 
 
 def psnr(a: Plane, b: Plane, *, border: int = 0, peak: float = 255.0) -> float:
-    """Peak signal-to-noise ratio in dB; infinite for equal planes."""
-    error = mse(a, b, border=border)
-    return math.inf if error == 0 else 10.0 * math.log10(peak * peak / error)
+    """Peak signal-to-noise ratio in dB; 100 (MOST_DB) for equal planes, and at most."""
+    return psnr_from_mse(mse(a, b, border=border), peak=peak)
+
+
+def psnr_from_mse(error: float, *, peak: float = 255.0) -> float:
+    """`psnr` where the mean squared error is known."""
+    return MOST_DB if error == 0 else min(10.0 * math.log10(peak * peak / error), MOST_DB)
 
 
 def blur(plane: Plane) -> float:
@@ -72,9 +82,9 @@ def ssim(a: Plane, b: Plane, *, border: int = 0, peak: float = 255.0) -> float:
     Raises ConfigError when fewer than 11 samples a side are left.
     """
     x, y = _cropped(a, b, border)
-    if min(x.shape) < 11:
+    if min(x.shape) < SSIM_SIDE:
         raise ConfigError(
-            f"SSIM needs 11 samples a side, {x.shape[1]}x{x.shape[0]} are left after the border"
+            f"SSIM needs {SSIM_SIDE} samples a side, {x.shape[1]}x{x.shape[0]} are left after the border"
         )
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean_x, mean_y = _windowed(x), _windowed(y)

@@ -52,13 +52,15 @@ def resize_bicubic(
 
     The result has ceil(H*scale) rows and ceil(W*scale) columns unless `size` = (rows, columns) says otherwise. uint8 in
     gives uint8 out, rounded half away from zero and clipped; any other dtype is computed in and returned as float64.
-    Raises ConfigError for a scale that is not positive or a plane that is not two-dimensional.
+    Raises ConfigError for a scale that is not positive, or a plane that is not two-dimensional or is empty.
     """
     if not scale > 0:
         raise ConfigError(f"scale must be positive, got {scale}")
     if plane.ndim != 2:
         raise ConfigError(f"a plane has two dimensions, got shape {plane.shape}")
     height, width = plane.shape
+    if not plane.size:
+        raise ConfigError(f"a plane of {width}x{height} samples cannot be resized")
     # The tiny slack keeps 1/3 of 300 from becoming 101 rows.
     rows, columns = size or (math.ceil(height * scale - 1e-9), math.ceil(width * scale - 1e-9))
     result = _resize_rows(plane.astype(np.float64), rows, scale)
