@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,8 @@ def saved(
         ({"channels": 1, "scale": 3}, {"domain": "luma", "scale": 3, "halo": 2}),
         ({"peak": 255.0, "scale": 4}, {"scale": 4, "peak": 255}),
         ({"unshuffle": 2}, {"size_multiple": 2, "halo": 5}),
+        ({"unshuffle": 3}, {"size_multiple": 3, "halo": 8}),
+        ({"unshuffle": 5}, {"size_multiple": 5}),
         ({"whole": True}, {"whole": True, "halo": 64}),
         ({"fixed": 48}, {"size_multiple": 1}),
     ],
@@ -83,6 +87,14 @@ def test_what_running_it_tells(settings: dict[str, Any], wanted: dict[str, Any],
     factor = settings.get("unshuffle", 1)
     assert facts.macs_per_pixel == 9 * 8 * (channels + channels * scale**2) if factor == 1 else True
     assert facts.parameters > 8 * 9 * channels
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_that_are_left_open_are_found(channels: int, tmp_path: Path) -> None:
+    model = onnx.load(saved(tmp_path / "net.onnx", channels=channels))
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "channels"
+    onnx.save(model, tmp_path / "open.onnx")
+    assert examine(load_onnx(tmp_path / "open.onnx")).domain == ("luma" if channels == 1 else "rgb")
 
 
 def reference(file: Path, rgb: np.ndarray) -> np.ndarray:
@@ -158,15 +170,17 @@ def _sampled(plane: np.ndarray, shift: tuple[int, int], location: str | None) ->
     return plane
 
 
-@pytest.mark.parametrize("bits", [8, 10])
-def test_rgb_gray_and_odd_sizes(bits: int, tmp_path: Path) -> None:
-    file = saved(tmp_path / "net.onnx", unshuffle=2)
+@pytest.mark.parametrize(("bits", "unshuffle"), [(8, 2), (10, 2), (8, 3)])
+def test_rgb_gray_and_odd_sizes(bits: int, unshuffle: int, tmp_path: Path) -> None:
+    file = saved(tmp_path / "net.onnx", unshuffle=unshuffle)
     spec = import_model(file, tmp_path / "net-x2")
+    assert spec.size_multiple == math.lcm(unshuffle, 4)
     most = (1 << bits) - 1
     rgb = smooth(43, 57)
     kind = "u1" if bits == 8 else "<u2"
     r, g, b = (np.rint(plane * most).astype(kind) for plane in rgb)
-    padded = np.pad(np.stack([r, g, b]) / most, ((0, 0), (0, 1), (0, 3)), mode="edge")
+    below, right = -43 % spec.size_multiple, -57 % spec.size_multiple
+    padded = np.pad(np.stack([r, g, b]) / most, ((0, 0), (0, below), (0, right)), mode="edge")
     wanted = reference(file, padded)[:, : 2 * 43, : 2 * 57] * most
     with Upscaler(str(spec.folder)) as upscaler:
         frame = Frame([plane.view("u1") for plane in (g, b, r)], 57, 43, PixelFormat("rgb", bits))
@@ -271,14 +285,61 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
         tmp_path / "same.onnx",
     )
     for name, words in (
-        ("none", "not a whole"),
+        ("none", "cannot read .*: No such file"),
         ("text", "not a whole"),
         ("four", "one or three channels"),
         ("same", "times as large"),
     ):
         with pytest.raises(WeightsError, match=words):
             import_model(tmp_path / f"{name}.onnx", target)
+    (tmp_path / "evil.PTH").write_bytes(pickle.dumps(print))
+    with pytest.raises(WeightsError, match=r"evil.PTH holds more than tensors, which is never executed"):
+        import_model(tmp_path / "evil.PTH", target)
     target.mkdir()
     with pytest.raises(ConfigError, match="exists"):
         import_model(tmp_path / "net.onnx", target)
     assert not list(target.iterdir())
+
+
+FLOAT = TensorProto.FLOAT
+
+
+@pytest.mark.parametrize(
+    ("shape", "out", "kind", "words"),
+    [
+        ([None, 3, 224, 224], [None, 3], FLOAT, r"gives \['\?', 3\], not pictures"),
+        ([1, 3, "h", "w"], [1, "h", "w"], FLOAT, r"gives \[1, 'h', 'w'\], not pictures"),
+        ([3, "h", "w"], [3, "h", "w"], FLOAT, r"takes \[3, 'h', 'w'\], not pictures"),
+        ([1, "h", "w", 3], [1, "h", "w", 3], FLOAT, "takes .*, channels last"),
+        ([1, 3, "h", "w"], [1, 3, "h", "w"], TensorProto.FLOAT16, "takes float16, not float32"),
+        ([1, 3, "h", "w"], [1, 3, "h", "w"], TensorProto.UINT8, "takes uint8, not float32"),
+    ],
+)
+def test_what_takes_or_gives_no_pictures_is_told_why(
+    shape: list[Any], out: list[Any], kind: int, words: str, tmp_path: Path
+) -> None:
+    ports = [helper.make_tensor_value_info(name, kind, dims) for name, dims in (("x", shape), ("y", out))]
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph([node], "net", ports[:1], ports[1:])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+        tmp_path / "n.onnx",
+    )
+    with pytest.raises(WeightsError, match=f"n.onnx {words}") as error:
+        load_onnx(tmp_path / "n.onnx")
+    assert str(error.value.hint).startswith("export it")
+
+
+def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
+    """Reshaped in its midst to what 48x48 pixels make."""
+    model = onnx.load(saved(tmp_path / "net.onnx", fixed=48))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 8, 48, 48]), "fixed"))
+    model.graph.node[2].input[0] = "f2"
+    model.graph.node.insert(2, helper.make_node("Reshape", ["f1", "fixed"], ["f2"]))
+    onnx.save(model, tmp_path / "fixed.onnx")
+    with pytest.raises(
+        WeightsError, match=r"fixed.onnx: it does not run on 64x64 pixels: .*Reshape"
+    ) as error:
+        import_model(tmp_path / "fixed.onnx", tmp_path / "package")
+    assert "pictures of any size" in str(error.value.hint)
+    assert "\n" not in error.value.message

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from vsr.convert.chroma import residual_kernels
-from vsr.convert.export import package_from_weights
-from vsr.core.errors import WeightsError
+from vsr.convert.export import export_model, package_from_weights
+from vsr.core.errors import VsrError, WeightsError
 from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights
-from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec
+from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
 
 SPECS = {
     "full": ChainSpec(2, 8, 2),
@@ -90,6 +93,73 @@ def test_a_package_says_what_it_was_told(tmp_path: Path) -> None:
     for layout in ALL_LAYOUTS:
         assert package.graph(layout).stat().st_size < 20_000, "weights lie in their own file, once"
     assert not list(tmp_path.glob(".package*")), "nothing temporary is left"
+
+
+def _trained(path: Path, **changes: Any) -> Path:
+    """A weights file as `vsr train` writes it, but for `changes` of what it says."""
+    _weights(SPECS["half"], path)
+    facts = {"arch": "chain", "hyperparameters": asdict(SPECS["half"])} | changes
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    save_file(load_file(path), path, texts)
+    return path
+
+
+def test_names_and_figures_of_any_kind_come_back_from_the_spec(tmp_path: Path) -> None:
+    psnr = {"my photos": 30.5, "漢字": 31.0, "my.set": math.inf, 'a"b\\': -math.inf, "": 1.0, "a\nb": 2.0}
+    command = "vsr train a\x7fb\x01\t --data ä"
+    weights = _trained(tmp_path / "weights.safetensors", psnr=psnr, command=command, seed=2**62)
+    spec = export_model(weights, tmp_path / "any-x2", title=os.fsdecode(b"t\xff"))
+    assert spec.quality == {f"{name}_psnr": value for name, value in psnr.items()}
+    assert (spec.training["command"], spec.training["seed"], spec.title) == (command, 2**62, "t?")
+    plain = _trained(tmp_path / "weights.safetensors", psnr={"Set5": 30.5}, command="c")
+    export_model(plain, tmp_path / "any-x2", overwrite=True)
+    text = (tmp_path / "any-x2" / "model.toml").read_text()
+    assert text.endswith('[training]\ncommand = "c"\n\n[quality]\nset5_psnr = 30.5\n')
+
+
+def test_a_good_package_outlives_one_that_cannot_be_written(tmp_path: Path) -> None:
+    weights, folder = _trained(tmp_path / "weights.safetensors"), tmp_path / "package"
+    facts: dict[str, Any] = {"id": "x", "training": {}, "card": ""}
+    package_from_weights(weights, folder, title="first", quality={}, **facts)
+    with pytest.raises(WeightsError, match="not a whole model spec"):
+        package_from_weights(weights, folder, title="second", quality={"no": {"table": 1}}, **facts)
+    assert load_spec(folder).title == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["package", "weights.safetensors"]
+
+
+@pytest.mark.parametrize("target", ["file/net", "/proc/net-x2"])
+def test_where_no_package_can_be_made(target: str, tmp_path: Path) -> None:
+    weights = _trained(tmp_path / "weights.safetensors")
+    (tmp_path / "file").touch()
+    with pytest.raises(VsrError, match=r"cannot (make the folder|write) /"):
+        export_model(weights, tmp_path / target)
+
+
+def test_a_package_of_a_package(tmp_path: Path) -> None:
+    first = export_model(_trained(tmp_path / "weights.safetensors"), tmp_path / "first")
+    second = export_model(first.folder, tmp_path / "second", title="again")
+    assert (second.id, second.title, second.network) == ("second", "again", first.network)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match=r"cannot read .*there is no such file"):
+        export_model(tmp_path / "empty", tmp_path / "third")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hyperparameters": asdict(SPECS["full"])}, r"convs\.0\.weight is float32, \[8, 4, 3, 3\]"),
+        ({"hyperparameters": {"scale": 2, "channels": 8, "depth": 3}}, r"acts\.3\.weight is missing"),
+        ({"hyperparameters": [2, 8, 2]}, r"must be a table, got \[2, 8, 2\]"),
+        ({"arch": "edsr"}, "edsr has no hyperparameter"),
+        ({"psnr": [30.5]}, "says of its training is damaged"),
+    ],
+)
+def test_weights_that_are_not_what_they_say(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    weights = _trained(tmp_path / "weights.safetensors", **changes)
+    with pytest.raises(WeightsError, match=words) as error:
+        export_model(weights, tmp_path / "net-x2")
+    assert str(weights) in error.value.message
+    assert not (tmp_path / "net-x2").exists()
 
 
 def test_rgb_luma_is_sharpened_and_colour_differences_are_not(tmp_path: Path) -> None:

@@ -170,3 +170,10 @@ def test_folders_of_videos_give_frames_apart(tmp_path: Path) -> None:
     assert all(photo.luma.shape == (48, 64) for photo in photos)
     Image.fromarray(rendered_luma(1, 64)).save(tmp_path / "one.png")
     assert [photo.name for photo in load_photos([tmp_path])][:2] == ["one.png", "long.mp4#0"]
+
+
+def test_pictures_without_room_for_a_patch_are_left_out(tmp_path: Path) -> None:
+    for name, size in (("dot", (1, 1)), ("strip", (100, 15)), ("large", (40, 16))):
+        Image.new("L", size, 100).save(tmp_path / f"{name}.png")
+    recipe = recipe_with(2, DataRecipe(patch=8, hr_scales=(1.0, 0.01)))
+    assert PatchPool(load_photos([tmp_path]), recipe, CPU).count == 1

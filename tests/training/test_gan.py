@@ -109,6 +109,9 @@ def test_a_discriminator_that_has_won_is_told_of_once(pictures: Path, tmp_path: 
     recipe = recipe_of(gan, steps=960, lr=1e-9)
     train(TrainConfig(recipe, folders, tmp_path, device="cpu", init=init, on_message=told.append))
     assert sum("collapse: the discriminator" in line for line in told) == 1
+    (noted,) = [row["note"] for row in rows_of(tmp_path) if row["note"]]
+    assert noted.startswith("collapse at step ")
+    assert noted in (tmp_path / "train.json").read_text()
 
 
 def test_what_it_needs(pictures: Path, trained: Path, tmp_path: Path) -> None:
@@ -195,7 +198,9 @@ def test_no_code_in_weights_is_run(tmp_path: Path) -> None:
     harm = tmp_path / "harm"
     (tmp_path / "vgg.pth").write_bytes(pickle.dumps(_Harmful(harm)))
     torch.save({"features.0.weight": _Harmful(harm)}, tmp_path / "vgg2.pth")
-    for name in ("vgg.pth", "vgg2.pth", "none.pth"):
+    (tmp_path / "empty.pth").touch()
+    (tmp_path / "cut.SafeTensors").write_bytes(b"\x08")
+    for name in ("vgg.pth", "vgg2.pth", "none.pth", "empty.pth", "cut.SafeTensors"):
         with pytest.raises(WeightsError, match="cannot read"):
             VggFeatures(tmp_path / name)
     assert not harm.exists()

@@ -48,6 +48,9 @@ def test_a_recipe_survives_being_written_down() -> None:
         ("train", "speed", 1),
         ("data", "patch", 47),
         ("data", "hr_scales", [0.0]),
+        ("data", "hr_scales", ["a"]),
+        ("data", "hr_scales", 0.5),
+        ("train", "seed", 99999999999999999999),
         ("data", "rendered_share", -0.1),
         ("arch", "depth", 0),
     ],
@@ -58,6 +61,20 @@ def test_a_wrong_value_is_named(section: str, key: str, value: Any) -> None:
     table[section][key] = value
     with pytest.raises(ConfigError, match=key):
         recipe_from_dict("mine", table)
+
+
+@pytest.mark.parametrize(("key", "value"), [("arch", "chain"), ("data", 3), ("train", 3), ("gan", True)])
+def test_what_should_be_a_table_is_named(key: str, value: Any) -> None:
+    table = {"scale": 2, "arch": {"name": "chain", "channels": 8, "depth": 2}, key: value}
+    with pytest.raises(ConfigError, match=f"{key} must be a table, got {value!r}"):
+        recipe_from_dict("mine", table)
+
+
+def test_a_patch_is_of_whole_blocks_of_the_network() -> None:
+    table = {"scale": 2, "arch": {"name": "encdec"}, "data": {"patch": 10}}
+    with pytest.raises(ConfigError, match="patch must be a multiple of 4 for encdec, got 10"):
+        recipe_from_dict("mine", table)
+    assert recipe_from_dict("mine", table | {"data": {"patch": 12}}).data.patch == 12
 
 
 def test_files_that_are_no_recipe(tmp_path: Path) -> None:

@@ -66,6 +66,17 @@ def test_train_then_go_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert not printed.err
 
 
+def test_quiet_does_not_silence_what_must_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments(folder, "--steps", "2", "--device", "cpu", "--quiet")) == 0
+    Image.fromarray(rendered_luma(2, 64)).save(folder / "pictures" / "2.png")
+    assert run(arguments(folder, "--steps", "3", "--device", "cpu", "--quiet", "--resume")) == 0
+    assert "warning: 2 pictures, where the training had 1" in capsys.readouterr().err
+    assert run(arguments(folder, "--steps", "3", "--resume", "--seed", "1")) == 5
+    printed = capsys.readouterr().err
+    assert "[train] seed (0, now 1)" in printed
+    assert "hint: resume with the recipe it was started with" in printed
+
+
 def test_mistakes_are_one_line_and_a_hint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments(folder, "--resume")) == 2
     error = capsys.readouterr().err

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,10 @@ from vsr.evaluation.datasets import evaluate_luma, load_sets
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
-from vsr.training.checkpoint import load_tensors
+from vsr.training.checkpoint import load_tensors, save_tensors
 from vsr.training.loss_scale import LossScale
 from vsr.training.losses import LOSSES
-from vsr.training.recipe import Recipe, recipe_from_dict
+from vsr.training.recipe import GanRecipe, Recipe, recipe_from_dict
 from vsr.training.trainer import Progress, TrainConfig, TrainingDivergedError, train
 from vsr.training.validation import psnr_by_set
 
@@ -149,7 +151,7 @@ def test_a_training_starts_from_given_weights(arch: dict[str, Any], pictures: Pa
     again = train(config_for(pictures, tmp_path / "again", still, val=[pictures / "val"], init=first.weights))
     assert again.psnr["val"] == pytest.approx(first.psnr["val"], abs=1e-3)
     other = recipe_from_dict("other", {"scale": 2, "arch": {"name": "chain", "channels": 4, "depth": 3}})
-    with pytest.raises(VsrError, match=r"weights are|cannot begin"):
+    with pytest.raises(VsrError, match=r"the recipe trains chain|cannot begin"):
         train(config_for(pictures, tmp_path / "other", other, init=first.weights))
 
 
@@ -220,13 +222,118 @@ def test_what_cannot_be_resumed(pictures: Path, tmp_path: Path) -> None:
     train(config_for(pictures, tmp_path, small(steps=2)))
     with pytest.raises(ConfigError, match="exists already"):
         train(config_for(pictures, tmp_path, small(steps=2)))
-    wider = small(steps=4)
+    wider = small(steps=4, precision="fp16")
     wider = dataclasses.replace(wider, spec=dataclasses.replace(wider.spec, channels=12))
-    with pytest.raises(WeightsError, match="another network"):
+    other = r"another recipe: \[arch\] channels \(8, now 12\), \[train\] precision \(bf16, now fp16\)$"
+    with pytest.raises(WeightsError, match=other):
         train(config_for(pictures, tmp_path, wider, resume=True))
+    against = dataclasses.replace(small(steps=4), gan=GanRecipe())
+    with pytest.raises(WeightsError, match=r"\[gan\] weight \(None, now 0.02\)"):
+        train(config_for(pictures, tmp_path, against, resume=True))
     (tmp_path / "checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="cannot read"):
         train(config_for(pictures, tmp_path, small(steps=4), resume=True))
+
+
+def test_what_may_change_when_it_is_resumed(pictures: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    train(config_for(pictures, tmp_path, small(steps=2), val=[pictures / "val"]))
+    renamed = dataclasses.replace(small(steps=3, val_every=1), name="other")
+    config = config_for(pictures, tmp_path, renamed, resume=True, on_message=told.append)
+    more = dataclasses.replace(config, data=[pictures / "train", pictures / "val"])
+    result = train(more)
+    assert (result.steps, result.psnr) == (3, {})
+    assert "8 pictures, where the training had 6: it will not end as it would have with those" in told
+    # What was measured a step before is not said of these weights, but stays in the log.
+    facts = json.loads((tmp_path / "train.json").read_text())
+    assert facts["psnr"] == json.loads(load_tensors(result.weights)[1]["psnr"]) == {}
+    assert ["psnr_val" in row for row in facts["log"]] == [True, False]
+
+
+@pytest.mark.parametrize("part", ["psnr_by_set", "picture_of"])
+def test_nothing_is_lost_where_measuring_fails(
+    part: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("not this picture")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(f"vsr.training.trainer.{part}", fail)
+        with pytest.raises(ValueError, match="not this picture"):
+            train(config_for(pictures, tmp_path, small(steps=5), val=[pictures / "val"]))
+    facts = load_tensors(tmp_path / "weights.safetensors")[1]
+    assert (facts["steps"], facts["finished"]) == ("5", "true")
+    assert ("val" in json.loads(facts["psnr"])) == (part == "picture_of")
+    assert train(config_for(pictures, tmp_path, small(steps=6), resume=True)).steps == 6
+
+
+def test_pictures_may_be_called_anything(pictures: Path, tmp_path: Path) -> None:
+    val = tmp_path / "val"
+    for folder, name in (("a$_{$b", "x$^$"), ("漢字", "名前"), (os.fsdecode(b"\xff"), os.fsdecode(b"\xe9"))):
+        (val / folder).mkdir(parents=True)
+        shutil.copyfile(pictures / "val" / "100.png", val / folder / f"{name}.png")
+    command = os.fsdecode(b"vsr train \xff.toml")
+    out = tmp_path / os.fsdecode(b"\xff")
+    result = train(config_for(pictures, out, small(steps=2), val=[val], command=command))
+    assert len(result.psnr) == 3
+    assert load_tensors(result.weights)[1]["command"] == "vsr train ?.toml"
+    assert (out / "train.png").stat().st_size > 10_000
+    assert "psnr_漢字" in (out / "train.csv").read_text(encoding="utf-8")
+
+
+def test_where_nothing_can_be_written_or_lost(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot write into /proc"):
+        train(config_for(pictures, Path("/proc"), small(steps=2)))
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot make the folder"):
+        train(config_for(pictures, tmp_path / "file", small(steps=2)))
+    for name in ("weights.safetensors", "model.toml"):
+        out = tmp_path / f"with-{name}"
+        out.mkdir()
+        (out / name).write_text("of another")
+        with pytest.raises(ConfigError, match=f"{name} exists already"):
+            train(config_for(pictures, out, small(steps=2)))
+        assert [path.name for path in out.iterdir()] == [name]
+        assert (out / name).read_text() == "of another"
+
+
+@pytest.mark.parametrize(
+    ("arch", "data", "words"),
+    [
+        ({"channels": 1_000_000}, {}, r"no memory for \[arch\] name = chain, channels = 1000000,"),
+        ({"channels": 10**20}, {}, r"no memory for \[arch\] name = chain, channels = 1000"),
+        ({}, {"batch": 1_000_000_000}, r"no memory for \[data\] batch = 1000000000, patch = 16"),
+    ],
+)
+def test_what_no_memory_holds(
+    arch: dict[str, Any], data: dict[str, Any], words: str, pictures: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_from_dict(
+        "large",
+        {
+            "scale": 2,
+            "arch": {"name": "chain", "channels": 8, "depth": 2} | arch,
+            "data": {"patch": 16, "batch": 4} | data,
+        },
+    )
+    with pytest.raises(ConfigError, match=words):
+        train(config_for(pictures, tmp_path, recipe))
+
+
+def test_weights_to_begin_with_that_are_others(pictures: Path, tmp_path: Path) -> None:
+    first = train(config_for(pictures, tmp_path / "first", small(steps=1)))
+    weights, facts = load_tensors(first.weights)
+    liar = tmp_path / "liar.safetensors"
+    save_tensors(liar, weights, facts | {"hyperparameters": {"scale": 2, "channels": 4, "depth": 1}})
+    listed = tmp_path / "listed.safetensors"
+    save_tensors(listed, weights, facts | {"hyperparameters": [1, 2]})
+    for init in (first.weights.with_name("checkpoint.safetensors"), liar, listed):
+        with pytest.raises(WeightsError) as error:
+            train(config_for(pictures, tmp_path / "second", small(steps=1), init=init))
+        assert error.value.message.startswith(f"{init}: ")
+        assert len(error.value.message) < len(str(init)) + 150
+        assert "\n" not in error.value.message
+        assert "take the weights.safetensors" in str(error.value.hint)
 
 
 @pytest.mark.parametrize("device", ["mps", "gpu", "cuda"])

@@ -85,8 +85,8 @@ def export_model(
     precision: Literal["fp32", "fp16"] | None,
     overwrite: bool,
 ) -> None:
-    """Make a model package of WEIGHTS that `vsr train` wrote: TARGET is its name, for --model, or the path of its folder. Or
-    the network alone, of weights or a package, for other programs: the file TARGET, which ends in .onnx.
+    """Make a model package of WEIGHTS, a file that `vsr train` wrote or a package with one: TARGET is its name, for --model, or
+    the path of its folder. Or the network alone, for other programs: the file TARGET, which ends in .onnx.
 
     \b
     vsr model export runs/mine/weights.safetensors mine-x2

@@ -27,7 +27,11 @@ FOLDER = click.Path(path_type=Path)
 @click.command("train")
 @click.argument("recipe")
 @click.option(
-    "--data", required=True, multiple=True, type=FOLDER, help="Folder of pictures; may be repeated."
+    "--data",
+    required=True,
+    multiple=True,
+    type=FOLDER,
+    help="Folder of pictures and videos; may be repeated.",
 )
 @click.option("--out", required=True, type=FOLDER, help="Folder for the weights, the checkpoint and the log.")
 @click.option("--val", multiple=True, type=FOLDER, help="Folder of pictures (or of sets) to measure PSNR on.")
@@ -98,6 +102,7 @@ def command(
                 command=shlex.join(["vsr", *sys.argv[1:]]),
                 on_progress=on_progress,
                 on_message=on_message,
+                on_warning=_complain if quiet else None,
                 should_stop=lambda: control.stopped,
             )
         )
@@ -106,7 +111,12 @@ def command(
     psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
     state = "trained" if result.finished else "stopped; --resume goes on"
     print(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
-    print(result.weights)
+    print(click.format_filename(result.weights))
+
+
+def _complain(warning: str) -> None:
+    """What --quiet does not silence."""
+    print(f"warning: {warning}", file=sys.stderr, flush=True)
 
 
 def _weights_of(path: Path | None) -> Path | None:

@@ -10,13 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.calibrate import calibration
 from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, Precision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
-from vsr.models.archs import spec_from_dict
+from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.spec import ModelSpec
 
 try:
@@ -38,7 +41,8 @@ def export_model(
     calibrate: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> ModelSpec:
-    """Make a package of what `vsr train` wrote, with what the training says of itself; the folder's name is its id.
+    """Make a package of what `vsr train` wrote, or of a package's network, with what the training says of itself; the folder's
+    name is its id.
 
     `sample` is the seed of one of the results a variational network finds plausible; without it there is the middle one.
     With `calibrate`, pictures or folders of such, the package has int8 graphs, which are what runs where they run faster.
@@ -47,8 +51,13 @@ def export_model(
     refuse_existing(folder, overwrite=overwrite)
     metadata, _ = _read(weights)
     facts = {key: metadata[key] for key in ("command", "hardware") if metadata.get(key)}
-    numbers = {key: json.loads(metadata[key]) for key in ("seed", "steps", "seconds") if key in metadata}
-    psnr = json.loads(metadata.get("psnr", "{}"))
+    try:
+        numbers = {key: json.loads(metadata[key]) for key in ("seed", "steps", "seconds") if key in metadata}
+        psnr = {name: float(value) for name, value in json.loads(metadata.get("psnr", "{}")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"what {weights} says of its training is damaged: {error}", hint="train or export it again"
+        ) from error
     quality = {f"{name.lower()}_psnr": round(value, 3) for name, value in psnr.items()}
     figures = "".join(f"- {name}: {value:.2f} dB (luma)\n" for name, value in psnr.items())
     card = f"# {folder.resolve().name}\n\n{title or 'Trained with vsr.'}\n" + (
@@ -84,7 +93,8 @@ def package_from_weights(
     """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample`, `calibrate` as
     above.
 
-    Raises WeightsError where the file is damaged, ConfigError for a sample of a network that isn't variational.
+    Raises WeightsError where the file is damaged or does not hold the network it names, ConfigError for a sample of a network
+    that isn't variational.
     """
     with _network(weights, sample) as network:
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
@@ -111,7 +121,7 @@ def export_onnx(
 @contextmanager
 def _network(weights: Path, sample: int | None) -> Generator[Network]:
     """The network of a weights file, or of the one in a package."""
-    metadata, tensors = _read(weights / WEIGHTS_NAME if weights.is_dir() else weights)
+    metadata, tensors = _read(weights)
     try:
         arch, hyperparameters = metadata["arch"], json.loads(metadata["hyperparameters"])
     except (KeyError, ValueError) as error:
@@ -119,7 +129,14 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
             f"{weights} does not say what network it is of",
             hint="`vsr train` writes that into weights.safetensors, beside the checkpoint",
         ) from error
-    spec = spec_from_dict(arch, hyperparameters)
+    try:
+        spec = spec_from_dict(arch, hyperparameters)
+    except ConfigError as error:
+        raise WeightsError(f"{weights}: {error.message}", hint=error.hint) from error
+    if apart := _apart(arch, spec, tensors):
+        raise WeightsError(
+            f"{weights} does not hold the network it names, {spec}: {apart}", hint="train or export it again"
+        )
     if sample is not None:
         tensors = _sampled(arch, spec, tensors, sample)
     with tempfile.TemporaryDirectory() as temporary:
@@ -134,6 +151,21 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
             from vsr.convert.traced import TracedNetwork
 
             yield TracedNetwork(arch, spec, bare)
+
+
+def _apart(arch: str, spec: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """What of `tensors` is not as the network has it, in words; empty where all is."""
+    import torch
+
+    architecture = ARCHITECTURES[arch]
+    with torch.device("meta"):  # Names and shapes, and no memory for what they may ask for.
+        wanted = architecture.load(architecture.plain)(spec).state_dict()
+    for name in sorted(wanted.keys() | tensors.keys()):
+        if name not in tensors or name not in wanted:
+            return f"{name} is {'missing' if name in wanted else 'not of it'}"
+        if tensors[name].dtype != np.float32 or tensors[name].shape != tuple(wanted[name].shape):
+            return f"{name} is {tensors[name].dtype}, {list(tensors[name].shape)}"
+    return ""
 
 
 def _sampled(arch: str, spec: Any, tensors: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -151,10 +183,16 @@ def _sampled(arch: str, spec: Any, tensors: dict[str, Any], seed: int) -> dict[s
 
 
 def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Metadata and tensors of a safetensors file; nothing in it is ever executed."""
+    """Metadata and tensors of a safetensors file, or of the one in a package; nothing in it is ever executed."""
+    if weights.is_dir():
+        weights = weights / WEIGHTS_NAME
     try:
         with safetensors.safe_open(weights, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
+    except OSError as error:
+        # The text of safetensors names the path once more.
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
+        raise WeightsError(f"cannot read {weights}: {reason}") from error
+    except (safetensors.SafetensorError, TypeError) as error:  # TypeError: a kind of number that NumPy lacks.
         raise WeightsError(f"cannot read {weights}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ except ModuleNotFoundError as error:
 
 Array = npt.NDArray[np.float32]
 
-_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
-_SIDE = 64
+# What it is run on first: multiples of all that networks ask of a side, the usual ones before the rare.
+_SIDES = (64, 96, 80, 112, 120, 192)
+_LARGEST_MULTIPLE = 64
 _FARTHEST = 256
 # Of white: a 400th of an 8-bit code. Layers by the hundred reach further, and say less there.
 _FELT = 1e-5
@@ -91,6 +93,8 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or first_line(error)}") from error
     except Exception as error:  # protobuf, onnx and the file system each have their own.
         raise WeightsError(f"{path} is not a whole ONNX network: {first_line(error)}") from error
     return generalised(model, path)
@@ -104,13 +108,8 @@ def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise WeightsError(
             f"{path} has {len(inputs)} inputs and {len(model.graph.output)} outputs, not a picture each"
         )
-    kind = inputs[0].type.tensor_type
-    dims = kind.shape.dim
-    if kind.elem_type != TensorProto.FLOAT or len(dims) != 4 or dims[1].dim_value not in (1, 3):
-        raise WeightsError(
-            f"{path} does not take pictures of one or three channels in float32",
-            hint="export it as NCHW in fp32",
-        )
+    _require_pictures(inputs[0], f"{path} takes")
+    _require_pictures(model.graph.output[0], f"{path} gives")
     foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
     if foreign or model.functions:
         raise WeightsError(f"{path} has operators outside the standard: {', '.join(foreign) or 'functions'}")
@@ -120,11 +119,48 @@ def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         for number, name in ((0, "n"), (2, "h"), (3, "w")):
             if port.type.tensor_type.shape.dim:
                 port.type.tensor_type.shape.dim[number].dim_param = f"{name}_{port.name}"
+    channels = inputs[0].type.tensor_type.shape.dim[1]
+    if not channels.dim_value:
+        channels.dim_value = _channels(model, path)
     del model.graph.value_info[:]
     try:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:
         raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {first_line(error)}") from error
+
+
+def _require_pictures(port: onnx.ValueInfoProto, who: str) -> None:
+    """Raise WeightsError unless a graph's input or output may be float32 [n, 1 or 3, h, w]; `who` begins the sentence."""
+    kind = port.type.tensor_type
+    if kind.elem_type != TensorProto.FLOAT:
+        found = TensorProto.DataType.Name(kind.elem_type).lower()
+        raise WeightsError(f"{who} {found}, not float32", hint="export it in fp32")
+    if not kind.HasField("shape"):  # An output that nobody described.
+        return
+    sizes = [dim.dim_value for dim in kind.shape.dim]
+    shape = [dim.dim_value or dim.dim_param or "?" for dim in kind.shape.dim]
+    if len(sizes) != 4:
+        raise WeightsError(f"{who} {shape}, not pictures [n, channels, h, w]", hint="export it as NCHW")
+    if sizes[1] not in (1, 3) and sizes[3] in (1, 3):
+        raise WeightsError(f"{who} {shape}, channels last", hint="export it as NCHW")
+    if sizes[1] not in (0, 1, 3):
+        raise WeightsError(f"{who} {sizes[1]} channels: only networks of one or three channels can be used")
+
+
+def _channels(model: onnx.ModelProto, path: Path) -> int:
+    """How many channels a network takes that leaves it open: of three and one those it runs on."""
+    run = Runner(model)
+    for channels in (3, 1):
+        for side in _SIDES:
+            try:
+                if run(_picture(channels, side)).shape[:2] == (1, channels):
+                    return channels
+            except WeightsError:
+                continue
+    raise WeightsError(
+        f"{path} leaves its channels open, and runs on neither three nor one",
+        hint="export it with a fixed number of channels",
+    )
 
 
 def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
@@ -134,16 +170,10 @@ def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
     """
     run = Runner(model)
     channels = _input_of(model).type.tensor_type.shape.dim[1].dim_value
-    picture = _picture(channels, _SIDE)
-    found = run(picture)
-    scale = found.shape[2] // _SIDE if found.ndim == 4 else 0
-    if found.shape != (1, channels, scale * _SIDE, scale * _SIDE) or not 2 <= scale <= 8:
-        raise WeightsError(
-            f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture two to eight times as large"
-        )
-    multiple = _multiple(run, channels, scale)
-    peak = peak or _peak(run, channels, scale)
-    halo = _halo(run, channels, scale, peak)
+    side, scale = _first_run(run, channels)
+    multiple = _multiple(run, channels, scale, side)
+    peak = peak or _peak(run, channels, scale, side)
+    halo = _halo(run, channels, scale, peak, side)
     return Examined(
         domain="luma" if channels == 1 else "rgb",
         scale=scale,
@@ -152,7 +182,7 @@ def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
         # A block that the network takes together may begin that much earlier.
         halo=WHOLE_HALO if halo is None else halo + multiple - 1,
         whole=halo is None,
-        macs_per_pixel=_macs(model) // _SIDE**2,
+        macs_per_pixel=_macs(model, side) // side**2,
         parameters=sum(
             int(np.prod(tensor.dims)) for tensor in model.graph.initializer if len(tensor.dims) > 0
         ),
@@ -168,7 +198,9 @@ class OnnxNetwork:
         self.scale, self.parameters = facts.scale, facts.parameters
         self.halo = facts.halo + (_CHROMA_REACH if facts.domain == "rgb" else 0)
         # Chroma of half or a quarter the width goes through an RGB network at the full one.
-        self.size_multiple = max(facts.size_multiple, 4) if facts.domain == "rgb" else facts.size_multiple
+        self.size_multiple = (
+            math.lcm(facts.size_multiple, 4) if facts.domain == "rgb" else facts.size_multiple
+        )
         self.macs_per_pixel = facts.macs_per_pixel
         tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self._shared = {
@@ -222,9 +254,37 @@ def _picture(channels: int, side: int, seed: int = 0) -> Array:
     return np.clip(waves[None] + noise, 0, 1).astype(np.float32)[None]
 
 
-def _peak(run: Runner, channels: int, scale: int) -> float:
+def _first_run(run: Runner, channels: int) -> tuple[int, int]:
+    """The first of the sides that it runs on, and its scale."""
+    refused: WeightsError | None = None
+    for side in _SIDES:
+        picture = _picture(channels, side)
+        try:
+            found = run(picture)
+        except WeightsError as error:
+            refused = refused or error
+            continue
+        scale = found.shape[2] // side if found.ndim == 4 else 0
+        enlarges = found.shape == (1, channels, scale * side, scale * side)
+        if enlarges and 2 <= scale <= 8:
+            return side, scale
+        unfit = WeightsError(
+            f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture two to eight times as large"
+        )
+        if enlarges:
+            raise unfit
+        refused = refused or unfit  # A side that is no multiple of what it needs may have been cut to one.
+    assert refused is not None
+    sides = ", ".join(map(str, _SIDES[1:]))
+    raise WeightsError(
+        f"{refused.message} (nor does it serve with sides of {sides})",
+        hint="it must enlarge pictures of any size, or of any multiple of a size up to 64",
+    )
+
+
+def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
     """Which of 1 and 255 as white makes of a picture something like that picture enlarged."""
-    picture = _picture(channels, _SIDE)
+    picture = _picture(channels, side)
     wanted = picture[0, 0].repeat(scale, axis=0).repeat(scale, axis=1)
     errors = {
         peak: float(np.abs(run(picture * np.float32(peak))[0, 0] / peak - wanted).mean())
@@ -238,22 +298,22 @@ def _peak(run: Runner, channels: int, scale: int) -> float:
     return best
 
 
-def _multiple(run: Runner, channels: int, scale: int) -> int:
-    for multiple in _MULTIPLES:
-        side = _SIDE + multiple
+def _multiple(run: Runner, channels: int, scale: int, first: int) -> int:
+    """The least that is enough more than the side it runs on, of which it is a part."""
+    for multiple in (size for size in range(1, _LARGEST_MULTIPLE + 1) if first % size == 0):
+        side = first + multiple
         try:
             if run(_picture(channels, side)).shape[2:] == (side * scale, side * scale):
                 return multiple
         except WeightsError:
             continue
     raise WeightsError(
-        f"it runs on {_SIDE}x{_SIDE} pixels and on no other size", hint="export it with dynamic sizes"
+        f"it runs on {first}x{first} pixels and on no other size", hint="export it with dynamic sizes"
     )
 
 
-def _halo(run: Runner, channels: int, scale: int, peak: float) -> int | None:
+def _halo(run: Runner, channels: int, scale: int, peak: float, side: int) -> int | None:
     """How far into the middle of a picture it is felt that everything around has changed; None for all the way."""
-    side = _SIDE
     while side <= _FARTHEST:
         edge, middle = side // 4, slice(side // 4, 3 * side // 4)
         before = _picture(channels, side) * np.float32(peak)
@@ -271,11 +331,11 @@ def _halo(run: Runner, channels: int, scale: int, peak: float) -> int | None:
     return None
 
 
-def _macs(model: onnx.ModelProto) -> int:
-    """Multiply-adds of the convolutions and matrix products for one picture of 64x64."""
+def _macs(model: onnx.ModelProto, side: int) -> int:
+    """Multiply-adds of the convolutions and matrix products for one picture of `side` x `side`."""
     sized = onnx.ModelProto()
     sized.CopyFrom(model)
-    for dim, size in zip(_input_of(sized).type.tensor_type.shape.dim, (1, None, _SIDE, _SIDE), strict=True):
+    for dim, size in zip(_input_of(sized).type.tensor_type.shape.dim, (1, None, side, side), strict=True):
         if size:
             dim.dim_value = size
     graph = shape_inference.infer_shapes(sized).graph

@@ -33,14 +33,16 @@ def import_model(
     be used, or whose package does not compute what it computes.
     """
     refuse_existing(folder, overwrite=overwrite)
-    if file.suffix in _CHECKPOINTS:
+    if file.suffix.lower() in _CHECKPOINTS:
         from vsr.convert.community import onnx_from_checkpoint
 
-        model = generalised(onnx_from_checkpoint(file), file)
-        facts = examine(model, peak=1.0)
+        model, peak = generalised(onnx_from_checkpoint(file), file), 1.0
     else:
-        model = load_onnx(file)
-        facts = examine(model)
+        model, peak = load_onnx(file), None
+    try:
+        facts = examine(model, peak)
+    except WeightsError as error:
+        raise WeightsError(f"{file.name}: {error.message}", hint=error.hint) from error
     name = folder.resolve().name
     with tempfile.TemporaryDirectory() as temporary:
         network = OnnxNetwork(model, facts, Path(temporary) / WEIGHTS_NAME)
@@ -67,15 +69,16 @@ def _difference(spec: ModelSpec, model: onnx.ModelProto, facts: Examined) -> int
     """Largest difference in 8-bit codes between the package and the network, over a picture with noise and edges."""
     rng = np.random.default_rng(0)
     names = "rgb" if facts.domain == "rgb" else "y"
-    codes = {name: rng.integers(0, 256, (_SIDE, _SIDE)).astype(np.uint8) for name in names}
+    side = -(-_SIDE // facts.size_multiple) * facts.size_multiple
+    codes = {name: rng.integers(0, 256, (side, side)).astype(np.uint8) for name in names}
     for plane in codes.values():
-        plane[: _SIDE // 2] = np.linspace(0, 255, _SIDE, dtype=np.uint8)
+        plane[: side // 2] = np.linspace(0, 255, side, dtype=np.uint8)
     given = np.stack(list(codes.values()))[None].astype(np.float32) * np.float32(facts.peak / 255)
     wanted = np.clip(np.floor(Runner(model)(given)[0] * (255 / facts.peak) + 0.5), 0, 255).astype(int)
     order = ("g", "b", "r") if facts.domain == "rgb" else ("y",)
     kind = PixelFormat("rgb" if facts.domain == "rgb" else "gray")
     with Upscaler(str(spec.folder)) as upscaler:
-        planes = upscaler.upscale(Frame([codes[name] for name in order], _SIDE, _SIDE, kind)).planes
+        planes = upscaler.upscale(Frame([codes[name] for name in order], side, side, kind)).planes
     found = dict(zip(order, planes, strict=True))
     return max(
         int(np.abs(np.asarray(found[name]).astype(int) - wanted[at]).max()) for at, name in enumerate(names)

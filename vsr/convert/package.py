@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -20,12 +22,16 @@ from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
 from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.media.commit import make_folder, os_error
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
 
 try:
     import onnx
 except ModuleNotFoundError as error:
     raise MissingDependencyError("making packages needs onnx", hint="pip install onnx") from error
+
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,11 @@ class PackageFacts:
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
     """Raise ConfigError for a folder that is there and no package, or not to be replaced."""
-    if folder.exists() and (not overwrite or not (folder / "model.toml").is_file()):
+    try:
+        there, package = folder.exists(), (folder / "model.toml").is_file()
+    except OSError as error:
+        raise os_error(str(folder), error) from error
+    if there and not (overwrite and package):
         why = "exists" if overwrite else "exists; --overwrite replaces a package"
         raise ConfigError(f"{folder} {why}", hint="name a new folder")
 
@@ -57,33 +67,58 @@ def write_package(
 ) -> ModelSpec:
     """Write the package into `folder`, replacing one that is there only once the new one is whole.
 
-    `make` gives the frame graphs of a network that is not on luma.
+    `make` gives the frame graphs of a network that is not on luma. Raises ConfigError or EncodeError where nothing can be
+    written.
     """
     make = make or partial(frame_graph, network, exact=facts.precision == "fp32")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    target = folder.resolve()
+    make_folder(target.parent)
     try:
-        part.chmod(0o755)
-        if network.weights_file:
-            shutil.copyfile(network.weights_file, part / WEIGHTS_NAME)
-        kernels = _kernels(network) if facts.calibration else {}
-        for layout in ALL_LAYOUTS:
-            model = make(layout)
-            variants = {"": model}
-            if facts.calibration:
-                variants["-int8"] = quantized(model, kernels, facts.calibration)
-            for variant, graph in variants.items():
-                path = part / f"{layout.name}{variant}.onnx"
-                onnx.save_model(graph, str(path))
-                onnx.checker.check_model(str(path), full_check=True)
-        (part / "model.toml").write_text(_spec_toml(network, facts), encoding="utf-8")
-        (part / "card.md").write_text(facts.card, encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            _fill(part, network, facts, make)
+            load_spec(part)  # One that cannot be read back must not replace a good one.
+            _put(part, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise os_error(str(folder), error) from error
     return load_spec(folder)
+
+
+def _fill(
+    part: Path, network: Network, facts: PackageFacts, make: Callable[[GraphLayout], onnx.ModelProto]
+) -> None:
+    part.chmod(0o755)
+    if network.weights_file:
+        shutil.copyfile(network.weights_file, part / WEIGHTS_NAME)
+    kernels = _kernels(network) if facts.calibration else {}
+    for layout in ALL_LAYOUTS:
+        model = make(layout)
+        variants = {"": model}
+        if facts.calibration:
+            variants["-int8"] = quantized(model, kernels, facts.calibration)
+        for variant, graph in variants.items():
+            path = part / f"{layout.name}{variant}.onnx"
+            onnx.save_model(graph, str(path))
+            onnx.checker.check_model(str(path), full_check=True)
+    (part / "model.toml").write_text(_spec_toml(network, facts), encoding="utf-8")
+    (part / "card.md").write_text(facts.card, encoding="utf-8", errors="replace")
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Give `part` its name; a package that has it goes only once the new one is in its place."""
+    if not folder.exists():
+        os.replace(part, folder)
+        return
+    old = part.with_name(f"{part.name}.old")
+    os.replace(folder, old)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _kernels(network: Network) -> dict[str, NDArray[np.float32]]:
@@ -105,9 +140,8 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
         "precision": facts.precision,
         "licence": facts.licence,
     }
-    calibration = {f'"{name}"': list(ends) for name, ends in facts.calibration.items()}
     sections = {
-        "calibration": calibration,
+        "calibration": facts.calibration,
         "network": network.table(),
         "training": facts.training,
         "quality": facts.quality,
@@ -120,9 +154,20 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
 
 
 def _toml_lines(table: Mapping[str, Any]) -> list[str]:
-    """Numbers, strings, booleans and lists of them: JSON writes those as TOML does."""
+    """Numbers, strings, booleans and lists of them."""
     return [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        f"{key if _BARE_KEY.fullmatch(key) else _toml_value(key)} = {_toml_value(value)}"
         for key, value in table.items()
         if value is not None
     ]
+
+
+def _toml_value(value: Any) -> str:
+    """JSON writes most values as TOML does."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):  # Names of files may hold bytes that are no character.
+        value = value.encode(errors="replace").decode()
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

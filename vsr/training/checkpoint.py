@@ -25,17 +25,24 @@ LOG_CSV, LOG_JSON, PICTURE = "train.csv", "train.json", "train.png"
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file; each metadata value that isn't a string is stored as JSON."""
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    texts = {
+        key: printable(value) if isinstance(value, str) else json.dumps(value)
+        for key, value in metadata.items()
+    }
     write_whole(path, safetensors.torch.save(plain, texts))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors on the CPU and metadata of a safetensors file. Raises WeightsError when it is missing or damaged."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
+        data = path.read_bytes()  # Not by safetensors: it opens no path that is not UTF-8.
+        tensors = safetensors.torch.load(data)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    except safetensors.SafetensorError as error:
         raise WeightsError(f"cannot read {path}: {error}") from error
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return tensors, dict(header.get("__metadata__", {}))
 
 
 def csv_from_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -45,7 +52,12 @@ def csv_from_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return printable(text.getvalue()).encode()
+
+
+def printable(text: str) -> str:
+    """`text` with a question mark for each byte of a file's name that is no character, which no encoding would take."""
+    return text.encode(errors="replace").decode()
 
 
 def hardware(device: torch.device) -> str:

@@ -43,8 +43,8 @@ class TrainConfig:
     such a training, instead of the discriminator's features. With `time_limit_s` the schedule ends by the clock if the
     steps take longer, all resumed parts together; `stop_after_s` leaves the training unfinished, to be resumed.
     `val_every_s` replaces the recipe's evaluation interval by seconds. `on_progress` is called about every CHUNK steps,
-    `on_message` with a line now and then; once `should_stop` says so, the training stops between two steps with a
-    checkpoint, to be resumed.
+    `on_message` with a line now and then, `on_warning` (or `on_message` again) with one that must be seen; once `should_stop`
+    says so, the training stops between two steps with a checkpoint, to be resumed.
     """
 
     recipe: Recipe
@@ -63,6 +63,7 @@ class TrainConfig:
     photos: Sequence[Photo] | None = None
     on_progress: Callable[[Progress], None] = field(default=lambda progress: None)
     on_message: Callable[[str], None] = field(default=lambda message: None)
+    on_warning: Callable[[str], None] | None = None
     should_stop: Callable[[], bool] = field(default=lambda: False)
 
 

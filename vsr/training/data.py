@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -74,8 +75,10 @@ class PatchPool:
             partial(_pair, photo, recipe, s, number)
             for number, photo in enumerate(photos)
             for s in recipe.data.hr_scales
+            # What holds no patch is left out before it is reduced: of a pixel or two nothing would be left.
+            if math.ceil(min(photo.luma.shape) * s - 1e-9) >= self.patch * self.scale
         ]
-        pairs = _large_enough(_run(jobs), self.patch)
+        pairs = _run(jobs)
         drawn: list[LumaPair] = []
         if share > 0:
             count = recipe.data.rendered_count

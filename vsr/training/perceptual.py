@@ -7,13 +7,11 @@ with vsr.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -79,13 +77,16 @@ def distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return safetensors.torch.load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
             )  # Of other pickle protocols: what matters is whether it can be read.
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, safetensors.SafetensorError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"cannot read {path}: {error}".splitlines()[0]) from error
+    except Exception as error:  # torch, pickle and safetensors have each their own for what is damaged.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"cannot read {path}: {reason}", hint="torchvision's vgg19 weights, .pth or .safetensors, can be"
+        ) from error
     return found if isinstance(found, dict) else {}

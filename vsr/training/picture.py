@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from vsr.evaluation.datasets import LumaPair
 from vsr.evaluation.pictures import busiest
 from vsr.evaluation.resize import resize_bicubic
+from vsr.training.checkpoint import printable
 
 Luma = npt.NDArray[np.uint8]
 
@@ -49,10 +51,13 @@ def picture_of(
         ):
             axes = figure.add_subplot(grid[line, 2 * column : 2 * column + 2])
             axes.imshow(luma[top : top + side, left : left + side], cmap="gray", vmin=0, vmax=255)
-            axes.set_title(f"{pair.name}: {title}", fontsize=8)
+            # Names of files are text, not formulas, and of any characters.
+            axes.set_title(printable(f"{pair.name}: {title}"), fontsize=8, parse_math=False)
             axes.set_axis_off()
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of characters that the font lacks, which are drawn as boxes.
+        figure.savefig(file, format="png", dpi=100)
     return file.getvalue()
 
 
@@ -62,13 +67,14 @@ def _plot(
     for label, key in keys.items():
         values = [row.get(key, math.nan) for row in rows]
         if not all(map(math.isnan, values)):
-            axes.plot(steps, values, marker=".", label=label)
+            axes.plot(steps, values, marker=".", label=printable(label))
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("steps", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, alpha=0.3)
     if len(axes.lines) > 1:
-        axes.legend(fontsize=8)
+        for text in axes.legend(fontsize=8).get_texts():
+            text.set_parse_math(False)
 
 
 def _rgb(luma: Luma) -> npt.NDArray[np.uint8]:

@@ -38,6 +38,8 @@ class DataRecipe:
             self.degradation in known, f"degradation must be {' or '.join(known)}, got {self.degradation!r}"
         )
         _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
+        numbers = all(type(scale) in (int, float) for scale in self.hr_scales)
+        _require(numbers, f"hr_scales must be numbers, got {list(self.hr_scales)}")
         fine = bool(self.hr_scales) and all(0 < scale <= 1 for scale in self.hr_scales)
         _require(fine, f"hr_scales must be above 0 and at most 1, got {list(self.hr_scales)}")
         _require(0 <= self.rendered_share <= 1, f"rendered_share must be in 0..1, got {self.rendered_share}")
@@ -98,7 +100,7 @@ class TrainRecipe:
         _require(self.kl_weight >= 0, f"kl_weight must not be negative, got {self.kl_weight}")
         _require(self.clip_norm >= 0, f"clip_norm must not be negative, got {self.clip_norm}")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in 0..1, got {self.ema_decay}")
-        _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
+        _require(0 <= self.seed < 2**63, f"seed must be at least 0 and below 2^63, got {self.seed}")
         _require(self.val_every >= 1, f"val_every must be at least 1, got {self.val_every}")
 
 
@@ -134,6 +136,13 @@ class Recipe:
     train: TrainRecipe
     gan: GanRecipe | None = None
 
+    def __post_init__(self) -> None:
+        unit = self.spec.size_multiple
+        _require(
+            self.data.patch % unit == 0,
+            f"patch must be a multiple of {unit} for {self.arch}, got {self.data.patch}",
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values: what the TOML file held, with the defaults filled in."""
         hyperparameters = {key: value for key, value in asdict(self.spec).items() if key != "scale"}
@@ -145,6 +154,20 @@ class Recipe:
             "train": asdict(self.train),
             **({"gan": asdict(self.gan)} if self.gan else {}),
         }
+
+
+def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Where two tables of `Recipe.as_dict` differ, in words: "[train] lr (0.001, now 0.01)"."""
+    one, other = _entries(first), _entries(second)
+    keys = list(dict.fromkeys([*one, *other]))
+    return [f"{k} ({one.get(k)}, now {other.get(k)})" for k in keys if one.get(k) != other.get(k)]
+
+
+def _entries(table: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= {f"[{key}] {k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return found
 
 
 def shipped_recipes() -> list[str]:
@@ -178,6 +201,12 @@ def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
     """A recipe from plain values, as `Recipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
     if unknown := sorted(set(table) - {"name", "scale", "arch", "data", "train", "gan"}):
         raise ConfigError(f"recipe {name}: unknown entry {', '.join(unknown)}")
+    for key in ("arch", "data", "train", "gan"):
+        if not isinstance(table.get(key, {}), Mapping):
+            raise ConfigError(
+                f"recipe {name}: {key} must be a table, got {table[key]!r}",
+                hint=f"write [{key}] above its entries",
+            )
     arch = dict(table.get("arch", {}))
     if "name" not in arch or "scale" not in table:
         raise ConfigError(f"recipe {name} needs scale and [arch] name")
@@ -205,7 +234,8 @@ def _section(kind: type[Section], where: str, values: Mapping[str, Any]) -> Sect
         expected = type(defaults[key])
         whole_as_float = expected is float and type(value) is int
         if type(value) is not expected and not whole_as_float:
-            raise ConfigError(f"{where} {key} must be of type {expected.__name__}, got {value!r}")
+            word = "list" if expected is tuple else expected.__name__
+            raise ConfigError(f"{where} {key} must be of type {word}, got {value!r}")
     return kind(**values)
 
 

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vsr.core.errors import ConfigError, WeightsError
+from vsr.core.errors import WeightsError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.media.commit import write_whole
-from vsr.models.archs import ARCHITECTURES, spec_from_dict
-from vsr.models.archs.growing import grown
+from vsr.models.archs import ARCHITECTURES
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
+from vsr.training.beginning import begin_with
+from vsr.training.checks import affordable, check, check_same_recipe, warn_of_other_pictures
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
 from vsr.training.memory import keep_freed_memory
@@ -51,7 +52,12 @@ def train(config: TrainConfig) -> TrainResult:
         keep_freed_memory()
     with own_stream(device), joined(device) as workers:
         if workers.rank:  # The first speaks for all.
-            config = replace(config, on_progress=lambda progress: None, on_message=lambda message: None)
+            config = replace(
+                config,
+                on_progress=lambda progress: None,
+                on_message=lambda message: None,
+                on_warning=None,
+            )
         return _Training(config, device, workers).run()
 
 
@@ -67,11 +73,14 @@ class _Training:
         self.config, self.recipe, self.device, self.workers = config, config.recipe, device, workers
         self.architecture = ARCHITECTURES[self.recipe.arch]
         self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
-        self._check()
+        check(config, self.checkpoint)
         self.step, self.seconds_before, self.step_s = 0, 0.0, 0.0
+        # As last measured, and after which step.
         self.psnr: dict[str, float] = {}
+        self.measured = 0
         self.rows: list[dict[str, Any]] = []
-        self.won = 0
+        self.won, self.note = 0, ""
+        self.warn = config.on_warning or config.on_message
         with device_lock:
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
             photos = config.photos if config.photos is not None else load_photos(config.data)
@@ -90,7 +99,8 @@ class _Training:
         pending: _Mark | None = None
         while self._fraction() < 1.0 and not self._paused():
             first, began = self.step, time.monotonic()
-            mark = self._run_chunk()
+            with affordable(self._batch):
+                mark = self._run_chunk()
             # The host stays one chunk ahead of a CUDA device, which then never waits for it.
             ended = pending if self.device.type == "cuda" else mark
             pending = mark
@@ -110,60 +120,26 @@ class _Training:
                 last_val_s, losses = self._seconds(), []
         finished = self._fraction() >= 1.0
         self._keep(losses, pending, finished=finished)
-        return TrainResult(self.config.out / disk.WEIGHTS, self.step, self._seconds(), finished, self.psnr)
-
-    def _check(self) -> None:
-        config = self.config
-        for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
-            if limit is not None and not limit > 0:
-                raise ConfigError(f"a time must be positive, got {limit} s")
-        if self.recipe.train.rounded and self.recipe.arch != "chain":
-            raise ConfigError(
-                f"rounded trains a chain, not {self.recipe.arch}", hint="leave it out of [train]"
-            )
-        if self.recipe.gan and config.init is None and not config.resume:
-            raise ConfigError(
-                "training against an adversary starts from a trained network", hint="--init WEIGHTS"
-            )
-        if config.vgg is not None and not (self.recipe.gan and self.recipe.gan.features):
-            raise ConfigError(
-                "VGG-19's weights are for a recipe with features under [gan]", hint="leave --vgg out"
-            )
-        if config.resume and not self.checkpoint.exists():
-            raise ConfigError(f"nothing to resume: no {self.checkpoint}", hint="leave --resume out to start")
-        if not config.resume and self.checkpoint.exists():
-            raise ConfigError(f"{self.checkpoint} exists already", hint="--resume goes on with it")
-        try:
-            for folder in (config.out, self.checkpoint.parent):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+        return TrainResult(self.config.out / disk.WEIGHTS, self.step, self._seconds(), finished, self._psnr)
 
     def _make_stepper(self) -> TrainStep:
         dtype = _DTYPES[self.recipe.train.precision]
         # Drawn on the CPU whatever the device, and without touching the caller's random state.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.recipe.train.seed)
-            self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
+            arch = ", ".join(f"{key} = {value}" for key, value in self.recipe.as_dict()["arch"].items())
+            with affordable(f"[arch] {arch}"):
+                self.network = self.architecture.load(self.architecture.trainable)(self.recipe.spec, dtype)
             self.adversary = self._make_adversary()
         if self.recipe.train.rounded:
             self.network.rounded = True
         if self.config.init is not None and not self.config.resume:
-            self.network.load_folded(self._beginning(*disk.load_tensors(self.config.init)))
+            begin_with(self.network, self.config.init, self.recipe)
         network, recipe = self.network.to(self.device), self.recipe
-        return TrainStep(network, self.pool, recipe.train, recipe.data.batch, self.adversary, self.workers)
-
-    def _beginning(self, weights: dict[str, torch.Tensor], facts: dict[str, str]) -> dict[str, torch.Tensor]:
-        """Weights to start from: those given, or a larger chain that computes what a smaller one does."""
-        small = json.loads(facts.get("hyperparameters", "{}"))
-        if self.recipe.arch != "chain" or facts.get("arch") != "chain" or not small:
-            return weights
-        spec = spec_from_dict("chain", small)
-        return (
-            weights
-            if spec == self.recipe.spec
-            else grown(weights, spec, self.recipe.spec, self.network.fold())
-        )
+        with affordable(self._batch):
+            return TrainStep(
+                network, self.pool, recipe.train, recipe.data.batch, self.adversary, self.workers
+            )
 
     def _make_adversary(self) -> Adversary | None:
         gan, vgg = self.recipe.gan, self.config.vgg
@@ -173,7 +149,18 @@ class _Training:
             of = "VGG-19's features" if vgg else "the discriminator's features (no VGG-19 weights were given)"
             self.config.on_message(f"perceptual loss: {of}")
         features = VggFeatures(vgg) if vgg else None
-        return Adversary(gan, self.device, self.workers, features, _DTYPES[self.recipe.train.precision])
+        with affordable(f"[gan] channels = {gan.channels}"):
+            return Adversary(gan, self.device, self.workers, features, _DTYPES[self.recipe.train.precision])
+
+    @property
+    def _batch(self) -> str:
+        """What the memory of a step depends on, in words."""
+        return f"[data] batch = {self.recipe.data.batch}, patch = {self.recipe.data.patch}"
+
+    @property
+    def _psnr(self) -> dict[str, float]:
+        """Of the weights as they are now, empty where they were not measured."""
+        return self.psnr if self.measured == self.step else {}
 
     def _seconds(self) -> float:
         """Spent on this training, resumed parts together."""
@@ -233,10 +220,11 @@ class _Training:
         return losses
 
     def _watch(self, losses: _Losses) -> None:
-        """Say once when the adversary has won."""
+        """Say once when the adversary has won, and note it in the log."""
         self.won = self.won + 1 if self.adversary and losses.discriminator < DISCRIMINATOR_WON else 0
         if self.won == WON_CHUNKS:
-            self.config.on_message(
+            self.note = f"collapse at step {self.step}"
+            self.warn(
                 f"collapse: the discriminator tells every picture apart (its loss is {losses.discriminator:.3f}), so the "
                 "network learns nothing from it; lower lr under [gan], or start from weights trained for longer"
             )
@@ -263,32 +251,43 @@ class _Training:
         )
 
     def _keep(self, losses: Sequence[_Losses], last: _Mark | None, *, finished: bool) -> None:
-        """Measure, log, and write everything: from here the training can be resumed."""
+        """Log, write everything, from where the training can be resumed, and measure."""
         with device_lock:
             if last is not None:
                 self._loss_of(last)  # A network that diverged must not replace the last good one.
             weights, seconds = self._folded(), self._seconds()
             if last is not None:
                 mean = _Losses(*np.mean(losses, axis=0).tolist()) if losses else self._loss_of(last)
-                row = {"step": self.step, "loss": mean.network, "lr": self.lr, "seconds": round(seconds, 2)}
+                row: dict[str, Any] = {"step": self.step, "loss": mean.network, "lr": self.lr}
+                row["seconds"] = round(seconds, 2)
                 if self.adversary:
                     row["loss_d"] = mean.discriminator
+                if self.note:
+                    row["note"], self.note = self.note, ""
                 self.rows.append(row)
-                if self.sets and not self.workers.rank:
-                    self._measure(weights)
             if not self.workers.rank:
+                # First of all: whatever goes wrong while it is measured, what was learnt is on disk.
                 self._write(weights, seconds, finished)
+                if last is not None and self.sets:
+                    network = self._measure(weights)
+                    self._write(weights, seconds, finished)
+                    self._draw(network)
         if last is not None:
             self._report(mean)
 
-    def _measure(self, weights: dict[str, torch.Tensor]) -> None:
-        """PSNR into the latest row, and all rows into a picture."""
-        scale, unit = self.recipe.scale, self.recipe.spec.size_multiple
-        network = self.architecture.load(self.architecture.plain)(self.recipe.spec)
+    def _measure(self, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+        """PSNR into the latest row. Gives the network that was measured."""
+        network: torch.nn.Module = self.architecture.load(self.architecture.plain)(self.recipe.spec)
         network.load_state_dict(weights)
         network.to(self.device).eval()
-        self.psnr = psnr_by_set(network, self.sets, scale, unit)
+        self.psnr = psnr_by_set(network, self.sets, self.recipe.scale, self.recipe.spec.size_multiple)
+        self.measured = self.step
         self.rows[-1] |= {f"psnr_{name}": round(value, 4) for name, value in self.psnr.items()}
+        return network
+
+    def _draw(self, network: torch.nn.Module) -> None:
+        """All rows into a picture."""
+        scale, unit = self.recipe.scale, self.recipe.spec.size_multiple
         upscale = partial(upscaled_luma, network, scale=scale, size_multiple=unit)
         write_whole(self.config.out / disk.PICTURE, picture_of(self.rows, self.sets, upscale, scale))
 
@@ -311,8 +310,8 @@ class _Training:
             "steps": self.step,
             "seconds": round(seconds, 1),
             "finished": finished,
-            "psnr": {name: round(value, 4) for name, value in self.psnr.items()},
-            "command": self.config.command,
+            "psnr": {name: round(value, 4) for name, value in self._psnr.items()},
+            "command": disk.printable(self.config.command),
             "hardware": disk.hardware(self.device),
             "pictures": self.pool.count,
             "megapixels": round(self.pool.megapixels, 1),
@@ -337,14 +336,12 @@ class _Training:
             self.rows = json.loads(facts["rows"])
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{self.checkpoint} is no checkpoint of a training: {error}") from error
-        if (recipe["arch"], recipe["scale"]) != (self.recipe.as_dict()["arch"], self.recipe.scale):
-            raise WeightsError(
-                f"{self.checkpoint} is of another network: {recipe['arch']}, x{recipe['scale']}",
-                hint="resume with the recipe it was started with",
-            )
+        check_same_recipe(recipe, self.recipe, self.checkpoint)
+        warn_of_other_pictures(self.config.out, self.pool.count, self.warn)
         if self.rows:
             last = self.rows[-1]
             self.psnr = {key[len("psnr_") :]: value for key, value in last.items() if key.startswith("psnr_")}
+            self.measured = last["step"]
         self.stepper.load_state(tensors)
 
 

@@ -52,10 +52,12 @@ def spec_from_dict(name: str, hyperparameters: Mapping[str, Any]) -> Any:
     """
     try:
         architecture = ARCHITECTURES[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise ConfigError(
             f"no architecture {name!r}", hint=f"there are: {', '.join(ARCHITECTURES)}"
         ) from None
+    if not isinstance(hyperparameters, Mapping):
+        raise ConfigError(f"{name}: hyperparameters must be a table, got {hyperparameters!r}")
     spec = architecture.load(architecture.spec)
     known = [field.name for field in fields(spec)]
     if unknown := sorted(set(hyperparameters) - set(known)):

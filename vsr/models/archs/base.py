@@ -128,7 +128,7 @@ class LumaNetwork(nn.Module):
         try:
             self.load_state_dict(state)
         except RuntimeError as error:
-            raise WeightsError(f"these weights are not of this network: {error}") from error
+            raise WeightsError(f"these weights are not of a network of type {type(self).__name__}") from error
 
 
 class ResidualTrunk(LumaNetwork):

@@ -275,7 +275,7 @@ def plain_chain_from_weights(spec: ChainSpec, weights: dict[str, Tensor]) -> Pla
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise WeightsError(f"these weights are not of a chain with {spec}: {error}") from error
+        raise WeightsError(f"these weights are not of a chain with {spec}") from error
     return network.eval()
 
 

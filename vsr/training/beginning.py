@@ -1,0 +1,51 @@
+"""Weights of a trained network as the beginning of a training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vsr.core.errors import ConfigError, WeightsError
+from vsr.models.archs import spec_from_dict
+from vsr.models.archs.chain import plain_chain_from_weights
+from vsr.models.archs.growing import grown
+from vsr.training.checkpoint import load_tensors
+from vsr.training.recipe import Recipe
+
+
+def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
+    """Give `network` the weights in `init`: of the same network, or of a smaller chain, which a larger one then computes.
+
+    Raises WeightsError for others, ConfigError for a chain that does not grow into this one.
+    """
+    weights, facts = load_tensors(init)
+    arch = facts.get("arch", recipe.arch)
+    if arch != recipe.arch:
+        raise WeightsError(
+            f"{init} is of {arch}, and the recipe trains {recipe.arch}", hint="take weights of its own"
+        )
+    try:
+        network.load_folded(_of_this_size(network, weights, facts, recipe))
+    except WeightsError as error:
+        raise WeightsError(
+            f"{init}: {error.message}",
+            hint="take the weights.safetensors of a training by this recipe; no checkpoint will do",
+        ) from error
+
+
+def _of_this_size(
+    network: Any, weights: dict[str, Tensor], facts: dict[str, str], recipe: Recipe
+) -> dict[str, Tensor]:
+    if recipe.arch != "chain" or "hyperparameters" not in facts:
+        return weights
+    try:
+        small = spec_from_dict("chain", json.loads(facts["hyperparameters"]))
+    except (ConfigError, ValueError) as error:
+        raise WeightsError(f"it does not say what chain it is of: {error}") from error
+    if small == recipe.spec:
+        return weights
+    plain_chain_from_weights(small, weights)  # What it says it is, it must be: growing takes it at its word.
+    return grown(weights, small, recipe.spec, network.fold())

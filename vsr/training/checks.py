@@ -1,0 +1,111 @@
+"""What a training is refused for: before its first step, when it is resumed, and where memory does not suffice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vsr.core.errors import ConfigError, WeightsError
+from vsr.training import checkpoint as disk
+from vsr.training.config import TrainConfig
+from vsr.training.recipe import Recipe, differing, recipe_from_dict
+
+# Of [train]: what a resumed training may be told anew, since no step up to then depends on it.
+_MAY_CHANGE = ("steps", "val_every")
+_SHOWN = 4
+# What torch says on each device, and of sizes that no number holds.
+_NO_MEMORY = ("allocate", "out of memory", "not enough memory", "verflow")
+
+
+def check(config: TrainConfig, checkpoint: Path) -> None:
+    """Raise ConfigError for what cannot work, make the folders, and see that they can be written into."""
+    for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
+        if limit is not None and not limit > 0:
+            raise ConfigError(f"a time must be positive, got {limit} s")
+    recipe = config.recipe
+    if recipe.train.rounded and recipe.arch != "chain":
+        raise ConfigError(f"rounded trains a chain, not {recipe.arch}", hint="leave it out of [train]")
+    if recipe.gan and config.init is None and not config.resume:
+        raise ConfigError(
+            "training against an adversary starts from a trained network", hint="--init WEIGHTS"
+        )
+    if config.vgg is not None and not (recipe.gan and recipe.gan.features):
+        raise ConfigError(
+            "VGG-19's weights are for a recipe with features under [gan]", hint="leave --vgg out"
+        )
+    try:
+        _check_existing(config, checkpoint)
+    except OSError as error:
+        raise ConfigError(f"cannot look into {config.out}: {error.strerror}") from error
+    for folder in dict.fromkeys((config.out, checkpoint.parent)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+        try:  # Not only when the first checkpoint is due.
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write into {folder}: {error.strerror}", hint="name another folder"
+            ) from error
+
+
+def _check_existing(config: TrainConfig, checkpoint: Path) -> None:
+    if config.resume:
+        if not checkpoint.exists():
+            raise ConfigError(f"nothing to resume: no {checkpoint}", hint="leave --resume out to start")
+        return
+    if checkpoint.exists():
+        raise ConfigError(f"{checkpoint} exists already", hint="--resume goes on with it")
+    # Weights without a checkpoint, or those of a model package, cannot be made again.
+    for name in (disk.WEIGHTS, "model.toml"):
+        if (config.out / name).exists():
+            raise ConfigError(f"{config.out / name} exists already", hint="name another folder")
+
+
+def check_same_recipe(stored: Mapping[str, Any], recipe: Recipe, checkpoint: Path) -> None:
+    """Raise WeightsError where the recipe a training was started with differs from the one it is to go on with."""
+    try:
+        before = recipe_from_dict(recipe.name, {k: v for k, v in stored.items() if k != "name"})
+    except ConfigError as error:
+        raise WeightsError(f"the recipe in {checkpoint} cannot be used: {error.message}") from error
+    apart = differing(_decisive(before), _decisive(recipe))
+    if apart:
+        more = f" and {len(apart) - _SHOWN} more" if len(apart) > _SHOWN else ""
+        raise WeightsError(
+            f"{checkpoint} was started with another recipe: {', '.join(apart[:_SHOWN])}{more}",
+            hint=f"resume with the recipe it was started with; {' and '.join(_MAY_CHANGE)} may change",
+        )
+
+
+def _decisive(recipe: Recipe) -> dict[str, Any]:
+    table = recipe.as_dict()
+    train = {key: value for key, value in table["train"].items() if key not in _MAY_CHANGE}
+    return {key: value for key, value in table.items() if key != "name"} | {"train": train}
+
+
+def warn_of_other_pictures(out: Path, count: int, warn: Callable[[str], None]) -> None:
+    """Say where a resumed training finds more pictures or less than it had, as the weights beside its checkpoint tell."""
+    with contextlib.suppress(WeightsError, KeyError, ValueError):
+        before = int(json.loads(disk.load_tensors(out / disk.WEIGHTS)[1]["pictures"]))
+        if before != count:
+            warn(
+                f"{count} pictures, where the training had {before}: it will not end as it would have with those"
+            )
+
+
+@contextlib.contextmanager
+def affordable(what: str) -> Generator[None]:
+    """Raises ConfigError naming `what` where there is no memory for what is done inside."""
+    try:
+        yield
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
+        torchs = isinstance(error, (RuntimeError, TypeError))
+        if torchs and not any(word in str(error) for word in _NO_MEMORY):
+            raise
+        raise ConfigError(f"there is no memory for {what}", hint="take smaller values") from error
