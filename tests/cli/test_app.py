@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
 import pytest
+from PIL import Image
 
 from vsr.cli import app, main
 from vsr.cli.interrupt import interrupts
@@ -107,6 +109,15 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     os.close(write)
     assert done.returncode == 1
     assert done.stderr == b""
+
+
+def test_a_file_name_of_any_bytes_is_printed_as_it_is(tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("L", (16, 16)).save(tmp_path / "plain.png")
+    (tmp_path / "plain.png").rename(name)
+    done = subprocess.run([sys.executable, "-m", "vsr", "probe", name], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"caf\xe9.png" in done.stdout
 
 
 class RecordingControl:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -68,6 +69,8 @@ def vsr() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; never raises."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # File names go out as the bytes they are.
     try:
         code = vsr.main(
             args=list(arguments) if arguments is not None else None, prog_name="vsr", standalone_mode=False
