@@ -1,4 +1,4 @@
-"""Compare `restore` with the network it was trained from on compressed video: restore-xN.json, and restore-xN.png to look at.
+"""Compare `restore` with `quality`, for clean pictures, on compressed video: restore-xN.json, and restore-xN.png to look at.
 
     python benchmarks/restore.py [--scale 2] [--crf 30]
 
