@@ -98,6 +98,38 @@ def test_twice_leaves_nothing(running: Running, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_three_times_leaves_while_an_input_keeps_silent(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vsr", "upscale", "-", str(tmp_path / "out.mkv"), "--model", "bicubic"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            _wait_for_handler(process.pid)
+            time.sleep(1)  # By now it waits for the first bytes.
+            for answer in ("again cancels", "again leaves"):
+                process.send_signal(signal.SIGINT)
+                while answer not in (line := process.stderr.readline()):
+                    assert line, process.returncode
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
+        finally:
+            process.kill()
+
+
+def _wait_for_handler(pid: int) -> None:
+    """Until it catches SIGTERM, as /proc tells."""
+    deadline = time.monotonic() + 60
+    while True:
+        (caught,) = (
+            int(line.split()[1], 16)
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if line.startswith("SigCgt")
+        )
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def _unread(pipe: int) -> int:
     count = array.array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, count)

@@ -236,3 +236,23 @@ def test_exact_size(tmp_path: Path, size: tuple[int, int]) -> None:
         with opened(tmp_path / "out.mkv") as source:
             assert (source.info.width, source.info.height) == size
         assert means(tmp_path / "out.mkv") == pytest.approx(means(clip(pix_fmt)), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("ending", "encoder", "said"),
+    [
+        ("nut", "ffv1", True),
+        ("avi", "mpeg4", True),
+        ("y4m", None, True),
+        ("nut", "libx264", False),
+        ("mkv", "ffv1", False),
+    ],
+)
+def test_colours_that_cannot_be_told_are_named(
+    tmp_path: Path, ending: str, encoder: str | None, said: bool
+) -> None:
+    tagged = ("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709")
+    given = clips.make("tagged709.mkv", "-vf", "scale=out_color_matrix=bt709", *tagged, "-c:v", "ffv1")
+    warnings = through(given, tmp_path / f"out.{ending}", encoder=encoder).warnings
+    found = [line for line in warnings if line.startswith("matrix, range and the like are left out")]
+    assert len(found) == said

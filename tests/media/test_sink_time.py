@@ -102,3 +102,18 @@ def test_pipe_of_raw_pictures_has_times(tmp_path: Path) -> None:
     assert_same_times(given, tmp_path / "out.nut")
     with av.open(str(tmp_path / "out.nut")) as container:
         assert container.streams.video[0].codec_context.name == "rawvideo"
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"), [("y4m", True), ("h264", True), ("mxf", True), ("avi", False), ("mkv", False)]
+)
+def test_a_gap_that_cannot_be_kept_is_said(tmp_path: Path, ending: str, said: bool) -> None:
+    whole = clips.h264("cfr.mp4")
+    given = clips.derive(
+        "gap.mkv", whole, "-vf", "select='not(between(n,8,11))'", "-fps_mode", "vfr", "-c:v", "ffv1"
+    )
+    encoder = "mpeg4" if ending == "avi" else None
+    warnings = through(given, tmp_path / f"out.{ending}", encoder=encoder).warnings
+    assert [line.split(",")[0] for line in warnings if "gap" in line] == [
+        "there is a gap before 0.480 s"
+    ] * said

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Protocol
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Control(Protocol):
@@ -24,10 +26,30 @@ class Control(Protocol):
 @contextmanager
 def interrupts(control: Control) -> Generator[None]:
     """While inside, SIGINT and SIGTERM stop the job; the second signal cancels it, the third ends the process."""
-    seen = 0
+    # Python runs handlers on the main thread alone, which may wait for an input that never comes; what is written to this
+    # pipe is written at once.
+    received, told = os.pipe()
+    os.set_blocking(told, False)
+    listener = threading.Thread(target=_listen, args=(received, control), name="signals", daemon=True)
+    listener.start()
+    descriptor = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, lambda _signal, _frame: None) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(descriptor)
+        os.close(told)
+        listener.join()
+        os.close(received)
 
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal seen
+
+def _listen(received: int, control: Control) -> None:
+    seen = 0
+    while number := os.read(received, 1):  # Nothing once the other end is closed.
+        if number[0] not in _SIGNALS:
+            continue
         seen += 1
         if seen == 1:
             _say("finishing what is under way; Ctrl-C again cancels")
@@ -38,14 +60,7 @@ def interrupts(control: Control) -> Generator[None]:
         else:
             os._exit(130)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
 
 def _say(text: str) -> None:
-    # print() may be what the signal interrupted: buffered writers are not reentrant.
+    # Unbuffered: the main thread may be in the middle of a print().
     os.write(sys.stderr.fileno(), f"\n{text}\n".encode())

@@ -67,6 +67,8 @@ class Muxer:
         self._last_pts: int | None = None
         self._streams: dict[int, Stream] = {}
         # A pipe cannot be gone back in; what it is given is final.
+        # Of the formats with a constant rate only AVI numbers its frames.
+        self._closes_gaps = writer.container.constant_rate and writer.container.format != "avi"
         self._amends = writer.container.is_matroska and isinstance(output, OutputFile)
         self._open = False
         try:
@@ -198,6 +200,12 @@ class Muxer:
             )
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # two frames at one time: the encoder takes them in order only
+        if self._closes_gaps and self._last_pts is not None and pts > self._last_pts + 1:
+            self._closes_gaps = False  # Said once.
+            self.warnings.append(
+                f"there is a gap before {float(seconds):.3f} s, which {self.writer.container.format} cannot say: what follows "
+                "is earlier than it was (.mkv and .mp4 keep it)"
+            )
         self._last_pts = pts
         return pts
 

@@ -27,6 +27,10 @@ from vsr.media.resize import Converter
 from vsr.media.types import Sink, SinkCounters, SinkOptions, Source
 from vsr.media.video_stream import VideoStreamWriter, video_info
 
+# Of matrix, primaries and transfer.
+_UNSPECIFIED = 2
+# Codecs whose streams say what colours the samples stand for.
+_TELLS_COLOR = frozenset("h264 hevc av1 vp9 mpeg2video".split())
 # Codecs whose streams do not say the shape of a sample.
 _NO_SAR = frozenset(
     "vp8 vp9 av1 prores utvideo huffyuv ffvhuff qtrle png rawvideo magicyuv jpeg2000 cfhd".split()
@@ -114,6 +118,7 @@ class VideoSink:
             self._file.drop()
             raise
         self.warnings += self._muxer.warnings
+        self._muxer.warnings = self.warnings  # What it finds later is told too.
         self._captions_kept = takes_captions(writer.codec)
         self._captions_told = False
 
@@ -239,6 +244,13 @@ def _lost(writer: VideoStreamWriter, container: Container, source: Source, info:
         lost.append(
             f"the sample aspect ratio {info.sar} is left out: {container.format} cannot hold it with {writer.codec}"
         )
+    if plan.format.kind != "rgb" and not container.tags_color and writer.codec not in _TELLS_COLOR:
+        told = (plan.color.primaries, plan.color.transfer, plan.color.matrix)
+        if plan.color.full_range or set(told) != {_UNSPECIFIED}:
+            lost.append(
+                f"matrix, range and the like are left out, and players will guess them: {container.format} cannot hold "
+                f"them with {writer.codec}"
+            )
     if hdr_options(plan.name, source.mastering_display, source.content_light) is None:
         lost.append(
             f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them"
