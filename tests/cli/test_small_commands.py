@@ -58,6 +58,14 @@ def test_probe(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+def test_probe_opens_standard_input_once(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    api.probe = lambda url: SimpleNamespace(as_dict=lambda: {"input": url})
+    assert main(["probe", "-"]) == 0  # there is no api.preview here
+    out = capsys.readouterr().out
+    assert out.startswith("input: -\nvsr upscale:\n")
+    assert "read once" in out
+
+
 def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     part = {"frames": 10, "seconds": 1.0, "fps": 10.0, "cpu_s": 1.5}
     asked: list[BenchConfig] = []

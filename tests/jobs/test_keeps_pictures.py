@@ -208,3 +208,35 @@ def test_orientation_and_profile_of_a_picture_stay(tmp_path: Path) -> None:
         assert out.size == (96, 64)
         assert out.getexif()[0x0112] == 6
         assert out.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_each_picture_of_a_sequence_keeps_its_own_orientation(suffix: str, tmp_path: Path) -> None:
+    for number, orientation in enumerate((6, 6, 1), start=1):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (48, 32), (10, 200, 100)).save(tmp_path / f"{number}{suffix}", exif=exif)
+    enlarge(tmp_path / f"%d{suffix}", tmp_path / "out" / f"%d{suffix}")
+    found = []
+    for number in (1, 2, 3):
+        with Image.open(tmp_path / "out" / f"{number}{suffix}") as image:
+            found.append(image.getexif().get(0x0112, 1))
+    assert found == [6, 6, 1]
+
+
+def test_a_video_made_of_pictures_is_turned_as_they_are(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in (1, 2):
+        Image.new("RGB", (48, 32), (10, 200, 100)).save(tmp_path / f"{number}.jpg", exif=exif)
+    enlarge(tmp_path / "%d.jpg", tmp_path / "out.mp4", **QUICK)
+    assert stream(tmp_path / "out.mp4")["side_data_list"][0]["rotation"] == -90
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_gray_pictures_keep_their_levels_as_a_video(suffix: str, tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (32, 1))
+    for number in (1, 2):
+        Image.fromarray(ramp).save(tmp_path / f"{number}{suffix}")
+    enlarge(tmp_path / f"%d{suffix}", tmp_path / "out.mp4", **QUICK)
+    assert stream(tmp_path / "out.mp4")["color_range"] == "pc"

@@ -15,7 +15,7 @@ from tests.media.sinks import through
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
-from vsr.media.types import SinkOptions
+from vsr.media.types import SinkOptions, SourceOptions
 
 SMALL = "testsrc2=size=64x48:rate=25:duration=0.2"
 
@@ -104,6 +104,23 @@ def test_deep_video_becomes_deep_pictures(tmp_path: Path) -> None:
     name, codes = samples(tmp_path / "out" / "001.png")
     assert name == "rgb48be"
     assert int(codes.astype(">u2").min() if codes.dtype == np.uint8 else codes.min()) >= 65000
+
+
+def test_hdr_colours_are_told_by_png_and_named_elsewhere(tmp_path: Path) -> None:
+    one = SourceOptions(duration_s=0.03)
+    sink = through(clips.hdr10(), tmp_path / "out.png", reading=one)
+    with open_source(str(tmp_path / "out.png")) as source:
+        assert (source.info.color.primaries, source.info.color.transfer) == (9, 16)
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+    assert not [w for w in sink.warnings if "HDR" in w]
+    assert [w for w in sink.warnings if "mastering display" in w]
+    assert b"cICP" in (tmp_path / "out.png").read_bytes()[:60]
+    sink = through(clips.hdr10(), tmp_path / "out.jpg", reading=one)
+    assert [w for w in sink.warnings if "HDR" in w]
+    sink = through(clips.h264("cfr.mp4"), tmp_path / "sdr.png", reading=one)
+    assert sink.warnings == []
+    assert b"cICP" not in (tmp_path / "sdr.png").read_bytes()
 
 
 def test_sequence_is_refused_where_one_lies(tmp_path: Path) -> None:

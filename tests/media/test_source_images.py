@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 from vsr.core.color import Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
+from vsr.media.image_files import exif_orientation
 from vsr.media.source import open_source
 from vsr.media.types import Source, SourceOptions
 
@@ -173,6 +174,35 @@ def test_sequence_of_pictures_is_a_video(tmp_path: Path) -> None:
     assert np.array_equal(rgb(frames[3]), np.asarray(picture()))
     with open_source(str(tmp_path / "f_%04d.png"), SourceOptions(frame_rate=Fraction(24000, 1001))) as source:
         assert [f.pts * f.time_base for f in source] == [Fraction(i * 1001, 24000) for i in range(4)]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+@pytest.mark.parametrize("name", ["1{}", "%d{}"], ids=["single", "sequence"])
+def test_gray_without_a_tag_is_full_range(tmp_path: Path, suffix: str, name: str) -> None:
+    for i in (1, 2):
+        picture("L").save(tmp_path / f"{i}{suffix}")
+    with open_source(str(tmp_path / name.format(suffix))) as source:
+        assert source.info.color.range is Range.FULL
+        assert all(frame.color.range is Range.FULL for frame in source)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_sequence_is_turned_as_its_first_file_and_says_where_others_differ(
+    tmp_path: Path, suffix: str
+) -> None:
+    for i, orientation in enumerate((1, 6, 6, 8), start=1):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        picture().save(tmp_path / f"{i}{suffix}", exif=exif)
+    with open_source(str(tmp_path / f"%d{suffix}")) as source:
+        assert source.info.rotation == 0
+        tags = [frame.side["image_tags"] for frame in source]
+        assert [exif_orientation(t.exif) for t in tags] == [1, 6, 6, 8]
+        assert [note for note in source.notes if note.startswith("3 of the pictures are turned")]
+    with open_source(str(tmp_path / f"%d{suffix}"), SourceOptions(start_s=0.04, duration_s=0.08)) as source:
+        assert source.info.rotation == 270
+        assert [exif_orientation(f.side["image_tags"].exif) for f in source] == [6, 6]
+        assert not source.notes
 
 
 def test_sequence_without_padding_and_in_a_folder_with_percent(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -95,7 +96,13 @@ def plan_copy(
         if is_chapter_track(stream):
             continue  # the chapters themselves are copied, and the muxer makes a track of them where it needs one
         # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
-        if is_cover(stream) and container.attachments and (picture := _cover_bytes(stream)) is not None:
+        if is_cover(stream) and container.attachments:
+            picture = _cover_bytes(stream)
+            if picture is None:
+                plan.warnings.append(
+                    f"{describe(stream)} is left out: {container_name} takes it only from an input that can be read twice"
+                )
+                continue
             plan.covers[stream.index] = picture
             plan.streams.append(stream)
             continue
@@ -295,8 +302,13 @@ def _shifted(chapter: Any, shift: Fraction) -> Any:
 
 
 def _cover_bytes(stream: Stream) -> bytes | None:
-    """The picture itself, read from the input once more: its packet is known only to who demuxes."""
+    """The picture itself, read from the input once more: its packet is known only to who demuxes.
+
+    None where that cannot be: a pipe gives its bytes once, and reading them here would take them from the video.
+    """
     name = stream.container.name
+    if not Path(name.removeprefix("file:")).is_file():
+        return None
     try:
         with av.open(name) as again:
             twin = again.streams[stream.index]

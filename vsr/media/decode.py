@@ -15,11 +15,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vsr.core.errors import DecodeError
-from vsr.media.opening import open_container, read_error, reason, shown
+from vsr.core.errors import ConfigError, DecodeError
+from vsr.media.opening import is_lost, is_read_once, open_container, read_error, reason, shown
+from vsr.media.picture_tags import holds_pictures
 from vsr.media.streams import encrypted
 from vsr.media.timestamps import Discontinuities
-from vsr.media.types import PacketShelf, SourceCounters
+from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
 
 # Errors of av_read_frame in a row, after which the rest of a file counts as lost.
 _MAX_READ_ERRORS = 32
@@ -38,6 +39,27 @@ class TimeRange:
 
     def holds(self, time: Fraction) -> bool:
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+
+def check_range(options: SourceOptions) -> None:
+    """Raise ConfigError for a start or a duration that no input has."""
+    if options.start_s is not None and options.start_s < 0:
+        raise ConfigError(f"start is {options.start_s:g} s", hint="give a time from the beginning, 0 or more")
+    if options.duration_s is not None and options.duration_s <= 0:
+        raise ConfigError(f"duration is {options.duration_s:g} s", hint="give a time above 0")
+
+
+def wanted_range(container: InputContainer, options: SourceOptions, *, made_times: bool) -> TimeRange:
+    """What `start_s` and `duration_s` choose. made_times: the container has none, and those made begin at 0."""
+    start, duration = options.start_s, options.duration_s
+    if start is None and duration is None:
+        return TimeRange()
+    origin = Fraction(0)
+    if not made_times and container.start_time is not None:
+        origin = Fraction(container.start_time, 1_000_000)
+    begin = origin + Fraction(start or 0).limit_denominator(1_000_000)
+    end = begin + Fraction(duration).limit_denominator(1_000_000) if duration is not None else None
+    return TimeRange(begin if start else None, end)
 
 
 class Decoder:
@@ -76,6 +98,8 @@ class Decoder:
         discontinuous = container.format.flags & _FORMAT_HAS_DISCONTINUITIES
         self.discontinuities = Discontinuities() if discontinuous else None
         self._packets = 0
+        self.picture: bytes | None = None
+        """The first packet where packets are whole picture files, tags and all."""
         self._dumb_packets = self._dumb_bytes = 0
         # AVI knows no presentation times; what FFmpeg makes up for B-frames isn't in order.
         self._times_are_of_packets = container.format.name == "avi"
@@ -95,6 +119,8 @@ class Decoder:
                 continue
             if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
                 raise encrypted(shown(self.url))
+            if not self._packets and holds_pictures(self.container.format.name):
+                self.picture = bytes(packet)
             self._packets += 1
             self._note_packet(packet)
             yield from self._frames(packet)
@@ -119,7 +145,7 @@ class Decoder:
                     yield packet
                 return
             except (av.FFmpegError, OSError, MemoryError) as error:
-                if self.live or isinstance(error, av.ExitError):
+                if self.live or isinstance(error, av.ExitError) or is_lost(self.url, error):
                     raise read_error(self.url, error) from error
                 errors += 1
                 if errors == 1:
@@ -218,7 +244,7 @@ class Decoder:
             or key is None
             or (self._last_packet_pts or last) <= last
             or self.live
-            or self.url == "-"
+            or is_read_once(self.url)
         ):
             return
         if self.context is not self.stream.codec_context:

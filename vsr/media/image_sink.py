@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ from vsr.media.commit import check_writable, os_error, part_path, sync_folder
 from vsr.media.image_files import (
     JPEG,
     ORIENTATIONS,
+    PNG,
     SUFFIXES,
     Picture,
     PictureFormat,
@@ -32,6 +35,10 @@ from vsr.media.resize import Converter
 from vsr.media.types import ImageTags, SinkCounters, SinkOptions, Source
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
+# Of H.273: PQ and HLG; BT.2020 and the two of P3.
+_HDR_TRANSFERS = frozenset({16, 18})
+_WIDE_PRIMARIES = frozenset({9, 11, 12})
+_PNG_HEADER_BYTES = 33  # signature and IHDR, after which colour is told
 # What also holds moving pictures; a still goes into these as a picture all the same.
 _ANIMATED = frozenset({".gif", ".webp", ".avif"})
 
@@ -113,6 +120,14 @@ class ImageSink:
             self.warnings.append(f"the ICC profile and EXIF are left out: {name} is written without")
         elif self._format is SUFFIXES[".tif"] and source.image_tags and source.image_tags.exif:
             self.warnings.append("EXIF is left out but for the orientation: TIFF is written without")
+        if self._format is not PNG and _needs_telling(info.color, self._tags):
+            self.warnings.append(
+                f"that the colours are HDR or of a wide gamut is left out: {name} is written without; PNG tells it"
+            )
+        if source.mastering_display or source.content_light:
+            self.warnings.append(
+                f"mastering display and content light metadata are left out: {name} is written without"
+            )
         if info.sar != 1:
             self.warnings.append(
                 f"the sample aspect ratio {info.sar} is left out: pictures have square pixels"
@@ -134,10 +149,13 @@ class ImageSink:
         target = self._target()
         self._part = part_path(target)
         picture = self._picture(frame)
+        tags = frame.side.get("image_tags", self._tags)  # the files of a sequence have their own
         try:
             self._make_folder()
             with open(self._part, "w+b") as file:
-                write_picture(file, self._format, picture, self._tags, self._quality)
+                write_picture(file, self._format, picture, tags, self._quality)
+                if self._format is PNG and _needs_telling(frame.color, tags):
+                    _insert_cicp(file, frame.color)
                 self.counters.bytes += file.seek(0, os.SEEK_END)
                 file.flush()
                 if self._match is None:
@@ -244,6 +262,22 @@ def _check_options(fmt: PictureFormat, options: SinkOptions, size: tuple[int, in
             hint="write a PNG or TIFF file",
         )
     return quality
+
+
+def _needs_telling(color: Color, tags: ImageTags) -> bool:
+    """Whether a picture would look wrong altogether as sRGB, which is what one without tags and profile is taken for."""
+    if tags.icc_profile:
+        return False  # it tells more than code points do, and these would go before it
+    return color.transfer in _HDR_TRANSFERS or color.primaries in _WIDE_PRIMARIES
+
+
+def _insert_cicp(file: BinaryIO, color: Color) -> None:
+    """Tell in a PNG file what its codes mean: primaries and transfer of H.273, RGB, full range."""
+    data = b"cICP" + bytes([color.primaries, color.transfer, 0, 1])
+    file.seek(_PNG_HEADER_BYTES)
+    rest = file.read()
+    file.seek(_PNG_HEADER_BYTES)
+    file.write(struct.pack(">I", 4) + data + struct.pack(">I", zlib.crc32(data)) + rest)
 
 
 def _resized(frame: Frame, size: tuple[int, int]) -> Frame:

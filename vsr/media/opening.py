@@ -33,6 +33,17 @@ def is_sequence(url: str) -> bool:
     return bool(_SEQUENCE.search(Path(url).name)) and not is_url(url) and not Path(url).exists()
 
 
+def is_read_once(url: str) -> bool:
+    """Whether what is opened gives its bytes once: standard input, a FIFO, what a shell's `<(...)` names."""
+    path = Path(url.removeprefix("file://"))
+    return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
+
+
+def is_lost(url: str, error: BaseException) -> bool:
+    """Whether an error while reading means that the connection broke, rather than that a packet is damaged."""
+    return is_url(url) and isinstance(error, OSError | av.HTTPError)
+
+
 def shown(url: str) -> str:
     """The address as it may be shown: without user, password, query and stream key."""
     if not is_url(url):
@@ -185,8 +196,13 @@ def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeou
 def read_error(url: str, error: BaseException) -> SourceLostError | SourceTimeoutError:
     """What happened to an address that had been opened."""
     if isinstance(error, av.ExitError):
-        return SourceTimeoutError(f"{shown(url)}: nothing came for {READ_TIMEOUT_S:g} s")
-    return SourceLostError(f"{shown(url)}: {reason(error)}")
+        return SourceTimeoutError(
+            f"{shown(url)}: nothing came for {READ_TIMEOUT_S:g} s", hint="check the network and begin again"
+        )
+    return SourceLostError(
+        f"{shown(url)}: the connection broke: {reason(error).lower()}",
+        hint="check the network and begin again, or download it first",
+    )
 
 
 def reason(error: BaseException) -> str:

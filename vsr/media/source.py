@@ -16,11 +16,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vsr.core.color import Color, Range
-from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.media.color import color_from_av, color_from_codec, default_chroma_location
-from vsr.media.decode import Decoder, TimeRange
+from vsr.media.decode import Decoder, check_range, wanted_range
 from vsr.media.deinterlace import Deinterlacer
 from vsr.media.hwaccel import (
     decodes_on_device,
@@ -35,9 +35,9 @@ from vsr.media.opening import (
     is_sequence,
     is_url,
     open_container,
-    sequence_files,
     shown,
 )
+from vsr.media.picture_tags import SequenceTags, holds_pictures, tags_of_bytes
 from vsr.media.planes import frame_from_av
 from vsr.media.side_data import FrameDetails, captions, frame_details, stream_details
 from vsr.media.streams import (
@@ -48,7 +48,6 @@ from vsr.media.streams import (
     refuse_dolby_vision,
     refuse_encrypted,
 )
-from vsr.media.tags import read_image_tags
 from vsr.media.timestamps import Clock
 from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
 from vsr.media.uniform import Uniform
@@ -91,12 +90,8 @@ class FileSource:
         self._frames: Iterator[VideoFrame] | None = None
         self._deinterlacer = Deinterlacer("off" if is_image else options.deinterlace)
         self._is_sequence = is_sequence(url)
-        if options.start_s is not None and options.start_s < 0:
-            raise ConfigError(
-                f"start is {options.start_s:g} s", hint="give a time from the beginning, 0 or more"
-            )
-        if options.duration_s is not None and options.duration_s <= 0:
-            raise ConfigError(f"duration is {options.duration_s:g} s", hint="give a time above 0")
+        self._sequence: SequenceTags | None = None
+        check_range(options)
         try:
             self._open()
         except BaseException:
@@ -126,7 +121,7 @@ class FileSource:
         # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
         self._context.flags |= int(Flags.unaligned)
         self._context.thread_count = self.options.threads
-        self._wanted = self._range()
+        self._wanted = wanted_range(self.container, self.options, made_times=self._made_times)
         self.start_offset = self._wanted.start or Fraction(0)
         first = self._first_frame()
         if device and not decodes_on_device(device, self._context, first):
@@ -134,18 +129,6 @@ class FileSource:
                 f"{self.options.hwaccel} does not decode {self._context.name}: the processor does"
             )
         self._describe(on_host(first), on_device=stays_on_device(first))
-
-    def _range(self) -> TimeRange:
-        assert self.container is not None
-        start, duration = self.options.start_s, self.options.duration_s
-        if start is None and duration is None:
-            return TimeRange()
-        origin = Fraction(0)
-        if not self._made_times and self.container.start_time is not None:
-            origin = Fraction(self.container.start_time, 1_000_000)
-        begin = origin + Fraction(start or 0).limit_denominator(1_000_000)
-        end = begin + Fraction(duration).limit_denominator(1_000_000) if duration is not None else None
-        return TimeRange(begin if start else None, end)
 
     def _decoder(self) -> Decoder:
         assert self.container is not None
@@ -269,7 +252,8 @@ class FileSource:
         if self._format.kind != "yuv" or self._format.log2_chroma != (1, 1):
             location = default_chroma_location(self._format, codec)
         self._fallback: Color = color_from_codec(context, location)
-        if self._is_image and self._format.kind == "gray" and not self._fallback.range:
+        is_picture = self._is_image or holds_pictures(self.container.format.name)
+        if is_picture and self._format.kind == "gray" and not self._fallback.range:
             self._fallback = replace(self._fallback, range=Range.FULL)  # PGM and its like have no tag for it
         self.mastering_display = details.mastering_display
         self.content_light = details.content_light
@@ -292,7 +276,15 @@ class FileSource:
         )
         self._add_notes(first, details)
         if self._is_sequence:
-            self.image_tags = read_image_tags(sequence_files(self.url)[0])
+            self._sequence = SequenceTags(self.url, self._file_number(first))
+            self.set_image_tags(self._sequence.first.tags, *self._sequence.first.orientation)
+        elif self._decoding.picture is not None and not self._is_image:
+            found = tags_of_bytes(self._decoding.picture)
+            self.set_image_tags(found.tags, *found.orientation)
+
+    def _file_number(self, frame: VideoFrame) -> int:
+        """Which file of a sequence a frame comes from, from 0: damaged ones before it leave a gap in its time."""
+        return round(_time(frame) * (self._rate or DEFAULT_SEQUENCE_RATE))
 
     def _duration_s(self) -> float | None:
         assert self.container is not None
@@ -317,7 +309,7 @@ class FileSource:
             )
 
     def set_image_tags(self, tags: ImageTags | None, rotation: int, mirrored: bool) -> None:
-        """What Pillow read of an image file: its tags, and the orientation in them."""
+        """What Pillow read of a picture: its tags, and the orientation in them."""
         self.image_tags = tags
         self.info = replace(self.info, rotation=rotation, mirrored=mirrored)
 
@@ -363,6 +355,8 @@ class FileSource:
         caption = captions(decoded, self._context.name)
         if caption is not None:
             frame.side["a53_cc"] = caption
+        if self._sequence is not None:
+            frame.side["image_tags"] = self._sequence.at(self._file_number(decoded))
         self.counters.frames += 1
         return frame
 
@@ -375,6 +369,8 @@ class FileSource:
         joined = self._decoding.discontinuities
         if joined is not None and joined.count:
             self.notes.append(f"the clock restarts {joined.count} times; time runs on without the jumps")
+        if self._sequence is not None:
+            self.notes += self._sequence.notes()
 
     def close(self) -> None:
         """Free the file, the decoder and its threads. Frames already given stay valid. Closing twice is fine."""

@@ -1,0 +1,76 @@
+"""Orientation, ICC profile and EXIF of pictures that are not one named file: of sequences, pipes and addresses."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from vsr.media.image_files import ORIENTATIONS, exif_with_orientation
+from vsr.media.opening import sequence_files
+from vsr.media.tags import orientation_of, pillow_opened, tags_of
+from vsr.media.types import ImageTags
+
+_PIPED = "_pipe"  # how FFmpeg calls its demuxers of a picture's bytes: "jpeg_pipe", "png_pipe"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTags:
+    """What a picture carries beside its pixels. orientation: rotation and mirrored as in VideoInfo."""
+
+    tags: ImageTags | None = None
+    orientation: tuple[int, bool] = (0, False)
+
+
+def holds_pictures(format_name: str) -> bool:
+    """Whether a demuxer of that name gives a picture a packet, rather than a video's."""
+    return format_name == "image2" or format_name.endswith(_PIPED)
+
+
+def tags_of_file(path: Path) -> PictureTags:
+    """Those of a picture file; none where Pillow doesn't read it."""
+    with pillow_opened(path) as image:
+        return PictureTags() if image is None else PictureTags(tags_of(image), orientation_of(image))
+
+
+def tags_of_bytes(data: bytes) -> PictureTags:
+    """Those of a picture file in memory; none where Pillow doesn't read it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                return PictureTags(tags_of(image), orientation_of(image))
+    except Exception:  # As with files: broken bytes raise anything, and FFmpeg decides.
+        return PictureTags()
+
+
+class SequenceTags:
+    """The tags of a sequence's files, one by one as their frames come: they may differ."""
+
+    def __init__(self, url: str, first: int) -> None:
+        """Read those of the first file that is wanted; files count from 0."""
+        self._files = sequence_files(url)
+        self._turned = 0
+        self.first = self._read(first)
+
+    def _read(self, number: int) -> PictureTags:
+        return tags_of_file(self._files[number]) if 0 <= number < len(self._files) else PictureTags()
+
+    def at(self, number: int) -> ImageTags:
+        """Those of one file, its orientation among the EXIF; empty where it has none."""
+        found = self._read(number)
+        self._turned += found.orientation != self.first.orientation
+        tags = found.tags or ImageTags()
+        if tags.exif is None and any(found.orientation):  # where it stood elsewhere, as in TIFF
+            tags = replace(tags, exif=exif_with_orientation(ORIENTATIONS[found.orientation]))
+        return tags
+
+    def notes(self) -> list[str]:
+        """What is said of them once all have come."""
+        if not self._turned:
+            return []
+        turned = f"{self._turned} of the pictures are turned otherwise than the first"
+        return [f"{turned}: a video shows all as the first, pictures keep their own"]
