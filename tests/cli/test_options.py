@@ -44,10 +44,14 @@ def test_what_options_take(kind: click.ParamType[Any], text: str, value: object)
         (options.SECONDS, "-1"),
         (options.SECONDS, "1:2:3:4"),
         (options.SECONDS, "soon"),
+        (options.SECONDS, "99999999999999999999"),
         (options.BITRATE, "0"),
         (options.BITRATE, "8G"),
+        (options.BITRATE, "99999999999999999999"),
+        (options.BITRATE, "9" * 400),
         (options.RATE, "0"),
         (options.RATE, "1/0"),
+        (options.RATE, "23.9760239760239"),
         (options.RATE, "fast"),
         (options.KEY_VALUE, "tune"),
         (options.KEY_VALUE, "=film"),
@@ -73,6 +77,16 @@ def test_several_inputs_go_into_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "folder.d"
     folder.mkdir()
     assert split_paths(["a.mp4", "b.mp4", str(folder)]) == (("a.mp4", "b.mp4"), str(folder))
+
+
+def test_several_inputs_go_nowhere_or_to_standard_output() -> None:
+    assert split_paths(["a.mp4", "b.mp4", "null:"]) == (("a.mp4", "b.mp4"), "null:")
+    assert split_paths(["a.mp4", "b.mp4", "-"]) == (("a.mp4", "b.mp4"), "-")
+
+
+def test_a_folder_of_too_long_a_name_is_told() -> None:
+    with pytest.raises(ConfigError, match="File name too long"):
+        split_paths(["a.mp4", "b.mp4", "n" * 300])
 
 
 def test_several_inputs_do_not_go_into_a_file(tmp_path: Path) -> None:

@@ -45,14 +45,17 @@ class Api(ModuleType):
         super().__init__("vsr.api")
         self.config: UpscaleConfig | None = None
         self.report = REPORT
+        self.left: list[str] = []
 
     def upscale_many(
-        self, config: UpscaleConfig, *, progress: Any, control: JobControl, on_failure: Any
+        self, config: UpscaleConfig, *, progress: Any, control: JobControl, on_failure: Any, on_left: Any
     ) -> list[Report]:
         self.config = config
         assert isinstance(control, JobControl)
         if progress is not None:
             progress(Progress("in.mp4", 1, 5, 1.0, None, 4.0))
+        if self.left:
+            on_left(self.left)
         return [self.report]
 
 
@@ -103,6 +106,8 @@ def test_the_report_is_printed_and_written(
 ) -> None:
     path = tmp_path / "report.json"
     assert main(["upscale", "in.mp4", "--report", str(path)]) == 0
+    assert api.config is not None
+    assert api.config.report == path
     assert "wrote out.mp4" in capsys.readouterr().out
     assert json.loads(path.read_text())["reports"][0]["frames_out"] == 5
 
@@ -132,3 +137,22 @@ def test_stopped_is_130(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "stopped after 5 frames" in out
     assert "wrote out.mp4.part" in out
+
+
+@pytest.mark.parametrize(
+    ("left", "said"), [(["b.png"], "b.png"), (["b.png", "c.png", "d.png"], "b.png and 2 more")]
+)
+def test_inputs_not_begun_are_told_and_130(
+    left: list[str], said: str, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.left = left
+    assert main(["upscale", "a.png", *left, "out/", "-q"]) == 130
+    assert f"stopped: {said} not begun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", ["--threads 99999999999", "--bitrate 99999999999999999999", "--start 99999999999999999999"]
+)
+def test_numbers_out_of_range_are_refused(option: str, api: Api) -> None:
+    assert main(["upscale", "in.mp4", *option.split()]) == 2
+    assert api.config is None

@@ -163,6 +163,23 @@ def test_chapters_and_titles_come_along(loaded: Path, carried: tuple[vsr.Report,
         assert clips.ffprobe(out, entries) == clips.ffprobe(loaded, entries)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_chapters_end_where_the_output_ends(suffix: str, tmp_path: Path) -> None:
+    facts, path, out = tmp_path / "facts.txt", tmp_path / "chapters.mkv", tmp_path / f"out{suffix}"
+    lines = [";FFMETADATA1"]
+    for start, title in ((0, "one"), (300, "two"), (600, "three")):
+        lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={start + 300}", f"title={title}"]
+    facts.write_text("\n".join(lines))
+    clips.run("-i", clips.h264(), "-i", facts, "-map_chapters", "1", "-c", "copy", path)
+    enlarge(path, out, start_s=0.2, duration_s=0.2, **QUICK)
+    found = clips.ffprobe(out, "format=duration:chapter=start_time,end_time", "-show_chapters")
+    assert [(c["start_time"], c["end_time"]) for c in found["chapters"]] == [
+        ("0.000000", "0.100000"),
+        ("0.100000", "0.200000"),
+    ]
+    assert float(found["format"]["duration"]) <= 0.25
+
+
 def test_attachments_come_along(loaded: Path, carried: tuple[vsr.Report, Path], tmp_path: Path) -> None:
     _, out = carried
     clips.run("-dump_attachment:t:0", tmp_path / "font.ttf", "-i", out, "-f", "null", "-")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 import vsr
-from tests.jobs.media import QUICK, enlarge
+from tests.jobs.media import QUICK, enlarge, pictures
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.jobs import upscale as job_module
+from vsr.upscale import Upscaler
 
 
 def run_many(
@@ -91,3 +97,157 @@ def test_without_a_listener_the_first_failure_is_raised(tmp_path: Path) -> None:
 def test_several_inputs_into_one_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="one output"):
         run_many(small(tmp_path / "a.mp4"), small(tmp_path / "b.mp4"), output=tmp_path / "out.mp4")
+
+
+def refused(*inputs: Path | str, output: Path | str, match: str, report: Path | None = None) -> None:
+    """Refused before anything is written, though outputs may be replaced."""
+    with pytest.raises(ConfigError, match=match) as caught:
+        vsr.upscale_many(
+            vsr.UpscaleConfig(
+                inputs=tuple(map(str, inputs)),
+                output=str(output),
+                model="bicubic",
+                sink=vsr.SinkOptions(overwrite=True),
+                report=report,
+            )
+        )
+    assert caught.value.hint
+
+
+def test_an_input_under_the_name_of_the_part_is_left_alone(tmp_path: Path) -> None:
+    part = small(tmp_path / "x.mp4.part")
+    whole = part.read_bytes()
+    refused(part, output=tmp_path / "x.mp4", match=r"x.mp4.part, which is the input")
+    (tmp_path / "out").mkdir()
+    other = small(tmp_path / "a.mp4")
+    small(tmp_path / "out/a_x2.mp4.part")
+    refused(other, tmp_path / "out/a_x2.mp4.part", output=f"{tmp_path}/out/", match="which is the input")
+    assert part.read_bytes() == (tmp_path / "out/a_x2.mp4.part").read_bytes() == whole
+
+
+def test_no_output_is_another_input(tmp_path: Path) -> None:
+    names = small(tmp_path / "a.mp4"), small(tmp_path / "a_x2.mp4")
+    whole = names[1].read_bytes()
+    refused(*names, output=f"{tmp_path}/", match="is the input")
+    assert names[1].read_bytes() == whole
+
+
+def test_the_report_replaces_nothing_of_the_run(tmp_path: Path) -> None:
+    clip, output = small(tmp_path / "a.mp4"), tmp_path / "out.mp4"
+    refused(clip, output=output, report=clip, match="report .* is the input")
+    refused(clip, output=output, report=tmp_path / "." / "out.mp4", match="report .* is the output")
+    refused(clip, output=output, report=tmp_path / "out.mp4.part", match="report .* is the output")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("name", ["pipe.mkv", "pipe.png"])
+def test_a_named_pipe_is_not_replaced(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    refused(small(tmp_path / "a.mp4"), output=tmp_path / name, match="no ordinary file")
+    assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
+
+
+@pytest.mark.parametrize("output", ["n" * 300 + ".mp4", "n" * 300 + "/", "n" * 300 + "/out.mp4", "n" * 252])
+def test_too_long_a_name_is_told(output: str, tmp_path: Path) -> None:
+    refused(small(tmp_path / "a.mp4"), output=f"{tmp_path}/{output}", match="File name too long")
+
+
+def test_too_long_a_name_for_the_default_output_is_told(tmp_path: Path) -> None:
+    clip = small(tmp_path / ("n" * 250 + ".mp4"))
+    with pytest.raises(ConfigError, match="File name too long"):
+        run_many(clip)
+
+
+def test_a_refused_run_makes_no_folder(tmp_path: Path) -> None:
+    clip = small(tmp_path / "a.mp4")
+    refused(clip, output=f"{tmp_path}/new/", report=clip, match="is the input")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_several_inputs_may_go_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reports = run_many(small(tmp_path / "a.mp4"), small(tmp_path / "b.mp4"), output="null:")
+    assert [r.frames_out for r in reports] == [5, 5]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_an_input_may_be_named_by_its_file_url(tmp_path: Path) -> None:
+    clip = small(tmp_path / "a.mp4")
+    reports = run_many(f"file://{clip}")
+    assert [r.output for r in reports] == [str(tmp_path / "a_x2.mp4")]
+    refused(f"file://{clip}", output=clip, match="is the input")
+
+
+def test_stopped_tells_which_inputs_were_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [str(tmp_path / f"{n}.png") for n in range(4)]
+    for name in names:
+        Image.new("RGB", (16, 16)).save(name)
+    control = vsr.JobControl()
+    run, left = job_module.UpscaleJob.run, list[str]()
+
+    def stopping(self: Any, url: str, *args: Any, **kwargs: Any) -> vsr.Report:
+        report = run(self, url, *args, **kwargs)
+        if url == names[1]:
+            control.stop()
+        return report
+
+    monkeypatch.setattr(job_module.UpscaleJob, "run", stopping)
+    config = vsr.UpscaleConfig(inputs=tuple(names), output=f"{tmp_path}/out/", model="bicubic")
+    reports = vsr.upscale_many(config, control=control, on_left=left.extend)
+    assert [r.input for r in reports] == names[:2]
+    assert left == names[2:]
+    assert not any(r.stopped_early for r in reports)
+
+
+def test_pictures_of_many_sizes_keep_few_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = [16, 18, 20, 22, 24, 26, 16]
+    names = [tmp_path / f"{n}.png" for n in range(len(sides))]
+    for name, side in zip(names, sides, strict=True):
+        Image.radial_gradient("L").resize((side, side)).save(name)
+    alive: set[int] = set()
+    most = 0
+
+    class Counted(Upscaler):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            nonlocal most
+            super().__init__(*args, **kwargs)
+            alive.add(id(self))
+            most = max(most, len(alive))
+
+        def close(self) -> None:
+            super().close()
+            alive.discard(id(self))
+
+    monkeypatch.setattr(job_module, "Upscaler", Counted)
+    config = vsr.UpscaleConfig(
+        inputs=tuple(map(str, names)), output=f"{tmp_path}/out/", model="bicubic", size=(48, 48)
+    )
+    reports = vsr.upscale_many(config)
+    assert most <= 4
+    assert not alive
+    for name, report in zip(names, reports, strict=True):
+        alone = enlarge(name, tmp_path / "alone.png", size=(48, 48), overwrite=True)
+        assert report.output is not None
+        assert alone.output is not None
+        (ours,), (single,) = pictures(Path(report.output)), pictures(Path(alone.output))
+        assert (ours == single).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"threads": 10**11}, "threads"),
+        ({"tile": 10**11}, "tile"),
+        ({"source": vsr.SourceOptions(start_s=1e20)}, "start"),
+        ({"source": vsr.SourceOptions(start_s=float("nan"))}, "start"),
+        ({"source": vsr.SourceOptions(duration_s=-1.0)}, "duration"),
+        ({"source": vsr.SourceOptions(frame_rate=Fraction(10**20))}, "frame rate"),
+        ({"source": vsr.SourceOptions(frame_rate=Fraction(1, 10**20))}, "frame rate"),
+        ({"source": vsr.SourceOptions(frame_rate=Fraction(-25))}, "frame rate"),
+        ({"sink": vsr.SinkOptions(bitrate=10**20)}, "bitrate"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigError, match=f"{what} .* is out of range") as caught:
+        vsr.UpscaleConfig(inputs=("a.mp4",), **options)
+    assert caught.value.hint

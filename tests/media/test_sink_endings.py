@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -14,6 +18,8 @@ import pytest
 from tests.media import clips
 from tests.media.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError
+from vsr.media import commit
+from vsr.media.commit import OutputFile, write_whole
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions
@@ -71,7 +77,93 @@ def test_existing_output_is_refused_unless_allowed(tmp_path: Path) -> None:
     assert frames_in(output) == 25
 
 
-@pytest.mark.parametrize("name", ["missing/out.mp4", "out", "out.odd", "folder"])
+def test_two_at_once_do_not_write_one_file(tmp_path: Path) -> None:
+    output, given = tmp_path / "out.mp4", str(clips.h264("cfr.mp4"))
+    before = open_files()
+    with open_source(given) as source:
+        sink = open_sink(str(output), SinkOptions(), source, source.info)
+        with pytest.raises(ConfigError, match="another vsr is writing") as caught:
+            through(given, output)
+        assert caught.value.hint
+        for frame in source:
+            sink.write(frame)
+        sink.finish()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+    assert frames_in(output) == 25
+    through(given, output, overwrite=True)  # nothing stays locked
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("other", ["finish", "abandon"])
+def test_a_part_that_goes_before_it_is_locked_is_another_run_s(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, part = tmp_path / "out.bin", tmp_path / "out.bin.part"
+    part.write_bytes(b"whole")
+    lock = commit.fcntl.flock
+    tries = 0
+
+    def late(*args: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            part.rename(output) if other == "finish" else part.unlink()
+        lock(*args)
+
+    monkeypatch.setattr(commit.fcntl, "flock", late)
+    file = OutputFile(output)
+    file.write(b"mine")
+    if other == "finish":
+        assert output.read_bytes() == b"whole"
+    file.commit()
+    assert output.read_bytes() == b"mine"
+    assert tries == 2
+
+
+def test_what_ended_leaves_the_next_part_alone(tmp_path: Path) -> None:
+    first = OutputFile(tmp_path / "out.bin")
+    first.commit()
+    second = OutputFile(tmp_path / "out.bin")
+    second.write(b"second")
+    first.drop()
+    second.commit()
+    assert (tmp_path / "out.bin").read_bytes() == b"second"
+
+
+def test_small_files_are_written_one_after_another(tmp_path: Path) -> None:
+    """Several processes keep one cache of engines: none of them may fail for that."""
+    path = tmp_path / "cache"
+    held = OutputFile(path)
+    held.write(b"first")
+    writing = threading.Thread(target=write_whole, args=(path, b"second"))
+    writing.start()
+    writing.join(0.2)
+    assert writing.is_alive()
+    held.commit()
+    writing.join(10)
+    assert path.read_bytes() == b"second"
+    assert [p.name for p in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_named_pipe_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "out.mkv"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="no ordinary file") as caught:
+        through(clips.h264("cfr.mp4"), pipe, overwrite=True)
+    assert "null:" in str(caught.value.hint)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mkv"]
+
+
+@pytest.mark.parametrize("name", ["hls", "dash", "segment", "image2", "fifo"])
+def test_formats_that_open_files_of_their_own_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="opens files") as caught:
+        through(clips.h264("cfr.mp4"), tmp_path / "out.mkv", container_format=name)
+    assert "vsr stream" in str(caught.value.hint)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["missing/out.mp4", "out", "out.odd", "folder", "n" * 300 + ".mp4"])
 def test_impossible_names(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError) as caught:

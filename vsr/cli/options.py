@@ -8,6 +8,12 @@ from typing import Any
 
 import click
 
+MAX_THREADS = 1024
+MAX_SECONDS = 10**9
+MAX_BITRATE = 10**11
+MAX_TERM = 2**31 - 1
+"""FFmpeg counts both terms of a fraction in 32 bits."""
+
 
 class SizeType(click.ParamType[tuple[int, int]]):
     """WIDTHxHEIGHT in pixels."""
@@ -39,6 +45,8 @@ class SecondsType(click.ParamType[float]):
         seconds = 0.0
         for part in str(value).split(":"):
             seconds = 60 * seconds + float(part)
+        if seconds > MAX_SECONDS:
+            self.fail(f"{value!r} is not a time of at most {MAX_SECONDS} seconds", param, ctx)
         return seconds
 
 
@@ -51,12 +59,12 @@ class BitrateType(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", str(value))
-        bitrate = (
-            round(float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]) if match else 0
-        )
-        if bitrate < 1:
+        bits = float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()] if match else 0.0
+        if bits > MAX_BITRATE:
+            self.fail(f"{value!r} is not a bit rate of at most {MAX_BITRATE // 1_000_000}M", param, ctx)
+        if round(bits) < 1:
             self.fail(f"{value!r} is not a bit rate like 8M, 800k or 2500000", param, ctx)
-        return bitrate
+        return round(bits)
 
 
 class RateType(click.ParamType[Fraction]):
@@ -73,6 +81,8 @@ class RateType(click.ParamType[Fraction]):
             rate = Fraction(0)
         if rate <= 0:
             self.fail(f"{value!r} is not a frame rate like 25, 29.97 or 30000/1001", param, ctx)
+        if max(rate.numerator, rate.denominator) > MAX_TERM:
+            self.fail(f"{value!r} is not a frame rate of so few digits as 29.97 or 30000/1001", param, ctx)
         return rate
 
 
@@ -120,7 +130,7 @@ ROTATION = RotationType()
 
 backend = click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
 threads = click.option(
-    "--threads", type=click.IntRange(0), default=0, help="Processor threads.  [default: all]"
+    "--threads", type=click.IntRange(0, MAX_THREADS), default=0, help="Processor threads.  [default: all]"
 )
 precision = click.option(
     "--precision",

@@ -16,6 +16,7 @@ from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import shown
 from vsr.cli.show import check_report_path, report_lines, write_reports
 from vsr.core.errors import ConfigError, VsrError
+from vsr.media.commit import is_folder, stat_of
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
@@ -36,8 +37,9 @@ def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     if len(paths) == 1:
         return (paths[0],), None
     *inputs, output = paths
-    if len(inputs) > 1 and output != "-" and not output.endswith("/") and not Path(output).is_dir():
-        if Path(output).is_file() or Path(output).suffix:
+    one_for_all = output in ("-", "null:") or output.endswith("/")
+    if len(inputs) > 1 and not one_for_all and not is_folder(Path(output)):
+        if stat_of(Path(output)) is not None or Path(output).suffix:
             raise ConfigError(
                 f"{len(inputs)} inputs cannot go to one file, {output}",
                 hint="the last path is the output: name a folder, with a slash at its end if it is to be made",
@@ -125,33 +127,39 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
 
     INPUT is a video, an image, a folder or quoted glob of either, a sequence (frames/%06d.png), a URL, or - for standard input.
     One path is the input, and the output is named after it. With more, the last one is OUTPUT: a file, a folder, or -
-    for standard output; it must be a folder if there are several inputs.
+    for standard output; of several inputs it must be a folder, or null:, which keeps nothing.
     """
     from vsr import api
 
     check_report_path(report)
-    config = build_config(paths, values)
+    config = build_config(paths, values, report)
     control = api.JobControl()
     failures: list[VsrError] = []
+    left: list[str] = []
 
     def failed(_url: str, error: VsrError) -> None:
         failures.append(error)
         tell_error(error)
 
     with interrupts(control), shown(quiet=quiet) as progress:
-        reports = api.upscale_many(config, progress=progress, control=control, on_failure=failed)
+        reports = api.upscale_many(
+            config, progress=progress, control=control, on_failure=failed, on_left=left.extend
+        )
     if report is not None:
         write_reports(report, reports)
     for item in reports:
         lines = [f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)
         for line in lines:
             print(line, file=sys.stderr if quiet or config.output == "-" else sys.stdout)
-    if any(item.stopped_early for item in reports):
+    if left:
+        others = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        print(f"stopped: {left[0]}{others} not begun", file=sys.stderr)
+    if left or any(item.stopped_early for item in reports):
         return 130
     return failures[0].exit_code if failures else 0
 
 
-def build_config(paths: Sequence[str], values: dict[str, Any]) -> UpscaleConfig:
+def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | None = None) -> UpscaleConfig:
     """The job the command line describes. Raises ConfigError."""
     from vsr.jobs.config import UpscaleConfig
     from vsr.media.types import SinkOptions, SourceOptions
@@ -193,4 +201,5 @@ def build_config(paths: Sequence[str], values: dict[str, Any]) -> UpscaleConfig:
         threads=values["threads"],
         precision=values["precision"],
         build=values["build"],
+        report=report,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vsr.core.errors import ConfigError, VsrError
@@ -10,33 +10,38 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
-from vsr.media.commit import make_folder
-from vsr.media.inputs import check_output, default_output, expand_inputs
+from vsr.media.commit import is_folder, make_folder
+from vsr.media.containers import NULL, STDOUT
+from vsr.media.inputs import check_outputs, default_output, expand_inputs
 from vsr.models import find_model
 
 
 def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
-    """(input, output) of everything the configuration names.
+    """(input, output) of everything the configuration names; the folder they go to is made.
 
     Raises ConfigError where an output would be an input or two inputs would share one, SourceOpenError for what isn't there.
     """
     items = expand_inputs(config.inputs)
     output = config.output
-    into_folder = output is not None and (output.endswith("/") or Path(output).is_dir())
-    if output is not None and not into_folder:
-        if len(items) > 1:
-            raise ConfigError(
-                f"{len(items)} inputs cannot go to one output, {output}",
-                hint="name a folder, with a slash at its end",
-            )
-        check_output(items[0], output)
-        return [(items[0], output)]
-    suffix_scale = config.scale or find_model(config.model).scale
-    folder = Path(output) if into_folder and output is not None else None
+    folder = Path(output) if output is not None and _names_folder(output) else None
+    if output is None or folder is not None:
+        suffix_scale = config.scale or find_model(config.model).scale
+        outputs = default_output(items, suffix_scale, config.size, folder)
+    elif len(items) == 1 or output == NULL:
+        outputs = [output] * len(items)
+    else:
+        raise ConfigError(
+            f"{len(items)} inputs cannot go to one output, {output}",
+            hint="name a folder, with a slash at its end",
+        )
+    check_outputs(items, outputs, config.report)
     if folder is not None:
         make_folder(folder)
-    outputs = default_output(items, suffix_scale, config.size, folder)
     return list(zip(items, outputs, strict=True))
+
+
+def _names_folder(output: str) -> bool:
+    return output not in (STDOUT, NULL) and (output.endswith("/") or is_folder(Path(output)))
 
 
 def upscale_many(
@@ -45,10 +50,12 @@ def upscale_many(
     progress: OnProgress | None = None,
     control: JobControl | None = None,
     on_failure: Callable[[str, VsrError], None] | None = None,
+    on_left: Callable[[Sequence[str]], None] | None = None,
 ) -> list[Report]:
     """Upscale every input, and return the reports of those that are done.
 
     on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
+    on_left is told of the inputs that `control.stop` kept from being begun.
     Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
     control = control or JobControl()
@@ -58,6 +65,8 @@ def upscale_many(
         for item, (url, output) in enumerate(pairs):
             control.cancelling.check()
             if item and control.stopping.is_set():
+                if on_left is not None:
+                    on_left([left for left, _ in pairs[item:]])
                 break
             try:
                 reports.append(job.run(url, output, on_progress=progress, item=item, items=len(pairs)))

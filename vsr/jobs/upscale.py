@@ -32,6 +32,9 @@ _QUEUE_BYTES = 96 << 20
 # of decoded frames stay in memory.
 _COLLECT_EVERY = 32
 
+# Compiled networks kept for inputs to come: with --size, pictures of many sizes want one each.
+_KEPT_UPSCALERS = 4
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -124,8 +127,11 @@ class UpscaleJob:
     def _upscaler(self, factor: float | None, use: Use) -> Upscaler:
         config = self._config
         use = use if config.model == "auto" else "video"  # One that is named serves both.
-        if (factor, use) not in self._upscalers:
-            self._upscalers[factor, use] = Upscaler(
+        upscaler = self._upscalers.pop((factor, use), None)
+        if upscaler is None:
+            if len(self._upscalers) == _KEPT_UPSCALERS:
+                self._upscalers.pop(next(iter(self._upscalers))).close()
+            upscaler = Upscaler(
                 config.model,
                 scale=factor,
                 backend=config.backend,
@@ -135,7 +141,8 @@ class UpscaleJob:
                 build=config.build,
                 use=use,
             )
-        return self._upscalers[factor, use]
+        self._upscalers[factor, use] = upscaler  # last is the one used last
+        return upscaler
 
 
 class _Exhaustion:

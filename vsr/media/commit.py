@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import stat
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -13,10 +16,47 @@ from vsr.core.errors import ConfigError, EncodeError
 
 PART_SUFFIX = ".part"
 
+_HINTS = {
+    errno.ENOSPC: "free some space on that disk or choose another one",
+    errno.EDQUOT: "free some of your quota or choose another disk",
+    errno.EPIPE: "the program reading the pipe has gone",
+    errno.EACCES: "check the permissions",
+    errno.EROFS: "the disk is read-only; choose another one",
+    errno.EFBIG: "the file system cannot hold a file that large",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
 
 def part_path(path: Path) -> Path:
     """Where a file lies while it is being written: beside its final name, so that renaming is atomic."""
     return path.with_name(path.name + PART_SUFFIX)
+
+
+def stat_of(path: Path) -> os.stat_result | None:
+    """What lies there, None for nothing. Raises ConfigError where the system cannot tell, as of a name that is too long."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{str(path)!r}: {reason}", hint=_HINTS.get(error.errno or 0)) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder lies there. Raises ConfigError as `stat_of` does."""
+    found = stat_of(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise ConfigError for a device or a named pipe: renaming onto its name would put a file in its place."""
+    found = stat_of(path)
+    if found is not None and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ConfigError(
+            f"output {str(path)!r} is no ordinary file, and would be replaced by one",
+            hint="name a file; of videos - writes to standard output and null: nowhere",
+        )
 
 
 def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) -> None:
@@ -25,9 +65,9 @@ def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) ->
     made_folder: the folder will be made when it is missing.
     """
     folder = path.parent
-    if path.is_dir():
+    if is_folder(path):
         raise ConfigError(f"output {str(path)!r} is a folder", hint="give the name of a file in it")
-    if path.exists() and not overwrite:
+    if stat_of(path) is not None and not overwrite:
         raise ConfigError(f"output {str(path)!r} exists", hint="choose another name, or --overwrite")
     if not folder.is_dir():
         if made_folder and folder.parent.is_dir():
@@ -51,36 +91,74 @@ def make_folder(folder: Path) -> None:
 
 def os_error(what: str, error: OSError) -> EncodeError:
     """The user's words for what the operating system refused."""
-    hints = {
-        errno.ENOSPC: "free some space on that disk or choose another one",
-        errno.EDQUOT: "free some of your quota or choose another disk",
-        errno.EPIPE: "the program reading the pipe has gone",
-        errno.EACCES: "check the permissions",
-        errno.EROFS: "the disk is read-only; choose another one",
-        errno.EFBIG: "the file system cannot hold a file that large",
-        errno.ENAMETOOLONG: "choose a shorter name",
-    }
     reason = error.strerror or str(error)
-    return EncodeError(f"cannot write {what}: {reason}", hint=hints.get(error.errno or 0))
+    return EncodeError(f"cannot write {what}: {reason}", hint=_HINTS.get(error.errno or 0))
+
+
+def _locked(part: Path, *, wait: bool) -> FileIO:
+    """The part, open for this run alone, and empty. Raises OSError, and ConfigError where another run writes it.
+
+    wait: until the other run is done.
+    """
+    while True:
+        # Not truncated before it is locked: another run may be writing it.
+        # Unbuffered: FFmpeg buffers already, and reads the file back through a descriptor of its own.
+        file = open(part, "r+b", buffering=0, opener=_created)  # noqa: SIM115
+        try:
+            _lock(file, part, wait=wait)
+            if _is_at(file, part):
+                # A part left by a killed run is of no use to anyone.
+                file.truncate()
+                return file
+        except BaseException:
+            file.close()
+            raise
+        # Another run renamed or deleted it before it was locked here.
+        file.close()
+
+
+def _created(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_CREAT, 0o666)
+
+
+def _lock(file: FileIO, part: Path, *, wait: bool) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"another vsr is writing {part}", hint="wait until it is done, or choose another name"
+        ) from error
+    except OSError as error:
+        # Some network disks know no locks: there two runs are not told apart.
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 class OutputFile:
     """What FFmpeg writes into: a file under its `.part` name, or a pipe.
 
     It keeps the first error the system gave, since FFmpeg's buffers would tell of it late or never, and counts bytes.
-    `name` is what FFmpeg opens when it moves the index to the front.
+    `name` is what FFmpeg opens when it moves the index to the front. It is locked until it ends.
+    wait: until another run that writes the same file is done. Raises EncodeError, and ConfigError for such a run where it is
+    not waited for, and for the name of a device or a pipe.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
         self.path = path
         self.part = part_path(path)
         self.name = f"file:{self.part.absolute()}"
         self.bytes = 0
         self.error: OSError | None = None
+        check_replaceable(path)
         try:
-            # A part left by a killed run is of no use to anyone.
-            # Unbuffered: FFmpeg buffers already, and reads the file back through a descriptor of its own.
-            self._file = open(self.part, "w+b", buffering=0)  # noqa: SIM115
+            self._file = _locked(self.part, wait=wait)
         except OSError as error:
             raise os_error(str(self.part), error) from error
 
@@ -125,8 +203,9 @@ class OutputFile:
         """Make sure of every byte on the disk, then give the file its name."""
         try:
             os.fsync(self._file.fileno())
-            self._file.close()
+            # Renamed while it is locked: another run may take the part the moment it is not.
             os.replace(self.part, self.path)
+            self._file.close()
             sync_folder(self.path.parent)
         except OSError as error:
             raise os_error(str(self.path), error) from error
@@ -142,16 +221,21 @@ class OutputFile:
         return self.part
 
     def drop(self) -> None:
-        """Close and delete it."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        """Close and delete it, unless it was closed before: then a part of that name is another run's."""
+        if self.closed:
+            return
         with contextlib.suppress(OSError):
             self.part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name only once it is complete. Raises EncodeError."""
-    file = OutputFile(path)
+    """Write a file that appears under its name only once it is complete. Raises EncodeError, ConfigError.
+
+    Two that write one file at a time do so one after the other: these are small, and shared caches among them.
+    """
+    file = OutputFile(path, wait=True)
     try:
         file.write(data)
         file.commit()

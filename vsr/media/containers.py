@@ -16,6 +16,9 @@ from vsr.core.frame import PixelFormat
 STDOUT = "-"
 NULL = "null:"
 
+# FFmpeg's AVFMT_NOFILE: the muxer takes a name and opens what it likes, as those of HLS, DASH, segments and devices do.
+_OPENS_FILES = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -176,6 +179,11 @@ def _by_format(name: str) -> Container:
     if not known.is_output:
         raise ConfigError(
             f"container format {name!r} can be read but not written", hint="choose mp4, mov or mkv"
+        )
+    if known.flags & _OPENS_FILES:
+        raise ConfigError(
+            f"container format {name!r} opens files or devices of its own, which could not be taken back",
+            hint="choose mp4, mov or mkv; pictures go to names like out/%06d.png, and `vsr stream` writes HLS",
         )
     return Container(name, exact_time=False)
 

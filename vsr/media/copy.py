@@ -277,9 +277,16 @@ def _allowed(wanted: dict[str, str], allowed: frozenset[str] | None) -> tuple[di
 
 
 def copy_container_facts(
-    source: InputContainer, output: OutputContainer, container: Container, shift: Fraction
+    source: InputContainer,
+    output: OutputContainer,
+    container: Container,
+    shift: Fraction,
+    end: Fraction | None = None,
 ) -> list[str]:
-    """Chapters and metadata of the input put on the output; returns sentences about what it cannot hold."""
+    """Chapters and metadata of the input put on the output; returns sentences about what it cannot hold.
+
+    end: the input's time at which what is wanted of it ends.
+    """
     warnings = []
     kept, lost = kept_container_metadata(dict(source.metadata), container)
     output.metadata.update(kept)
@@ -291,9 +298,20 @@ def copy_container_facts(
     if chapters and not container.chapters:
         warnings.append(f"{len(chapters)} chapters are left out: {container.format} holds none")
     elif chapters:
-        moved = [_shifted(chapter, shift) for chapter in chapters]
+        moved = [_shifted(chapter, shift) for chapter in chapters_before(chapters, end)]
         output.set_chapters([chapter for chapter in moved if chapter["end"] > 0])
     return warnings
+
+
+def chapters_before(chapters: Sequence[Any], end: Fraction | None) -> list[Any]:
+    """Those that begin before a time, none of them going on after it: MP4 would last as long as they do."""
+    if end is None:
+        return list(chapters)
+    return [
+        {**chapter, "end": min(chapter["end"], round(end / chapter["time_base"]))}
+        for chapter in chapters
+        if chapter["start"] * chapter["time_base"] < end
+    ]
 
 
 def _shifted(chapter: Any, shift: Fraction) -> Any:

@@ -31,6 +31,7 @@ class FrameSource:
         self.content_light: ContentLight | None = None
         self.image_tags: ImageTags | None = None
         self.start_offset = Fraction(0)
+        self.end: Fraction | None = None
         self._frames = frames
 
     def __enter__(self) -> FrameSource:

@@ -116,6 +116,7 @@ class PillowSource:
         self.mastering_display: MasteringDisplay | None = None
         self.content_light: ContentLight | None = None
         self.start_offset = Fraction(0)
+        self.end: Fraction | None = None
         self._path = path
         if options.start_s or options.duration_s is not None:
             raise ConfigError(

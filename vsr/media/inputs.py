@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.media.containers import container_for
+from vsr.media.commit import check_replaceable, part_path, stat_of
+from vsr.media.containers import NULL, STDOUT, container_for
 from vsr.media.image_files import SUFFIXES as WRITABLE_IMAGES
 from vsr.media.images import IMAGE_SUFFIXES
 from vsr.media.opening import is_sequence, is_url, sequence_files, shown
@@ -53,6 +54,7 @@ def _expand(given: str) -> list[str]:
         )
     if given == "-" or is_url(given):
         return [given]
+    given = given.removeprefix("file://")
     path = Path(given)
     try:
         if path.is_dir():
@@ -101,7 +103,8 @@ def default_output(
     """An output name for each input: beside it or in `folder`, with `_x2` (or `_1920x1080` for a size) added.
 
     The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not. Inputs that would share a
-    name get their own ending into it, then a number. Raises ConfigError for standard input, which has no name.
+    name get their own ending into it, then a number. Whether the names can be written is for `check_outputs` to say.
+    Raises ConfigError for standard input, which has no name.
     """
     mark = f"{size[0]}x{size[1]}" if size else f"x{scale:g}"
     taken: set[Path] = set()
@@ -111,14 +114,13 @@ def default_output(
             raise ConfigError(
                 "standard input has no name to make the output's from", hint="name an OUTPUT, or - for stdout"
             )
-        path = Path(PurePosixPath(shown(item)).name) if is_url(item) else Path(item)
+        path = Path(PurePosixPath(shown(item)).name) if is_url(item) else _local(item)
         place = folder if folder is not None else path.parent
         stem, suffix = (path.stem or "output"), path.suffix
         written = output_suffix(suffix)
         candidates = [f"{stem}_{mark}{written}", f"{stem}_{suffix[1:].lower()}_{mark}{written}"]
         candidates += [f"{stem}_{mark}_{n}{written}" for n in range(2, len(items) + 2)]
         output = next(place / name for name in candidates if place / name not in taken)
-        check_output(item, str(output))
         taken.add(output)
         outputs.append(str(output))
     return outputs
@@ -139,10 +141,45 @@ def output_suffix(suffix: str) -> str:
 
 
 def check_output(item: str, output: str) -> None:
-    """Raise ConfigError if the output is the input itself."""
-    if item == "-" or output in ("-", "null:") or is_url(item) or is_url(output):
-        return
-    here, there = Path(item), Path(output)
-    same = here.exists() and there.exists() and here.samefile(there)
-    if same or (is_sequence(item) and here.absolute() == there.absolute()):
-        raise ConfigError(f"output {output} is the input itself", hint="choose another name or folder")
+    """`check_outputs` for one."""
+    check_outputs([item], [output])
+
+
+def check_outputs(items: Sequence[str], outputs: Sequence[str], report: Path | None = None) -> None:
+    """Raise ConfigError where an output would replace an input, or anything that is no ordinary file.
+
+    Its `.part` counts too. report: a file written when all is done, which may lie on no input and no output.
+    """
+    taken = {
+        _place(_local(item)): f"the input {item}" for item in items if item != STDOUT and not is_url(item)
+    }
+    written: dict[object, str] = {}
+    for output in outputs:
+        if output not in (STDOUT, NULL) and not is_url(output):
+            path = Path(output)
+            _check_free(path, taken, f"output {output}")
+            written |= {_place(p): f"the output {output}" for p in (path, part_path(path))}
+    if report is not None:
+        _check_free(report, taken | written, f"report {report}")
+
+
+def _check_free(path: Path, taken: Mapping[object, str], what: str) -> None:
+    if _place(path) in taken:
+        raise ConfigError(f"{what} is {taken[_place(path)]}", hint="choose another name or folder")
+    part = part_path(path)
+    if _place(part) in taken:
+        raise ConfigError(
+            f"{what} is written under the name {part}, which is {taken[_place(part)]}",
+            hint="rename the input, or choose another name or folder",
+        )
+    check_replaceable(path)
+
+
+def _place(path: Path) -> object:
+    """What two names of one file share; of a file that is not there, its full name."""
+    found = stat_of(path)
+    return (found.st_dev, found.st_ino) if found else path.resolve()
+
+
+def _local(item: str) -> Path:
+    return Path(item.removeprefix("file://"))

@@ -126,7 +126,9 @@ class Muxer:
                 if self._amends and stream.type == "audio":
                     copy.metadata["title"] = copy.metadata.get("title", "") + PADDING
         if source.container is not None:
-            self.warnings += copy_container_facts(source.container, self._container, container, self._shift)
+            self.warnings += copy_container_facts(
+                source.container, self._container, container, self._shift, source.end
+            )
         if source.stream is not None:
             kept, lost = kept_stream_metadata(dict(source.stream.metadata), container)
             self._video.metadata.update(kept)

@@ -123,6 +123,7 @@ class FileSource:
         self._context.thread_count = self.options.threads
         self._wanted = wanted_range(self.container, self.options, made_times=self._made_times)
         self.start_offset = self._wanted.start or Fraction(0)
+        self.end = self._wanted.end
         first = self._first_frame()
         if device and not decodes_on_device(device, self._context, first):
             self.notes.append(

@@ -105,8 +105,9 @@ class Source(Protocol):
 
     While iterating, packets of `copied` streams are put on `shelf`. Iterating and closing may happen on different
     threads, one after the other. `start_offset`: seconds every output timestamp is moved back by, so that what begins in
-    the middle (`start_s`) begins at 0; 0 otherwise. Frames and packets themselves keep the input's time. `notes` are
-    sentences for the user (deinterlaced, tags guessed, layers lost).
+    the middle (`start_s`) begins at 0; 0 otherwise. `end`: the input's time at which what is wanted ends, None for its own end.
+    Frames and packets themselves keep the input's time. `notes` are sentences for the user (deinterlaced, tags guessed, layers
+    lost).
     """
 
     name: str
@@ -121,6 +122,7 @@ class Source(Protocol):
     content_light: ContentLight | None
     image_tags: ImageTags | None
     start_offset: Fraction
+    end: Fraction | None
 
     def __enter__(self) -> Source: ...
     def __exit__(self, *exc_info: object) -> None: ...
