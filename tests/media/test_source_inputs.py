@@ -9,7 +9,7 @@ import pytest
 
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.media.inputs import check_output, default_output, expand_inputs
+from vsr.media.inputs import check_outputs, default_output, expand_inputs
 from vsr.media.probe import probe
 
 
@@ -108,9 +108,9 @@ def test_output_over_its_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     for other in ("a.mp4", "link.mp4"):
         with pytest.raises(ConfigError, match="is the input"):
-            check_output(str(tmp_path / "a.mp4"), str(tmp_path / other))
-    check_output(str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"))
-    check_output("-", "-")
+            check_outputs([str(tmp_path / "a.mp4")], [str(tmp_path / other)])
+    check_outputs([str(tmp_path / "a.mp4")], [str(tmp_path / "b.mp4")])
+    check_outputs(["-"], ["-"])
 
 
 def test_probe_describes_a_video() -> None:

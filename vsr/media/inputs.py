@@ -140,11 +140,6 @@ def output_suffix(suffix: str) -> str:
     return suffix
 
 
-def check_output(item: str, output: str) -> None:
-    """`check_outputs` for one."""
-    check_outputs([item], [output])
-
-
 def check_outputs(items: Sequence[str], outputs: Sequence[str], report: Path | None = None) -> None:
     """Raise ConfigError where an output would replace an input, or anything that is no ordinary file.
 

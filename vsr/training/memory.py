@@ -14,7 +14,7 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed, up to a GiB, instead of giving it back to the system.
 
     Every step makes and frees the same few hundred tensors of some megabytes; taking each from the system anew, page by page,
-    was a tenth of the time. Nothing happens with other C libraries.
+    costs time. Nothing happens with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
