@@ -57,7 +57,7 @@ Speed: {fps:.3g} frames of 960x540 a second, the network alone in {precision} on
 ```
 
 - data: {data};
-  {pictures} pictures of {megapixels} megapixels in all with their reduced copies; and rendered text and shapes
+  {pictures} pictures of {megapixels} megapixels in all with their reduced copies; and rendered text and shapes{places}
 - {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; {optimizer},
   falling along a cosine; gradients clipped to {clip:g}, {loss} loss, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
@@ -156,6 +156,9 @@ def main() -> None:
         data=args.data_words,
         pictures=facts["pictures"],
         megapixels=facts["megapixels"],
+        places=f";\n  places in them drawn by their error under bicubic to the power {power:g}"
+        if (power := recipe["data"].get("error_power"))
+        else "",
         steps=int(facts["steps"]),
         batch=recipe["data"]["batch"],
         patch=recipe["data"]["patch"],

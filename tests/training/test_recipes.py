@@ -52,6 +52,7 @@ def test_a_recipe_survives_being_written_down() -> None:
         ("data", "hr_scales", 0.5),
         ("train", "seed", 99999999999999999999),
         ("data", "rendered_share", -0.1),
+        ("data", "error_power", -1.0),
         ("arch", "depth", 0),
     ],
 )

@@ -20,6 +20,7 @@ from vsr.media.inputs import VIDEO_SUFFIXES
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.training import degradations
+from vsr.training.places import Places
 from vsr.training.recipe import Recipe
 from vsr.training.render import rendered_luma
 
@@ -64,8 +65,8 @@ class PatchPool:
     """Pairs packed into two flat uint8 tensors on `device`, from which patches are gathered.
 
     `draw` says on the host which patches a step takes; `gather` cuts them on the device. Pictures are drawn by their
-    area, except that `rendered_share` of the samples come from the rendered ones. Raises ConfigError when no picture is
-    as large as a patch.
+    area, except that `rendered_share` of the samples come from the rendered ones; places in them are drawn as `Places` says.
+    Raises ConfigError when no picture is as large as a patch.
     """
 
     def __init__(self, photos: Sequence[Photo], recipe: Recipe, device: torch.device) -> None:
@@ -92,11 +93,9 @@ class PatchPool:
             )
         self.count = len(pairs)
         self.megapixels = sum(pair.hr.size for pair in pairs) / 1e6
-        weights = np.concatenate(
-            [_weights(pairs, self.patch, 1.0 - share), _weights(drawn, self.patch, share)]
-        )
+        shares = np.concatenate([_shares(pairs, self.patch, 1.0 - share), _shares(drawn, self.patch, share)])
         pairs += drawn
-        self._edges = np.cumsum(weights / weights.sum())
+        self._places = Places(pairs, self.patch, shares / shares.sum(), recipe.data.error_power)
         self._lr_size = np.array([pair.lr.shape for pair in pairs], dtype=np.int64)
         areas = self._lr_size.prod(axis=1)
         self._lr_start = np.cumsum(areas) - areas
@@ -109,12 +108,8 @@ class PatchPool:
 
         The eight flips and rotations are in the signs and the order of the steps.
         """
-        picture = np.minimum(
-            np.searchsorted(self._edges, rng.random(count), side="right"), len(self._edges) - 1
-        )
-        height, width = self._lr_size[picture].T
-        top = rng.integers(0, height - self.patch + 1)
-        left = rng.integers(0, width - self.patch + 1)
+        picture, top, left = self._places.draw(rng, count)
+        width = self._lr_size[picture, 1]
         turn = rng.integers(0, 8, count)
         columns: list[npt.NDArray[np.int64]] = []
         for start, scale in ((self._lr_start, 1), (self._hr_start, self.scale)):
@@ -158,7 +153,7 @@ def _large_enough(pairs: Sequence[LumaPair], patch: int) -> list[LumaPair]:
     return [pair for pair in pairs if min(pair.lr.shape) >= patch]
 
 
-def _weights(pairs: Sequence[LumaPair], patch: int, share: float) -> npt.NDArray[np.float64]:
+def _shares(pairs: Sequence[LumaPair], patch: int, share: float) -> npt.NDArray[np.float64]:
     places = np.array(
         [(pair.lr.shape[0] - patch + 1) * (pair.lr.shape[1] - patch + 1) for pair in pairs], dtype=float
     )

@@ -20,7 +20,8 @@ class DataRecipe:
     """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
     used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
-    pictures of text and line art."""
+    pictures of text and line art. Within a picture, places are drawn by their error to the power `error_power` (see
+    `vsr.training.places`; 0 = all alike)."""
 
     patch: int = 48
     batch: int = 16
@@ -28,6 +29,7 @@ class DataRecipe:
     degradation: str = "bicubic"
     rendered_share: float = 0.0
     rendered_count: int = 100
+    error_power: float = 0.0
 
     def __post_init__(self) -> None:
         _require(
@@ -43,6 +45,7 @@ class DataRecipe:
         fine = bool(self.hr_scales) and all(0 < scale <= 1 for scale in self.hr_scales)
         _require(fine, f"hr_scales must be above 0 and at most 1, got {list(self.hr_scales)}")
         _require(0 <= self.rendered_share <= 1, f"rendered_share must be in 0..1, got {self.rendered_share}")
+        _require(self.error_power >= 0, f"error_power must not be negative, got {self.error_power}")
         _require(self.rendered_count >= 1, f"rendered_count must be at least 1, got {self.rendered_count}")
 
 
