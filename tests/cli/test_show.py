@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,9 @@ def test_a_report_that_cannot_be_written_is_refused_early(tmp_path: Path) -> Non
     check_report_path(Path("new.json"))
     with pytest.raises(ConfigError, match="no folder"):
         check_report_path(tmp_path / "nowhere" / "new.json")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="no ordinary file"):
+        check_report_path(tmp_path / "pipe")
     with pytest.raises(VsrError, match="cannot write"):
         write_json(tmp_path, {})
 

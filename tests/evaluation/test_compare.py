@@ -76,6 +76,9 @@ def test_refusals_leave_no_page(versions: tuple[Path, Path, Path], tmp_path: Pat
     with pytest.raises(ConfigError, match="exists"):
         compare(CompareConfig(hard, less, None, page))
     assert page.read_text() == "mine"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="no ordinary file"):  # before any frame is compared
+        compare(CompareConfig(hard, str(short), None, tmp_path / "pipe", overwrite=True))
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,14 @@ def test_an_input_may_be_named_by_its_file_url(tmp_path: Path) -> None:
     refused(f"file://{clip}", output=clip, match="is the input")
 
 
+def test_an_output_may_be_named_by_its_file_url(tmp_path: Path) -> None:
+    clip = small(tmp_path / "a.mp4")
+    (tmp_path / "out").mkdir()
+    assert [r.output for r in run_many(clip, output=f"file://{tmp_path}/b.mp4")] == [f"{tmp_path}/b.mp4"]
+    assert [r.output for r in run_many(clip, output=f"file://{tmp_path}/out")] == [f"{tmp_path}/out/a_x2.mp4"]
+    refused(clip, output=f"file://{clip}", match="is the input")
+
+
 def test_stopped_tells_which_inputs_were_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [str(tmp_path / f"{n}.png") for n in range(4)]
     for name in names:

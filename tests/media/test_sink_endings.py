@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import pytest
+from PIL import Image
 
 from tests.media import clips
 from tests.media.sinks import doubled, through
@@ -92,6 +93,22 @@ def test_two_at_once_do_not_write_one_file(tmp_path: Path) -> None:
     assert frames_in(output) == 25
     through(given, output, overwrite=True)  # nothing stays locked
     assert open_files() == before
+
+
+@pytest.mark.parametrize("name", ["out.png", "%d.png"])
+def test_two_at_once_do_not_write_one_picture(name: str, tmp_path: Path) -> None:
+    target = tmp_path / name.replace("%d", "1")
+    with Image.new("RGB", (8, 8), "red") as image:
+        image.save(tmp_path / "in.png")
+    held = OutputFile(target)
+    with pytest.raises(ConfigError, match="another vsr is writing"):
+        through(tmp_path / "in.png", tmp_path / name)
+    assert held.part.exists()
+    held.drop()
+    before = open_files()
+    through(tmp_path / "in.png", tmp_path / name)
+    assert open_files() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["in.png", target.name])
 
 
 @pytest.mark.parametrize("other", ["finish", "abandon"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import pickle
 from pathlib import Path
@@ -184,6 +185,10 @@ def test_a_training_by_vgg_says_so(
     )
     assert train(config).finished
     assert "perceptual loss: VGG-19's features" in told
+    # Without them it would go on by another loss.
+    with pytest.raises(WeightsError, match="started with a perceptual loss by VGG-19's features") as refused:
+        train(dataclasses.replace(config, init=None, vgg=None, resume=True))
+    assert refused.value.hint == "give --vgg again"
 
 
 class _Harmful:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsr import __version__
 from vsr.cli import text
 from vsr.core.errors import ConfigError
-from vsr.media.commit import write_whole
+from vsr.media.commit import check_replaceable, write_whole
 
 if TYPE_CHECKING:
     from vsr.jobs.report import Report
@@ -55,7 +55,10 @@ def report_lines(report: Report) -> list[str]:
 
 def check_report_path(path: Path | None) -> None:
     """Refuse a path that could not be written after all the work. Raises ConfigError."""
-    if path is not None and not path.absolute().parent.is_dir():
+    if path is None:
+        return
+    check_replaceable(path)
+    if not path.absolute().parent.is_dir():
         raise ConfigError(
             f"--report {path}: there is no folder {path.parent}", hint="create it first, or give another path"
         )

@@ -21,7 +21,7 @@ from vsr.evaluation.moments import Moments
 from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
-from vsr.media.commit import check_writable, write_whole
+from vsr.media.commit import check_replaceable, check_writable, write_whole
 from vsr.media.opening import shown
 from vsr.media.planes import av_from_frame, converted
 from vsr.media.source import open_source
@@ -88,6 +88,7 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     differ, a note says so. Raises what `open_source` raises, ConfigError for an output that exists or inputs that are not
     the same picture or too small, DecodeError where one ends before the others.
     """
+    check_replaceable(config.output)
     check_writable(config.output, overwrite=config.overwrite)
     names = [config.a, config.b, *([config.reference] if config.reference else [])]
     labels = names_of_inputs([shown(name) for name in names])

@@ -22,7 +22,7 @@ def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
     Raises ConfigError where an output would be an input or two inputs would share one, SourceOpenError for what isn't there.
     """
     items = expand_inputs(config.inputs)
-    output = config.output
+    output = config.output.removeprefix("file://") if config.output is not None else None
     folder = Path(output) if output is not None and _names_folder(output) else None
     if output is None or folder is not None:
         suffix_scale = config.scale or find_model(config.model).scale

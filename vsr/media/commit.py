@@ -95,7 +95,7 @@ def os_error(what: str, error: OSError) -> EncodeError:
     return EncodeError(f"cannot write {what}: {reason}", hint=_HINTS.get(error.errno or 0))
 
 
-def _locked(part: Path, *, wait: bool) -> FileIO:
+def locked_part(part: Path, *, wait: bool = False) -> FileIO:
     """The part, open for this run alone, and empty. Raises OSError, and ConfigError where another run writes it.
 
     wait: until the other run is done.
@@ -158,7 +158,7 @@ class OutputFile:
         self.error: OSError | None = None
         check_replaceable(path)
         try:
-            self._file = _locked(self.part, wait=wait)
+            self._file = locked_part(self.part, wait=wait)
         except OSError as error:
             raise os_error(str(self.part), error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import struct
@@ -18,7 +19,7 @@ from vsr.core.color import ChromaLocation, Color, Range, luma_coefficients
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
-from vsr.media.commit import check_writable, os_error, part_path, sync_folder
+from vsr.media.commit import check_writable, locked_part, os_error, part_path, sync_folder
 from vsr.media.image_files import (
     JPEG,
     ORIENTATIONS,
@@ -77,6 +78,7 @@ class ImageSink:
         self._ended = False
         self._written: list[Path] = []
         self._part: Path | None = None
+        self._file: io.BufferedRandom | None = None  # the part, locked as long as it is open
         self._made_folder = False
         self._quality = _check_options(self._format, options, self._size)
         check_writable(path, overwrite=options.overwrite, made_folder=self._match is not None)
@@ -147,22 +149,22 @@ class ImageSink:
                 hint=f"name a sequence such as {self._path.stem}/%06d{self._path.suffix}, or a video",
             )
         target = self._target()
-        self._part = part_path(target)
         picture = self._picture(frame)
         tags = frame.side.get("image_tags", self._tags)  # the files of a sequence have their own
         try:
             self._make_folder()
-            with open(self._part, "w+b") as file:
-                write_picture(file, self._format, picture, tags, self._quality)
-                if self._format is PNG and _needs_telling(frame.color, tags):
-                    _insert_cicp(file, frame.color)
-                self.counters.bytes += file.seek(0, os.SEEK_END)
-                file.flush()
-                if self._match is None:
-                    os.fsync(file.fileno())
-            if self._match is not None:
-                os.replace(self._part, target)
-                self._part = None
+            part = part_path(target)
+            self._file = file = io.BufferedRandom(locked_part(part))
+            self._part = part
+            write_picture(file, self._format, picture, tags, self._quality)
+            if self._format is PNG and _needs_telling(frame.color, tags):
+                _insert_cicp(file, frame.color)
+            self.counters.bytes += file.seek(0, os.SEEK_END)
+            file.flush()
+            if self._match is None:
+                os.fsync(file.fileno())
+            else:
+                self._commit(target)
                 self._written.append(target)
         except OSError as error:
             self._drop_part()
@@ -209,7 +211,7 @@ class ImageSink:
         if self._part is None:
             raise EncodeError(f"no frame came for {self._path}", hint="check the input")
         try:
-            os.replace(self._part, self._path)
+            self._commit(self._path)
         except OSError as error:
             self._drop_part()
             raise os_error(str(self._path), error) from error
@@ -221,6 +223,7 @@ class ImageSink:
         if self._ended:
             return None
         self._ended = True
+        self._close()
         return self._path.parent if self._match is not None else self._part
 
     def abandon(self) -> None:
@@ -236,11 +239,25 @@ class ImageSink:
             with contextlib.suppress(OSError):
                 self._path.parent.rmdir()
 
+    def _commit(self, target: Path) -> None:
+        """Renamed while it is locked: another run may take the part the moment it is not."""
+        assert self._part is not None
+        os.replace(self._part, target)
+        self._part = None
+        self._close()
+
     def _drop_part(self) -> None:
         if self._part is not None:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
             self._part = None
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # of a full disk, which was told of already
+                self._file.close()
+            self._file = None
 
 
 def _check_options(fmt: PictureFormat, options: SinkOptions, size: tuple[int, int]) -> float | None:

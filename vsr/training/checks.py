@@ -83,6 +83,16 @@ def check_same_recipe(stored: Mapping[str, Any], recipe: Recipe, checkpoint: Pat
         )
 
 
+def check_same_features(before: str | None, now: str, checkpoint: Path) -> None:
+    """Raise WeightsError where a training is to go on comparing pictures by others' features. `before` is None where a
+    checkpoint does not tell, as older ones do not."""
+    if before is not None and before != now:
+        raise WeightsError(
+            f"{checkpoint} was started with a perceptual loss by {before}",
+            hint="leave --vgg out" if now.startswith("VGG") else "give --vgg again",
+        )
+
+
 def _decisive(recipe: Recipe) -> dict[str, Any]:
     table = recipe.as_dict()
     train = {key: value for key, value in table["train"].items() if key not in _MAY_CHANGE}

@@ -20,7 +20,13 @@ from vsr.models.archs import ARCHITECTURES
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
 from vsr.training.beginning import begin_with
-from vsr.training.checks import affordable, check, check_same_recipe, warn_of_other_pictures
+from vsr.training.checks import (
+    affordable,
+    check,
+    check_same_features,
+    check_same_recipe,
+    warn_of_other_pictures,
+)
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
 from vsr.training.memory import keep_freed_memory
@@ -145,12 +151,19 @@ class _Training:
         gan, vgg = self.recipe.gan, self.config.vgg
         if gan is None:
             return None
-        if gan.features:
-            of = "VGG-19's features" if vgg else "the discriminator's features (no VGG-19 weights were given)"
-            self.config.on_message(f"perceptual loss: {of}")
+        if self._perceptual:
+            why = "" if vgg else " (no VGG-19 weights were given)"
+            self.config.on_message(f"perceptual loss: {self._perceptual}{why}")
         features = VggFeatures(vgg) if vgg else None
         with affordable(f"[gan] channels = {gan.channels}"):
             return Adversary(gan, self.device, self.workers, features, _DTYPES[self.recipe.train.precision])
+
+    @property
+    def _perceptual(self) -> str:
+        """Whose features pictures are compared by, in words; empty where they are not."""
+        if not (self.recipe.gan and self.recipe.gan.features):
+            return ""
+        return "VGG-19's features" if self.config.vgg else "the discriminator's features"
 
     @property
     def _batch(self) -> str:
@@ -323,6 +336,7 @@ class _Training:
             "seconds": seconds,
             "step_s": self.step_s,
             "rows": self.rows,
+            "perceptual": self._perceptual,
         }
         disk.save_tensors(self.checkpoint, self.stepper.state, state)
         write_whole(out / disk.LOG_CSV, disk.csv_from_rows(self.rows))
@@ -337,6 +351,7 @@ class _Training:
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{self.checkpoint} is no checkpoint of a training: {error}") from error
         check_same_recipe(recipe, self.recipe, self.checkpoint)
+        check_same_features(facts.get("perceptual"), self._perceptual, self.checkpoint)
         warn_of_other_pictures(self.config.out, self.pool.count, self.warn)
         if self.rows:
             last = self.rows[-1]
