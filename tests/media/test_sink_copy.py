@@ -9,6 +9,8 @@ import pytest
 
 from tests.media import clips
 from tests.media.sinks import assert_same_times, packets, streams, through
+from vsr.core.errors import EncodeError
+from vsr.media.types import SourceOptions
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,30 @@ def test_sparse_streams_do_not_stop_the_rest(rich: Path, tmp_path: Path) -> None
     through(rich, tmp_path / "out.mkv", scale=2, preset="ultrafast")
     found = clips.ffprobe(tmp_path / "out.mkv", "stream=nb_read_packets", "-count_packets")
     assert [s.get("nb_read_packets") for s in found["streams"]][3] == "2"
+
+
+@pytest.fixture
+def broken_sound(tmp_path: Path) -> Path:
+    """MPEG-TS that breaks off in the middle of an AAC packet, and goes on."""
+    sound = ("-f", "lavfi", "-i", "sine=duration=4", "-shortest", "-c:v", "libx264", "-c:a", "aac")
+    clip = clips.make("sound.ts", *sound, source="testsrc2=size=160x120:rate=25:duration=4")
+    data = clip.read_bytes()
+    begins = [at for at in range(0, len(data), 188) if data[at + 1] & 0x40 and data[at + 2] == 1]
+    middle = begins[len(begins) // 2] + 188
+    (tmp_path / "broken.ts").write_bytes(data[:middle] + data)
+    return tmp_path / "broken.ts"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_damaged_packet_is_left_out_and_told(ending: str, broken_sound: Path, tmp_path: Path) -> None:
+    sink = through(broken_sound, tmp_path / f"out.{ending}")
+    (told,) = sink.warnings
+    assert told.startswith("1 damaged packet of audio stream #1 (aac) left out, the first at ")
+    before, after = (len(packets(path, "audio")) for path in (broken_sound, tmp_path / f"out.{ending}"))
+    assert after == before - 1
+
+
+def test_strict_stops_at_a_damaged_packet_beside_the_video(broken_sound: Path, tmp_path: Path) -> None:
+    with pytest.raises(EncodeError, match=r"broken.ts: damaged packet of audio stream #1 \(aac\) at \d"):
+        through(broken_sound, tmp_path / "out.mkv", reading=SourceOptions(strict=True))
+    assert not (tmp_path / "out.mkv").exists()

@@ -29,6 +29,8 @@ def test_damaged_packets_are_skipped_and_decoding_goes_on(threads: int) -> None:
         counters = source.counters
     assert 90 <= len(frames) <= 100
     assert counters.damaged_packets + counters.damaged_frames > 0
+    told = [f"{counters.damaged_frames} frames are damaged: parts of them were made up"]
+    assert source.notes == (told if counters.damaged_frames else [])
     pts = [f.pts for f in frames]
     assert pts == sorted(set(pts))
     assert pts[-1] == clips.frame_times(long())[-1]
@@ -41,6 +43,54 @@ def test_strict_stops_at_the_first_damage_and_tells_where() -> None:
         pytest.raises(DecodeError, match=r"damaged\.mp4: .* at \d\.\d+ s"),
     ):
         list(source)
+
+
+@pytest.fixture
+def segments(tmp_path: Path) -> Path:
+    """Eight segments of one second."""
+    clip = clips.h264("segments.mkv", "-g", "25", source="testsrc2=size=160x120:rate=25:duration=8")
+    target = tmp_path / "a.m3u8"
+    clips.run("-i", clip, "-c", "copy", "-hls_time", "1", "-hls_playlist_type", "vod", target)
+    assert (tmp_path / "a7.ts").exists()
+    return target
+
+
+@pytest.mark.parametrize(
+    ("missing", "notes"),
+    [
+        ((), []),
+        ((3,), ["there were no frames from 3.000 s to 4.000 s: segments are missing"]),
+        (
+            (2, 5),
+            ["there were no frames from 2.000 s to 3.000 s nor at 1 later places: segments are missing"],
+        ),
+        ((7,), ["the video ends after 7.000 s, where its playlist says 8.000 s"]),
+    ],
+)
+def test_segments_that_are_missing_are_told(
+    segments: Path, missing: tuple[int, ...], notes: list[str]
+) -> None:
+    for number in missing:
+        (segments.parent / f"a{number}.ts").unlink()
+    with open_source(str(segments)) as source:
+        assert sum(1 for _ in source) == 25 * (8 - len(missing))
+        assert source.notes == notes
+
+
+def test_strict_stops_where_segments_are_missing(segments: Path) -> None:
+    (segments.parent / "a3.ts").unlink()
+    with (
+        open_source(str(segments), SourceOptions(strict=True)) as source,
+        pytest.raises(DecodeError, match=r"a\.m3u8: no frames from 3\.000 s to 4\.000 s"),
+    ):
+        list(source)
+
+
+def test_dash_which_pyav_does_not_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.mpd").write_text('<?xml version="1.0"?><MPD type="static"></MPD>')
+    with pytest.raises(SourceOpenError, match="DASH") as caught:
+        open_source(str(tmp_path / "a.mpd"))
+    assert ".m3u8" in str(caught.value.hint)
 
 
 def test_packet_that_does_not_decode_is_counted_and_told() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # What a muxer writes by itself, or what was true of the input file only.
 _CONTAINER_KEYS_LEFT = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
-_STREAM_KEYS_LEFT = frozenset({"encoder", "duration", "rotate", "vendor_id", "alpha_mode"})
+_STREAM_KEYS_LEFT = frozenset({"encoder", "duration", "rotate", "vendor_id", "alpha_mode", "variant_bitrate"})
 _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_", "source_id", "duration-")
 
 # MPEG-TS is given anything as "private data" by FFmpeg, which nothing reads back; these have a type of their own.

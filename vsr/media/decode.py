@@ -62,6 +62,12 @@ def wanted_range(container: InputContainer, options: SourceOptions, *, made_time
     return TimeRange(begin if start else None, end)
 
 
+def stated_end(container: InputContainer, wanted: TimeRange) -> Fraction | None:
+    """Where the container says that it ends, in seconds; None where it does not say, or all that is wanted ends earlier."""
+    length, start = container.duration, container.start_time or 0
+    return Fraction(start + length, 1_000_000) if length and wanted.end is None else None
+
+
 class Decoder:
     """Decodes one video stream of a container packet by packet, and shelves the packets of `copied`.
 
@@ -171,13 +177,11 @@ class Decoder:
                 frame.pts = heapq.heappop(self._unordered_times)
             if frame.pts is not None:
                 self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
-            if frame.is_corrupt:
-                self.counters.damaged_frames += 1
-                if self.strict:
-                    raise DecodeError(
-                        f"{shown(self.url)}: damaged frame{self._at(frame.pts)}",
-                        hint="leave out --strict to go on",
-                    )
+            if frame.is_corrupt and self.strict:
+                raise DecodeError(
+                    f"{shown(self.url)}: damaged frame{self._at(frame.pts)}",
+                    hint="leave out --strict to go on",
+                )
             yield frame
         if frames:
             self._dumb_packets = self._dumb_bytes = 0
@@ -265,7 +269,6 @@ class Decoder:
                         continue
                     for frame in frames:
                         if frame.pts is not None and frame.pts > last:
-                            self.counters.damaged_frames += frame.is_corrupt
                             yield frame
             except (av.FFmpegError, OSError):
                 return

@@ -32,6 +32,7 @@ class FrameSource:
         self.image_tags: ImageTags | None = None
         self.start_offset = Fraction(0)
         self.end: Fraction | None = None
+        self.strict = False
         self._frames = frames
 
     def __enter__(self) -> FrameSource:

@@ -117,6 +117,7 @@ class PillowSource:
         self.content_light: ContentLight | None = None
         self.start_offset = Fraction(0)
         self.end: Fraction | None = None
+        self.strict = options.strict
         self._path = path
         if options.start_s or options.duration_s is not None:
             raise ConfigError(

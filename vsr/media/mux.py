@@ -22,6 +22,7 @@ from vsr.media.copy import (
     add_copy,
     attach_cover,
     copy_container_facts,
+    describe,
     kept_stream_metadata,
     reason_of,
 )
@@ -38,6 +39,16 @@ Output = OutputFile | OutputPipe | OutputNull
 
 _IO_BYTES = 1 << 18
 _MAX_MOVIE_TIMESCALE = (1 << 31) - 1
+
+
+@dataclass(slots=True)
+class _LeftOut:
+    """Packets of a copied stream that the muxer could make nothing of."""
+
+    what: str
+    first_s: float
+    reason: str
+    count: int = 0
 
 
 @dataclass(slots=True)
@@ -66,6 +77,7 @@ class Muxer:
         self._next = 0
         self._last_pts: int | None = None
         self._streams: dict[int, Stream] = {}
+        self._left_out: dict[int, _LeftOut] = {}
         # A pipe cannot be gone back in; what it is given is final.
         # Of the formats with a constant rate only AVI numbers its frames.
         self._closes_gaps = writer.container.constant_rate and writer.container.format != "avi"
@@ -246,9 +258,21 @@ class Muxer:
         if self._copier is None:
             return
         for packet in self.source.shelf.take_all():
+            index, stream = packet.stream_index, packet.stream
             prepared = self._copier.prepared(packet)
-            if prepared is not None:
+            if prepared is None:
+                continue
+            try:
                 self._container.mux_one(prepared)
+            except av.InvalidDataError as error:
+                at = float((prepared.pts or prepared.dts or 0) * prepared.time_base)
+                left_out = self._left_out.setdefault(index, _LeftOut(describe(stream), at, reason_of(error)))
+                left_out.count += 1
+                if self.source.strict:
+                    raise EncodeError(
+                        f"{self.source.name}: damaged packet of {left_out.what} at {at:.3f} s: {left_out.reason}",
+                        hint="leave out --strict to skip what is damaged",
+                    ) from error
 
     def _failed(self, error: BaseException) -> EncodeError:
         if self.file.error is not None:
@@ -271,6 +295,11 @@ class Muxer:
             self._encode(None)
         else:
             self._mux_copied()
+        for left in self._left_out.values():
+            plural = "s" if left.count > 1 else ""
+            self.warnings.append(
+                f"{left.count} damaged packet{plural} of {left.what} left out, the first at {left.first_s:.3f} s: {left.reason}"
+            )
         try:
             self._container.close()
         except (av.FFmpegError, OSError, ValueError) as error:

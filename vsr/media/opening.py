@@ -16,6 +16,9 @@ from vsr.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 OPEN_TIMEOUT_S = 20.0
 READ_TIMEOUT_S = 30.0
 
+IN_SEGMENTS = frozenset({"hls", "dash"})
+"""Demuxers of what lies in pieces of some seconds, fetched one by one."""
+
 # FFmpeg takes any text for ANSI art, and these open devices and scripts rather than media.
 _REFUSED_FORMATS = frozenset({"tty", "lavfi", "bin", "xbin", "adf", "idf"})
 _SEQUENCE = re.compile(r"%(0(\d+))?d")
@@ -181,6 +184,11 @@ def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeou
         )
     if isinstance(error, av.ProtocolNotFoundError):
         return SourceOpenError(f"{where}: FFmpeg here speaks no such protocol", hint="check the address")
+    if isinstance(error, av.InvalidDataError | av.EOFError) and where.lower().endswith(".mpd"):
+        return SourceOpenError(
+            f"{where}: not a DASH presentation, or an FFmpeg that reads none, as PyAV's does not",
+            hint="take its HLS playlist (.m3u8), or `ffmpeg -i ADDRESS -c copy -f nut - | vsr upscale - OUTPUT`",
+        )
     if isinstance(error, av.InvalidDataError | av.EOFError):
         return SourceOpenError(
             f"{where}: not media, or damaged beyond reading",

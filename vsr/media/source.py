@@ -20,7 +20,7 @@ from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.media.color import color_from_av, color_from_codec, default_chroma_location
-from vsr.media.decode import Decoder, check_range, wanted_range
+from vsr.media.decode import Decoder, check_range, stated_end, wanted_range
 from vsr.media.deinterlace import Deinterlacer
 from vsr.media.hwaccel import (
     decodes_on_device,
@@ -32,6 +32,7 @@ from vsr.media.hwaccel import (
 from vsr.media.images import is_image_file, open_image
 from vsr.media.opening import (
     DEFAULT_SEQUENCE_RATE,
+    IN_SEGMENTS,
     is_sequence,
     is_url,
     open_container,
@@ -48,7 +49,7 @@ from vsr.media.streams import (
     refuse_dolby_vision,
     refuse_encrypted,
 )
-from vsr.media.timestamps import Clock
+from vsr.media.timestamps import Clock, without_silence
 from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
 from vsr.media.uniform import Uniform
 
@@ -78,6 +79,7 @@ class FileSource:
         self.name = shown(url)
         self.url = url
         self.options = options
+        self.strict = options.strict
         self.counters = SourceCounters()
         self.notes: list[str] = []
         self.shelf = PacketShelf()
@@ -117,7 +119,7 @@ class FileSource:
         self.has_tiles = chosen.tiles
         self.notes += chosen.notes
         self._context = decoder_context(self._stream)
-        self._context.thread_type = "SLICE" if self.options.strict else "AUTO"
+        self._context.thread_type = "SLICE" if self.strict else "AUTO"
         # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
         self._context.flags |= int(Flags.unaligned)
         self._context.thread_count = self.options.threads
@@ -142,7 +144,7 @@ class FileSource:
             context=self._context,
             shelf=self.shelf,
             counters=self.counters,
-            strict=self.options.strict,
+            strict=self.strict,
             live=self.live,
             wanted=self._wanted,
         )
@@ -194,6 +196,7 @@ class FileSource:
         return (origin is None or (first.pts or 0) > origin) and _time(first) > self._wanted.start
 
     def _timed(self, decoder: Decoder) -> Iterator[VideoFrame]:
+        assert self.container is not None
         assert self._stream is not None
         clock = Clock(
             self._stream.time_base or Fraction(1, 90000),
@@ -202,7 +205,11 @@ class FileSource:
             made=self._made_times,
             live=self.live,
         )
-        return clock.stamp(decoder)
+        frames = clock.stamp(decoder)
+        if self.container.format.name in IN_SEGMENTS:
+            end = stated_end(self.container, self._wanted)
+            return without_silence(frames, end, self.name, self.notes, strict=self.strict)
+        return frames
 
     def _trimmed(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         wanted = self._wanted
@@ -214,6 +221,7 @@ class FileSource:
                 for _ in frames:  # the copied packets that still lie in the range
                     pass
                 return
+            self.counters.damaged_frames += frame.is_corrupt
             yield frame
 
     def _nothing(self, early: VideoFrame | None) -> SourceOpenError:
@@ -367,6 +375,8 @@ class FileSource:
             self.notes.append(
                 f"{counters.repaired_timestamps} timestamps were missing or ran backwards and are repaired"
             )
+        if counters.damaged_frames:
+            self.notes.append(f"{counters.damaged_frames} frames are damaged: parts of them were made up")
         joined = self._decoding.discontinuities
         if joined is not None and joined.count:
             self.notes.append(f"the clock restarts {joined.count} times; time runs on without the jumps")

@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vsr.core.errors import SourceOpenError
+from vsr.media.opening import IN_SEGMENTS
 from vsr.media.side_data import DolbyVision
 
 _ENCRYPTED_TAGS = frozenset({"encv", "drmi", "enca"})
@@ -31,7 +32,7 @@ class CopiedStreams:
 def choose_copied(container: InputContainer, main: VideoStream, *, nothing: bool = False) -> CopiedStreams:
     """The streams whose packets are copied; the others are discarded at the demuxer. `nothing` discards all (pictures)."""
     chosen = CopiedStreams()
-    manifest = container.format.name in ("hls", "dash")
+    manifest = container.format.name in IN_SEGMENTS
     others = 0
     for stream in container.streams:
         if stream.index == main.index:

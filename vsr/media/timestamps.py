@@ -9,11 +9,13 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
+from vsr.core.errors import DecodeError
 from vsr.media.types import SourceCounters
 
 # As ffmpeg's dts_delta_threshold: a jump forward of more is a discontinuity, if it undoes one.
 _JUMP_S = 10
 _BACKWARD_S = Fraction(1, 10)
+_GAP_S = Fraction(1, 2)
 
 
 class Discontinuities:
@@ -55,6 +57,39 @@ class Discontinuities:
                 packet.pts += ticks
             if packet.dts is not None:
                 packet.dts += ticks
+
+
+def without_silence(
+    frames: Iterable[VideoFrame], end: Fraction | None, name: str, notes: list[str], *, strict: bool
+) -> Iterator[VideoFrame]:
+    """The timed frames of an input in segments, and a note, once they are all through, of where there were none: FFmpeg leaves
+    out segments it does not get, and says nothing. Times are told from the first frame on.
+
+    end: where the playlist says that it ends, in seconds. Raises DecodeError for the first gap where `strict`.
+    """
+    first: Fraction | None = None
+    due = Fraction(0)
+    gaps: list[str] = []
+    for frame in frames:
+        time_base = frame.time_base or Fraction(1)
+        time = (frame.pts or 0) * time_base
+        if first is None:
+            first = due = time
+        if time - due > _GAP_S:
+            gaps.append(f"from {float(due - first):.3f} s to {float(time - first):.3f} s")
+            if strict:
+                raise DecodeError(
+                    f"{name}: no frames {gaps[0]}: segments are missing",
+                    hint="leave out --strict to go on without them",
+                )
+        due = time + (frame.duration or 0) * time_base
+        yield frame
+    if gaps:
+        more = f" nor at {len(gaps) - 1} later places" if len(gaps) > 1 else ""
+        notes.append(f"there were no frames {gaps[0]}{more}: segments are missing")
+    if first is not None and end is not None and end - due > _GAP_S:
+        lasts = f"{float(due - first):.3f} s, where its playlist says {float(end - first):.3f} s"
+        notes.append(f"the video ends after {lasts}")
 
 
 class Clock:

@@ -106,6 +106,7 @@ class Source(Protocol):
     While iterating, packets of `copied` streams are put on `shelf`. Iterating and closing may happen on different
     threads, one after the other. `start_offset`: seconds every output timestamp is moved back by, so that what begins in
     the middle (`start_s`) begins at 0; 0 otherwise. `end`: the input's time at which what is wanted ends, None for its own end.
+    `strict`: damage ends it, that of copied packets too.
     Frames and packets themselves keep the input's time. `notes` are sentences for the user (deinterlaced, tags guessed, layers
     lost).
     """
@@ -123,6 +124,7 @@ class Source(Protocol):
     image_tags: ImageTags | None
     start_offset: Fraction
     end: Fraction | None
+    strict: bool
 
     def __enter__(self) -> Source: ...
     def __exit__(self, *exc_info: object) -> None: ...

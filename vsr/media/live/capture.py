@@ -29,6 +29,7 @@ from vsr.media.live.bridge import Bridge
 from vsr.media.live.pace import Lag, Pace
 from vsr.media.live.refusals import lost_source, refused_source
 from vsr.media.live.timeline import TIME_BASE, Timeline
+from vsr.media.opening import IN_SEGMENTS
 from vsr.media.planes import frame_from_av
 from vsr.media.streams import choose_stream, frame_rate
 
@@ -40,8 +41,6 @@ LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
 
 # Demuxers whose times are made up: when a packet came is the better time.
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
-# Demuxers that give a piece of some seconds at once.
-_IN_PIECES = frozenset({"hls", "dash"})
 _KEPT_ARRIVALS = 256
 # Unevenness of so much is the network's. What is later has waited for us, and was captured before it came.
 _UNEVEN_S = 0.5
@@ -174,7 +173,7 @@ class Capture:
             if stream not in (video, audio):
                 stream.discard = Discard.all
         self.has_audio = audio is not None
-        self._is_recorded = container.format.name in _IN_PIECES or bool(
+        self._is_recorded = container.format.name in IN_SEGMENTS or bool(
             container.duration and self.address.url.startswith(("http://", "https://"))
         )
         decoder = _Decoder(video)
