@@ -152,3 +152,26 @@ def test_strict_stops_at_a_damaged_packet_beside_the_video(broken_sound: Path, t
     with pytest.raises(EncodeError, match=r"broken.ts: damaged packet of audio stream #1 \(aac\) at \d"):
         through(broken_sound, tmp_path / "out.mkv", reading=SourceOptions(strict=True))
     assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize("ending", ["mp4", "ts", "mkv"])
+def test_packets_at_one_time_all_come_through(ending: str, tmp_path: Path) -> None:
+    """As damage makes them; most muxers refuse the second."""
+    clip = clips.make("sound.mkv", "-f", "lavfi", "-i", "sine=duration=1", "-c:v", "libx264", "-c:a", "mp2")
+    with av.open(str(clip)) as given, av.open(str(tmp_path / "in.mkv"), "w") as changed:
+        copies = {s.index: changed.add_stream_from_template(s) for s in given.streams}
+        times: list[int] = []
+        for packet in given.demux():
+            if not packet.size:
+                continue
+            if packet.stream.type == "audio":
+                times.append(packet.dts or 0)
+                if len(times) % 5 == 0:
+                    packet.pts = packet.dts = times[-2]
+            packet.stream = copies[packet.stream_index]
+            changed.mux_one(packet)
+    through(tmp_path / "in.mkv", tmp_path / f"out.{ending}")
+    before, after = (packets(tmp_path / name, "audio") for name in ("in.mkv", f"out.{ending}"))
+    assert [data for data, _ in after] == [data for data, _ in before]
+    for (_, wanted), (_, got) in zip(before, after, strict=True):
+        assert abs((got - after[0][1]) - (wanted - before[0][1])) < 0.002

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Output = OutputFile | OutputPipe | OutputNull
 
 _IO_BYTES = 1 << 18
+_FORMAT_TAKES_EQUAL_TIMES = 0x20000  # AVFMT_TS_NONSTRICT
 _MAX_MOVIE_TIMESCALE = (1 << 31) - 1
 
 
@@ -182,9 +183,7 @@ class Muxer:
                     "all streams are moved back by that"
                 )
                 seconds = Fraction(0)
-            self._copier = PacketCopier(
-                self._streams, self._shift, keeps_early_audio=self._keeps_early_audio()
-            )
+            self._copier = self._new_copier()
         pts = self._ticks(seconds)
         duration = round((frame.duration or 0) * frame.time_base / time_base)
         number = self._next
@@ -197,10 +196,17 @@ class Muxer:
         self._sent[frame.pts] = _Sent(pts, duration, captions)
         self._encode(frame)
 
-    def _keeps_early_audio(self) -> bool:
-        """Whether audio before zero is ours to take care of; what comes from Matroska says it by itself."""
+    def _new_copier(self) -> PacketCopier:
+        """Once it is known where time begins."""
         source = self.source.container
-        return self._amends and not (source is not None and "matroska" in source.format.name)
+        # Audio before zero is ours to take care of; what comes from Matroska says it by itself.
+        from_matroska = source is not None and "matroska" in source.format.name
+        return PacketCopier(
+            self._streams,
+            self._shift,
+            keeps_early_audio=self._amends and not from_matroska,
+            strictly_rising=not self._container.format.flags & _FORMAT_TAKES_EQUAL_TIMES,
+        )
 
     def _ticks(self, seconds: Fraction) -> int:
         time_base = self.writer.time_base
@@ -288,9 +294,7 @@ class Muxer:
             return
         self._open = False
         if self._copier is None:
-            self._copier = PacketCopier(
-                self._streams, self._shift, keeps_early_audio=self._keeps_early_audio()
-            )
+            self._copier = self._new_copier()
         if self._next:
             self._encode(None)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,16 @@ class PacketCopier:
     """Puts packets of copied streams into the output in the input's time, with the dts they lack."""
 
     def __init__(
-        self, streams: dict[int, Stream], shift: Fraction, *, keeps_early_audio: bool = False
+        self,
+        streams: dict[int, Stream],
+        shift: Fraction,
+        *,
+        keeps_early_audio: bool = False,
+        strictly_rising: bool = False,
     ) -> None:
         """streams: the output's stream by the index of the input's; shift: seconds added to every timestamp.
+
+        strictly_rising: the muxer refuses two packets of a stream at one of its ticks, as come of damage.
 
         keeps_early_audio: audio that begins before zero (the encoder's priming, as MP4 stores it) is moved up to zero, and
         `delays` says by how many seconds, by the index of the output's stream, for the header to say it too.
@@ -26,6 +34,8 @@ class PacketCopier:
         self._streams = streams
         self._shift = shift
         self._last_dts: dict[int, Fraction] = {}
+        self._strictly_rising = strictly_rising
+        self._last_ticks: dict[int, int] = {}
 
     def prepared(self, packet: Packet[Any]) -> Packet[Any] | None:
         """The packet ready for muxing, None where it isn't to be copied."""
@@ -56,9 +66,25 @@ class PacketCopier:
             packet.dts = dts
             if packet.pts is not None and packet.pts < dts:
                 packet.pts = dts
-        self._last_dts[stream.index] = packet.dts * time_base
+        if self._strictly_rising:
+            self._rise(packet, stream)
+        self._last_dts[stream.index] = packet.dts * packet.time_base
         packet.stream = stream
         return packet
+
+    def _rise(self, packet: Packet[Any], stream: Stream) -> None:
+        """Put a packet a tick of the output after the one before, where it would be at the same."""
+        assert packet.dts is not None
+        assert stream.time_base
+        last, unit = self._last_ticks.get(stream.index), packet.time_base / stream.time_base
+        ticks = floor(packet.dts * unit + Fraction(1, 2))
+        if last is not None and ticks <= last:
+            ticks = last + 1
+            if packet.pts is not None:
+                packet.pts = max(ticks, round(packet.pts * unit))
+            packet.dts, packet.duration = ticks, round((packet.duration or 0) * unit)
+            packet.time_base = stream.time_base
+        self._last_ticks[stream.index] = ticks
 
     def _keep_early(self, packet: Packet[Any], stream: Stream) -> None:
         """Put an audio packet on Matroska's clock of milliseconds, later by the stream's delay."""
