@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import av.logging
+from av.audio.stream import AudioStream
 from av.stream import Disposition
 
 from vsr.media.commit import OutputNull
@@ -34,6 +35,8 @@ MPEGTS_CODECS = frozenset(
     "truehd opus s302m pcm_bluray dvb_subtitle dvb_teletext hdmv_pgs_subtitle hdmv_text_subtitle arib_caption klv "
     "timed_id3 scte_35 smpte_2038 epg".split()
 )
+
+_FLV_FOURCC = frozenset({"aac", "mp3", "ac3", "eac3"})
 
 
 @dataclass(slots=True)
@@ -171,6 +174,8 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
         return "its kind is unknown"
     if container.format == "mpegts" and codec_name(stream) not in MPEGTS_CODECS:
         return "no stream type for that codec"
+    if container.format == "flv" and _aborts_flv(stream):
+        return "FFmpeg cannot write it there"
     nameless = codec_name(stream) in ("", "bin_data", "none") and _context(stream) is None
     if container.is_mov and stream.type == "data" and nameless:
         return "no known codec"  # a header can be written for some of these, but no sample of theirs
@@ -178,6 +183,17 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
     if _header_error(container, [stream], None) is None:
         return None
     return _header_error(container, [stream], add_video)
+
+
+def _aborts_flv(stream: Stream) -> bool:
+    """Whether FFmpeg 8's FLV muxer would end the process over an audio stream: it asserts that it has a four-character code
+    where the speakers are not named mono or stereo, as those of PCM in Matroska are not, and a header for these two."""
+    if not isinstance(stream, AudioStream):
+        return False
+    codec, context = codec_name(stream), stream.codec_context
+    if codec in ("opus", "flac"):
+        return not context.extradata
+    return codec not in _FLV_FOURCC and context.layout.name not in ("mono", "stereo")
 
 
 def _header_error(
