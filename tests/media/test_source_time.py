@@ -95,9 +95,11 @@ def test_avi_with_b_frames_counts_up_from_zero() -> None:
     assert [f.pts for f in frames] == list(range(25))
 
 
-def test_joined_transport_streams_run_on_and_stay_in_sync() -> None:
+@pytest.mark.parametrize("later", [0, 3600])
+def test_joined_transport_streams_run_on_and_stay_in_sync(later: int) -> None:
     part = clips.h264("part.ts", "-c:a", "aac", audio=True)
-    path = clips.joined("joined.ts", part, part)
+    other = clips.derive(f"part{later}.ts", part, "-c", "copy", "-output_ts_offset", str(later))
+    path = clips.joined(f"joined{later}.ts", part, other)
     with open_source(str(path)) as source:
         frames = list(source)
         packets = [p for p in source.shelf.take_all() if p.stream.type == "audio"]
@@ -110,6 +112,32 @@ def test_joined_transport_streams_run_on_and_stay_in_sync() -> None:
     assert sound == sorted(sound)
     ends = float(frames[-1].pts * frames[-1].time_base), float(packets[-1].pts * packets[-1].time_base)
     assert ends[0] == pytest.approx(ends[1], abs=0.2)
+
+
+@pytest.mark.parametrize("damaged", ["pts", "dts", "both"])
+@pytest.mark.parametrize("stream_id", [0xE0, 0xC0])
+def test_a_damaged_time_changes_no_other(damaged: str, stream_id: int, tmp_path: Path) -> None:
+    whole = clips.h264("part.ts", "-c:a", "aac", audio=True)
+    data = bytearray(whole.read_bytes())
+    # Headers of packets with both times, or of sound, which has one: 12,000 s more.
+    start = bytes((0, 0, 1, stream_id))
+    headers = [at for at in range(len(data) - 20) if data[at : at + 4] == start]
+    headers = [at for at in headers if data[at + 7] >> 6 == (3 if stream_id == 0xE0 else 2)]
+    at = headers[len(headers) // 2]
+    if damaged in ("pts", "both"):
+        data[at + 9] ^= 2
+    if damaged in ("dts", "both") and stream_id == 0xE0:
+        data[at + 14] ^= 2
+    (tmp_path / "damaged.ts").write_bytes(data)
+    with open_source(str(tmp_path / "damaged.ts")) as source:
+        frames = list(source)
+        sound = [p.pts for p in source.shelf.take_all()]
+    expected = read(whole)
+    assert len(frames) == len(expected)
+    apart = [abs(f.pts - e.pts) for f, e in zip(frames, expected, strict=True)]
+    assert sum(difference > 0 for difference in apart) <= 2
+    assert max(apart) < 90000
+    assert max(sound) - min(sound) < 2 * 90000
 
 
 def test_lost_durations_are_the_distance_to_the_next_frame() -> None:

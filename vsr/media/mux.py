@@ -270,7 +270,9 @@ class Muxer:
                 continue
             try:
                 self._container.mux_one(prepared)
-            except av.InvalidDataError as error:
+            except av.FFmpegError as error:
+                if self.file.error is not None:
+                    raise
                 at = float((prepared.pts or prepared.dts or 0) * prepared.time_base)
                 left_out = self._left_out.setdefault(index, _LeftOut(describe(stream), at, reason_of(error)))
                 left_out.count += 1

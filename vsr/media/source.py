@@ -379,7 +379,7 @@ class FileSource:
             self.notes.append(f"{counters.damaged_frames} frames are damaged: parts of them were made up")
         joined = self._decoding.discontinuities
         if joined is not None and joined.count:
-            self.notes.append(f"the clock restarts {joined.count} times; time runs on without the jumps")
+            self.notes.append(f"the clock restarts or jumps {joined.count} times; time runs on without that")
         if self._sequence is not None:
             self.notes += self._sequence.notes()
 

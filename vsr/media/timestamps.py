@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -12,22 +13,23 @@ from av.video.frame import VideoFrame
 from vsr.core.errors import DecodeError
 from vsr.media.types import SourceCounters
 
-# As ffmpeg's dts_delta_threshold: a jump forward of more is a discontinuity, if it undoes one.
+# As ffmpeg's dts_delta_threshold.
 _JUMP_S = 10
 _BACKWARD_S = Fraction(1, 10)
+_KEPT_OFFSETS = 4
 _GAP_S = Fraction(1, 2)
 
 
 class Discontinuities:
-    """Closes the jumps backwards of containers that restart their clock (MPEG-TS cut or joined).
+    """Closes the jumps of containers whose clock may begin anew (MPEG-TS cut, joined or damaged), forward ones as FFmpeg does:
+    where sound or picture jumps by more than ten seconds. What is less is a gap, and stays.
 
-    All streams share one offset, so they stay together; jumps forward are gaps, and stay.
+    All streams share one offset, so they stay together. Packets from before a jump, that come after it, keep the one before.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._offset = Fraction(0)
-        self._previous = Fraction(0)
+        self._offsets = deque([Fraction(0)], maxlen=_KEPT_OFFSETS)
         self._next: dict[int, Fraction] = {}
 
     def shift(self, packet: Packet[Stream]) -> None:
@@ -36,27 +38,33 @@ class Discontinuities:
         if stamp is None or not packet.time_base:
             return
         time = stamp * packet.time_base
-        expected = self._next.get(packet.stream_index)
-        offset = self._offset
-        if expected is not None:
-            if time + offset < expected - _BACKWARD_S:
-                # After everything before it, so that no stream runs backwards.
-                self._previous, self._offset = self._offset, max(self._next.values()) - time
-                offset = self._offset
-                self.count += 1
-            elif (
-                self.count
-                and time + offset > expected + _JUMP_S
-                and abs(time + self._previous - expected) < _JUMP_S
-            ):
-                offset = self._previous  # a late packet of another stream, from before the jump
+        offset = self._offset(time, packet)
         self._next[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
+        if packet.pts is not None and not 0 <= (packet.pts - stamp) * packet.time_base < _JUMP_S:
+            packet.pts = None  # damaged: no picture is shown before it is decoded, nor so much later
         if offset:
             ticks = round(offset / packet.time_base)
             if packet.pts is not None:
                 packet.pts += ticks
             if packet.dts is not None:
                 packet.dts += ticks
+
+    def _offset(self, time: Fraction, packet: Packet[Stream]) -> Fraction:
+        expected = self._next.get(packet.stream_index)
+        latest = self._offsets[0]
+        if expected is None:
+            return latest
+        late = time + latest - expected
+        # Subtitles and data are silent for as long as they like.
+        if late >= -_BACKWARD_S and (late <= _JUMP_S or packet.stream.type not in ("video", "audio")):
+            return latest
+        for offset in self._offsets:
+            if abs(time + offset - expected) < _JUMP_S and offset != latest:
+                return offset
+        # After everything before it, so that no stream runs backwards.
+        self._offsets.appendleft(max(self._next.values()) - time)
+        self.count += 1
+        return self._offsets[0]
 
 
 def without_silence(
