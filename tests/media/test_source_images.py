@@ -98,7 +98,7 @@ def test_cmyk_goes_to_rgb_with_a_note(tmp_path: Path) -> None:
         assert np.array_equal(rgb(frame), np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff", ".webp"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff", ".webp", ".avif"])
 def test_icc_profile_and_exif_are_read(tmp_path: Path, suffix: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
@@ -242,3 +242,22 @@ def test_beginning_of_a_picture_is_refused(tmp_path: Path, size: int) -> None:
     with pytest.raises(SourceOpenError) as error:
         read(tmp_path / "cut.jpg")
     assert error.value.hint
+
+
+def test_a_gif_without_its_end_is_read(tmp_path: Path) -> None:
+    picture("L").save(tmp_path / "x.gif")
+    data = (tmp_path / "x.gif").read_bytes()
+    assert data[-1:] == b";"
+    (tmp_path / "x.gif").write_bytes(data[:-1])
+    read(tmp_path / "x.gif")
+
+
+def test_a_tiff_whose_second_page_is_broken_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.tiff"
+    picture("L").save(path, save_all=True, append_images=[picture("L")])
+    data = path.read_bytes()
+    first = int.from_bytes(data[4:8], "little")
+    to_second = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    nowhere = (len(data) - 4).to_bytes(4, "little")
+    path.write_bytes(data[:to_second] + nowhere + data[to_second + 4 :])
+    read(path)

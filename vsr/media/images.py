@@ -70,9 +70,7 @@ def open_image(url: str, options: SourceOptions) -> Source:
                     hint="cut it into smaller pictures first",
                 )
             tags, orientation, kind = tags_of(image), orientation_of(image), image.format or ""
-            num_frames = (
-                getattr(image, "n_frames", 1) if kind in ("GIF", "PNG", "WEBP", "AVIF", "TIFF") else 1
-            )
+            num_frames = _num_frames(image) if kind in ("GIF", "PNG", "WEBP", "AVIF", "TIFF") else 1
             through_pillow = image.mode in _PILLOW_MODES or (kind == "WEBP" and num_frames > 1)
             if kind == "AVIF" and num_frames == 1 and image.mode in ("RGBA", "LA"):
                 through_pillow = True  # FFmpeg sees the alpha plane as another video
@@ -100,6 +98,13 @@ def open_image(url: str, options: SourceOptions) -> Source:
     if kind == "TIFF" and num_frames > 1:
         source.notes.append(f"only the first of {num_frames} pages is read")
     return source
+
+
+def _num_frames(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # Of what is cut off after the first, Pillow raises nearly anything.
+        return 1
 
 
 class PillowSource:

@@ -95,13 +95,12 @@ def details_from_dump(text: str, index: int) -> StreamDetails:
 def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
     if codec in _ICC_CODECS:
         return
-    blocks: Iterable[Any] = iter(frame.side_data)  # PyAV declares a Mapping; it iterates over the values
+    try:
+        blocks: Iterable[Any] = iter(frame.side_data)  # PyAV declares a Mapping; it iterates over the values
+    except ValueError:  # a kind newer than PyAV, as EXIF in AVIF, hides all
+        return
     for data in blocks:
-        try:
-            kind = data.type
-        except ValueError:  # kinds newer than PyAV
-            continue
-        yield kind, bytes(data)
+        yield data.type, bytes(data)
 
 
 def frame_details(frame: VideoFrame, codec: str) -> FrameDetails:
@@ -125,8 +124,6 @@ def frame_details(frame: VideoFrame, codec: str) -> FrameDetails:
 
 def captions(frame: VideoFrame, codec: str) -> bytes | None:
     """The CEA-608/708 closed caption bytes of a frame (ATSC A/53 part 4 cc_data), or None."""
-    if codec in _ICC_CODECS or not len(frame.side_data):
-        return None
     return next((data for kind, data in _blocks(frame, codec) if kind is Type.A53_CC), None)
 
 
