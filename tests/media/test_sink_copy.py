@@ -185,3 +185,24 @@ def test_sound_that_would_abort_the_flv_muxer_is_left_out(tmp_path: Path) -> Non
     ]
     through(clips.make("aac.mkv", *sound, "aac"), tmp_path / "aac.flv")
     assert [kind for kind, *_ in streams(tmp_path / "aac.flv")] == ["video", "audio"]
+
+
+def test_sound_that_begins_late_is_copied(tmp_path: Path) -> None:
+    """FFmpeg looks for it for five seconds, and then does not know what it is."""
+    silent = "color=size=64x64:rate=5:duration=10"
+    sound = ("-itsoffset", "9", "-f", "lavfi", "-i", "sine=duration=1", "-max_interleave_delta", "0")
+    clip = clips.make("late_sound.ts", *sound, "-c:v", "libx264", "-c:a", "aac", source=silent)
+    sink = through(clip, tmp_path / "out.mkv")
+    assert sink.warnings == []
+    begins = {kind: packets(tmp_path / "out.mkv", kind)[0][1] for kind in ("video", "audio")}
+    assert float(begins["audio"] - begins["video"]) == pytest.approx(9, abs=0.1)
+
+
+def test_sound_that_only_a_later_part_announces_is_named(tmp_path: Path) -> None:
+    part = clips.make("silent.ts", "-c:v", "libx264", source="color=size=64x64:rate=5:duration=10")
+    sound = ("-f", "lavfi", "-i", "sine=duration=1", "-c:v", "libx264", "-c:a", "aac")
+    other = clips.make("sounding.ts", *sound, source="color=size=64x64:rate=5:duration=1")
+    sink = through(clips.joined("announced.ts", part, other), tmp_path / "out.mkv")
+    (told,) = sink.warnings
+    assert "audio stream #1 (aac) is left out" in told
+    assert "begins too late" in told

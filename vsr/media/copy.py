@@ -176,6 +176,8 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
         return "no stream type for that codec"
     if container.format == "flv" and _aborts_flv(stream):
         return "FFmpeg cannot write it there"
+    if isinstance(stream, AudioStream) and not stream.codec_context.sample_rate:
+        return "it begins too late to be known"
     nameless = codec_name(stream) in ("", "bin_data", "none") and _context(stream) is None
     if container.is_mov and stream.type == "data" and nameless:
         return "no known codec"  # a header can be written for some of these, but no sample of theirs

@@ -150,6 +150,8 @@ class Decoder:
                         self.discontinuities.shift(packet)
                     yield packet
                 return
+            except IndexError:
+                return  # PyAV at the end of an input in which streams turned up on the way
             except (av.FFmpegError, OSError, MemoryError) as error:
                 if self.live or isinstance(error, av.ExitError) or is_lost(self.url, error):
                     raise read_error(self.url, error) from error

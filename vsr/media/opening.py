@@ -21,6 +21,8 @@ IN_SEGMENTS = frozenset({"hls", "dash"})
 
 # FFmpeg takes any text for ANSI art, and these open devices and scripts rather than media.
 _REFUSED_FORMATS = frozenset({"tty", "lavfi", "bin", "xbin", "adf", "idf"})
+# How far into a file it is looked for streams that are announced and do not come: in microseconds and bytes.
+_PATIENT = {"analyzeduration": "120000000", "probesize": "134217728"}
 _SEQUENCE = re.compile(r"%(0(\d+))?d")
 _URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 DEFAULT_SEQUENCE_RATE = Fraction(25)
@@ -130,8 +132,9 @@ def open_container(
         options["pattern_type"] = "none"
         if frame_rate is not None:
             options["framerate"] = str(frame_rate)
-    try:
-        container = av.open(
+
+    def opened() -> InputContainer:
+        return av.open(
             address,
             "r",
             format=demuxer,
@@ -140,6 +143,13 @@ def open_container(
             timeout=timeout,
             hwaccel=hwaccel,
         )
+
+    try:
+        container = opened()
+        if not is_read_once(url) and not timeout and _has_unknown_streams(container):
+            container.close()
+            options |= _PATIENT
+            container = opened()
     except (av.FFmpegError, ValueError, OSError, MemoryError, RuntimeError) as error:
         raise open_error(url, error) from error
     if container.format.name in _REFUSED_FORMATS:
@@ -148,6 +158,13 @@ def open_container(
             f"{shown(url)}: not a video or picture", hint="vsr reads what FFmpeg takes for media"
         )
     return container
+
+
+def _has_unknown_streams(container: InputContainer) -> bool:
+    """Whether there are streams of which nothing came while FFmpeg looked, as sound that begins late in a recording."""
+    if any(not stream.codec_context.sample_rate for stream in container.streams.audio):
+        return True
+    return any(stream.codec_context and not stream.codec_context.width for stream in container.streams.video)
 
 
 def _number_pattern(url: str) -> str:
