@@ -230,3 +230,14 @@ def combing(frame: Frame) -> float:
     """How much neighbouring rows differ beyond what rows two apart do."""
     rows = np.asarray(frame.planes[0]).astype(float)
     return float(np.abs(rows[1:-1] * 2 - rows[:-2] - rows[2:]).mean())
+
+
+def test_a_program_stream_that_is_entered_late_has_no_jumps() -> None:
+    """There the times of the first packets after a keyframe are in disorder."""
+    clip = clips.make(
+        "mpeg2.mpg", "-c:v", "mpeg2video", "-bf", "2", source="testsrc2=size=160x120:rate=25:duration=4"
+    )
+    with open_source(str(clip), SourceOptions(start_s=1.5)) as source:
+        frames = list(source)
+        assert source.notes == []
+    assert len(frames) == 62

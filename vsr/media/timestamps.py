@@ -30,6 +30,7 @@ class Discontinuities:
     def __init__(self) -> None:
         self.count = 0
         self._offsets = deque([Fraction(0)], maxlen=_KEPT_OFFSETS)
+        self._last: dict[int, Fraction] = {}
         self._next: dict[int, Fraction] = {}
 
     def shift(self, packet: Packet[Stream]) -> None:
@@ -39,6 +40,7 @@ class Discontinuities:
             return
         time = stamp * packet.time_base
         offset = self._offset(time, packet)
+        self._last[packet.stream_index] = time + offset
         self._next[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
         if packet.pts is not None and not 0 <= (packet.pts - stamp) * packet.time_base < _JUMP_S:
             packet.pts = None  # damaged: no picture is shown before it is decoded, nor so much later
@@ -50,16 +52,16 @@ class Discontinuities:
                 packet.dts += ticks
 
     def _offset(self, time: Fraction, packet: Packet[Stream]) -> Fraction:
-        expected = self._next.get(packet.stream_index)
-        latest = self._offsets[0]
-        if expected is None:
+        latest, index = self._offsets[0], packet.stream_index
+        if index not in self._last:
             return latest
-        late = time + latest - expected
+        last, expected = self._last[index], self._next[index]
         # Subtitles and data are silent for as long as they like.
-        if late >= -_BACKWARD_S and (late <= _JUMP_S or packet.stream.type not in ("video", "audio")):
+        sparse = packet.stream.type not in ("video", "audio")
+        if time + latest >= last - _BACKWARD_S and (sparse or time + latest <= expected + _JUMP_S):
             return latest
         for offset in self._offsets:
-            if abs(time + offset - expected) < _JUMP_S and offset != latest:
+            if offset != latest and abs(time + offset - expected) < _JUMP_S:
                 return offset
         # After everything before it, so that no stream runs backwards.
         self._offsets.appendleft(max(self._next.values()) - time)
