@@ -117,3 +117,34 @@ def test_a_gap_that_cannot_be_kept_is_said(tmp_path: Path, ending: str, said: bo
     assert [line.split(",")[0] for line in warnings if "gap" in line] == [
         "there is a gap before 0.480 s"
     ] * said
+
+
+def test_sound_from_before_the_video_is_left_out_where_time_begins_with_it(tmp_path: Path) -> None:
+    sound = ("-f", "lavfi", "-i", "sine=duration=2", "-c:v", "libx264", "-c:a", "libmp3lame")
+    clip = clips.make("late_video.mkv", *sound, "-vf", "select=gt(t\\,0.5)", "-fps_mode", "passthrough",
+                      source="testsrc2=size=64x64:rate=25:duration=2")  # fmt: skip
+    sink = through(clip, tmp_path / "out.avi")
+    (told,) = sink.warnings
+    assert told.startswith("the video begins at 0.5")
+    before, after = (packets(path, "audio") for path in (clip, tmp_path / "out.avi"))
+    left_out = [time for data, time in before if data not in {d for d, _ in after}]
+    assert max(left_out) == pytest.approx(0.5, abs=0.05)
+
+
+def test_sound_that_begins_late_is_told_where_that_cannot_be_said(tmp_path: Path) -> None:
+    sound = (
+        "-itsoffset",
+        "0.8",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=1",
+        "-c:v",
+        "libx264",
+        "-c:a",
+        "libmp3lame",
+    )
+    clip = clips.make("late_audio.mkv", *sound, source="testsrc2=size=64x64:rate=25:duration=2")
+    (told,) = through(clip, tmp_path / "out.avi").warnings
+    assert told.startswith("audio stream #1 (mp3) begins 0.7")
+    assert through(clip, tmp_path / "out.mkv").warnings == []

@@ -39,6 +39,7 @@ Output = OutputFile | OutputPipe | OutputNull
 
 _IO_BYTES = 1 << 18
 _FORMAT_TAKES_EQUAL_TIMES = 0x20000  # AVFMT_TS_NONSTRICT
+_LATE_S = 0.1
 _MAX_MOVIE_TIMESCALE = (1 << 31) - 1
 
 
@@ -79,6 +80,7 @@ class Muxer:
         self._last_pts: int | None = None
         self._streams: dict[int, Stream] = {}
         self._left_out: dict[int, _LeftOut] = {}
+        self._begun: set[int] = set()
         # A pipe cannot be gone back in; what it is given is final.
         # Of the formats with a constant rate only AVI numbers its frames.
         self._closes_gaps = writer.container.constant_rate and writer.container.format != "avi"
@@ -180,7 +182,7 @@ class Muxer:
                 self._shift -= seconds
                 self.warnings.append(
                     f"the video begins at {float(seconds):.3f} s, which {self.writer.container.format} cannot say: "
-                    "all streams are moved back by that"
+                    "all streams are moved back by that, and sound before it is left out"
                 )
                 seconds = Fraction(0)
             self._copier = self._new_copier()
@@ -206,6 +208,7 @@ class Muxer:
             self._shift,
             keeps_early_audio=self._amends and not from_matroska,
             strictly_rising=not self._container.format.flags & _FORMAT_TAKES_EQUAL_TIMES,
+            from_zero=self.writer.container.constant_rate,
         )
 
     def _ticks(self, seconds: Fraction) -> int:
@@ -268,6 +271,9 @@ class Muxer:
             prepared = self._copier.prepared(packet)
             if prepared is None:
                 continue
+            if self.writer.container.constant_rate and index not in self._begun:
+                self._begun.add(index)
+                self._tell_late(stream, prepared)
             try:
                 self._container.mux_one(prepared)
             except av.FFmpegError as error:
@@ -281,6 +287,15 @@ class Muxer:
                         f"{self.source.name}: damaged packet of {left_out.what} at {at:.3f} s: {left_out.reason}",
                         hint="leave out --strict to skip what is damaged",
                     ) from error
+
+    def _tell_late(self, stream: Stream, first: Packet[Any]) -> None:
+        """Say where sound begins after the video: with the frames numbered, so is what is heard."""
+        at = float((first.pts or 0) * first.time_base)
+        if stream.type == "audio" and at > _LATE_S:
+            self.warnings.append(
+                f"{describe(stream)} begins {at:.3f} s after the video, which {self.writer.container.format} cannot say: it is "
+                "early by that (.mkv and .mp4 keep it)"
+            )
 
     def _failed(self, error: BaseException) -> EncodeError:
         if self.file.error is not None:

@@ -21,10 +21,12 @@ class PacketCopier:
         *,
         keeps_early_audio: bool = False,
         strictly_rising: bool = False,
+        from_zero: bool = False,
     ) -> None:
         """streams: the output's stream by the index of the input's; shift: seconds added to every timestamp.
 
-        strictly_rising: the muxer refuses two packets of a stream at one of its ticks, as come of damage.
+        strictly_rising: the muxer refuses two packets of a stream at one of its ticks, as come of damage. from_zero: it has no
+        times before zero, and would begin with what is before: sound there is left out.
 
         keeps_early_audio: audio that begins before zero (the encoder's priming, as MP4 stores it) is moved up to zero, and
         `delays` says by how many seconds, by the index of the output's stream, for the header to say it too.
@@ -34,7 +36,7 @@ class PacketCopier:
         self._streams = streams
         self._shift = shift
         self._last_dts: dict[int, Fraction] = {}
-        self._strictly_rising = strictly_rising
+        self._strictly_rising, self._from_zero = strictly_rising, from_zero
         self._last_ticks: dict[int, int] = {}
 
     def prepared(self, packet: Packet[Any]) -> Packet[Any] | None:
@@ -56,6 +58,8 @@ class PacketCopier:
         elif packet.pts is None and stream.type != "video":
             packet.pts = packet.dts
         assert packet.dts is not None
+        if self._from_zero and stream.type == "audio" and packet.dts + (packet.duration or 0) / 2 < 0:
+            return None
         if self._keeps_early_audio and stream.type == "audio":
             self._keep_early(packet, stream)
             time_base = packet.time_base
