@@ -16,6 +16,7 @@ from tests.jobs.media import QUICK, enlarge, frame_seconds, stream
 from tests.media import clips
 from tests.media.serving import served
 from vsr.core.errors import SourceLostError
+from vsr.media.opening import RECONNECTING
 
 
 def vsr(*args: str | Path, given: Path) -> subprocess.CompletedProcess[str]:
@@ -74,7 +75,10 @@ def test_a_cover_of_a_file_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_half_a_download_is_not_taken_for_a_film(suffix: str, tmp_path: Path) -> None:
+def test_half_a_download_is_not_taken_for_a_film(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECONNECTING, "reconnect_delay_max", "1")  # or it would be tried for half a minute
     path, out = clips.h264(f"served{suffix}", "-movflags", "+faststart"), tmp_path / "out.mkv"
     with served(path) as url:
         assert enlarge(url, out, **QUICK).frames_out == 25
@@ -83,6 +87,24 @@ def test_half_a_download_is_not_taken_for_a_film(suffix: str, tmp_path: Path) ->
         enlarge(url, out, **QUICK)
     assert error.value.hint
     assert not out.exists()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_connection_that_breaks_once_is_made_anew(suffix: str, tmp_path: Path) -> None:
+    path = clips.h264(f"served{suffix}", "-movflags", "+faststart")
+    with served(path, sent=0.6, times=1) as url:
+        assert enlarge(url, tmp_path / "out.mkv", **QUICK).frames_out == 25
+
+
+def test_a_segment_that_does_not_come_at_once_is_asked_for_again(tmp_path: Path) -> None:
+    folder = tmp_path / "hls"
+    folder.mkdir()
+    clip = clips.h264("to_segments.ts", "-g", "5")
+    clips.run("-i", clip, "-c", "copy", "-hls_time", "0.4", "-hls_playlist_type", "vod", folder / "a.m3u8")
+    with served(folder / "a.m3u8", busy="a1.ts") as url:
+        report = enlarge(url, tmp_path / "out.mkv", **QUICK)
+    assert report.frames_out == 25
+    assert not [note for note in report.notes if "segments" in note]
 
 
 def test_probe_of_standard_input() -> None:

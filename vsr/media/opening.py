@@ -16,6 +16,9 @@ from vsr.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError
 OPEN_TIMEOUT_S = 20.0
 READ_TIMEOUT_S = 30.0
 
+RECONNECTING = {"reconnect": "1", "reconnect_delay_max": "16", "seg_max_retry": "3"}
+"""For HTTP: what breaks off is gone on with, after pauses of up to 15 s, and a segment is asked for three times more."""
+
 IN_SEGMENTS = frozenset({"hls", "dash"})
 """Demuxers of what lies in pieces of some seconds, fetched one by one."""
 
@@ -116,6 +119,8 @@ def open_container(
         address = "pipe:0"
     elif is_url(url):
         address, timeout = url, (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+        if url.lower().startswith(("http://", "https://")):
+            options |= RECONNECTING
     elif is_sequence(url):
         files = sequence_files(url)
         number = re.search(_number_pattern(url), files[0].name)
