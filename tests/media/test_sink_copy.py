@@ -206,3 +206,12 @@ def test_sound_that_only_a_later_part_announces_is_named(tmp_path: Path) -> None
     (told,) = sink.warnings
     assert "audio stream #1 (aac) is left out" in told
     assert "begins too late" in told
+
+
+def test_sound_that_ffmpeg_cannot_decode_is_no_obstacle(tmp_path: Path) -> None:
+    """AC-4, as its name in the file says: nothing is known of it."""
+    whole = clips.h264("sound.mp4", "-c:a", "aac", audio=True)
+    (tmp_path / "in.mp4").write_bytes(whole.read_bytes().replace(b"mp4a", b"ac-4").replace(b"esds", b"free"))
+    sink = through(tmp_path / "in.mp4", tmp_path / "out.flv")
+    assert any("audio stream #1" in warning and "left out" in warning for warning in sink.warnings)
+    assert sink.counters.frames == 25

@@ -176,7 +176,7 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
         return "no stream type for that codec"
     if container.format == "flv" and _aborts_flv(stream):
         return "FFmpeg cannot write it there"
-    if isinstance(stream, AudioStream) and not stream.codec_context.sample_rate:
+    if isinstance(stream, AudioStream) and _context(stream) and not stream.codec_context.sample_rate:
         return "it begins too late to be known"
     nameless = codec_name(stream) in ("", "bin_data", "none") and _context(stream) is None
     if container.is_mov and stream.type == "data" and nameless:
@@ -190,7 +190,7 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
 def _aborts_flv(stream: Stream) -> bool:
     """Whether FFmpeg 8's FLV muxer would end the process over an audio stream: it asserts that it has a four-character code
     where the speakers are not named mono or stereo, as those of PCM in Matroska are not, and a header for these two."""
-    if not isinstance(stream, AudioStream):
+    if not isinstance(stream, AudioStream) or _context(stream) is None:
         return False
     codec, context = codec_name(stream), stream.codec_context
     if codec in ("opus", "flac"):

@@ -167,7 +167,10 @@ def open_container(
 
 def _has_unknown_streams(container: InputContainer) -> bool:
     """Whether there are streams of which nothing came while FFmpeg looked, as sound that begins late in a recording."""
-    if any(not stream.codec_context.sample_rate for stream in container.streams.audio):
+    # Where FFmpeg has no decoder there is no context, which PyAV's types don't say.
+    if any(
+        stream.codec_context and not stream.codec_context.sample_rate for stream in container.streams.audio
+    ):
         return True
     return any(stream.codec_context and not stream.codec_context.width for stream in container.streams.video)
 
