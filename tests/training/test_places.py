@@ -23,7 +23,7 @@ def drawn(pictures: list[np.ndarray], shares: list[float], error_power: float) -
     return Places(pairs, PATCH, np.array(shares), error_power).draw(np.random.default_rng(1), 20_000)
 
 
-@pytest.mark.parametrize("error_power", [0.0, 1.0])
+@pytest.mark.parametrize("error_power", [0.0, 1.0, 400.0])
 def test_where_all_are_alike_every_place_comes_alike(error_power: float) -> None:
     picture, top, left = drawn([np.full((70, 90), 77, np.uint8)], [1.0], error_power)
     assert set(picture) == {0}

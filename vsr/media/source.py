@@ -49,7 +49,7 @@ from vsr.media.streams import (
     refuse_dolby_vision,
     refuse_encrypted,
 )
-from vsr.media.timestamps import Clock, without_silence
+from vsr.media.timestamps import Clock, time_of, without_silence
 from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
 from vsr.media.uniform import Uniform
 
@@ -159,8 +159,8 @@ class FileSource:
             first = next(frames, None)
             if first is not None and back is not None and self._begins_late(first):
                 self.shelf.take_all()
-                self.counters.repaired_timestamps = self.counters.damaged_frames = 0
-                self.counters.damaged_packets, self.counters.first_error = 0, None
+                self.counters.repaired_timestamps = self.counters.damaged_packets = 0
+                self.counters.first_error = None
                 continue
             break
         early = first
@@ -193,7 +193,7 @@ class FileSource:
         assert self._stream is not None
         assert self._wanted.start is not None
         origin = self._stream.start_time
-        return (origin is None or (first.pts or 0) > origin) and _time(first) > self._wanted.start
+        return (origin is None or (first.pts or 0) > origin) and time_of(first) > self._wanted.start
 
     def _timed(self, decoder: Decoder) -> Iterator[VideoFrame]:
         assert self.container is not None
@@ -214,9 +214,9 @@ class FileSource:
     def _trimmed(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
         wanted = self._wanted
         for frame in frames:
-            if wanted.start is not None and _time(frame) < wanted.start:
+            if wanted.start is not None and time_of(frame) < wanted.start:
                 continue
-            if wanted.end is not None and _time(frame) >= wanted.end:
+            if wanted.end is not None and time_of(frame) >= wanted.end:
                 self._decoding.done = True
                 for _ in frames:  # the copied packets that still lie in the range
                     pass
@@ -293,7 +293,7 @@ class FileSource:
 
     def _file_number(self, frame: VideoFrame) -> int:
         """Which file of a sequence a frame comes from, from 0: damaged ones before it leave a gap in its time."""
-        return round(_time(frame) * (self._rate or DEFAULT_SEQUENCE_RATE))
+        return round(time_of(frame) * (self._rate or DEFAULT_SEQUENCE_RATE))
 
     def _duration_s(self) -> float | None:
         assert self.container is not None
@@ -397,7 +397,3 @@ class FileSource:
         if container is not None:
             with closing(container):
                 pass
-
-
-def _time(frame: VideoFrame) -> Fraction:
-    return (frame.pts or 0) * (frame.time_base or Fraction(1))

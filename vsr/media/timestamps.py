@@ -69,6 +69,11 @@ class Discontinuities:
         return self._offsets[0]
 
 
+def time_of(frame: VideoFrame) -> Fraction:
+    """When a frame that has its time is shown, in seconds."""
+    return (frame.pts or 0) * (frame.time_base or Fraction(1))
+
+
 def without_silence(
     frames: Iterable[VideoFrame], end: Fraction | None, name: str, notes: list[str], *, strict: bool
 ) -> Iterator[VideoFrame]:
@@ -81,8 +86,7 @@ def without_silence(
     due = Fraction(0)
     gaps: list[str] = []
     for frame in frames:
-        time_base = frame.time_base or Fraction(1)
-        time = (frame.pts or 0) * time_base
+        time = time_of(frame)
         if first is None:
             first = due = time
         if time - due > _GAP_S:
@@ -92,7 +96,7 @@ def without_silence(
                     f"{name}: no frames {gaps[0]}: segments are missing",
                     hint="leave out --strict to go on without them",
                 )
-        due = time + (frame.duration or 0) * time_base
+        due = time + (frame.duration or 0) * (frame.time_base or 1)
         yield frame
     if gaps:
         more = f" nor at {len(gaps) - 1} later places" if len(gaps) > 1 else ""

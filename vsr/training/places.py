@@ -40,7 +40,9 @@ class Places:
             tops, rows = _cut(pair.lr.shape[0] - patch + 1, step)
             lefts, columns = _cut(pair.lr.shape[1] - patch + 1, step)
             errors = _errors(pair, patch, step) if error_power else np.zeros((len(tops), len(lefts)))
-            weight = np.outer(rows, columns) * (errors + ERROR_FLOOR) ** error_power
+            # Of the largest, so that no power makes all of them zero.
+            relative = (errors + ERROR_FLOOR) / (errors.max() + ERROR_FLOOR)
+            weight = np.outer(rows, columns) * relative**error_power
             weights.append((weight * (share / weight.sum())).ravel())
             grid = np.broadcast_arrays(number, tops[:, None], lefts, rows[:, None], columns)
             squares.append(np.stack([part.ravel() for part in grid], axis=1))
