@@ -3,17 +3,18 @@
     python benchmarks/gpu.py --out benchmarks/gpu.json [--models fast balanced] [--sizes 1280x720] [--scales 2 4]
 
 For each model and size: copying in, computing and copying out one frame, each alone; the three overlapped, as `vsr upscale`
-runs them, with 1, 2 and 4 frames in a batch and 1 to 3 batches in flight; and the network alone as a torch user would write it,
-eager, in half precision and channels last. The GPU's own rate is measured by multiplying large matrices. Decoding and encoding
-are measured by `vsr bench`. No GPU has run this yet: `vsr` takes one frame in a batch and three in flight on a GPU, unmeasured.
+runs them, at the first size with 1, 2 and 4 frames in a batch and 1 to 3 batches in flight; the network alone as a torch user
+would write it, eager, in half precision and channels last; last of all, what `vsr bench` measures: decoding, computing and
+encoding alone, and all of it together. The GPU's own rate is measured by multiplying large matrices.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from vsr.backends.base import IN_FLIGHT, Backend
 from vsr.backends.torch import TorchEngine
 from vsr.backends.torch_cuda import Captured
 from vsr.bench.environment import environment
+from vsr.bench.run import BenchConfig, bench
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, ModelSpec, find_model
@@ -35,21 +37,35 @@ from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.upscale.codes import small_inputs
 
-SECONDS = 2.0
+SECONDS = 0.5
 BATCHES = (1, 2, 4)
+AT_ONCE = 12
 LAYOUT = GraphLayout("yuv", 1, "left")
+
+
+def gpu() -> dict[str, str]:
+    """Its name, its driver, and the torch and CUDA that use it."""
+    asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    name, driver = (
+        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip().split(", ")
+    )
+    return {"gpu": name, "driver": driver, "torch": torch.__version__, "cuda": torch.version.cuda or ""}
 
 
 def rate(work: Callable[[], object]) -> float:
     """Times a second, once warm; the device has done all of it when the clock stops."""
-    work()
-    torch.cuda.synchronize()
-    begun, times = time.perf_counter(), 0
-    while time.perf_counter() - begun < SECONDS:
-        work()
-        times += 1
-    torch.cuda.synchronize()
-    return times / (time.perf_counter() - begun)
+
+    def seconds(times: int) -> float:
+        torch.cuda.synchronize()
+        begun = time.perf_counter()
+        for _ in range(times):
+            work()
+        torch.cuda.synchronize()
+        return time.perf_counter() - begun
+
+    seconds(1)
+    times = max(3, int(SECONDS / seconds(1)))  # Not by the clock: work is queued far faster than it is done.
+    return times / seconds(times)
 
 
 def matrix_rate() -> float:
@@ -106,10 +122,17 @@ def captured_steps(engine: TorchEngine, inputs: dict[str, Any]) -> dict[str, flo
         return {name: rate(step) for name, step in steps.items()}
 
 
-def overlapped(backend: Backend, spec: ModelSpec, width: int, height: int) -> dict[str, float]:
+def several(pool: ThreadPoolExecutor, run: Callable[[Any], object], inputs: dict[str, Any]) -> None:
+    for _ in pool.map(run, [inputs] * AT_ONCE):
+        pass
+
+
+def overlapped(
+    backend: Backend, spec: ModelSpec, width: int, height: int, batches: Sequence[int]
+) -> dict[str, float]:
     """Frames a second by the size of a batch and how many are in flight, as "2 x 3"."""
     found = {}
-    for batch in BATCHES:
+    for batch in batches:
         inputs = frame(width, height, batch)
         with backend.compile(
             spec, LAYOUT, {name: inputs[name].shape for name in LAYOUT.plane_names}
@@ -117,14 +140,14 @@ def overlapped(backend: Backend, spec: ModelSpec, width: int, height: int) -> di
             engine.run(inputs)
             for in_flight in range(1, IN_FLIGHT + 1):
                 with ThreadPoolExecutor(in_flight) as pool:
-                    several = partial(pool.map, engine.run, [inputs] * 12)
-                    found[f"{batch} x {in_flight}"] = (
-                        rate(lambda several=several: list(several())) * 12 * batch
-                    )
+                    each = rate(partial(several, pool, engine.run, inputs))
+                    found[f"{batch} x {in_flight}"] = each * AT_ONCE * batch
     return found
 
 
-def measure(model: str, scale: int, width: int, height: int, peak: float) -> dict[str, Any]:
+def measure(
+    model: str, scale: int, width: int, height: int, peak: float, batches: Sequence[int]
+) -> dict[str, Any]:
     spec, (backend, notes) = find_model(model, scale), choose_backend("auto")
     inputs = frame(width, height)
     shapes = {name: inputs[name].shape for name in LAYOUT.plane_names}
@@ -133,7 +156,7 @@ def measure(model: str, scale: int, width: int, height: int, peak: float) -> dic
         engine.run(inputs)
         ready_s = time.perf_counter() - begun
         steps = captured_steps(engine, inputs) if isinstance(engine, TorchEngine) else {}
-        together = overlapped(backend, spec, width, height)
+        together = overlapped(backend, spec, width, height, batches)
         compute = steps.get("compute", together[f"1 x {IN_FLIGHT}"])
         return {
             "model": spec.id,
@@ -154,25 +177,32 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=["fast", "balanced", "quality"])
+    parser.add_argument("--models", nargs="+", default=["fast", "balanced", "quality", "restore"])
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--sizes", nargs="+", default=["1280x720", "1920x1080"])
+    parser.add_argument("--frames", type=int, default=48, help="of `vsr bench`; 0 leaves it out")
     args = parser.parse_args()
     peak = matrix_rate()
     result: dict[str, Any] = {
-        "environment": environment() | {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__},
+        "environment": environment() | gpu(),
         "matrix_tmacs": round(peak / 1e12, 1),
         "results": [],
     }
-    for model in args.models:
-        for scale in args.scales:
-            if find_model(model, scale).scale != scale:
-                continue
-            for size in args.sizes:
-                width, height = map(int, size.split("x"))
-                result["results"].append(measure(model, scale, width, height, peak))
-                print(json.dumps(result["results"][-1]))
-                args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
+    sizes = [(int(width), int(height)) for width, height in (size.split("x") for size in args.sizes)]
+    models = [(model, scale) for model in args.models for scale in args.scales]
+    models = [(model, scale) for model, scale in models if find_model(model, scale).scale == scale]
+    wanted = [(model, scale, size) for model, scale in models for size in sizes]
+    for model, scale, size in wanted:
+        batches = BATCHES if size == sizes[0] else BATCHES[:1]
+        result["results"].append(measure(model, scale, *size, peak, batches))
+        print(json.dumps(result["results"][-1]), flush=True)
+        args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
+    for (model, scale, size), found in zip(wanted if args.frames else [], result["results"], strict=False):
+        spec = find_model(model, scale)
+        config = BenchConfig(spec.id, found["backend"], size, args.frames, presets=("superfast",))
+        found["bench"] = {key: value for key, value in bench(config).items() if key in ("alone", "together")}
+        print(spec.id, size, json.dumps(found["bench"]), flush=True)
+        args.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Captured:
         self, run: Run, example: Mapping[str, NDArray[np.generic] | Tensor], device: torch.device
     ) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._inputs = {name: torch.as_tensor(array).to(device, copy=True) for name, array in example.items()}
+        self._inputs = {name: _tensor(array).to(device, copy=True) for name, array in example.items()}
         self._host = {name: tensor.cpu().pin_memory() for name, tensor in self._inputs.items()}
         # float32 means float32 here, not its shorter form for matrix units.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
@@ -73,3 +73,8 @@ class Captured:
         for tensor in found.values():  # It was made on this stream, and is used on the other.
             tensor.record_stream(torch.cuda.default_stream(self._stream.device))
         return found
+
+
+def _tensor(array: NDArray[np.generic] | Tensor) -> Tensor:
+    # A copy: torch warns of arrays that may not be written to.
+    return array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
