@@ -66,6 +66,14 @@ def test_train_then_go_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert not printed.err
 
 
+def test_another_rate_changes_both_optimizers(folder: Path) -> None:
+    with (folder / "tiny.toml").open("a") as recipe:
+        recipe.write('optimizer = "muon"\nlr = 1e-3\nmuon_lr = 1e-2\n')
+    assert run(arguments(folder, "--steps", "1", "--lr", "2e-4", "--device", "cpu", "--quiet")) == 0
+    told = json.loads((folder / "out" / "train.json").read_text())["recipe"]["train"]
+    assert (told["lr"], told["muon_lr"]) == pytest.approx((2e-4, 2e-3))
+
+
 def test_quiet_does_not_silence_what_must_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments(folder, "--steps", "2", "--device", "cpu", "--quiet")) == 0
     Image.fromarray(rendered_luma(2, 64)).save(folder / "pictures" / "2.png")

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,11 +21,13 @@ from vsr.evaluation import metrics
 from vsr.evaluation.datasets import evaluate_luma, load_sets
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models.archs import spec_from_dict
-from vsr.models.archs.chain import plain_chain_from_weights
+from vsr.models.archs.chain import Chain, ChainSpec, plain_chain_from_weights
 from vsr.training.checkpoint import load_tensors, save_tensors
+from vsr.training.data import PatchPool, Photo
 from vsr.training.loss_scale import LossScale
 from vsr.training.losses import LOSSES
 from vsr.training.recipe import GanRecipe, Recipe, recipe_from_dict
+from vsr.training.step import TrainStep
 from vsr.training.trainer import Progress, TrainConfig, TrainingDivergedError, train
 from vsr.training.validation import psnr_by_set
 
@@ -342,6 +345,22 @@ def test_devices_that_are_not_there(pictures: Path, tmp_path: Path, device: str)
         pytest.skip("there is one")
     with pytest.raises(VsrError):
         train(dataclasses.replace(config_for(pictures, tmp_path, small()), device=device))
+
+
+def test_a_network_that_cannot_be_compiled_trains_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no compiler\nand many lines more")
+
+    recipe = small()
+    photo = Photo("noise", np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8))
+    network = Chain(ChainSpec(2, 8, 2, 2))
+    step = TrainStep(network, PatchPool([photo], recipe, torch.device("cpu")), recipe.train, 4)
+    monkeypatch.setattr(torch, "compile", refuse)
+    said: list[str] = []
+    step._compile(said.append)
+    assert said == ["the network could not be compiled, which makes training slower: no compiler"]
+    step.run()
+    assert torch.isfinite(step.loss_sum()).all()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available() and not GPU_IS_REQUIRED, reason="needs a CUDA device")

@@ -1,7 +1,6 @@
 """A graph's steps on a CUDA device: captured once for planes of one shape, and replayed.
 
-Launching hundreds of small kernels takes longer than running them; a replayed capture launches them all at once. No GPU has
-run this yet.
+Launching hundreds of small kernels takes longer than running them; a replayed capture launches them all at once.
 """
 
 from __future__ import annotations

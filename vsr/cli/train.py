@@ -46,6 +46,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
 @click.option("--steps", type=int, help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option(
+    "--lr", type=float, help="Learning rate, instead of the recipe's; Muon's changes in proportion."
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def command(
     recipe: str,
@@ -59,6 +62,7 @@ def command(
     time_limit: float | None,
     steps: int | None,
     seed: int | None,
+    lr: float | None,
     quiet: bool,
 ) -> None:
     """Train a network by RECIPE, the name of a shipped one or a TOML file.
@@ -85,6 +89,8 @@ def command(
     changes: dict[str, Any] = {
         key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None
     }
+    if lr is not None:
+        changes |= {"lr": lr, "muon_lr": chosen.train.muon_lr * lr / chosen.train.lr}
     chosen = dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, **changes))
     control = _Control()
     with shown(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):

@@ -10,7 +10,7 @@ _BLOCKING_SYNC = 4
 def agree_on_context() -> None:
     """Have the primary context of the first GPU made as FFmpeg wants it, whoever makes it first: FFmpeg takes no other
     ("Primary context already active with incompatible flags"). To be called before anything uses the GPU; nothing happens
-    without a driver. No GPU has run this yet."""
+    without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,4 +1,4 @@
-"""Frames in the memory of a GPU: from its decoder, and to its encoder. No GPU has run this yet."""
+"""Frames in the memory of a GPU: from its decoder, and to its encoder, which no GPU has run yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The NVIDIA GPU that is here, by PyCUDA, in the primary context, which torch and TensorRT share. No GPU has run this yet."""
+"""The NVIDIA GPU that is here, by PyCUDA, in the primary context, which torch and TensorRT share."""
 
 from __future__ import annotations
 
