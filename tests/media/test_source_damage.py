@@ -62,7 +62,7 @@ def segments(tmp_path: Path) -> Path:
         ((3,), ["there were no frames from 3.000 s to 4.000 s: segments are missing"]),
         (
             (2, 5),
-            ["there were no frames from 2.000 s to 3.000 s nor at 1 later places: segments are missing"],
+            ["there were no frames from 2.000 s to 3.000 s nor at 1 later place: segments are missing"],
         ),
         ((7,), ["the video ends after 7.000 s, where its playlist says 8.000 s"]),
     ],

@@ -13,6 +13,7 @@ from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.commit import is_folder, make_folder
 from vsr.media.containers import NULL, STDOUT
 from vsr.media.inputs import check_outputs, default_output, expand_inputs
+from vsr.media.opening import file_name
 from vsr.models import find_model
 
 
@@ -22,7 +23,7 @@ def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
     Raises ConfigError where an output would be an input or two inputs would share one, SourceOpenError for what isn't there.
     """
     items = expand_inputs(config.inputs)
-    output = config.output.removeprefix("file://") if config.output is not None else None
+    output = file_name(config.output) if config.output is not None else None
     folder = Path(output) if output is not None and _names_folder(output) else None
     if output is None or folder is not None:
         suffix_scale = config.scale or find_model(config.model).scale

@@ -12,7 +12,7 @@ from vsr.media.commit import check_replaceable, part_path, stat_of
 from vsr.media.containers import NULL, STDOUT, container_for
 from vsr.media.image_files import SUFFIXES as WRITABLE_IMAGES
 from vsr.media.images import IMAGE_SUFFIXES
-from vsr.media.opening import is_sequence, is_url, sequence_files, shown
+from vsr.media.opening import file_name, is_sequence, is_url, sequence_files, shown
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -54,7 +54,7 @@ def _expand(given: str) -> list[str]:
         )
     if given == "-" or is_url(given):
         return [given]
-    given = given.removeprefix("file://")
+    given = file_name(given)
     path = Path(given)
     try:
         if path.is_dir():
@@ -177,4 +177,4 @@ def _place(path: Path) -> object:
 
 
 def _local(item: str) -> Path:
-    return Path(item.removeprefix("file://"))
+    return Path(file_name(item))

@@ -36,6 +36,11 @@ def is_url(url: str) -> bool:
     return bool(_URL.match(url)) and not url.startswith("file://")
 
 
+def file_name(url: str) -> str:
+    """An address that is no URL as the file system knows it: files may be written as `file://...`."""
+    return url.removeprefix("file://")
+
+
 def is_sequence(url: str) -> bool:
     """Whether an address is a numbered sequence such as `frames/%06d.png`, and no file of that very name."""
     return bool(_SEQUENCE.search(Path(url).name)) and not is_url(url) and not Path(url).exists()
@@ -43,7 +48,7 @@ def is_sequence(url: str) -> bool:
 
 def is_read_once(url: str) -> bool:
     """Whether what is opened gives its bytes once: standard input, a FIFO, what a shell's `<(...)` names."""
-    path = Path(url.removeprefix("file://"))
+    path = Path(file_name(url))
     return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
 
 
@@ -130,7 +135,7 @@ def open_container(
         address = "file:" + str(files[0].parent).replace("%", "%%") + "/" + Path(url).name
         demuxer = "image2"
     else:
-        path = Path(url.removeprefix("file://"))
+        path = Path(file_name(url))
         check_file(path)
         # The protocol is said, or "a:b.mp4" would be one; and what image2 opens is one file, not a pattern.
         address = f"file:{path}"

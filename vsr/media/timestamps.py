@@ -99,7 +99,8 @@ def without_silence(
         due = time + (frame.duration or 0) * (frame.time_base or 1)
         yield frame
     if gaps:
-        more = f" nor at {len(gaps) - 1} later places" if len(gaps) > 1 else ""
+        later = len(gaps) - 1
+        more = f" nor at {later} later place{'s' if later > 1 else ''}" if later else ""
         notes.append(f"there were no frames {gaps[0]}{more}: segments are missing")
     if first is not None and end is not None and end - due > _GAP_S:
         lasts = f"{float(due - first):.3f} s, where its playlist says {float(end - first):.3f} s"

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# 50 dB, where nobody sees more.
+ERROR_FLOOR = 1e-5
+
 
 def charbonnier(output: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
     """Smooth L1 (Lai et al., LapSRN, 2017): mean of sqrt(d^2 + epsilon^2)."""
@@ -36,7 +39,7 @@ def ssim(output: Tensor, target: Tensor) -> Tensor:
     return 1.0 - (luminance * structure).mean()
 
 
-def psnr(output: Tensor, target: Tensor, floor: float = 1e-5) -> Tensor:
+def psnr(output: Tensor, target: Tensor, floor: float = ERROR_FLOOR) -> Tensor:
     """Mean over the patches of log(MSE / `floor` + 1) (Chen et al., HINet, 2021): a dB of any patch counts the same, be it
     smooth or full of detail, as in the mean PSNR of a set. About 50 dB, where nobody sees more, it levels off."""
     errors = (output - target).square().mean(dim=(1, 2, 3))

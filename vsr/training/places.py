@@ -14,12 +14,10 @@ import torch
 from torch.nn import functional
 
 from vsr.evaluation.datasets import LumaPair
+from vsr.training.losses import ERROR_FLOOR
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-# 50 dB, where nobody sees more: added to every place's error, so that in a picture without any all are alike.
-ERROR_FLOOR = 1e-5
 
 
 class Places:
@@ -40,7 +38,7 @@ class Places:
             tops, rows = _cut(pair.lr.shape[0] - patch + 1, step)
             lefts, columns = _cut(pair.lr.shape[1] - patch + 1, step)
             errors = _errors(pair, patch, step) if error_power else np.zeros((len(tops), len(lefts)))
-            # Of the largest, so that no power makes all of them zero.
+            # The floor, so that in a picture without errors all are alike; of the largest, so that no power makes all zero.
             relative = (errors + ERROR_FLOOR) / (errors.max() + ERROR_FLOOR)
             weight = np.outer(rows, columns) * relative**error_power
             weights.append((weight * (share / weight.sum())).ravel())

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from vsr.core.errors import ConfigError, MissingDependencyError
-from vsr.media.opening import check_file, is_url, shown
+from vsr.media.opening import check_file, file_name, is_url, shown
 
 _TEST = re.compile(r"testsrc:(?:(\d+)x(\d+))?(?:@(\d+(?:/\d+)?))?")
 _NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rtp srt tcp".split())
@@ -73,7 +73,7 @@ def parse_address(
         return _camera(text, size, frame_rate)
     if is_url(text):
         return _network(text, timeout_s)
-    path = Path(text.removeprefix("file://"))
+    path = Path(file_name(text))
     check_file(path)
     if path.suffix.lower() == ".sdp":
         return Address(f"file:{path}", text, "sdp", _ANALYSE | {"protocol_whitelist": "file,udp,rtp"})
