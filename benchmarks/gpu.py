@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,15 +40,6 @@ SECONDS = 0.5
 BATCHES = (1, 2, 4)
 AT_ONCE = 12
 LAYOUT = GraphLayout("yuv", 1, "left")
-
-
-def gpu() -> dict[str, str]:
-    """Its name, its driver, and the torch and CUDA that use it."""
-    asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    name, driver = (
-        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip().split(", ")
-    )
-    return {"gpu": name, "driver": driver, "torch": torch.__version__, "cuda": torch.version.cuda or ""}
 
 
 def rate(work: Callable[[], object]) -> float:
@@ -184,7 +174,7 @@ def main() -> None:
     args = parser.parse_args()
     peak = matrix_rate()
     result: dict[str, Any] = {
-        "environment": environment() | gpu(),
+        "environment": environment(),
         "matrix_tmacs": round(peak / 1e12, 1),
         "results": [],
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from vsr.bench import BenchConfig, bench
 from vsr.bench.doctor import doctor
+from vsr.bench.environment import environment
 from vsr.bench.synthetic import synthetic_frames
 
 
@@ -47,3 +50,12 @@ def test_the_doctor_finds_what_is_needed_and_names_what_is_not_there() -> None:
     assert checks["models"].ok
     for check in checks.values():
         assert check.ok or check.remedy
+
+
+def test_a_figure_names_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "gpu" not in environment()
+    asked = tmp_path / "nvidia-smi"
+    asked.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 580.159.04'\n")
+    asked.chmod(0o755)
+    assert (environment()["gpu"], environment()["driver"]) == ("NVIDIA H100 80GB HBM3", "580.159.04")

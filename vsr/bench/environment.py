@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 
 def environment() -> dict[str, Any]:
-    """Processor, cores, memory, Python and the versions that matter, as JSON values."""
+    """Processor, cores, memory, Python and the versions that matter, and an NVIDIA GPU with its driver, as JSON values."""
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -20,7 +21,18 @@ def environment() -> dict[str, Any]:
         "versions": {
             name: _version(name) for name in ("vsr", "av", "numpy", "openvino", "onnxruntime", "torch")
         },
+        **_gpu(),
     }
+
+
+def _gpu() -> dict[str, str]:
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    name, _, driver = answer.partition("\n")[0].partition(", ")
+    return {"gpu": name, "driver": driver}
 
 
 def _version(name: str) -> str | None:
