@@ -174,6 +174,7 @@ class TrainStep:
         to 8 bits: fused, they would not be rounded as they are when the network runs."""
         if self._variational or self._recipe.rounded:
             return
+        say("compiling the network, half a minute at most")
         eager = self._network
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Advice on precision, which the recipe chose.
