@@ -187,11 +187,13 @@ def main() -> None:
         result["results"].append(measure(model, scale, *size, peak, batches))
         print(json.dumps(result["results"][-1]), flush=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
-    for (model, scale, size), found in zip(wanted if args.frames else [], result["results"], strict=False):
-        spec = find_model(model, scale)
-        config = BenchConfig(spec.id, found["backend"], size, args.frames, presets=("superfast",))
+    for found in result["results"] if args.frames else []:
+        width, height = found["size"]
+        config = BenchConfig(
+            found["model"], found["backend"], (width, height), args.frames, presets=("superfast",)
+        )
         found["bench"] = {key: value for key, value in bench(config).items() if key in ("alone", "together")}
-        print(spec.id, size, json.dumps(found["bench"]), flush=True)
+        print(found["model"], width, height, json.dumps(found["bench"]), flush=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
