@@ -6,7 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -34,6 +34,10 @@ def gradient(height: int, width: int) -> Photo:
     """A picture whose level tells the place: 8 more per row pair, 1 more per column pair."""
     rows, columns = np.mgrid[0:height, 0:width] // 2
     return Photo("gradient", ((rows * 8 + columns) % 251).astype(np.uint8))
+
+
+def _some(pool: PatchPool, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return pool.gather(torch.from_numpy(pool.draw(np.random.default_rng(0), count)))
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -80,6 +84,33 @@ def test_rendered_pictures_take_their_share() -> None:
 def test_a_rendered_picture_is_decided_by_its_seed() -> None:
     np.testing.assert_array_equal(rendered_luma(5, 64), rendered_luma(5, 64))
     assert not np.array_equal(rendered_luma(5, 64), rendered_luma(6, 64))
+
+
+def test_patterns_of_pixels_are_enlarged_to_blocks() -> None:
+    black = Photo("black", np.zeros((128, 128), np.uint8))
+    recipe = recipe_with(4, DataRecipe(patch=32, rendered_share=0.9, rendered_count=1))
+    lr, hr = (part[:, 0] for part in _some(PatchPool([black], recipe, CPU), 50))
+    torch.testing.assert_close(hr, lr.repeat_interleave(4, 1).repeat_interleave(4, 2))
+    alternating = (lr[:, 1:] - lr[:, :-1]).abs() > 0.15
+    assert alternating.float().mean() > 0.05
+
+
+def test_a_teacher_gives_the_ground_truth() -> None:
+    photos = [Photo(str(seed), rendered_luma(seed, 96)) for seed in (1, 2)]
+
+    def pool(**settings: Any) -> PatchPool:
+        return PatchPool(photos, recipe_with(2, DataRecipe(patch=16, **settings)), CPU)
+
+    (lr, hr), (lr_taught, hr_taught) = _some(pool(), 20), _some(pool(teacher="bicubic-x2"), 20)
+    torch.testing.assert_close(lr, lr_taught)
+    bicubic = torch.nn.functional.interpolate(lr, scale_factor=2.0, mode="bicubic")
+    inside = (..., slice(8, -8), slice(8, -8))
+    assert (hr_taught - bicubic)[inside].abs().max() < 0.04  # Torch's bicubic is a little sharper.
+    assert (hr - bicubic)[inside].abs().max() > 0.1
+    # Where nobody knows the truth: beyond the photograph's own size.
+    assert pool(teacher="bicubic-x2", hr_scales=(1.5,)).megapixels == pytest.approx(2 * 144**2 / 1e6)
+    with pytest.raises(ConfigError, match="bicubic-x4 is of scale 4, and the recipe of 2"):
+        pool(teacher="bicubic-x4")
 
 
 def test_pictures_too_small_for_a_patch_are_left_out() -> None:

@@ -74,6 +74,15 @@ def test_another_rate_changes_both_optimizers(folder: Path) -> None:
     assert (told["lr"], told["muon_lr"]) == pytest.approx((2e-4, 2e-3))
 
 
+def test_another_teacher(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    once = ("--steps", "1", "--device", "cpu", "--quiet", "--teacher")
+    assert run(arguments(folder, *once, "nosuch")) == 5
+    assert "there is no model 'nosuch'" in capsys.readouterr().err
+    assert run(arguments(folder, *once, "bicubic-x2")) == 0
+    told = json.loads((folder / "out" / "train.json").read_text())["recipe"]["data"]
+    assert told["teacher"] == "bicubic-x2"
+
+
 def test_quiet_does_not_silence_what_must_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments(folder, "--steps", "2", "--device", "cpu", "--quiet")) == 0
     Image.fromarray(rendered_luma(2, 64)).save(folder / "pictures" / "2.png")

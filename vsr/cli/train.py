@@ -49,6 +49,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option(
     "--lr", type=float, help="Learning rate, instead of the recipe's; Muon's changes in proportion."
 )
+@click.option("--teacher", metavar="MODEL", help="Instead of the recipe's: a network that gives the targets.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def command(
     recipe: str,
@@ -63,6 +64,7 @@ def command(
     steps: int | None,
     seed: int | None,
     lr: float | None,
+    teacher: str | None,
     quiet: bool,
 ) -> None:
     """Train a network by RECIPE, the name of a shipped one or a TOML file.
@@ -92,6 +94,8 @@ def command(
     if lr is not None:
         changes |= {"lr": lr, "muon_lr": chosen.train.muon_lr * lr / chosen.train.lr}
     chosen = dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, **changes))
+    if teacher is not None:
+        chosen = dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, teacher=teacher))
     control = _Control()
     with shown(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
         result = train(

@@ -170,7 +170,7 @@ def _picture(path: Path, upscaler: Upscaler) -> Figures:
     if min(rgb.shape[:2]) < _least_side(scale):
         return {}
     pair = luma_pair(path.stem, metrics.y_from_rgb(rgb), scale)
-    figures = _on_y(_larger_luma(upscaler, pair.lr), pair.hr, scale)
+    figures = _on_y(larger_luma(upscaler, pair.lr), pair.hr, scale)
     height, width = pair.hr.shape
     original = rgb[:height, :width]
     small = np.stack([resize_bicubic(original[..., c], 1 / scale) for c in range(3)], axis=2)
@@ -186,7 +186,7 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
             return {}
         for frame in islice(source, most):
             pair = luma_pair(path.stem, luma8(frame), upscaler.scale)
-            result = _larger_luma(upscaler, pair.lr)
+            result = larger_luma(upscaler, pair.lr)
             row = _on_y(result, pair.hr, upscaler.scale)
             now = result.astype(np.int16), pair.hr.astype(np.int16)
             if before is not None:
@@ -196,7 +196,8 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
     return _mean(rows)
 
 
-def _larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:
+def larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:
+    """Luma uint8 [h, w] as a gray picture through `upscaler`: uint8 [h*scale, w*scale]."""
     frame = Frame([luma], luma.shape[1], luma.shape[0], PixelFormat("gray"))
     return np.asarray(upscaler.upscale(frame).planes[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,13 +22,18 @@ from vsr.media.types import SourceOptions
 from vsr.training import degradations
 from vsr.training.places import Places
 from vsr.training.recipe import Recipe
-from vsr.training.render import rendered_luma
+from vsr.training.render import pixel_pattern, rendered_luma
+from vsr.training.teacher import taught
 
 Luma = npt.NDArray[np.uint8]
 
 # Of each video: at most so many frames, every so many.
 VIDEO_FRAMES = 16
 VIDEO_EVERY = 24
+
+# Of a rendered picture, in high resolution; and every so many hold patterns of single pixels.
+RENDERED_SIDE = 384
+PATTERN_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,16 @@ class PatchPool:
 
     `draw` says on the host which patches a step takes; `gather` cuts them on the device. Pictures are drawn by their
     area, except that `rendered_share` of the samples come from the rendered ones; places in them are drawn as `Places` says.
-    Raises ConfigError when no picture is as large as a patch.
+    `say` is told how far the teacher is, where there is one. Raises ConfigError when no picture is as large as a patch.
     """
 
-    def __init__(self, photos: Sequence[Photo], recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        recipe: Recipe,
+        device: torch.device,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
         self.scale, self.patch = recipe.scale, recipe.data.patch
         share = recipe.data.rendered_share
         jobs = [
@@ -80,6 +91,8 @@ class PatchPool:
             if math.ceil(min(photo.luma.shape) * s - 1e-9) >= self.patch * self.scale
         ]
         pairs = _run(jobs)
+        if recipe.data.teacher:
+            pairs = taught(pairs, recipe.data.teacher, recipe.scale, say)
         drawn: list[LumaPair] = []
         if share > 0:
             count = recipe.data.rendered_count
@@ -142,7 +155,11 @@ def _pair(photo: Photo, recipe: Recipe, hr_scale: float, number: int) -> LumaPai
 
 
 def _drawn(scale: int, seed: int, index: int) -> LumaPair:
-    return degradations.bicubic(f"rendered-{index}", rendered_luma(seed * 100_003 + index), scale)
+    name, seed = f"rendered-{index}", seed * 100_003 + index
+    if index % PATTERN_EVERY:
+        return degradations.bicubic(name, rendered_luma(seed, RENDERED_SIDE), scale)
+    lr = pixel_pattern(seed, RENDERED_SIDE // scale)
+    return LumaPair(name, lr, lr.repeat(scale, 0).repeat(scale, 1))
 
 
 def _run(jobs: Sequence[partial[LumaPair]]) -> list[LumaPair]:

@@ -20,8 +20,10 @@ class DataRecipe:
     """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
     used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
-    pictures of text and line art. Within a picture, places are drawn by their error to the power `error_power` (see
-    `vsr.training.places`; 0 = all alike)."""
+    pictures of text, line art and patterns of pixels. Within a picture, places are drawn by their error to the power
+    `error_power` (see `vsr.training.places`; 0 = all alike). With a `teacher`, the name or path of a package, photographs
+    have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used larger than they
+    are."""
 
     patch: int = 48
     batch: int = 16
@@ -30,6 +32,7 @@ class DataRecipe:
     rendered_share: float = 0.0
     rendered_count: int = 100
     error_power: float = 0.0
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         _require(
@@ -42,8 +45,11 @@ class DataRecipe:
         _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
         numbers = all(type(scale) in (int, float) for scale in self.hr_scales)
         _require(numbers, f"hr_scales must be numbers, got {list(self.hr_scales)}")
-        fine = bool(self.hr_scales) and all(0 < scale <= 1 for scale in self.hr_scales)
-        _require(fine, f"hr_scales must be above 0 and at most 1, got {list(self.hr_scales)}")
+        most = (
+            2 if self.teacher else 1
+        )  # There is no ground truth beyond the photograph itself, and a teacher needs none.
+        fine = bool(self.hr_scales) and all(0 < scale <= most for scale in self.hr_scales)
+        _require(fine, f"hr_scales must be above 0 and at most {most}, got {list(self.hr_scales)}")
         _require(0 <= self.rendered_share <= 1, f"rendered_share must be in 0..1, got {self.rendered_share}")
         _require(self.error_power >= 0, f"error_power must not be negative, got {self.error_power}")
         _require(self.rendered_count >= 1, f"rendered_count must be at least 1, got {self.rendered_count}")

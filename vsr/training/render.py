@@ -1,4 +1,4 @@
-"""Text and line art drawn by the program: what photographs rarely hold, and networks blur without."""
+"""Pictures drawn by the program: what photographs rarely hold, and networks blur, or go wild at, without."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ Colour = tuple[int, int, int]
 
 _LETTERS = string.ascii_letters + string.digits * 2 + ".,:;!?()[]+-=*/&%$#@'\""
 _SUPERSAMPLING = 2
+_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 
 
-def rendered_luma(seed: int, side: int = 384) -> npt.NDArray[np.uint8]:
+def rendered_luma(seed: int, side: int) -> npt.NDArray[np.uint8]:
     """Luma uint8 [side, side] of a picture with text, lines and shapes on a flat or shaded ground; `seed` decides all.
 
     Drawn at twice the size and reduced, so that edges are antialiased as a camera or a renderer would have them.
@@ -35,6 +36,49 @@ def rendered_luma(seed: int, side: int = 384) -> npt.NDArray[np.uint8]:
         (side, side), Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX
     )
     return y_from_rgb(np.asarray(reduced))
+
+
+def pixel_pattern(seed: int, side: int) -> npt.NDArray[np.uint8]:
+    """Luma uint8 [side, side] of fields where single pixels alternate: dither, hatching, sprites, noise; `seed` decides all.
+
+    These are for the low resolution. A photograph that was reduced never alternates so hard, and what a network trained on
+    such alone answers to it has no bounds. What is right is what pixel art is enlarged to: each pixel a block.
+    """
+    rng = np.random.default_rng(seed)
+    picture = np.full((side, side), rng.integers(256), np.uint8)
+    for number in range(rng.integers(1, 6)):
+        top, left = (0, 0) if number == 0 else rng.integers(0, side - 8, 2)
+        field = picture[top : top + rng.integers(8, side + 1), left : left + rng.integers(8, side + 1)]
+        field[:] = _pattern(rng, *field.shape)
+    return picture
+
+
+def _pattern(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """One field of two levels, or of noise between them."""
+    contrast = rng.integers(40, 256)
+    low = rng.integers(0, 256 - contrast)
+    kind = rng.integers(6)
+    y, x = np.mgrid[:height, :width]
+    cell, threshold = rng.integers(1, 4), rng.random()
+    if kind == 0:  # Checkers and stripes, upright, level and oblique.
+        down, right = [(1, 1), (0, 1), (1, 0), (1, 2), (2, 1)][rng.integers(5)]
+        share = np.asarray((y // cell * down + x // cell * right) % rng.integers(2, 5) == 0, float)
+    elif kind == 1:  # A shade in Bayer's ordered dither.
+        shade = (y * rng.random() / height + x * rng.random() / width + threshold) % 1.0
+        share = np.asarray(shade > (_BAYER[y % 4, x % 4] + 0.5) / 16, float)
+    elif kind == 2:  # Noise of two levels, in pixels or in cells of some.
+        share = np.asarray(rng.random((height, width))[y // cell, x // cell] < threshold, float)
+    elif kind == 3:  # Noise of all levels.
+        share = rng.random((height, width))
+    elif kind == 4:  # Sprites: one of random pixels, symmetrical, again and again.
+        size = rng.integers(4, 17)
+        sprite = rng.random((size, size)) < threshold
+        share = np.asarray((sprite | sprite[:, ::-1])[y % size, x % size], float)
+    else:  # Few dots on a plain ground.
+        share = np.asarray(rng.random((height, width)) < 0.05, float)
+    if rng.random() < 0.5:
+        share = 1.0 - share
+    return np.asarray(np.rint(low + contrast * share), np.uint8)
 
 
 def _colour(rng: random.Random) -> Colour:
