@@ -36,16 +36,14 @@ def prepared(recipe: Recipe, way: str) -> TrainStep:
     network.rounded = recipe.train.rounded
     pool = PatchPool(photos(), recipe, DEVICE)
     step = TrainStep(network.to(DEVICE), pool, recipe.train, recipe.data.batch)
-    if way == "captured":
-        step._compile = lambda say: None  # type: ignore[method-assign]
     if way != "one by one":
-        step.capture(print)
+        step.capture(print, compiled=way != "captured")
     return step
 
 
 def measure(name: str, batch: int, way: str) -> dict[str, Any]:
     recipe = load_recipe(name)
-    data = dataclasses.replace(recipe.data, batch=batch, rendered_share=0.0, hr_scales=(1.0,))
+    data = dataclasses.replace(recipe.data, batch=batch, rendered_share=0.0, hr_scales=(1.0,), teacher="")
     recipe = dataclasses.replace(recipe, data=data)
     begun = time.perf_counter()
     step = prepared(recipe, way)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from vsr.cli.app import run
+from vsr.cli.train import Control
+from vsr.core.cancel import Cancelled
 from vsr.training.render import rendered_luma
 
 RECIPE = """
@@ -81,6 +87,46 @@ def test_another_teacher(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(arguments(folder, *once, "bicubic-x2")) == 0
     told = json.loads((folder / "out" / "train.json").read_text())["recipe"]["data"]
     assert told["teacher"] == "bicubic-x2"
+
+
+def interrupted(folder: Path, *more: str) -> int:
+    """The exit status of a long training that is sent SIGINT once it has begun."""
+
+    def interrupt() -> None:
+        while not (folder / "out").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=interrupt)
+    sender.start()
+    try:
+        return run(arguments(folder, "--steps", "1000000", "--device", "cpu", "--quiet", *more))
+    finally:
+        sender.join()
+
+
+def test_ctrl_c_leaves_a_checkpoint(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert interrupted(folder) == 0
+    assert "stopped; --resume goes on" in capfd.readouterr().out
+    assert (folder / "out" / "checkpoint.safetensors").exists()
+
+
+def test_ctrl_c_before_anything_is_learnt(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for number in range(2, 40):
+        Image.fromarray(rendered_luma(number, 512)).save(folder / "pictures" / f"{number}.png")
+    assert interrupted(folder, "--teacher", "quality-x2") == 130
+    assert "cancelled" in capfd.readouterr().err
+    assert not any((folder / "out").iterdir())
+
+
+def test_a_second_ctrl_c_cancels() -> None:
+    control = Control()
+    assert not control.should_stop()
+    control.stop()
+    assert control.should_stop()
+    control.cancel()
+    with pytest.raises(Cancelled):
+        control.should_stop()
 
 
 def test_quiet_does_not_silence_what_must_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

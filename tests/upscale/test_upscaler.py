@@ -15,6 +15,7 @@ from vsr.core.errors import ConfigError, DeviceMemoryError, UnknownModelError, U
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation.metrics import psnr
 from vsr.evaluation.resize import resize_bicubic
+from vsr.models import shipped_models
 from vsr.upscale import Upscaler
 from vsr.upscale.arrays import array_from_frame, frame_from_array
 
@@ -33,6 +34,14 @@ FORMATS = [
     PixelFormat("rgb", 16, alpha=True),
 ]
 MODELS = ["bicubic", "fast", "balanced"]
+
+_Y, _X = np.mgrid[:48, :64]
+ALTERNATING = {
+    "checker": (_Y + _X) % 2,
+    "stripes": _X % 2,
+    "noise": np.random.default_rng(0).integers(0, 2, _Y.shape),
+    "hatching": (_Y + _X) % 3 // 2,
+}
 
 
 def _codes(plane: object, format: PixelFormat) -> np.ndarray:
@@ -54,6 +63,22 @@ def _flat(format: PixelFormat, levels: list[int], width: int, height: int, color
 def upscaler(request: pytest.FixtureRequest):
     with Upscaler(request.param) as upscaler:
         yield upscaler
+
+
+NETWORKS = [spec.id for spec in shipped_models() if not spec.id.startswith("bicubic")]
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_single_pixels_that_alternate_stay_what_they_are(model: str) -> None:
+    """Dither, hatching and pixel art: no network answers them with black and white of its own."""
+    with Upscaler(model) as upscaler:
+        for name, pattern in ALTERNATING.items():
+            for low, high in ((0, 255), (64, 192)):
+                small = np.where(pattern > 0, high, low).astype(np.uint8)
+                blocks = small.repeat(upscaler.scale, 0).repeat(upscaler.scale, 1).astype(float)
+                large = upscaler.upscale(small)
+                assert np.abs(large - blocks).mean() < 56, (name, low, high)
+                assert abs(large.mean() - blocks.mean()) < 20, (name, low, high)
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)

@@ -15,6 +15,7 @@ import click
 
 from vsr.cli import text
 from vsr.cli.interrupt import interrupts
+from vsr.core.cancel import CancelToken
 from vsr.core.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def command(
     chosen = dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, **changes))
     if teacher is not None:
         chosen = dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, teacher=teacher))
-    control = _Control()
+    control = Control()
     with shown(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
         result = train(
             TrainConfig(
@@ -113,7 +114,7 @@ def command(
                 on_progress=on_progress,
                 on_message=on_message,
                 on_warning=_complain if quiet else None,
-                should_stop=lambda: control.stopped,
+                should_stop=control.should_stop,
             )
         )
     if not speaks():
@@ -134,16 +135,21 @@ def _weights_of(path: Path | None) -> Path | None:
     return path / "weights.safetensors" if path is not None and path.is_dir() else path
 
 
-class _Control:
-    """A training that is stopped keeps its checkpoint; cancelling it means the same, at once."""
+class Control:
+    """A training that is stopped writes a checkpoint; one that is cancelled leaves the last one as it is."""
 
-    stopped = False
+    def __init__(self) -> None:
+        self._stopped, self._cancelling = False, CancelToken()
 
     def stop(self) -> None:
-        self.stopped = True
+        self._stopped = True
 
     def cancel(self) -> None:
-        raise KeyboardInterrupt
+        self._cancelling.cancel()
+
+    def should_stop(self) -> bool:
+        self._cancelling.check()
+        return self._stopped
 
 
 Shown = tuple["Callable[[Progress], None]", Callable[[str], None]]

@@ -71,7 +71,8 @@ class PatchPool:
 
     `draw` says on the host which patches a step takes; `gather` cuts them on the device. Pictures are drawn by their
     area, except that `rendered_share` of the samples come from the rendered ones; places in them are drawn as `Places` says.
-    `say` is told how far the teacher is, where there is one. Raises ConfigError when no picture is as large as a patch.
+    `say` is told how far the teacher is, where there is one; it ends with Cancelled once `should_stop` says so. Raises
+    ConfigError when no picture is as large as a patch.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class PatchPool:
         recipe: Recipe,
         device: torch.device,
         say: Callable[[str], None] = lambda message: None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.scale, self.patch = recipe.scale, recipe.data.patch
         share = recipe.data.rendered_share
@@ -92,7 +94,7 @@ class PatchPool:
         ]
         pairs = _run(jobs)
         if recipe.data.teacher:
-            pairs = taught(pairs, recipe.data.teacher, recipe.scale, say)
+            pairs = taught(pairs, recipe.data.teacher, recipe.scale, say, should_stop)
         drawn: list[LumaPair] = []
         if share > 0:
             count = recipe.data.rendered_count

@@ -140,9 +140,9 @@ class TrainStep:
         else:
             self._advance()
 
-    def capture(self, say: Callable[[str], None]) -> None:
-        """Compile the network, and capture the step on the current CUDA stream; where either fails, say so and do without.
-        State is kept.
+    def capture(self, say: Callable[[str], None], *, compiled: bool = True) -> None:
+        """Compile the network, unless told not to, and capture the step on the current CUDA stream; where either fails, say
+        so and do without. State is kept.
 
         With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of; and with other
         workers, which it must wait for.
@@ -152,7 +152,8 @@ class TrainStep:
         kept = {name: tensor.clone() for name, tensor in self.state.items()}
         with device_lock, torch.backends.cudnn.flags(enabled=True, benchmark=True):
             stream = torch.cuda.current_stream(self.device)
-            self._compile(say)
+            if compiled:
+                self._compile(say)
             for _ in range(4):  # Algorithms are chosen and workspaces allocated before anything is recorded.
                 self._advance()
             stream.synchronize()

@@ -90,7 +90,7 @@ class _Training:
         with device_lock:
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
             photos = config.photos if config.photos is not None else load_photos(config.data)
-            self.pool = PatchPool(photos, self.recipe, device, config.on_message)
+            self.pool = PatchPool(photos, self.recipe, device, config.on_message, config.should_stop)
             config.on_message(f"{self.pool.count} pictures, {self.pool.megapixels:.0f} megapixels")
             self.stepper = self._make_stepper()
             if config.resume:
