@@ -57,7 +57,8 @@ Speed: {fps:.3g} frames of 960x540 a second, the network alone in {precision} on
 ```
 
 - data: {data};
-  {pictures} pictures of {megapixels} megapixels in all with their reduced copies; and rendered text and shapes{places}
+  {pictures} pictures of {megapixels} megapixels in all with their copies of other sizes; and rendered text, shapes
+  and patterns of single pixels{places}{teacher}
 - {steps:,} steps of {batch} patches of {patch}x{patch} input pixels, seed {seed}; {optimizer},
   falling along a cosine; gradients clipped to {clip:g}, {loss} loss, weights averaged (EMA {ema:g})
 - {hardware}; {minutes:.0f} minutes
@@ -158,6 +159,9 @@ def main() -> None:
         megapixels=facts["megapixels"],
         places=f";\n  places in them drawn by their error under bicubic to the power {power:g}"
         if (power := recipe["data"].get("error_power"))
+        else "",
+        teacher=f";\n  for ground truth what {Path(teacher).name} makes of the photographs, mean over eight flips and rotations"
+        if (teacher := recipe["data"].get("teacher"))
         else "",
         steps=int(facts["steps"]),
         batch=recipe["data"]["batch"],

@@ -112,6 +112,22 @@ def test_a_batch_is_its_frames_one_by_one(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", backends())
+def test_inputs_may_be_read_only(backend: str) -> None:
+    layout = GraphLayout("gray", 1)
+    planes = _planes(layout) | _small(layout)
+    shapes = {"y": planes["y"].shape}
+    with load_backend(backend).compile(
+        find_model("fast"), layout, shapes, CompileOptions(threads=2)
+    ) as engine:
+        expected = engine.run(planes)
+        for plane in planes.values():
+            plane.flags.writeable = False
+        found = engine.run(planes)
+    for name, plane in expected.items():
+        np.testing.assert_array_equal(found[name], plane)
+
+
+@pytest.mark.parametrize("backend", backends())
 def test_outputs_outlive_the_next_run(backend: str) -> None:
     layout, spec = GraphLayout("gray", 1), find_model("bicubic")
     planes = _planes(layout)

@@ -48,7 +48,9 @@ class OpenVinoEngine(Engine):
         outputs: dict[str, NDArray[np.uint8]] = {}
         try:
             for name in self._inputs:
-                self._request.set_tensor(name, openvino.Tensor(inputs[name], shared_memory=True))
+                # OpenVINO shares none that is read-only, as Pillow's are.
+                shared = np.require(inputs[name], requirements="W")
+                self._request.set_tensor(name, openvino.Tensor(shared, shared_memory=True))
             # Outputs of our own, so that they outlive the next run.
             for name, shape in self._outputs.items():
                 outputs[name] = np.empty(shape, np.uint8)
