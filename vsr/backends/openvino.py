@@ -46,11 +46,11 @@ class OpenVinoEngine(Engine):
         import openvino
 
         outputs: dict[str, NDArray[np.uint8]] = {}
+        # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
+        shared = {name: np.require(inputs[name], requirements="W") for name in self._inputs}
         try:
             for name in self._inputs:
-                # OpenVINO shares none that is read-only, as Pillow's are.
-                shared = np.require(inputs[name], requirements="W")
-                self._request.set_tensor(name, openvino.Tensor(shared, shared_memory=True))
+                self._request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
             # Outputs of our own, so that they outlive the next run.
             for name, shape in self._outputs.items():
                 outputs[name] = np.empty(shape, np.uint8)
