@@ -4,8 +4,9 @@
 
 The clip that comes with vsr (Big Buck Bunny, (c) 2008 Blender Foundation, CC-BY 3.0), which no network was trained on, is
 reduced, compressed by x264, and enlarged again. Of luma, over all frames: blur as Crete et al. (2007) have it, lower is
-sharper; texture where the original is flat, in code values, of which a network that invents some has more than others; and
-shift, how much lighter the picture is than the compressed one.
+sharper; texture where the original is flat, in code values, of which a network that invents some has more than others;
+shift, how much lighter the picture is than the compressed one; and turned, how far it is in code values from what becomes of
+the frame turned upside down, which no true detail depends on.
 """
 
 from __future__ import annotations
@@ -73,6 +74,12 @@ def texture(plane: Plane) -> NDArray[np.float64]:
     return np.abs(plane - windows.mean((2, 3)))
 
 
+def unlike_turned(upscaler: Upscaler, plane: Plane) -> float:
+    """Mean difference between what becomes of a picture and of the same upside down."""
+    turned = upscaler.upscale(np.ascontiguousarray(plane[::-1, ::-1]))[::-1, ::-1]
+    return float(np.abs(turned.astype(float) - upscaler.upscale(plane)).mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -84,10 +91,12 @@ def main() -> None:
     whole = originals()
     small = compressed(whole, args.scale, args.crf)
     flat = [texture(luma(frame)) < FLAT for frame in whole]
-    versions = {"original": whole}
+    versions, turned = {"original": whole}, {"original": 0.0}
     for model in args.models:
+        name = f"{model}-x{args.scale}"
         with Upscaler(model, scale=args.scale) as upscaler:
-            versions[f"{model}-x{args.scale}"] = [upscaler.upscale(frame) for frame in small]
+            versions[name] = [upscaler.upscale(frame) for frame in small]
+            turned[name] = float(np.mean([unlike_turned(upscaler, luma(frame)) for frame in small]))
     figures = {
         name: {
             "blur": round(float(np.mean([blur(luma(frame)) for frame in frames])), 4),
@@ -98,6 +107,7 @@ def main() -> None:
                 float(np.mean([luma(f).mean() - luma(s).mean() for f, s in zip(frames, small, strict=True)])),
                 3,
             ),
+            "turned": round(turned[name], 3),
         }
         for name, frames in versions.items()
     }

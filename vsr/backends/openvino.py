@@ -46,9 +46,9 @@ class OpenVinoEngine(Engine):
         import openvino
 
         outputs: dict[str, NDArray[np.uint8]] = {}
-        # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
-        shared = {name: np.require(inputs[name], requirements="W") for name in self._inputs}
         try:
+            # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
+            shared = {name: np.require(inputs[name], requirements="W") for name in self._inputs}
             for name in self._inputs:
                 self._request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
             # Outputs of our own, so that they outlive the next run.
