@@ -73,7 +73,7 @@ def test_places_depend_on_the_seed_alone() -> None:
 
 
 def test_rendered_pictures_take_their_share() -> None:
-    black = Photo("black", np.zeros((128, 128), np.uint8))  # No rendered picture goes below code 16.
+    black = Photo("black", np.zeros((128, 128), np.uint8))  # A rendered patch has something lighter.
     data = DataRecipe(patch=16, rendered_share=0.25, rendered_count=4)
     pool = PatchPool([black], recipe_with(2, data), CPU)
     lr, _ = pool.gather(torch.from_numpy(pool.draw(np.random.default_rng(0), 2000)))

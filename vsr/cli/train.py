@@ -50,7 +50,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option(
     "--lr", type=float, help="Learning rate, instead of the recipe's; Muon's changes in proportion."
 )
-@click.option("--teacher", metavar="MODEL", help="Instead of the recipe's: a network that gives the targets.")
+@click.option(
+    "--teacher", metavar="MODEL", help="Network that gives the targets, instead of the recipe's; '' for none."
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def command(
     recipe: str,

@@ -22,8 +22,8 @@ class DataRecipe:
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
     pictures of text, line art and patterns of pixels. Within a picture, places are drawn by their error to the power
     `error_power` (see `vsr.training.places`; 0 = all alike). With a `teacher`, the name or path of a package, photographs
-    have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used larger than they
-    are."""
+    have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used at up to twice
+    their size."""
 
     patch: int = 48
     batch: int = 16
@@ -45,9 +45,8 @@ class DataRecipe:
         _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
         numbers = all(type(scale) in (int, float) for scale in self.hr_scales)
         _require(numbers, f"hr_scales must be numbers, got {list(self.hr_scales)}")
-        most = (
-            2 if self.teacher else 1
-        )  # There is no ground truth beyond the photograph itself, and a teacher needs none.
+        # There is no ground truth beyond the photograph itself, and a teacher needs none.
+        most = 2 if self.teacher else 1
         fine = bool(self.hr_scales) and all(0 < scale <= most for scale in self.hr_scales)
         _require(fine, f"hr_scales must be above 0 and at most {most}, got {list(self.hr_scales)}")
         _require(0 <= self.rendered_share <= 1, f"rendered_share must be in 0..1, got {self.rendered_share}")
