@@ -23,7 +23,7 @@ from vsr.backends.trt.recipe import recipe_from_dict
 from vsr.core.errors import ConfigError, InferenceError
 from vsr.jobs.engines import batches
 from vsr.media.samples import CLIP
-from vsr.models import GraphLayout, ModelSpec, find_model
+from vsr.models import GraphLayout, ModelSpec, find_model, shipped_models
 from vsr.models.spec import load_spec
 
 LAYOUT = GraphLayout("yuv", 1, "left")
@@ -89,6 +89,14 @@ def test_what_overflows_is_counted_and_the_layer_named(loud: ModelSpec) -> None:
         (least * LOUD, most * LOUD), rel=1e-3
     )
     assert list(ordinary)[:3] == ["net/conv0", "net/act0", "net/conv1"]
+
+
+@pytest.mark.parametrize("spec", shipped_models(), ids=lambda spec: spec.id)
+def test_noise_keeps_shipped_networks_far_from_where_fp16_ends(spec: ModelSpec) -> None:
+    noise = np.random.default_rng(0).integers(0, 2, (1, 1, 96, 96), np.uint8) * np.uint8(255)
+    planes = {"y": noise, "u": noise[:, :, ::2, ::2], "v": noise[:, :, 1::2, ::2]}
+    found = extremes(spec, LAYOUT, FRAMES[0] | {name: plane.copy() for name, plane in planes.items()})
+    assert max(max(-least, most) for least, most in found.values()) < 1000
 
 
 def test_layers_kept_in_float32_hold_it(loud: ModelSpec) -> None:

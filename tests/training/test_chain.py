@@ -11,7 +11,13 @@ from torch.nn import functional
 
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
-from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights
+from vsr.models.archs.chain import (
+    Chain,
+    ChainSpec,
+    PlainChain,
+    plain_chain_from_weights,
+    within_half_precision,
+)
 from vsr.models.archs.growing import grown
 
 SPECS = [
@@ -54,6 +60,28 @@ def test_folded_weights_are_plain_convolutions_in_float32(spec: ChainSpec) -> No
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
     assert weights.keys() == PlainChain(spec).state_dict().keys()
     assert sum(tensor.numel() for tensor in weights.values()) == spec.parameters
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if not spec.skip_every], ids=str)
+def test_values_that_grow_from_layer_to_layer_are_kept_within_half_precision(spec: ChainSpec) -> None:
+    weights = trained_looking(spec).fold()
+    for conv in range(spec.depth + 1):
+        grows = torch.tensor(300.0 ** (conv + 1))
+        weights[f"convs.{conv}.weight"] *= 300.0
+        weights[f"convs.{conv}.bias"] *= grows
+    scaled = within_half_precision(spec, weights)
+    luma = (torch.rand(1, 1, 24, 24) * 255).round() / 255
+    loud, quiet = plain_chain_from_weights(spec, weights), plain_chain_from_weights(spec, scaled)
+    peaks: dict[PlainChain, list[float]] = {loud: [], quiet: []}
+    for network, found in peaks.items():
+        for conv in network.convs[:-1]:
+            conv.register_forward_hook(
+                lambda _conv, _inputs, output, found=found: found.append(float(output.abs().max()))
+            )
+    with torch.no_grad():
+        torch.testing.assert_close(quiet(luma), loud(luma), rtol=0, atol=0)
+    assert max(peaks[loud]) > 1e4
+    assert max(peaks[quiet]) < 64
 
 
 def test_the_linear_part_leaves_flat_areas_flat_in_bfloat16() -> None:

@@ -119,6 +119,8 @@ class TorchBackend:
 
         device = _device()
         runs_on = f"torch {torch.__version__} on {device}, {_precisions(device)[0]}"
+        if device.type == "cuda" and (why := _unfused(device)):
+            runs_on += f"; slower than it could be, for Triton compiles nothing here: {why}"
         return Availability(True, runs_on, on_gpu=device.type == "cuda")
 
     def compile(
@@ -142,7 +144,8 @@ class TorchBackend:
             model = onnx.load(Path(path))
             if device.type == "cuda":
                 model = guarded(model)
-            graph = compiled(model.graph, dtype, device)
+            fused = device.type == "cuda" and precision != "fp32" and not _unfused(device)
+            graph = compiled(model.graph, dtype, device, fused=fused)
         except Exception as error:  # protobuf's, onnx's and torch's share no base class
             raise EngineBuildError(
                 f"torch cannot run {spec.id} ({layout.name}): {error}",
@@ -159,6 +162,13 @@ def _device() -> torch.device:
         return torch.device("cpu")
     agree_on_context()
     return torch.device("cuda")
+
+
+def _unfused(device: torch.device) -> str:
+    """Why nodes run one by one on this CUDA device; empty where several go in one kernel."""
+    from vsr.backends.torch_fused import trouble
+
+    return trouble(device)
 
 
 def _precisions(device: torch.device) -> list[Precision]:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 from torch.nn import functional
 
+from vsr.backends import torch_fused
 from vsr.backends.torch_resize import resize
 
 Values = dict[str, Tensor]
@@ -111,6 +112,7 @@ def _space_to_depth(tensor: Tensor, blocksize: int) -> Tensor:
 
 
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
+    **torch_fused.OPERATORS,
     "Add": torch.add,
     "Cast": lambda x, to: x.to(_TYPES[to]),
     "Clip": torch.clamp,
@@ -158,10 +160,13 @@ class UnknownOperatorError(ValueError):
     """The graph holds an operator, or a form of one, that is not here."""
 
 
-def compiled(graph: onnx.GraphProto, dtype: torch.dtype, device: torch.device) -> tuple[Values, list[Step]]:
+def compiled(
+    graph: onnx.GraphProto, dtype: torch.dtype, device: torch.device, *, fused: bool = False
+) -> tuple[Values, list[Step]]:
     """The graph's constants, and its nodes as functions on a dictionary of values.
 
-    dtype: of the convolutions over several channels. Raises UnknownOperatorError.
+    dtype: of the convolutions over several channels. fused: some of them in kernels of their own (torch_fused). Raises
+    UnknownOperatorError.
     """
     constants: Values = {}
     on_host = {name for node in graph.node if node.op_type in ("Resize", "Pad") for name in node.input[1:]}
@@ -175,7 +180,8 @@ def compiled(graph: onnx.GraphProto, dtype: torch.dtype, device: torch.device) -
         weight = constants.get(node.input[1]) if node.op_type == "Conv" else None
         if weight is not None and weight.shape[1] > 1:
             constants[node.input[1]] = weight.to(dtype, memory_format=torch.channels_last)
-    nodes = [node for node in graph.node if node.op_type != "Constant"]
+    nodes = torch_fused.fuse(graph, constants, dtype, device) if fused else list(graph.node)
+    nodes = [node for node in nodes if node.op_type != "Constant"]
     last_use = {name: at for at, node in enumerate(nodes) for name in node.input}
     kept = {value.name for value in graph.output}
     steps = []
@@ -192,7 +198,7 @@ def _step(node: onnx.NodeProto, dtype: torch.dtype, done: tuple[str, ...]) -> St
         raise UnknownOperatorError(f"no operator {node.op_type}")
     values = {a.name: _attribute(a) for a in node.attribute if a.name != "kernel_shape"}
     settings = {_NAMES.get(n, n): v for n, v in values.items() if n not in _SILENT or v != _SILENT[n]}
-    if node.op_type == "Conv":
+    if node.op_type in ("Conv", "Convolve", "Spread"):
         settings["dtype"] = dtype
     refused = {
         "Cast": settings.get("to") not in _TYPES,

@@ -139,6 +139,8 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
         )
     if sample is not None:
         tensors = _sampled(arch, spec, tensors, sample)
+    if arch == "chain":
+        tensors = _within_half_precision(spec, tensors)
     with tempfile.TemporaryDirectory() as temporary:
         # Only the tensors and what they are go along: the rest of the metadata is in the spec and the card.
         bare = Path(temporary) / WEIGHTS_NAME
@@ -180,6 +182,15 @@ def _sampled(arch: str, spec: Any, tensors: dict[str, Any], seed: int) -> dict[s
     decoder = VaeDecoder(spec)
     decoder.load_folded({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
     return {name: tensor.numpy() for name, tensor in decoder.sampled(seed).items()}
+
+
+def _within_half_precision(spec: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    from vsr.models.archs.chain import within_half_precision
+
+    scaled = within_half_precision(spec, {name: torch.from_numpy(array) for name, array in tensors.items()})
+    return {name: tensor.numpy() for name, tensor in scaled.items()}
 
 
 def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:

@@ -1,0 +1,142 @@
+"""Kernels for a CUDA device, which Triton's interpreter runs on the processor: they make what the nodes make they stand for.
+
+The interpreter is chosen before Triton is first imported, hence a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import GraphProto, TensorProto, helper, numpy_helper
+
+from vsr.backends.base import NOT_FINITE
+from vsr.backends.precision import guarded
+from vsr.backends.torch_ops import compiled
+from vsr.core.color import Color
+from vsr.core.frame import PixelFormat
+from vsr.models import GraphLayout, find_model
+from vsr.upscale.codes import small_inputs
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+
+# Wider than a program makes, and with a last row alone.
+WIDTH, HEIGHT = 66, 5
+CPU = torch.device("cpu")
+# Channels from and to, side, padding, what follows; and the nodes that are left.
+CONVOLUTIONS = {
+    "masked channels": (48, 48, 3, 1, ["PRelu"], ["Convolve"]),
+    "to planes": (16, 4, 3, 1, [], ["Convolve"]),
+    "leaky": (32, 32, 3, 1, ["LeakyRelu"], ["Convolve"]),
+    "rectified": (16, 64, 3, 1, ["Relu", "Floor"], ["Convolve", "Floor"]),
+    "from a plane": (1, 9, 5, 0, [], ["Spread"]),
+    "from a plane, active": (1, 16, 3, 1, ["PRelu"], ["Spread"]),
+    "of three channels": (3, 16, 3, 1, ["PRelu"], ["Conv", "PRelu"]),
+    "of too many": (128, 16, 3, 1, [], ["Conv"]),
+    "side by side": (16, 16, 1, 0, ["PRelu"], ["Conv", "PRelu"]),
+}
+
+
+def convolution(case: str) -> GraphProto:
+    channels, out_channels, side, pad, after, _ = CONVOLUTIONS[case]
+    rng = np.random.default_rng(0)
+    weight = rng.normal(0, 1 / side / channels**0.5, (out_channels, channels, side, side))
+    values = {"w": weight, "b": rng.normal(size=out_channels), "s": rng.uniform(size=(out_channels, 1, 1))}
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["y0"], pads=[pad] * 4, kernel_shape=[side, side])]
+    for number, kind in enumerate(after):
+        inputs, settings = [f"y{number}", *(["s"] if kind == "PRelu" else [])], {}
+        if kind == "LeakyRelu":
+            settings["alpha"] = 0.2
+        nodes.append(helper.make_node(kind, inputs, [f"y{number + 1}"], **settings))
+    return helper.make_graph(
+        nodes,
+        "convolution",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, channels, HEIGHT, WIDTH])],
+        [helper.make_empty_tensor_value_info(f"y{len(after)}")],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in values.items()],
+    )
+
+
+def frame(model: str, format: PixelFormat) -> tuple[GraphProto, dict[str, Any]]:
+    layout, rng = GraphLayout.of(format, Color()), np.random.default_rng(0)
+    graph = guarded(onnx.load(find_model(model).graph(layout))).graph
+    inputs: dict[str, Any] = dict(small_inputs(format, Color()))
+    for number, name in enumerate(layout.plane_names):
+        width, height = format.plane_size(number, WIDTH, 6)
+        smooth = rng.normal(0, 12, (1, 1, height, width)).cumsum(-1) + 128
+        codes = (smooth.clip(0, 255) * (2**format.bits - 1) / 255).astype("<u2")
+        inputs[name] = codes.view(np.uint8) if format.bits > 8 else codes.astype(np.uint8)
+    wanted = {port.name for port in graph.input}
+    return graph, {name: array for name, array in inputs.items() if name in wanted}
+
+
+def both_ways(graph: GraphProto, inputs: dict[str, Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What the kernels make in half precision, and the nodes in float32."""
+    results = []
+    for dtype, fused in ((torch.float16, True), (torch.float32, False)):
+        values, steps = compiled(graph, dtype, CPU, fused=fused)
+        values |= {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
+        for step in steps:
+            step(values)
+        results.append([values[port.name].numpy() for port in graph.output])
+    return results[0], results[1]
+
+
+def all_of_it() -> dict[str, Any]:
+    from vsr.backends import torch_fused
+
+    apart: dict[str, Any] = {}
+    for case, (channels, *_) in CONVOLUTIONS.items():
+        graph = convolution(case)
+        x = np.random.default_rng(1).normal(size=(2, channels, HEIGHT, WIDTH)).astype(np.float32)
+        (found,), (wanted,) = both_ways(graph, {"x": x.astype(np.float16).astype(np.float32)})
+        constants = compiled(graph, torch.float16, CPU)[0]
+        left = [node.op_type for node in torch_fused.fuse(graph, constants, torch.float16, CPU)]
+        apart[case] = [float(np.abs(found - wanted).max()), left]
+    for name, model, pixels in (
+        ("bytes", "fast-x2", PixelFormat("yuv", 8, (1, 1))),
+        ("pairs of bytes", "bicubic-x3", PixelFormat("gray", 10)),
+    ):
+        found, wanted = both_ways(*frame(model, pixels))
+        kind = "<u2" if pixels.bits > 8 else "u1"
+        differences = [
+            np.abs(a.view(kind).astype(int) - b.view(kind)).max()
+            for a, b in zip(found, wanted, strict=True)
+            if a.ndim
+        ]
+        apart[name] = [int(max(differences)), [float(array) for array in found if not array.ndim]]
+    values = torch.tensor([1.0, float("inf"), -float("inf"), float("nan")])
+    apart[NOT_FINITE] = float(torch_fused.OPERATORS["CountNotFinite"](values))
+    apart["trouble"] = torch_fused.trouble(CPU)
+    return apart
+
+
+def test_kernels_make_what_the_nodes_make() -> None:
+    code = "import json; from tests.backends.test_fused import *; print(json.dumps(all_of_it()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    apart = json.loads(done.stdout.splitlines()[-1])
+    for case, (*_, left) in CONVOLUTIONS.items():
+        difference, nodes = apart[case]
+        assert nodes == left, case
+        assert difference < (0.02 if "Floor" not in left else 1.01), case
+    assert apart["bytes"][0] <= 1
+    assert apart["pairs of bytes"][0] <= 1
+    assert apart["bytes"][1] == apart["pairs of bytes"][1] == [0.0]
+    assert (apart[NOT_FINITE], apart["trouble"]) == (3.0, "")

@@ -1,0 +1,287 @@
+"""Several nodes of a frame graph in one kernel, on a CUDA device.
+
+cuDNN convolves, and torch then reads and writes all features once more for the bias and once more for PReLU, which takes
+longer than the convolution. What is replaced here are nodes of the graph, by nodes of the same meaning that
+`torch_kernels` runs in one pass; everything else stays as it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor
+
+# Taps from and to so many channels fit into the memory of a multiprocessor.
+_MOST_CHANNELS = 64
+# Fewer channels than this, and no convolution after: they leave the network, and are wanted as planes of float32.
+_FEATURES = 32
+_ACTIVATIONS = ("PRelu", "Relu", "LeakyRelu")
+# What a program of the simple kernels makes: pixels of a row, and values.
+_LONG, _BLOCK = 256, 4096
+
+Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
+"""A node, and those it stands for, the last of which makes the result."""
+
+
+@functools.cache
+def trouble(device: torch.device) -> str:
+    """Why kernels cannot be compiled for this device; empty where they can. Triton wants a C compiler on the machine."""
+    try:
+        count = _count(torch.tensor([0.0, float("inf"), float("nan")], device=device))
+        return "" if float(count) == 2.0 else "Triton miscounts"
+    except Exception as error:  # Triton's, its compilers' and the driver's share no base class.
+        return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def fuse(
+    graph: onnx.GraphProto, constants: dict[str, Tensor], dtype: torch.dtype, device: torch.device
+) -> list[onnx.NodeProto]:
+    """The graph's nodes, some of them replaced; what the new ones need is added to `constants`."""
+    return _Fusing(graph, constants, dtype, device).nodes()
+
+
+class _Fusing:
+    def __init__(
+        self, graph: onnx.GraphProto, constants: dict[str, Tensor], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._graph, self._constants, self._dtype, self._device = graph, constants, dtype, device
+        self._uses = Counter(name for node in graph.node for name in node.input)
+        self._uses.update(value.name for value in graph.output)
+        self._users: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self._users.setdefault(name, []).append(node)
+
+    def nodes(self) -> list[onnx.NodeProto]:
+        ways = {"Conv": self._conv, "DepthToSpace": self._rounding, "IsNaN": self._guard}
+        standing_for: dict[str, onnx.NodeProto | None] = {}
+        for node in self._graph.node:
+            if node.op_type in ways and (found := ways[node.op_type](node)):
+                made, chain = found
+                standing_for |= dict.fromkeys(each.output[0] for each in chain)
+                standing_for[chain[-1].output[0]] = made
+        nodes = [standing_for.get(node.output[0], node) for node in self._graph.node]
+        return [node for node in nodes if node is not None]
+
+    def _conv(self, conv: onnx.NodeProto) -> Found | None:
+        """With its bias and the activation after it: 3x3 between features, or from one plane."""
+        settings = _attributes(conv)
+        pads, ones = (
+            set(settings.get("pads", [0])),
+            {*settings.get("strides", ()), *settings.get("dilations", ())},
+        )
+        weights = [self._constants[name] for name in conv.input[1:] if name in self._constants]
+        known = len(weights) == len(conv.input) - 1
+        if not known or len(pads) != 1 or ones - {1} or settings.get("group", 1) != 1:
+            return None
+        weight, *bias = weights
+        out_channels, channels, side, width = weight.shape
+        if side != width or max(out_channels, channels) > _MOST_CHANNELS:
+            return None
+        slope, chain = self._slope(conv, out_channels), [conv]
+        if slope is not None:
+            chain += self._users[conv.output[0]]
+        into_features = self._feeds_convolutions(chain[-1].output[0])
+        if channels == 1 and side in (3, 5):
+            planes = slope is None or not into_features
+        elif channels % 16 == 0 and side == 3 and pads == {1}:
+            planes = out_channels < _FEATURES and not into_features
+        else:
+            return None
+        name, kernel, dtype = chain[-1].output[0], "Convolve", self._dtype
+        if channels == 1:
+            kernel, dtype = "Spread", torch.float32
+        taps = weight.permute(2, 3, 1, 0).reshape(side * side, channels, out_channels).to(dtype)
+        nothing = torch.zeros(out_channels, device=self._device)
+        made = {
+            f"{name}/taps": taps.contiguous(),
+            f"{name}/bias": bias[0].float() if bias else nothing,
+            f"{name}/slope": nothing if slope is None else slope,
+        }
+        self._constants.update(made)
+        ways = {"pad": pads.pop(), "active": int(slope is not None), "planes": int(planes)}
+        return helper.make_node(kernel, [conv.input[0], *made], [name], **ways), chain
+
+    def _slope(self, conv: onnx.NodeProto, channels: int) -> Tensor | None:
+        """Of the activation that alone follows, for values below 0; None where there is none."""
+        after = self._users.get(conv.output[0], [])
+        if self._uses[conv.output[0]] != 1 or not after or after[0].op_type not in _ACTIVATIONS:
+            return None
+        if after[0].op_type == "PRelu":
+            slope = self._constants.get(after[0].input[1])
+            return None if slope is None else slope.float().flatten().expand(channels).contiguous()
+        alpha = _attributes(after[0]).get("alpha", 0.01) if after[0].op_type == "LeakyRelu" else 0.0
+        return torch.full((channels,), alpha, device=self._device)
+
+    def _feeds_convolutions(self, name: str) -> bool:
+        """Whether only convolutions of features take it up."""
+        users = self._users.get(name, [])
+        weights = [self._constants.get(user.input[1]) for user in users if user.op_type == "Conv"]
+        wide = [weight for weight in weights if weight is not None and weight.shape[1] > 1]
+        return len(wide) == self._uses[name] > 0
+
+    def _rounding(self, first: onnx.NodeProto) -> Found | None:
+        """Planes into one, rounded and kept within a range; into bytes, where those are wanted next."""
+        chain = self._followed(first, ("DepthToSpace", "Add", "Floor", "Clip", "Cast"))
+        if len(chain) < 4 or _attributes(first)["mode"] != b"CRD" or chain[1].input[0] != first.output[0]:
+            return None
+        if len(chain) == 5 and _attributes(chain[4])["to"] != TensorProto.UINT8:
+            chain.pop()
+        scale, (least, most) = _attributes(first)["blocksize"], chain[3].input[1:]
+        inputs = [first.input[0], chain[1].input[1], least, most]
+        codes = int(len(chain) == 5)
+        return helper.make_node("Interleave", inputs, [chain[-1].output[0]], scale=scale, codes=codes), chain
+
+    def _guard(self, first: onnx.NodeProto) -> Found | None:
+        """How many values are no finite numbers, as `precision.guarded` asks."""
+        chain = self._followed(first, ("IsNaN", "Or", "Cast", "ReduceSum"))
+        twin = [node for node in self._users[first.input[0]] if node.op_type == "IsInf"]
+        if len(chain) != 4 or len(twin) != 1 or twin[0].output[0] not in chain[1].input:
+            return None
+        return helper.make_node("CountNotFinite", [first.input[0]], [chain[-1].output[0]]), [twin[0], *chain]
+
+    def _followed(self, node: onnx.NodeProto, types: Sequence[str]) -> list[onnx.NodeProto]:
+        """The node and those after it, each the only user of the one before, for as long as they are of these types."""
+        chain = [node]
+        for kind in types[1:]:
+            after = self._users.get(chain[-1].output[0], [])
+            if self._uses[chain[-1].output[0]] != 1 or not after or after[0].op_type != kind:
+                break
+            chain.append(after[0])
+        return chain
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _power_of_two(count: int, least: int = 1) -> int:
+    return max(least, 1 << (count - 1).bit_length())
+
+
+def _results(like: Tensor, sizes: tuple[int, int, int, int], features: torch.dtype | None) -> Tensor:
+    """Memory for [N, C, H, W]: planes of float32, or features of a type, their channels beside each other."""
+    if features is None:
+        return torch.empty(sizes, dtype=torch.float32, device=like.device)
+    return torch.empty(sizes, dtype=features, device=like.device, memory_format=torch.channels_last)
+
+
+def _convolve(
+    features: Tensor,
+    taps: Tensor,
+    bias: Tensor,
+    slope: Tensor,
+    *,
+    dtype: torch.dtype,
+    pad: int,
+    active: int,
+    planes: int,
+) -> Tensor:
+    from vsr.backends.torch_kernels import COLUMNS, convolve
+
+    beside = features.to(dtype).permute(0, 2, 3, 1).contiguous()
+    count, height, width, channels = beside.shape
+    _, _, out_channels = taps.shape
+    out = _results(beside, (count, out_channels, height, width), None if planes else dtype)
+    inner, outer = _power_of_two(channels, 16), _power_of_two(out_channels, 16)
+    convolve[-(-width // COLUMNS), -(-height // 2), count](
+        beside,
+        taps,
+        bias,
+        slope,
+        out,
+        height,
+        width,
+        CI=channels,
+        CO=out_channels,
+        KI=inner,
+        NO=outer,
+        COLUMNS=COLUMNS,
+        ACTIVE=active,
+        PLANES=planes,
+    )
+    return out
+
+
+def _spread(
+    plane: Tensor,
+    taps: Tensor,
+    bias: Tensor,
+    slope: Tensor,
+    *,
+    dtype: torch.dtype,
+    pad: int,
+    active: int,
+    planes: int,
+) -> Tensor:
+    from vsr.backends.torch_kernels import COLUMNS, spread
+
+    plane = plane.float().contiguous()
+    side, out_channels = math.isqrt(taps.shape[0]), taps.shape[2]
+    height, width = (size + 2 * pad - side + 1 for size in plane.shape[2:])
+    out = _results(plane, (len(plane), out_channels, height, width), None if planes else dtype)
+    spread[-(-width // COLUMNS), height, len(plane)](
+        plane,
+        taps,
+        bias,
+        slope,
+        out,
+        height,
+        width,
+        SIDE=side,
+        PAD=pad,
+        CO=out_channels,
+        NO=_power_of_two(out_channels),
+        COLUMNS=COLUMNS,
+        ACTIVE=active,
+        PLANES=planes,
+    )
+    return out
+
+
+def _interleave(
+    planes: Tensor, half: Tensor, least: Tensor, most: Tensor, *, scale: int, codes: int
+) -> Tensor:
+    from vsr.backends.torch_kernels import interleave
+
+    planes = planes.float().contiguous()
+    count, channels, height, width = planes.shape
+    sizes = (count, channels // scale**2, height * scale, width * scale)
+    out = torch.empty(sizes, dtype=torch.uint8 if codes else torch.float32, device=planes.device)
+    interleave[-(-width // _LONG), height * scale, count * sizes[1]](
+        planes,
+        half,
+        least,
+        most,
+        out,
+        height,
+        width,
+        SCALE=scale,
+        SIDE=_power_of_two(scale),
+        COLUMNS=_LONG,
+    )
+    return out
+
+
+def _count(values: Tensor) -> Tensor:
+    from vsr.backends.torch_kernels import count_not_finite
+
+    values, found = values.contiguous(), torch.zeros((), device=values.device)
+    count_not_finite[(-(-values.numel() // _BLOCK),)](values, found, values.numel(), BLOCK=_BLOCK)
+    return found
+
+
+OPERATORS: Mapping[str, Callable[..., Tensor]] = {
+    "Convolve": _convolve,
+    "Spread": _spread,
+    "Interleave": _interleave,
+    "CountNotFinite": _count,
+}
+"""What runs the nodes that `fuse` puts in."""
