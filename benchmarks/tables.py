@@ -66,6 +66,25 @@ def speeds() -> list[str]:
     return [*lines, "", f"{sizes}, x264, {where}.", made]
 
 
+def gpu() -> list[str]:
+    """What `gpu.json` holds of every package and size."""
+    report = json.loads((HERE / "gpu.json").read_text())
+    lines = [
+        "| model | frames of | network alone | with copies in and out | torch loop | of matrix rate |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for found in report["results"]:
+        alone, together = found["fps"]["compute"], max(found["fps_overlapped"].values())
+        size = "x".join(map(str, found["size"]))
+        lines.append(
+            f"| `{found['model']}` | {size} | {alone:,.0f} | {together:,.0f} | {found['fps_plain_torch']:,.0f} "
+            f"| {found['of_matrix_rate']:.0%} |"
+        )
+    machine = report["environment"]
+    where = f"Frames a second on one {machine['gpu']}, driver {machine['driver']}, torch {machine['versions']['torch']}, fp16; "
+    return [*lines, "", where + f"made by `{report['command']}`."]
+
+
 # Sizes for the table where an architecture has no usual ones.
 _SIZES = {"chain": {"channels": 32, "depth": 6}}
 
@@ -97,7 +116,7 @@ def _is_size(spec: Any, key: str) -> bool:
 
 def written(text: str) -> str:
     """The README with its tables as they should be."""
-    for name, lines in (("models", models()), ("benchmarks", speeds())):
+    for name, lines in (("models", models()), ("benchmarks", speeds()), ("gpu", gpu())):
         block = "\n".join([f"<!-- {name}:begin -->", *lines, f"<!-- {name}:end -->"])
         text = re.sub(f"<!-- {name}:begin -->.*?<!-- {name}:end -->", lambda _, b=block: b, text, flags=re.S)
     return text

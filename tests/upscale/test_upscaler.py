@@ -143,6 +143,18 @@ def test_tiles_leave_no_seam(model: str, format: PixelFormat) -> None:
         assert np.abs(_codes(a, format) - _codes(b, format)).max() <= 1 << (format.bits - 8)
 
 
+def test_a_long_side_is_cut_however_narrow_the_picture() -> None:
+    strip = np.random.default_rng(0).integers(0, 256, (20_000, 16), np.uint8)
+    with Upscaler("fast", precision="fp32") as upscaler, Upscaler("fast", tile=0, precision="fp32") as whole:
+        np.testing.assert_array_equal(upscaler.upscale(strip), whole.upscale(strip))
+        sizes = [
+            max(max(shape) for _, shapes in engines for shape in shapes)
+            for engines in (upscaler._engines, whole._engines)
+        ]
+    assert sizes[0] <= 1024 + 32
+    assert sizes[1] == 20_000
+
+
 def test_chroma_goes_where_its_location_says() -> None:
     """A chroma ramp stays on the line it lay on, for each siting."""
     width, height = 64, 32

@@ -32,10 +32,13 @@ Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
 
 @functools.cache
 def trouble(device: torch.device) -> str:
-    """Why kernels cannot be compiled for this device; empty where they can. Triton wants a C compiler on the machine."""
+    """Why kernels don't run on this device; empty where they do. Triton wants a C compiler, and no GPU that is too old."""
     try:
-        count = _count(torch.tensor([0.0, float("inf"), float("nan")], device=device))
-        return "" if float(count) == 2.0 else "Triton miscounts"
+        ones = torch.ones((1, 16, 2, 2), dtype=torch.float16, device=device)
+        taps, nothing = ones.new_ones((9, 16, 16)), torch.zeros(16, device=device)
+        sums = _convolve(ones, taps, nothing, nothing, dtype=torch.float16, pad=1, active=0, planes=1)
+        # Of the nine places of each pixel, four lie inside.
+        return "" if bool((sums == 4 * 16).all()) else "Triton miscalculates"
     except Exception as error:  # Triton's, its compilers' and the driver's share no base class.
         return " ".join(str(error).split())[:200] or type(error).__name__
 
@@ -73,13 +76,10 @@ class _Fusing:
     def _conv(self, conv: onnx.NodeProto) -> Found | None:
         """With its bias and the activation after it: 3x3 between features, or from one plane."""
         settings = _attributes(conv)
-        pads, ones = (
-            set(settings.get("pads", [0])),
-            {*settings.get("strides", ()), *settings.get("dilations", ())},
-        )
+        pads = set(settings.get("pads", [0]))
+        others = {*settings.get("strides", ()), *settings.get("dilations", ()), settings.get("group", 1)}
         weights = [self._constants[name] for name in conv.input[1:] if name in self._constants]
-        known = len(weights) == len(conv.input) - 1
-        if not known or len(pads) != 1 or ones - {1} or settings.get("group", 1) != 1:
+        if len(weights) != len(conv.input) - 1 or len(pads) != 1 or others != {1}:
             return None
         weight, *bias = weights
         out_channels, channels, side, width = weight.shape
@@ -134,16 +134,18 @@ class _Fusing:
             return None
         if len(chain) == 5 and _attributes(chain[4])["to"] != TensorProto.UINT8:
             chain.pop()
-        scale, (least, most) = _attributes(first)["blocksize"], chain[3].input[1:]
-        inputs = [first.input[0], chain[1].input[1], least, most]
-        codes = int(len(chain) == 5)
-        return helper.make_node("Interleave", inputs, [chain[-1].output[0]], scale=scale, codes=codes), chain
+        inputs = [first.input[0], chain[1].input[1], *chain[3].input[1:]]
+        half = self._constants.get(inputs[1])
+        if half is None or half.numel() != 1 or len(inputs) != 4 or "" in inputs:
+            return None
+        ways = {"scale": _attributes(first)["blocksize"], "codes": int(len(chain) == 5)}
+        return helper.make_node("Interleave", inputs, [chain[-1].output[0]], **ways), chain
 
     def _guard(self, first: onnx.NodeProto) -> Found | None:
         """How many values are no finite numbers, as `precision.guarded` asks."""
         chain = self._followed(first, ("IsNaN", "Or", "Cast", "ReduceSum"))
         twin = [node for node in self._users[first.input[0]] if node.op_type == "IsInf"]
-        if len(chain) != 4 or len(twin) != 1 or twin[0].output[0] not in chain[1].input:
+        if len(chain) != 4 or len(twin) != 1 or self._followed(twin[0], ("IsInf", "Or"))[1:] != chain[1:2]:
             return None
         return helper.make_node("CountNotFinite", [first.input[0]], [chain[-1].output[0]]), [twin[0], *chain]
 

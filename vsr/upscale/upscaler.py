@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Above this many LR pixels a batch is cut into tiles: the widest shipped network then takes about a gigabyte.
 _MAX_PIXELS = 2_500_000
 _DEFAULT_TILE = 1024
+# So long a side is cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of the result.
+_MAX_SIDE = 16_000
 # Where memory is short, tiles become smaller, down to this.
 _LEAST_TILE = 128
 # Compiled graphs kept: a stream needs one or two, a folder of pictures as many as it has sizes.
@@ -314,7 +316,8 @@ class Upscaler:
         halo = max(self.spec.halo, 2 << max(format.log2_chroma))
         tile = self._tile
         if tile is None:
-            tile = _DEFAULT_TILE if batch * width * height > _MAX_PIXELS else 0
+            large = batch * width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE
+            tile = _DEFAULT_TILE if large else 0
         return TilePlan(width, height, tile or max(width, height), halo, multiple)
 
     @contextmanager
