@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -175,6 +177,7 @@ def main() -> None:
     peak = matrix_rate()
     result: dict[str, Any] = {
         "environment": environment(),
+        "command": "python benchmarks/gpu.py " + shlex.join(sys.argv[1:]),
         "matrix_tmacs": round(peak / 1e12, 1),
         "results": [],
     }

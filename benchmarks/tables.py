@@ -74,15 +74,15 @@ def gpu() -> list[str]:
         "|---|---|--:|--:|--:|--:|",
     ]
     for found in report["results"]:
-        alone, together = found["fps"]["compute"], max(found["fps_overlapped"].values())
-        size = "x".join(map(str, found["size"]))
-        lines.append(
-            f"| `{found['model']}` | {size} | {alone:,.0f} | {together:,.0f} | {found['fps_plain_torch']:,.0f} "
-            f"| {found['of_matrix_rate']:.0%} |"
-        )
+        # Steps alone are measured of torch's engines, and the plain loop of chains.
+        alone, plain = found["fps"].get("compute"), found["fps_plain_torch"]
+        figures = [alone, max(found["fps_overlapped"].values()), plain]
+        cells = " | ".join("" if figure is None else f"{figure:,.0f}" for figure in figures)
+        size, share = "x".join(map(str, found["size"])), f"{found['of_matrix_rate']:.0%}"
+        lines.append(f"| `{found['model']}` in {found['precision']} | {size} | {cells} | {share} |")
     machine = report["environment"]
-    where = f"Frames a second on one {machine['gpu']}, driver {machine['driver']}, torch {machine['versions']['torch']}, fp16; "
-    return [*lines, "", where + f"made by `{report['command']}`."]
+    where = f"{machine['gpu']}, driver {machine['driver']}, torch {machine['versions']['torch']}"
+    return [*lines, "", f"Frames a second, {where}.", f"Made by `{report['command']}`."]
 
 
 # Sizes for the table where an architecture has no usual ones.

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -82,7 +84,11 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["quality-x4", "balanced-x2"])
     parser.add_argument("--batches", nargs="+", type=int, default=[4, 8, 16])
     args = parser.parse_args()
-    result: dict[str, Any] = {"environment": environment(), "results": []}
+    result: dict[str, Any] = {
+        "environment": environment(),
+        "command": "python benchmarks/training.py " + shlex.join(sys.argv[1:]),
+        "results": [],
+    }
     with own_stream(DEVICE):
         for name in args.recipes:
             for batch in args.batches:

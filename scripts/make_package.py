@@ -84,7 +84,7 @@ def measure(
 def rounded(figures: dict[str, dict[str, float]]) -> dict[str, float]:
     """What `[quality]` of a package says."""
     return {
-        f"{name.lower()}_{metric}": round(mean[metric], 4 if metric == "ssim" else 3)
+        f"{name.lower()}_{metric}": round(mean[metric], 4)
         for name, mean in figures.items()
         for metric in ("psnr", "ssim")
     }

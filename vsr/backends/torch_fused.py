@@ -11,6 +11,7 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import onnx
@@ -36,7 +37,7 @@ def trouble(device: torch.device) -> str:
     try:
         ones = torch.ones((1, 16, 2, 2), dtype=torch.float16, device=device)
         taps, nothing = ones.new_ones((9, 16, 16)), torch.zeros(16, device=device)
-        sums = _convolve(ones, taps, nothing, nothing, dtype=torch.float16, pad=1, active=0, planes=1)
+        sums = _convolve(ones, taps, nothing, nothing, dtype=torch.float16, active=0, planes=1)
         # Of the nine places of each pixel, four lie inside.
         return "" if bool((sums == 4 * 16).all()) else "Triton miscalculates"
     except Exception as error:  # Triton's, its compilers' and the driver's share no base class.
@@ -96,8 +97,10 @@ class _Fusing:
         else:
             return None
         name, kernel, dtype = chain[-1].output[0], "Convolve", self._dtype
+        ways: dict[str, Any] = {"active": int(slope is not None), "planes": int(planes)}
         if channels == 1:
             kernel, dtype = "Spread", torch.float32
+            ways["pad"] = pads.pop()
         taps = weight.permute(2, 3, 1, 0).reshape(side * side, channels, out_channels).to(dtype)
         nothing = torch.zeros(out_channels, device=self._device)
         made = {
@@ -106,7 +109,6 @@ class _Fusing:
             f"{name}/slope": nothing if slope is None else slope,
         }
         self._constants.update(made)
-        ways = {"pad": pads.pop(), "active": int(slope is not None), "planes": int(planes)}
         return helper.make_node(kernel, [conv.input[0], *made], [name], **ways), chain
 
     def _slope(self, conv: onnx.NodeProto, channels: int) -> Tensor | None:
@@ -129,7 +131,7 @@ class _Fusing:
 
     def _rounding(self, first: onnx.NodeProto) -> Found | None:
         """Planes into one, rounded and kept within a range; into bytes, where those are wanted next."""
-        chain = self._followed(first, ("DepthToSpace", "Add", "Floor", "Clip", "Cast"))
+        chain = self._followed(first, ("Add", "Floor", "Clip", "Cast"))
         if len(chain) < 4 or _attributes(first)["mode"] != b"CRD" or chain[1].input[0] != first.output[0]:
             return None
         if len(chain) == 5 and _attributes(chain[4])["to"] != TensorProto.UINT8:
@@ -143,21 +145,28 @@ class _Fusing:
 
     def _guard(self, first: onnx.NodeProto) -> Found | None:
         """How many values are no finite numbers, as `precision.guarded` asks."""
-        chain = self._followed(first, ("IsNaN", "Or", "Cast", "ReduceSum"))
+        chain = self._followed(first, ("Or", "Cast", "ReduceSum"))
         twin = [node for node in self._users[first.input[0]] if node.op_type == "IsInf"]
-        if len(chain) != 4 or len(twin) != 1 or self._followed(twin[0], ("IsInf", "Or"))[1:] != chain[1:2]:
+        if len(chain) != 4 or len(twin) != 1 or self._followed(twin[0], ("Or",))[1:] != chain[1:2]:
             return None
         return helper.make_node("CountNotFinite", [first.input[0]], [chain[-1].output[0]]), [twin[0], *chain]
 
     def _followed(self, node: onnx.NodeProto, types: Sequence[str]) -> list[onnx.NodeProto]:
-        """The node and those after it, each the only user of the one before, for as long as they are of these types."""
+        """The node, and those of these types after it, each the only user of the one before."""
         chain = [node]
-        for kind in types[1:]:
+        for kind in types:
             after = self._users.get(chain[-1].output[0], [])
             if self._uses[chain[-1].output[0]] != 1 or not after or after[0].op_type != kind:
                 break
             chain.append(after[0])
         return chain
+
+
+def _kernels() -> ModuleType:
+    """Imported where they run: Triton is not everywhere, and its interpreter is chosen before."""
+    from vsr.backends import torch_kernels
+
+    return torch_kernels
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
@@ -168,96 +177,71 @@ def _power_of_two(count: int, least: int = 1) -> int:
     return max(least, 1 << (count - 1).bit_length())
 
 
-def _results(like: Tensor, sizes: tuple[int, int, int, int], features: torch.dtype | None) -> Tensor:
-    """Memory for [N, C, H, W]: planes of float32, or features of a type, their channels beside each other."""
-    if features is None:
-        return torch.empty(sizes, dtype=torch.float32, device=like.device)
-    return torch.empty(sizes, dtype=features, device=like.device, memory_format=torch.channels_last)
-
-
-def _convolve(
-    features: Tensor,
-    taps: Tensor,
-    bias: Tensor,
-    slope: Tensor,
+def _launched(
+    kernel: Any,
+    given: Tensor,
+    weights: tuple[Tensor, Tensor, Tensor],
+    size: tuple[int, int],
+    rows: int,
     *,
     dtype: torch.dtype,
-    pad: int,
     active: int,
     planes: int,
+    **fixed: Any,
 ) -> Tensor:
-    from vsr.backends.torch_kernels import COLUMNS, convolve
-
-    beside = features.to(dtype).permute(0, 2, 3, 1).contiguous()
-    count, height, width, channels = beside.shape
-    _, _, out_channels = taps.shape
-    out = _results(beside, (count, out_channels, height, width), None if planes else dtype)
-    inner, outer = _power_of_two(channels, 16), _power_of_two(out_channels, 16)
-    convolve[-(-width // COLUMNS), -(-height // 2), count](
-        beside,
-        taps,
-        bias,
-        slope,
+    """[N, C, height, width] by `convolve` or `spread`, of which a program makes so many rows: planes of float32, or features
+    of `dtype`, their channels beside each other. weights: taps, bias and slope."""
+    (height, width), count, channels = size, len(given), weights[0].shape[2]
+    out = torch.empty(
+        (count, channels, height, width),
+        dtype=torch.float32 if planes else dtype,
+        device=given.device,
+        memory_format=torch.contiguous_format if planes else torch.channels_last,
+    )
+    columns = _kernels().COLUMNS
+    kernel[-(-width // columns), -(-height // rows), count](
+        given,
+        *weights,
         out,
         height,
         width,
-        CI=channels,
-        CO=out_channels,
-        KI=inner,
-        NO=outer,
-        COLUMNS=COLUMNS,
+        CO=channels,
+        COLUMNS=columns,
         ACTIVE=active,
         PLANES=planes,
+        **fixed,
     )
     return out
 
 
-def _spread(
-    plane: Tensor,
-    taps: Tensor,
-    bias: Tensor,
-    slope: Tensor,
-    *,
-    dtype: torch.dtype,
-    pad: int,
-    active: int,
-    planes: int,
-) -> Tensor:
-    from vsr.backends.torch_kernels import COLUMNS, spread
+def _convolve(features: Tensor, taps: Tensor, bias: Tensor, slope: Tensor, **ways: Any) -> Tensor:
+    beside = features.to(ways["dtype"]).permute(0, 2, 3, 1).contiguous()
+    _, height, width, channels = beside.shape
+    fixed: dict[str, Any] = {
+        "CI": channels,
+        "KI": _power_of_two(channels, 16),
+        "NO": _power_of_two(taps.shape[2], 16),
+    }
+    weights = (taps, bias, slope)
+    return _launched(_kernels().convolve, beside, weights, (height, width), 2, **ways, **fixed)
 
-    plane = plane.float().contiguous()
-    side, out_channels = math.isqrt(taps.shape[0]), taps.shape[2]
-    height, width = (size + 2 * pad - side + 1 for size in plane.shape[2:])
-    out = _results(plane, (len(plane), out_channels, height, width), None if planes else dtype)
-    spread[-(-width // COLUMNS), height, len(plane)](
-        plane,
-        taps,
-        bias,
-        slope,
-        out,
-        height,
-        width,
-        SIDE=side,
-        PAD=pad,
-        CO=out_channels,
-        NO=_power_of_two(out_channels),
-        COLUMNS=COLUMNS,
-        ACTIVE=active,
-        PLANES=planes,
-    )
-    return out
+
+def _spread(plane: Tensor, taps: Tensor, bias: Tensor, slope: Tensor, *, pad: int, **ways: Any) -> Tensor:
+    plane, side = plane.float().contiguous(), math.isqrt(taps.shape[0])
+    height, width = (length + 2 * pad - side + 1 for length in plane.shape[2:])
+    fixed: dict[str, Any] = {"SIDE": side, "PAD": pad, "NO": _power_of_two(taps.shape[2])}
+    weights = (taps, bias, slope)
+    return _launched(_kernels().spread, plane, weights, (height, width), 1, **ways, **fixed)
 
 
 def _interleave(
     planes: Tensor, half: Tensor, least: Tensor, most: Tensor, *, scale: int, codes: int
 ) -> Tensor:
-    from vsr.backends.torch_kernels import interleave
-
     planes = planes.float().contiguous()
     count, channels, height, width = planes.shape
     sizes = (count, channels // scale**2, height * scale, width * scale)
     out = torch.empty(sizes, dtype=torch.uint8 if codes else torch.float32, device=planes.device)
-    interleave[-(-width // _LONG), height * scale, count * sizes[1]](
+    _kernels().interleave[-(-width // _LONG), height * scale, count * sizes[1]](
         planes,
         half,
         least,
@@ -273,10 +257,8 @@ def _interleave(
 
 
 def _count(values: Tensor) -> Tensor:
-    from vsr.backends.torch_kernels import count_not_finite
-
     values, found = values.contiguous(), torch.zeros((), device=values.device)
-    count_not_finite[(-(-values.numel() // _BLOCK),)](values, found, values.numel(), BLOCK=_BLOCK)
+    _kernels().count_not_finite[(-(-values.numel() // _BLOCK),)](values, found, values.numel(), BLOCK=_BLOCK)
     return found
 
 
