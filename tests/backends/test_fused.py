@@ -21,7 +21,7 @@ from onnx import GraphProto, TensorProto, helper, numpy_helper
 
 from vsr.backends.base import NOT_FINITE
 from vsr.backends.precision import guarded
-from vsr.backends.torch_ops import compiled
+from vsr.backends.torch_ops import UnknownOperatorError, compiled
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, find_model
@@ -118,6 +118,15 @@ def all_of_it() -> dict[str, Any]:
     apart[NOT_FINITE] = float(torch_fused.OPERATORS["CountNotFinite"](values))
     apart["trouble"] = torch_fused.trouble(CPU)
     return apart
+
+
+def test_a_convolution_that_is_refused_is_refused_fused_too() -> None:
+    graph = convolution("from a plane")
+    (pads,) = (attribute for attribute in graph.node[0].attribute if attribute.name == "pads")
+    pads.CopyFrom(helper.make_attribute("auto_pad", "SAME_UPPER"))
+    for fused in (False, True):
+        with pytest.raises(UnknownOperatorError, match="auto_pad"):
+            compiled(graph, torch.float16, CPU, fused=fused)
 
 
 def test_kernels_make_what_the_nodes_make() -> None:

@@ -80,7 +80,8 @@ class _Fusing:
         pads = set(settings.get("pads", [0]))
         others = {*settings.get("strides", ()), *settings.get("dilations", ()), settings.get("group", 1)}
         weights = [self._constants[name] for name in conv.input[1:] if name in self._constants]
-        if len(weights) != len(conv.input) - 1 or len(pads) != 1 or others != {1}:
+        explicit = settings.get("auto_pad", b"NOTSET") == b"NOTSET"
+        if len(weights) != len(conv.input) - 1 or len(pads) != 1 or others != {1} or not explicit:
             return None
         weight, *bias = weights
         out_channels, channels, side, width = weight.shape
