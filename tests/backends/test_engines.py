@@ -16,7 +16,7 @@ import pytest
 
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.backends.guarded import Parity
-from vsr.backends.trt.build import _found, build_engine
+from vsr.backends.trt.build import build_engine
 from vsr.backends.trt.graph import recorded
 from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore
@@ -98,18 +98,6 @@ def test_an_engine_made_from_something_else_is_named_stale(tmp_path: Path) -> No
     assert "vsr engine build" in raised.value.hint
     with pytest.raises(EngineNotFoundError):
         store.plan(dataclasses.replace(identity, recipe=recipe(batch=2).as_dict()))
-
-
-def test_what_was_built_ahead_serves_the_gpus_it_was_built_for(tmp_path: Path) -> None:
-    store = EngineStore(tmp_path)
-    ahead = build_engine(recipe(compute_capabilities=CAPABILITIES), store).manifest
-    plain = dict(ahead.identity.recipe) | {"compute_capabilities": []}
-    here = dataclasses.replace(ahead.identity, recipe=plain, target="NVIDIA L4 (8.9)", driver="13000")
-    assert _found(store, here, "8.9") == ahead
-    assert _found(store, here, "9.0") is None
-    assert _found(store, dataclasses.replace(here, weights="others"), "8.9") is None
-    (store.folder / ahead.identity.key / "engine.plan").write_bytes(b"damaged")
-    assert _found(store, here, "8.9") is None
 
 
 def test_a_store_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

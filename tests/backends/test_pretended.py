@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,9 @@ from tests.backends.pretend_gpu import Memory, pretend
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import has_nvidia_gpu, load_backend
 from vsr.backends.guarded import Parity
-from vsr.backends.tensorrt import TensorRTEngine
+from vsr.backends.tensorrt import TensorRTBackend, TensorRTEngine
 from vsr.backends.trt import gpu
-from vsr.backends.trt.build import build_engine
+from vsr.backends.trt.build import build_engine, serving_engine
 from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Manifest
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError
@@ -95,3 +96,70 @@ def test_samples_that_are_no_numbers_are_an_error_or_refuse_the_engine(
         engine.run(inputs)
     with pytest.raises(EngineNotFoundError):
         store.named(manifest.identity.key)
+
+
+def planes(width: int, height: int) -> dict[str, tuple[int, ...]]:
+    luma, chroma = (1, 1, height, width), (1, 1, height // 2, width // 2)
+    return {"y": luma, "u": chroma, "v": chroma}
+
+
+def test_what_is_in_the_store_serves_whatever_recipe_it_is_of(
+    made: tuple[Manifest, EngineRecipe], store: EngineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, recipe = made
+    monkeypatch.setenv("VSR_ENGINES", str(store.folder))
+    spec, layout = find_model("fast-x2"), recipe.graph_layout
+    unbuilt = CompileOptions(build=False)
+
+    def taken(width: int, height: int, options: CompileOptions = unbuilt) -> str:
+        with TensorRTBackend().compile(spec, layout, planes(width, height), options) as engine:
+            return engine.manifest.identity.key
+
+    assert taken(64, 48) == ahead.identity.key
+    ranging, kept = (
+        build_engine(recipe_from_dict(WANTED | settings), store).manifest.identity.key
+        for settings in ({"width": [32, 64, 96], "batch": [1, 1, 2]}, {"keep_fp32": ["net/conv1"]})
+    )
+    assert taken(64, 48) == kept, "the newest"
+    store.remove(kept)
+    assert taken(64, 48) == ranging
+    assert taken(96, 48) == ranging
+    with pytest.raises(EngineNotFoundError):
+        taken(98, 48)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"compute_capabilities": ["12.0"]},
+        {"layout": "rgb8"},
+        {"chroma": "4:4:4"},
+        {"precision": "bf16"},
+        {"width": [66, 66, 96]},
+        {"batch": 2},
+        {"model": "balanced-x2"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_what_would_make_another_picture_or_none_here_does_not_serve(
+    settings: dict[str, Any], made: tuple[Manifest, EngineRecipe], store: EngineStore
+) -> None:
+    here = dataclasses.replace(made[1], compute_capabilities=())
+    assert serving_engine(here, store) == made[0]
+    store.remove(made[0].identity.key)
+    build_engine(recipe_from_dict(WANTED | settings), store)
+    assert serving_engine(here, store) is None
+
+
+def test_an_engine_of_other_weights_or_a_damaged_one_does_not_serve(
+    made: tuple[Manifest, EngineRecipe], store: EngineStore, tmp_path: Path
+) -> None:
+    here = dataclasses.replace(made[1], compute_capabilities=())
+    package = tmp_path / "mine"
+    shutil.copytree(find_model("fast-x2").folder, package)
+    weights = bytearray((package / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (package / "weights.safetensors").write_bytes(weights)
+    assert serving_engine(dataclasses.replace(here, model=str(package)), store) is None
+    (store.folder / made[0].identity.key / "engine.plan").write_bytes(b"damaged")
+    assert serving_engine(here, store) is None

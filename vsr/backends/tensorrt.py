@@ -27,7 +27,7 @@ from vsr.backends.base import (
 from vsr.backends.guarded import Parity, compare
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
-from vsr.backends.trt.build import build_engine
+from vsr.backends.trt.build import build_engine, serving_engine
 from vsr.backends.trt.gpu import gpu_here, on_gpu
 from vsr.backends.trt.graph import Recorded, recorded
 from vsr.backends.trt.library import TensorRT, installed_library
@@ -209,6 +209,7 @@ class TensorRTBackend:
 
     name = "tensorrt"
     in_flight = IN_FLIGHT
+    batch = 1  # Each size of a batch is an engine to build, and no GPU has measured what it brings.
 
     def probe(self) -> Availability:
         if not any(importlib.util.find_spec(name) for name in get_args(Library)):
@@ -234,8 +235,10 @@ class TensorRTBackend:
     ) -> TensorRTEngine:
         precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32", "int8", "fp8"])
         recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
-        built = build_engine(recipe, store, may_build=options.build, say=options.say)
-        return TensorRTEngine(built.manifest, spec, store, options.say)
+        manifest = serving_engine(recipe, store)
+        if manifest is None:
+            manifest = build_engine(recipe, store, may_build=options.build, say=options.say).manifest
+        return TensorRTEngine(manifest, spec, store, options.say)
 
 
 BACKEND = TensorRTBackend()

@@ -104,7 +104,7 @@ def list_engines(store: Path | None) -> None:
             "library",
             "plan",
             "verified",
-            "built",
+            "built (UTC)",
         ]
     ]
     for manifest in api.EngineStore(store).manifests():
@@ -113,7 +113,7 @@ def list_engines(store: Path | None) -> None:
         library = f"{identity.library} {identity.version}"
         rows.append(
             [identity.key, recipe["model"], recipe["layout"], size, _range(recipe["batch"]), recipe["precision"],
-             identity.target, library, text.size(manifest.plan_bytes), _parity(manifest), manifest.created]
+             identity.target, library, text.size(manifest.plan_bytes), _parity(manifest), manifest.created.partition(".")[0]]
         )  # fmt: skip
     print("\n".join(text.table(rows)))
 

@@ -13,7 +13,7 @@ from typing import get_args
 from vsr.backends.base import chosen_precision
 from vsr.backends.trt.gpu import gpu_here
 from vsr.backends.trt.library import OnProgress, TensorRT, installed_library
-from vsr.backends.trt.recipe import EngineRecipe
+from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
 from vsr.media.commit import write_whole
@@ -22,8 +22,6 @@ from vsr.models.spec import ModelSpec, Precision
 
 _WEIGHTS = "weights.safetensors"
 _LEAST_OF_FP8 = (8, 9)
-# In what an engine for the GPU that is here may differ from one built ahead of time that serves as well.
-_AHEAD_OF_TIME = {"recipe compute_capabilities", "target", "driver"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,25 @@ def wanted_engine(recipe: EngineRecipe) -> Wanted:
     return Wanted(recipe, spec, library, graph, identity, here[1] if here else "")
 
 
+def serving_engine(recipe: EngineRecipe, store: EngineStore) -> Manifest | None:
+    """The newest engine there that does on the GPU that is here what that of `recipe` would, whatever recipe it was built from:
+    ahead of time, for a range of sizes, with layers kept in fp32. None where there is none. Raises as `wanted_engine` does."""
+    here = wanted_engine(recipe)
+    for manifest in reversed(store.manifests()):
+        if manifest.identity.recipe.get("model") != here.spec.id:
+            continue
+        try:
+            theirs = recipe_from_dict({**manifest.identity.recipe, "model": recipe.model})
+            for_it = not theirs.compute_capabilities or here.capability in theirs.compute_capabilities
+            if for_it and theirs.serves(recipe):
+                now = wanted_engine(theirs).identity
+                if now == manifest.identity and store.whole(now):
+                    return manifest
+        except (ConfigError, MissingDependencyError):
+            continue  # It is of a library, a setting or a layer that is not here.
+    return None
+
+
 def build_engine(
     recipe: EngineRecipe,
     store: EngineStore | None = None,
@@ -96,7 +113,7 @@ def build_engine(
     wanted = wanted_engine(recipe)
 
     def there() -> Built | None:
-        found = None if again else _found(store, wanted.identity, wanted.capability)
+        found = None if again else store.whole(wanted.identity)
         return Built(found, store.folder / found.identity.key, was_there=True) if found else None
 
     # Looked for without the lock too: a store that is only read needs none.
@@ -124,7 +141,7 @@ def _built(wanted: Wanted, store: EngineStore, say: Callable[[str], None], on_pr
         identity=identity,
         package=str(spec.folder.resolve()),
         ports=plan.ports,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         build_s=round(time.perf_counter() - started, 3),
         plan_bytes=len(plan.data),
         plan_sha256=hashlib.sha256(plan.data).hexdigest(),
@@ -133,18 +150,6 @@ def _built(wanted: Wanted, store: EngineStore, say: Callable[[str], None], on_pr
     if plan.timing_cache:
         write_whole(timings, plan.timing_cache)
     return Built(manifest, folder, was_there=False)
-
-
-def _found(store: EngineStore, identity: Identity, capability: str) -> Manifest | None:
-    """The engine of that identity, or the same built ahead of time for GPUs of `capability`."""
-    if found := store.whole(identity):
-        return found
-    for manifest in store.manifests():
-        ahead = capability in manifest.identity.recipe["compute_capabilities"]
-        alike = set(identity.differences(manifest.identity)) <= _AHEAD_OF_TIME
-        if ahead and alike and store.whole(manifest.identity):
-            return manifest
-    return None
 
 
 def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:

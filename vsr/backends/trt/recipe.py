@@ -40,6 +40,10 @@ class Extent:
             raise ConfigError(f"{name} must be a number, or [least, best, most], got {value!r}")
         return Extent(*given)
 
+    def includes(self, other: Extent) -> bool:
+        """Whether all of `other` lies within."""
+        return self.least <= other.least and other.most <= self.most
+
 
 @dataclass(frozen=True, slots=True)
 class EngineRecipe:
@@ -120,6 +124,15 @@ class EngineRecipe:
                 for which in ("least", "best", "most")
             )
         return shapes  # type: ignore[return-value]
+
+    def serves(self, other: EngineRecipe) -> bool:
+        """Whether its engine can stand for that of `other`, of the same package on the same GPU. What is in fp32, and what
+        building takes, is for each to choose."""
+        alike = ("layout", "chroma", "precision")
+        within = ("width", "height", "batch")
+        return all(getattr(self, name) == getattr(other, name) for name in alike) and all(
+            getattr(self, name).includes(getattr(other, name)) for name in within
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """As the TOML file would have it, with the defaults filled in."""
