@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py --out benchmarks/gpu.json [--models fast balanced] [--sizes 1280x720] [--scales 2 4]
 
-For each model and size: copying in, computing and copying out one frame, each alone; the three overlapped, as `vsr upscale`
-runs them, at the first size with 1, 2 and 4 frames in a batch and 1 to 3 batches in flight; the network alone as a torch user
-would write it, eager, in half precision and channels last; last of all, what `vsr bench` measures: decoding, computing and
-encoding alone, and all of it together. The GPU's own rate is measured by multiplying large matrices.
+For each model and size: copying in, computing and copying out one frame, each alone; the three overlapped, with 1, 2 and 4
+small frames in a batch or one large one, and 1 to 3 batches in flight, last as `vsr upscale` has them; the network alone as a
+torch user would write it, eager, in half precision and channels last; last of all, what `vsr bench` measures: decoding,
+computing and encoding alone, and all of it together. The GPU's own rate is measured by multiplying large matrices.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -36,10 +36,11 @@ from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, ModelSpec, find_model
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
+from vsr.upscale import Upscaler
 from vsr.upscale.codes import small_inputs
 
 SECONDS = 0.5
-BATCHES = (1, 2, 4)
+BATCHES, MOST_PIXELS = (1, 2, 4), 4 * 1280 * 720
 AT_ONCE = 12
 LAYOUT = GraphLayout("yuv", 1, "left")
 
@@ -119,12 +120,12 @@ def several(pool: ThreadPoolExecutor, run: Callable[[Any], object], inputs: dict
         pass
 
 
-def overlapped(
-    backend: Backend, spec: ModelSpec, width: int, height: int, batches: Sequence[int]
-) -> dict[str, float]:
-    """Frames a second by the size of a batch and how many are in flight, as "2 x 3"."""
+def overlapped(backend: Backend, spec: ModelSpec, width: int, height: int) -> dict[str, float]:
+    """Frames a second by the size of a batch and how many are in flight, as "2 x 3"; last, as `vsr upscale` has them."""
+    with Upscaler(spec.id, backend=backend.name) as upscaler:
+        chosen = upscaler.batch(width, height)
     found = {}
-    for batch in batches:
+    for batch in [*(b for b in BATCHES if b != chosen and b * width * height <= MOST_PIXELS), chosen]:
         inputs = frame(width, height, batch)
         with backend.compile(
             spec, LAYOUT, {name: inputs[name].shape for name in LAYOUT.plane_names}
@@ -137,9 +138,7 @@ def overlapped(
     return found
 
 
-def measure(
-    model: str, scale: int, width: int, height: int, peak: float, batches: Sequence[int]
-) -> dict[str, Any]:
+def measure(model: str, scale: int, width: int, height: int, peak: float) -> dict[str, Any]:
     spec, (backend, notes) = find_model(model, scale), choose_backend("auto")
     inputs = frame(width, height)
     shapes = {name: inputs[name].shape for name in LAYOUT.plane_names}
@@ -148,7 +147,7 @@ def measure(
         engine.run(inputs)
         ready_s = time.perf_counter() - begun
         steps = captured_steps(engine, inputs) if isinstance(engine, TorchEngine) else {}
-        together = overlapped(backend, spec, width, height, batches)
+        together = overlapped(backend, spec, width, height)
         compute = steps.get("compute", together[f"1 x {IN_FLIGHT}"])
         return {
             "model": spec.id,
@@ -186,8 +185,7 @@ def main() -> None:
     models = [(model, scale) for model, scale in models if find_model(model, scale).scale == scale]
     wanted = [(model, scale, size) for model, scale in models for size in sizes]
     for model, scale, size in wanted:
-        batches = BATCHES if size == sizes[0] else BATCHES[:1]
-        result["results"].append(measure(model, scale, *size, peak, batches))
+        result["results"].append(measure(model, scale, *size, peak))
         print(json.dumps(result["results"][-1]), flush=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
     for found in result["results"] if args.frames else []:

@@ -272,6 +272,23 @@ def test_where_memory_is_short_less_is_taken_at_a_time(
         upscaler.upscale_batch(frames)
 
 
+def test_frames_that_are_too_many_for_one_run_go_in_several_and_whole() -> None:
+    class Watching(OpenVinoBackend):
+        def compile(self, spec, layout, plane_shapes, options: CompileOptions = DEFAULTS) -> Engine:
+            shapes.append(plane_shapes["y"])
+            return super().compile(spec, layout, plane_shapes, options)
+
+    shapes: list[tuple[int, ...]] = []
+    frames = [frame_from_array(np.full((720, 1280), level, np.uint8)) for level in range(5)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (Watching(), []))
+        with Upscaler("bicubic") as upscaler:
+            found = upscaler.upscale_batch(frames)
+            assert upscaler.upscale_batch([]) == []
+    assert [int(array_from_frame(frame).max()) for frame in found] == [0, 1, 2, 3, 4]
+    assert shapes == [(4, 1, 720, 1280), (1, 1, 720, 1280)]
+
+
 def test_the_precision_is_as_wanted_or_refused() -> None:
     picture = np.zeros((16, 16), np.uint8)
     with Upscaler("fast", precision="fp32") as upscaler:

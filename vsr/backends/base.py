@@ -100,6 +100,10 @@ class Backend(Protocol):
     def in_flight(self) -> int:
         """How many threads may run one of its engines at once, and should."""
 
+    @property
+    def batch(self) -> int:
+        """How many frames should go in one run, of a size up to 1280x720."""
+
     def probe(self) -> Availability:
         """Look whether it runs here. Never raises, imports the runtime only if it is there."""
 

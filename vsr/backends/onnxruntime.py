@@ -39,7 +39,7 @@ class OnnxRuntimeBackend:
     """See vsr.backends.base.Backend."""
 
     name = "onnxruntime"
-    in_flight = 1
+    in_flight = batch = 1
 
     def probe(self) -> Availability:
         if importlib.util.find_spec("onnxruntime") is None:

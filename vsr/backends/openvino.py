@@ -71,7 +71,7 @@ class OpenVinoBackend:
     """See vsr.backends.base.Backend."""
 
     name = "openvino"
-    in_flight = 1
+    in_flight = batch = 1
 
     def probe(self) -> Availability:
         if importlib.util.find_spec("openvino") is None:

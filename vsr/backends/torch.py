@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from vsr.backends.torch_cuda import Captured
     from vsr.backends.torch_ops import Step, Values
 
+# Frames of 1280x720 a second on an H200, beside those of batches of one: 1.06 (quality) to 1.6 times (fast) as many.
+_BATCH = 4
+
 
 class TorchEngine(DeviceEngine):
     """One graph's nodes, run one after another."""
@@ -108,6 +111,10 @@ class TorchBackend:
     @property
     def in_flight(self) -> int:
         return IN_FLIGHT if _device().type == "cuda" else 1
+
+    @property
+    def batch(self) -> int:
+        return _BATCH if _device().type == "cuda" else 1
 
     def probe(self) -> Availability:
         missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]

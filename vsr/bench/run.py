@@ -18,7 +18,7 @@ from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.plan import enlarged
-from vsr.jobs.upscale import UpscaleJob
+from vsr.jobs.upscale import UpscaleJob, batched, inferred
 from vsr.media.frames import FrameSource
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
@@ -35,7 +35,7 @@ class BenchConfig:
     """size: (width, height) of the frames in, unless `input` names a clip. frames: how many are measured.
 
     presets: of x264, each measured alone and at the end of the whole; a null sink always is. batch, threads, precision as in
-    UpscaleConfig.
+    UpscaleConfig; what batch was taken is in the result.
     """
 
     model: str = "auto"
@@ -44,7 +44,7 @@ class BenchConfig:
     frames: int = 240
     input: str | None = None
     presets: tuple[str, ...] = ("veryfast", "superfast")
-    batch: int = 1
+    batch: int | None = None
     threads: int = 0
     precision: Precision | None = None
 
@@ -67,7 +67,8 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
             say("decode")
             alone["decode"], frames, info = _decode_alone(clip)
             say(f"infer, {upscaler.spec.id} on {upscaler.backend}")
-            alone["infer"], large = _infer_alone(upscaler, frames, config)
+            batch = config.batch or upscaler.batch(info.width, info.height)
+            alone["infer"], large = _infer_alone(upscaler, frames, config, batch)
             for preset in config.presets:
                 say(f"encode, x264 {preset}")
                 alone[f"encode x264 {preset}"] = _encode_alone(
@@ -86,7 +87,8 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
             )
     return {
         "environment": environment(),
-        "config": asdict(config) | {"model": model, "backend": backend, "precision": precision},
+        "config": asdict(config)
+        | {"model": model, "backend": backend, "batch": batch, "precision": precision},
         "size_in": [info.width, info.height],
         "size_out": [info.width * upscaler.scale, info.height * upscaler.scale],
         "alone": alone,
@@ -159,21 +161,19 @@ def _decode_alone(clip: Path) -> tuple[dict[str, Any], list[Frame], VideoInfo]:
 
 
 def _infer_alone(
-    upscaler: Upscaler, frames: list[Frame], config: BenchConfig
+    upscaler: Upscaler, frames: list[Frame], config: BenchConfig, batch: int
 ) -> tuple[dict[str, Any], list[Frame]]:
-    batches = [frames[start : start + config.batch] for start in range(0, len(frames), config.batch)]
-    upscaler.upscale_batch(batches[0])  # compiles
+    def upscaled(count: int) -> Iterator[Frame]:
+        return inferred(batched(islice(cycle(frames), count), batch), upscaler)
+
+    for _ in upscaled(batch * upscaler.in_flight):
+        pass  # compiles
     large: list[Frame] = []
-    count = 0
     with _measured() as measure:
-        for batch in cycle(batches):
-            results = upscaler.upscale_batch(batch)
-            count += len(results)
+        for frame in upscaled(config.frames):
             if len(large) < len(frames):
-                large += results
-            if count >= config.frames:
-                break
-    return measure.result(count), large
+                large.append(frame)
+    return measure.result(config.frames), large
 
 
 def _encode_alone(

@@ -21,7 +21,7 @@ from vsr.cli.show import check_report_path, write_json
 )
 @click.option("--input", help="A clip to take the frames from, instead of synthetic ones.")
 @click.option("--frames", type=click.IntRange(1), default=240, show_default=True, help="How many.")
-@click.option("--batch", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames at a time.")
+@options.batch
 @options.threads
 @options.precision
 @click.option(

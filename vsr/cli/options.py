@@ -129,6 +129,11 @@ KEY_VALUE = KeyValueType()
 ROTATION = RotationType()
 
 backend = click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+batch = click.option(
+    "--batch",
+    type=click.IntRange(1, 64),
+    help="Frames in a run of the network.  [default: the backend's choice]",
+)
 threads = click.option(
     "--threads", type=click.IntRange(0, MAX_THREADS), default=0, help="Processor threads.  [default: all]"
 )

@@ -93,9 +93,7 @@ _sink_options = _group(
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
 )
 _run_options = _group(
-    click.option(
-        "--batch", type=click.IntRange(1), help="Frames at a time.  [default: the backend's choice]"
-    ),
+    options.batch,
     click.option(
         "--tile", type=click.IntRange(0), help="Side of tiles in pixels, 0 for none.  [default: auto]"
     ),

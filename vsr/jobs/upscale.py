@@ -69,7 +69,8 @@ class UpscaleJob:
             upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
             stays = info.on_device and upscaler.on_gpu
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
-            batch = config.batch or 1
+            # What stays on the GPU goes frame by frame.
+            batch = config.batch or (1 if stays else upscaler.batch(info.width, info.height))
             size = plan.size if plan.size != (large.width, large.height) else None
             options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
             sink = open_sink(output, options, source, large)
@@ -183,14 +184,21 @@ def inferred(batches: Iterator[list[Frame]], upscaler: Upscaler) -> Iterator[Fra
         for batch in batches:
             yield from upscaler.upscale_batch(batch)
         return
+    whole = 0
     with ThreadPoolExecutor(upscaler.in_flight, "infer") as pool:
         begun: deque[Future[list[Frame]]] = deque()
         for batch in batches:
-            begun.append(pool.submit(upscaler.upscale_batch, batch))
+            whole = max(whole, len(batch))
+            begun.append(pool.submit(_filled_up, batch, whole, upscaler))
             if len(begun) == upscaler.in_flight:
                 yield from begun.popleft().result()
         while begun:
             yield from begun.popleft().result()
+
+
+def _filled_up(batch: list[Frame], whole: int, upscaler: Upscaler) -> list[Frame]:
+    """A batch upscaled as if it were whole: on a GPU, each size of a batch is compiled for."""
+    return upscaler.upscale_batch([*batch, *batch[-1:] * (whole - len(batch))])[: len(batch)]
 
 
 def _shape(frame: Frame) -> tuple[Any, ...]:

@@ -29,8 +29,10 @@ from vsr.upscale.tiles import TilePlan, Window
 if TYPE_CHECKING:
     import av
 
-# Above this many LR pixels a batch is cut into tiles: the widest shipped network then takes about a gigabyte.
+# Above this many LR pixels a frame is cut into tiles: the widest shipped network then takes about a gigabyte.
 _MAX_PIXELS = 2_500_000
+# Of smaller ones, no more than so many go in one run.
+_MAX_TOGETHER = 4 * 1280 * 720
 _DEFAULT_TILE = 1024
 # So long a side is cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of the result.
 _MAX_SIDE = 16_000
@@ -95,6 +97,10 @@ class Upscaler:
         """How many threads may upscale at once, and should: more than one on a GPU."""
         return self._backend.in_flight
 
+    def batch(self, width: int, height: int) -> int:
+        """How many frames of a size `upscale_batch` should be given: more than one of small ones on a GPU."""
+        return max(1, min(self._backend.batch, _MAX_TOGETHER // (width * height)))
+
     @property
     def precision(self) -> str:
         """What the convolutions are computed in: fp32, bf16, fp16, int8; empty before the first picture."""
@@ -158,21 +164,27 @@ class Upscaler:
         while True:
             tile, most = self._tile, self._most_frames
             try:
-                parts = [frames[begin : begin + most] for begin in range(0, len(frames), most)]
+                together = self._together(frames)
+                parts = [frames[begin : begin + together] for begin in range(0, len(frames), together)]
                 return [large for part in parts for large in self._at_once(part)]
             except DeviceMemoryError as error:
                 with self._lock:
                     if (tile, most) == (self._tile, self._most_frames):  # Else another thread saw to it.
                         self._take_less(frames, error)
 
+    def _together(self, frames: Sequence[Frame]) -> int:
+        """How many of these go at a time."""
+        pixels = max((frame.width * frame.height for frame in frames), default=1)
+        return max(1, min(len(frames), self._most_frames, _MAX_TOGETHER // pixels))
+
     def _take_less(self, frames: Sequence[Frame], error: DeviceMemoryError) -> None:
         """Fewer frames at a time, then smaller tiles. Raises the error where neither is left."""
-        frame, together = frames[0], min(len(frames), self._most_frames)
+        frame, together = frames[0], self._together(frames)
         if together > 1:
             self._most_frames = together // 2
             what, now = f"{together} frames at a time", f"{self._most_frames} at a time"
         else:
-            plan = self._plan(frame.width, frame.height, 1, frame.format)
+            plan = self._plan(frame.width, frame.height, frame.format)
             side = min(plan.tile, max(frame.width, frame.height))
             if side <= _LEAST_TILE:
                 raise error
@@ -215,7 +227,7 @@ class Upscaler:
         first, scale = frames[0], self.spec.scale
         if importlib.util.find_spec("torch") is None:
             return self._through_host("torch, which takes them up, is not installed")
-        plan = self._plan(first.width, first.height, 1, first.format)
+        plan = self._plan(first.width, first.height, first.format)
         if not plan.whole or (plan.width, plan.height) != (first.width, first.height):
             return self._through_host(
                 "they are cut into tiles" if not plan.whole else "their sides are padded"
@@ -277,7 +289,7 @@ class Upscaler:
             format.log2_chroma if plane in (1, 2) and format.kind == "yuv" else (0, 0)
             for plane in range(len(planes))
         ]
-        plan = self._plan(like.width, like.height, len(planes[0]), format)
+        plan = self._plan(like.width, like.height, format)
         small = small_inputs(format, like.color)
         padded = [
             _padded(plane, plan.width >> shift[0], plan.height >> shift[1], unit)
@@ -309,14 +321,14 @@ class Upscaler:
             for result, (width, height) in zip(results, sizes, strict=True)
         ]
 
-    def _plan(self, width: int, height: int, batch: int, format: PixelFormat) -> TilePlan:
+    def _plan(self, width: int, height: int, format: PixelFormat) -> TilePlan:
         multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in format.log2_chroma))
         width, height = -(-width // multiple) * multiple, -(-height // multiple) * multiple
         # Chroma looks two of its own samples around.
         halo = max(self.spec.halo, 2 << max(format.log2_chroma))
         tile = self._tile
         if tile is None:
-            large = batch * width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE
+            large = width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE
             tile = _DEFAULT_TILE if large else 0
         return TilePlan(width, height, tile or max(width, height), halo, multiple)
 
