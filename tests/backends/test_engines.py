@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from vsr.backends.choose import has_nvidia_gpu
 from vsr.backends.guarded import Parity
 from vsr.backends.trt.build import build_engine
 from vsr.backends.trt.graph import recorded
+from vsr.backends.trt.library import installed_library
 from vsr.backends.trt.recipe import EngineRecipe, Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore
 from vsr.cli import main
@@ -27,6 +30,7 @@ from vsr.core.errors import (
     EngineBuildError,
     EngineNotFoundError,
     EngineStaleError,
+    MissingDependencyError,
     UnknownModelError,
     VsrError,
 )
@@ -103,7 +107,7 @@ def test_an_engine_made_from_something_else_is_named_stale(tmp_path: Path) -> No
 def test_a_store_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = EngineStore(tmp_path)
     build_engine(recipe(), store)
-    monkeypatch.setattr(store, "locked", lambda: pytest.fail("nothing is to be locked"))
+    monkeypatch.setattr(store, "locked", lambda _say: pytest.fail("nothing is to be locked"))
     assert build_engine(recipe(), store).was_there
 
 
@@ -134,26 +138,114 @@ def test_a_damaged_plan_is_refused(how: str, tmp_path: Path) -> None:
     store.plan(built.manifest.identity)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": {}},
+        {"recipe": 5},
+        {"recipe": {"model": "fast-x2", "width": []}},
+        {"target": 5},
+        {"created": None},
+        {"plan_bytes": "x"},
+        {"build_s": "x"},
+        {"weights": "others"},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_was_changed_is_no_engine_and_troubles_no_other(
+    change: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = EngineStore(tmp_path)
+    built = build_engine(recipe(), store)
+    key, path = built.folder.name, built.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    ((name, value),) = change.items()
+    (manifest if name in manifest else manifest["identity"])[name] = value
+    path.write_text(json.dumps(manifest))
+    other = build_engine(recipe(width=32), store).folder.name
+    assert main(["engine", "list", "--store", str(tmp_path)]) == 0
+    listed = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert listed == {key: "damaged", other: "fast-x2"}
+    assert main(["engine", "show", key, "--store", str(tmp_path)]) == 6
+    assert f"engine remove {key}" in capsys.readouterr().err
+    assert not build_engine(recipe(), store).was_there
+    assert build_engine(recipe(), store).was_there
+    path.write_text("")
+    assert main(["engine", "remove", key, "--store", str(tmp_path)]) == 0
+    assert store.keys() == [other]
+
+
+def test_the_manifest_of_another_engine_makes_none_of_this(tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    mine, other = (build_engine(recipe(width=width), store).folder for width in (64, 32))
+    shutil.rmtree(mine)
+    shutil.copytree(other, mine)
+    assert not build_engine(recipe(), store).was_there
+
+
+def test_ctrl_c_ends_a_build(tmp_path: Path) -> None:
+    phases: list[str] = []
+
+    def interrupt(phase: str, _done: int, _steps: int) -> None:
+        phases.append(phase)
+        if len(phases) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(recipe(), EngineStore(tmp_path), on_progress=interrupt)
+    assert not EngineStore(tmp_path).keys()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("build")]
+    assert not build_engine(recipe(), EngineStore(tmp_path)).was_there
+
+
+def test_what_a_killed_build_left_goes_with_the_next(tmp_path: Path) -> None:
+    left = tmp_path / ".0123456789abcdef.x1y2z3"
+    left.mkdir()
+    (left / "manifest.json").write_text("{}")
+    assert not EngineStore(tmp_path).keys()
+    key = build_engine(recipe(), EngineStore(tmp_path)).folder.name
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", key]
+
+
+def test_frames_of_4k_need_no_setting(tmp_path: Path) -> None:
+    wanted = recipe(model="quality-x2", width=3840, height=2160)
+    assert build_engine(wanted, EngineStore(tmp_path)).manifest.plan_bytes > 10_000
+    with pytest.raises(EngineBuildError, match="OutOfMemory") as raised:
+        build_engine(dataclasses.replace(wanted, workspace_mb=256), EngineStore(tmp_path))
+    assert "workspace_mb = 256" in raised.value.hint
+
+
 def test_of_two_that_want_the_same_one_builds_and_the_other_waits(tmp_path: Path) -> None:
-    found: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(build_engine(recipe(), EngineStore(tmp_path)).was_there))
-        for _ in range(3)
-    ]
+    found, said = list[bool](), list[str]()
+    begun = threading.Barrier(3)
+
+    def build() -> None:
+        begun.wait()
+        found.append(build_engine(recipe(), EngineStore(tmp_path), say=said.append).was_there)
+
+    threads = [threading.Thread(target=build) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(found) == [False, True, True]
+    assert any("waiting" in doing for doing in said)
     assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".lock")) == [
         EngineStore(tmp_path).manifests()[0].identity.key
     ]
 
 
-def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["file", "file/store", "x" * 300])
+def test_a_store_that_cannot_be_one_is_one_line(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EngineBuildError, match="file"):
-        build_engine(recipe(), EngineStore(tmp_path / "file" / "store"))
+    store = ["--store", str(tmp_path / folder)]
+    for command in (["list"], ["build", "fast", "--for", "8.9"], ["remove", "12"], ["verify", "12"]):
+        assert main(["engine", *command, *store]) in (2, 6)
+        error, hint = capsys.readouterr().err.splitlines()[-2:]
+        assert error.startswith("error: ")
+        assert "VSR_ENGINES" in hint
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
@@ -179,7 +271,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert (found.returncode, found.stdout) == (6, "")
-    assert found.stderr.startswith("error: cannot keep the engine in ")
+    assert found.stderr.splitlines()[1].startswith("error: cannot keep the engine in ")
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -209,7 +301,14 @@ def test_shapes_of_planes() -> None:
     ("settings", "words"),
     [
         ({"widht": 3}, "widht"),
-        ({"width": [3, 2, 1]}, "least, best, most"),
+        ({"width": [3, 2, 1]}, "min, opt, max"),
+        ({"width": 0}, "from 1 to 16384"),
+        ({"height": 2**63}, "from 1 to 16384"),
+        ({"batch": 65}, "from 1 to 64"),
+        ({"width": 16384, "height": 16384, "batch": 2}, "more than one engine takes"),
+        ({"workspace_mb": 10**17}, "workspace_mb"),
+        ({"compute_capabilities": ["8.²"]}, "no compute capability"),
+        ({"model": "x" * 300}, "too long"),
         ({"width": "64"}, "width"),
         ({"precision": "int4"}, "precision"),
         ({"layout": "nv12"}, "layout"),
@@ -217,7 +316,7 @@ def test_shapes_of_planes() -> None:
         ({"compute_capabilities": ["9.0"]}, "9.0"),
         ({"optimization_level": 9}, "optimization_level"),
         ({"workspace_mb": "much"}, "workspace_mb"),
-        ({"keep_fp32": ["net/conv99"]}, "makes no net/conv99"),
+        ({"keep_fp32": ["net/conv99"]}, "does not make"),
         ({"min_psnr_db": 100}, "min_psnr_db"),
     ],
 )
@@ -312,12 +411,30 @@ def test_an_engine_is_verified_only_beside_the_network_it_was_made_from(
 def test_frames_of_a_video_as_an_engine_takes_them(settings: dict[str, Any]) -> None:
     wanted = recipe(width=128, height=96, **settings)
     found = list(batches(wanted, str(CLIP), 4))
-    assert len(found) == 4 // wanted.batch.best
+    assert len(found) == 4 // wanted.batch.opt
     for inputs in found:
         for name, (_least, best, _most) in wanted.plane_shapes().items():
             assert (inputs[name].shape, inputs[name].dtype) == (best, "uint8")
             assert len(np.unique(inputs[name])) > 20
         assert float(inputs["max_code"]) == (1023 if wanted.layout == "yuv16-left" else 255)
+
+
+@pytest.mark.skipif(has_nvidia_gpu(), reason="there is a GPU")
+def test_a_driver_that_is_too_old_is_named_and_no_engine_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, library = EngineStore(tmp_path), installed_library("tensorrt_rtx")
+    plan = store.plan(build_engine(recipe(), store).manifest.identity)
+    with pytest.raises(MissingDependencyError, match="driver version is insufficient") as raised:
+        library.load(plan)
+    assert "newer driver" in raised.value.hint
+
+    def nothing(_log: object) -> None:
+        raise TypeError("pybind11::init(): factory function returned nullptr")  # As TensorRT does.
+
+    monkeypatch.setattr(library._module, "Builder", nothing)
+    with pytest.raises(MissingDependencyError, match="does not start"):
+        build_engine(recipe(width=32), store)
 
 
 @pytest.mark.skipif(has_nvidia_gpu(), reason="there is a GPU")

@@ -21,6 +21,7 @@ from vsr.backends.trt import gpu
 from vsr.backends.trt.build import build_engine, serving_engine
 from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Manifest
+from vsr.cli import main
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError
 from vsr.jobs.engines import batches
 from vsr.media.samples import CLIP
@@ -92,10 +93,32 @@ def test_samples_that_are_no_numbers_are_an_error_or_refuse_the_engine(
     verified = dataclasses.replace(manifest, parity=Parity(60.0, 1, 0, 4))
     with engine_of(verified, store) as engine, pytest.raises(InferenceError, match="no numbers"):
         engine.run(inputs)
-    with engine_of(manifest, store) as engine, pytest.raises(EngineBuildError, match="was removed"):
-        engine.run(inputs)
+    said: list[str] = []
+    with TensorRTEngine(manifest, find_model("fast-x2"), store, said.append) as engine:
+        for _ in range(2):  # Another thread may be told after the first.
+            with pytest.raises(EngineBuildError, match="samples that are no numbers, and was removed"):
+                engine.run(inputs)
+    assert said[-1] == ""
     with pytest.raises(EngineNotFoundError):
         store.named(manifest.identity.key)
+
+
+@pytest.mark.parametrize(("batch", "frames", "compared"), [(1, 3, 3), (3, 1, 3), (2, 5, 4)])
+def test_verifying_counts_the_frames_it_compared_and_finds_a_package_that_moved(
+    batch: int, frames: int, compared: int, store: EngineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    package = tmp_path / "elsewhere"
+    shutil.copytree(find_model("fast-x2").folder, package)
+    recipe = recipe_from_dict(WANTED | {"batch": batch})
+    manifest = build_engine(dataclasses.replace(recipe, model=str(package)), store).manifest
+    shutil.rmtree(package)
+    pretend(monkeypatch, manifest, recipe)
+    key = manifest.identity.key
+    assert main(["engine", "verify", key, "--frames", str(frames), "--store", str(store.folder)]) == 0
+    assert f"over {compared} frames" in capsys.readouterr().out
+    for cached in (gpu._device, gpu._primary):
+        cached.cache_clear()
 
 
 def planes(width: int, height: int) -> dict[str, tuple[int, ...]]:

@@ -113,6 +113,15 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_a_standard_output_that_takes_nothing_is_no_bug_of_ours(redirection: str) -> None:
+    command = ["bash", "-c", f"exec {sys.executable} -m vsr model list {redirection}"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    full = (1, "error: cannot write to standard output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (full if "full" in redirection else (0, ""))
+
+
 def test_a_file_name_of_any_bytes_is_printed_as_it_is(tmp_path: Path) -> None:
     name = tmp_path / os.fsdecode(b"caf\xe9.png")
     Image.new("L", (16, 16)).save(tmp_path / "plain.png")

@@ -185,6 +185,12 @@ def test_auto_takes_what_runs_on_a_gpu_else_openvino(monkeypatch: pytest.MonkeyP
     backend, passed_over = choose_backend("auto")
     assert backend.name == "openvino"
     assert [note.split(":")[0] for note in passed_over] == ["tensorrt not used", "torch not used"]
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(
+        torch.cuda, "is_available", lambda: True
+    )  # Of a GPU that runs nothing, as one too old for it.
+    _backend, passed_over = choose_backend("auto")
+    assert "does not run on the GPU" in passed_over[1]
 
 
 def test_an_unknown_backend_names_the_known() -> None:

@@ -87,7 +87,10 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
             hint="`vsr model export --calibrate` makes packages that are",
         )
     if wanted is not None and wanted not in offered:
-        raise ConfigError(f"nothing here computes in {wanted}", hint=f"there is {', '.join(offered)}")
+        raise ConfigError(
+            f"this backend does not compute in {wanted}",
+            hint=f"it does in {', '.join(offered)}; `vsr doctor` shows the other backends",
+        )
     return wanted or offered[0]
 
 

@@ -98,7 +98,10 @@ def compare(engine: GuardedEngine, batches: Iterable[Tensors]) -> Parity:
         if reference:
             reference.close()
     if not frames:
-        raise ConfigError("there is no frame to compare engines on", hint="name a video with frames in it")
+        raise ConfigError(
+            "there is no frame to compare engines on",
+            hint="name a video with at least as many as a batch has",
+        )
     psnr_db = min(_MOST_DB, -10 * math.log10(squares / samples)) if squares else _MOST_DB
     return Parity(round(psnr_db, 2), largest, not_finite, frames)
 

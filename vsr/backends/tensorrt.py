@@ -5,6 +5,7 @@ Planes go in and out by pinned memory and PyCUDA, in the primary context, which 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import threading
 import traceback
@@ -33,7 +34,7 @@ from vsr.backends.trt.graph import Recorded, recorded
 from vsr.backends.trt.library import TensorRT, installed_library
 from vsr.backends.trt.recipe import Library, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Manifest
-from vsr.core.errors import EngineBuildError, InferenceError, VsrError
+from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError, VsrError
 from vsr.models.spec import GraphLayout, ModelSpec
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ class TensorRTEngine(DeviceEngine):
             with self._verifying:
                 if self.manifest.parity is None:
                     self._say("comparing the new engine with float32, which is done once")
-                    self.verify([inputs()])
-                    self._say("")
+                    try:
+                        self.verify([inputs()])
+                    finally:
+                        self._say("")
 
     def verify(self, batches: Iterable[Tensors]) -> Parity:
         """Compare with float32, and write what was found into the manifest.
@@ -87,11 +90,13 @@ class TensorRTEngine(DeviceEngine):
         """
         parity = compare(self, batches)
         if parity.not_finite or parity.psnr_db < self._least_db:
-            self._store.remove(self.manifest.identity.key)
-            nan = f", {parity.not_finite:,} samples are no numbers" if parity.not_finite else ""
+            with contextlib.suppress(EngineNotFoundError):  # Another thread refused it too.
+                self._store.remove(self.manifest.identity.key)
+            found = f"is {parity.psnr_db:.1f} dB from float32, under {self._least_db} dB"
+            if parity.not_finite:
+                found = f"made {parity.not_finite:,} samples that are no numbers"
             raise EngineBuildError(
-                f"the engine of {self.spec.id} in {self.precision} is {parity.psnr_db:.1f} dB from float32{nan}, "
-                f"under {self._least_db} dB, and was removed",
+                f"the engine of {self.spec.id} in {self.precision} {found}, and was removed",
                 hint=f"--precision {'bf16' if self.precision == 'fp16' else 'fp32'}; or keep_fp32 in its recipe",
             )
         self.manifest = replace(self.manifest, parity=parity)
@@ -199,9 +204,7 @@ class _Slot:
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._stream.handle):
-            raise InferenceError(
-                "TensorRT could not start the engine", hint="--backend torch runs without it"
-            )
+            raise self._library.refusal()
 
 
 class TensorRTBackend:

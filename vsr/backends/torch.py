@@ -125,6 +125,8 @@ class TorchBackend:
         import torch
 
         device = _device()
+        if device.type == "cuda" and (why := _unusable(device)):
+            return Availability(False, f"torch {torch.__version__} does not run on the GPU: {why}")
         runs_on = f"torch {torch.__version__} on {device}, {_precisions(device)[0]}"
         if device.type == "cuda" and (why := _unfused(device)):
             runs_on += f"; slower than it could be, for Triton compiles nothing here: {why}"
@@ -169,6 +171,17 @@ def _device() -> torch.device:
         return torch.device("cpu")
     agree_on_context()
     return torch.device("cuda")
+
+
+def _unusable(device: torch.device) -> str:
+    """Why nothing runs on a CUDA device; empty where it does. It may be older than this torch was made for, or full."""
+    import torch
+
+    try:
+        torch.ones(1, device=device).add_(1).item()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def _unfused(device: torch.device) -> str:

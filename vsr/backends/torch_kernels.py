@@ -38,7 +38,7 @@ def _put(
         value = tl.where(value > 0, value, value * tl.load(slope + channel, mask=there, other=0.0)[None, :])
     if PLANES:
         start = out + (picture * CO * height + row) * width
-        place = channel[None, :] * (height * width) + column[:, None]
+        place = channel[None, :].to(tl.int64) * height * width + column[:, None]
     else:
         start = out + (picture * height + row) * width * CO
         place = column[:, None] * CO + channel[None, :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -75,7 +76,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = vsr.main(
             args=list(arguments) if arguments is not None else None, prog_name="vsr", standalone_mode=False
         )
-        sys.stdout.flush()
+        if sys.stdout is not None:  # As it is where the shell closed it.
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
@@ -96,10 +98,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         tell_error(error)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has enough. Python flushes stdout once more at exit: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return _unwritten()  # Whoever read our output has enough.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            _tell(f"cannot write to standard output: {error.strerror}", None)
+            return _unwritten()
         last = traceback.extract_tb(error.__traceback__)[-1]
         _tell(
             f"internal error: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})",
@@ -107,6 +110,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         _trace(error)
         return INTERNAL_ERROR
+
+
+def _unwritten() -> int:
+    # Python flushes stdout once more at exit: let that go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def tell_error(error: VsrError) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from vsr.backends.trt.store import Manifest
 
 _in_store = click.option(
-    "--store", type=click.Path(path_type=Path), help="Folder of the engines.  [default: VSR_ENGINES]"
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Folder of the engines.  [default: VSR_ENGINES; else engines/store of a checkout, or the user's folder for caches]",
 )
 
 
@@ -30,19 +32,29 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("target", metavar="RECIPE|MODEL")
-@click.option("--size", type=SizeType(), help="Of the frames that go in.  [default: 1280x720]")
-@click.option("--batch", type=click.IntRange(1), help="Frames at a time.  [default: 1]")
-@click.option("--layout", help="Of the frames: yuv8-left, yuv16-left, rgb8, gray8, ...  [default: yuv8-left]")
+@click.option(
+    "--size", type=SizeType(), help="Width and height of the frames that go in.  [default: 1280x720]"
+)
+@click.option("--batch", type=click.IntRange(1), help="Frames in a run of the network.  [default: 1]")
+@click.option(
+    "--layout",
+    help="Of the frames: gray, rgb or yuv with 8 or 16 bits a sample, and where chroma lies: yuv8-left, yuv16-topleft, "
+    "rgb8, ...  [default: yuv8-left, which is 8-bit 4:2:0 as most video has it]",
+)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "bf16", "int8", "fp8"]),
-    help="Of the network.  [default: fp16]",
+    help="Of the network.  [default: fp16, or fp32 for models that need it]",
 )
 @click.option(
     "--for", "capabilities", multiple=True, metavar="X.Y",
     help="Compute capability to build for, as often as there are; this needs no GPU.  [default: the GPU here]",
 )  # fmt: skip
-@click.option("--library", type=click.Choice(["tensorrt", "tensorrt_rtx"]), help="Of the two, which.")
+@click.option(
+    "--library",
+    type=click.Choice(["tensorrt", "tensorrt_rtx"]),
+    help="What builds it.  [default: tensorrt where it is installed]",
+)
 @_in_store
 @click.option("--again", is_flag=True, help="Build it even if it is there.")
 def build(
@@ -56,11 +68,16 @@ def build(
     store: Path | None,
     again: bool,
 ) -> None:
-    """Build the engine of a RECIPE, a .toml file, or of a MODEL with the options.
+    """Build the engine of a RECIPE, a TOML file, or of a MODEL with the options.
 
     \b
     vsr engine build fast --size 1280x720 --for 8.6 --for 8.9 --for 12.0
     vsr engine build engines/recipes/fast-x2-720p.toml
+
+    Entries of a recipe, all but the model optional: model, layout, chroma ("4:2:0"), width, height and batch (a number, or
+    [min, opt, max]), precision, library, compute_capabilities (["8.9"]), keep_fp32 (results of the network, by name),
+    min_psnr_db (beside float32, under which it is refused), workspace_mb, optimization_level (0 to 5). Options go before
+    entries. How the build went lies beside the engine, in build.log.
     """
     from vsr import api
 
@@ -71,18 +88,21 @@ def build(
         settings["compute_capabilities"] = list(capabilities)
     given = {name: value for name, value in settings.items() if value is not None}
     recipe: EngineRecipe
-    if target.endswith(".toml"):
+    if target.lower().endswith(".toml"):
         whole = api.load_engine_recipe(Path(target)).as_dict()
         recipe = api.engine_recipe(whole | given, target)
     else:
-        recipe = api.engine_recipe({"model": target} | given)
-    with _progress() as on_progress:
-        built = api.build_engine(recipe, api.EngineStore(store), again=again, on_progress=on_progress)
+        precision = "fp32" if api.show_model(target, on_gpu=True).precision == "fp32" else "fp16"
+        recipe = api.engine_recipe({"model": target, "precision": precision} | given, "options")
+    with _progress() as (say, on_progress):
+        built = api.build_engine(
+            recipe, api.EngineStore(store), again=again, say=say, on_progress=on_progress
+        )
     manifest = built.manifest
     what = "was there" if built.was_there else f"built in {text.duration(manifest.build_s)}"
     print(
-        f"{manifest.identity.key} {what}: {manifest.identity.recipe['model']} for {manifest.identity.target}, "
-        f"{text.size(manifest.plan_bytes)}\n{built.folder}"
+        f"{manifest.identity.key} {what}: {manifest.identity.recipe['model']} for {manifest.identity.target} "
+        f"({text.size(manifest.plan_bytes)})\n{built.folder}"
     )
 
 
@@ -107,7 +127,8 @@ def list_engines(store: Path | None) -> None:
             "built (UTC)",
         ]
     ]
-    for manifest in api.EngineStore(store).manifests():
+    engines = api.EngineStore(store)
+    for manifest in engines.manifests():
         identity, recipe = manifest.identity, manifest.identity.recipe
         size = "x".join(_range(recipe[side]) for side in ("width", "height"))
         library = f"{identity.library} {identity.version}"
@@ -115,7 +136,9 @@ def list_engines(store: Path | None) -> None:
             [identity.key, recipe["model"], recipe["layout"], size, _range(recipe["batch"]), recipe["precision"],
              identity.target, library, text.size(manifest.plan_bytes), _parity(manifest), manifest.created.partition(".")[0]]
         )  # fmt: skip
-    print("\n".join(text.table(rows)))
+    if damaged := set(engines.keys()) - {row[0] for row in rows}:
+        rows += [[key, "damaged", *[""] * (len(rows[0]) - 2)] for key in sorted(damaged)]
+    print("\n".join(text.table(rows)) if len(rows) > 1 else f"no engines in {engines.folder}")
 
 
 @command.command("show")
@@ -144,7 +167,8 @@ def verify_engine(key: str, input: str | None, frames: int, store: Path | None) 
 
     given = {"input": input} if input else {}
     manifest = api.verify_engine(key, api.EngineStore(store), frames=frames, **given)
-    print(f"{manifest.identity.key} {_parity(manifest)}, over {frames} frames")
+    assert manifest.parity is not None
+    print(f"{manifest.identity.key} {_parity(manifest)}, over {manifest.parity.frames} frames")
 
 
 @command.command("remove")
@@ -155,7 +179,7 @@ def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
     from vsr import api
 
     engines = api.EngineStore(store)
-    for found in dict.fromkeys(engines.named(key).identity.key for key in keys):
+    for found in dict.fromkeys(engines.key(key) for key in keys):
         engines.remove(found)
         print(f"removed {found}")
 
@@ -170,10 +194,13 @@ def _range(value: int | list[int]) -> str:
 
 
 @contextmanager
-def _progress() -> Generator[Callable[[str, int, int], None]]:
-    """The phases of building, as they come and go, in a terminal."""
+def _progress() -> Generator[tuple[Callable[[str], None], Callable[[str, int, int], None]]]:
+    """What is said, and the phases of building, as they come and go, in a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _phase, _done, _steps: None
+        yield (
+            lambda doing: print(doing, file=sys.stderr) if doing else None,
+            lambda _phase, _done, _steps: None,
+        )
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -186,4 +213,4 @@ def _progress() -> Generator[Callable[[str, int, int], None]]:
                 tasks[phase] = bars.add_task(phase, total=steps)
             bars.update(tasks[phase], completed=done)
 
-        yield show
+        yield lambda doing: bars.console.print(doing) if doing else None, show

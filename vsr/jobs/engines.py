@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,12 +18,13 @@ from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Manifest
 from vsr.core.errors import EngineStaleError
 from vsr.core.frame import Frame
+from vsr.media.commit import is_folder
 from vsr.media.planes import av_from_frame, av_name, frame_from_av
 from vsr.media.resize import Converter
 from vsr.media.samples import CLIP
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
-from vsr.models.spec import load_spec
+from vsr.models.registry import find_model
 from vsr.upscale.codes import small_inputs
 
 VERIFIED_FRAMES = 8
@@ -34,12 +35,13 @@ def build_engine(
     store: EngineStore | None = None,
     *,
     again: bool = False,
+    say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
 ) -> Built:
     """Build an engine; one for the GPU that is here is also verified. Raises as `vsr.backends.trt.build.build_engine` and
     `verify_engine` do."""
     store = store or EngineStore()
-    built = build(recipe, store, again=again, on_progress=on_progress)
+    built = build(recipe, store, again=again, say=say, on_progress=on_progress)
     if recipe.compute_capabilities or built.manifest.parity:
         return built
     return replace(built, manifest=verify_engine(built.manifest.identity.key, store))
@@ -56,12 +58,14 @@ def verify_engine(
     """
     store = store or EngineStore()
     manifest = store.named(key)
-    recipe = recipe_from_dict({**manifest.identity.recipe, "model": manifest.package})
+    # Built elsewhere, it is of the package that goes by the same name here, if that is the same.
+    model = manifest.package if is_folder(Path(manifest.package)) else manifest.identity.recipe["model"]
+    recipe = recipe_from_dict({**manifest.identity.recipe, "model": model})
     if differ := wanted_engine(recipe).identity.differences(manifest.identity):
         raise EngineStaleError(
             f"the engine was built from another {', '.join(differ)}", hint="`vsr engine build` makes it"
         )
-    with TensorRTEngine(manifest, load_spec(Path(manifest.package)), store) as engine:
+    with TensorRTEngine(manifest, find_model(model), store) as engine:
         engine.verify(batches(recipe, input, frames))
         return engine.manifest
 
@@ -69,9 +73,9 @@ def verify_engine(
 def batches(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Tensors]:
     """What an engine of that recipe takes, made of a video's first frames, brought to its best size."""
     wanted: list[Frame] = []
-    for frame in _frames(recipe, input, frames):
+    for frame in _frames(recipe, input, max(frames, recipe.batch.opt)):
         wanted.append(frame)
-        if len(wanted) == recipe.batch.best:
+        if len(wanted) == recipe.batch.opt:
             names = recipe.graph_layout.plane_names
             planes = {
                 name: np.stack([np.asarray(one.planes[number]) for one in wanted])[:, None]
@@ -82,7 +86,7 @@ def batches(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Tensors]:
 
 
 def _frames(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Frame]:
-    name, size = av_name(recipe.pixel_format), (recipe.width.best, recipe.height.best)
+    name, size = av_name(recipe.pixel_format), (recipe.width.opt, recipe.height.opt)
     convert: Converter | None = None
     with open_source(input, SourceOptions()) as source:
         for frame in islice(source, frames):

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from vsr.core.errors import ConfigError, EncodeError
 
@@ -105,7 +105,7 @@ def locked_part(part: Path, *, wait: bool = False) -> FileIO:
         # Unbuffered: FFmpeg buffers already, and reads the file back through a descriptor of its own.
         file = open(part, "r+b", buffering=0, opener=_created)  # noqa: SIM115
         try:
-            _lock(file, part, wait=wait)
+            lock(file, part, wait=wait)
             if _is_at(file, part):
                 # A part left by a killed run is of no use to anyone.
                 file.truncate()
@@ -121,7 +121,8 @@ def _created(name: str, flags: int) -> int:
     return os.open(name, flags | os.O_CREAT, 0o666)
 
 
-def _lock(file: FileIO, part: Path, *, wait: bool) -> None:
+def lock(file: IO[Any], part: Path, *, wait: bool) -> None:
+    """Lock a file until it is closed. Raises OSError, and ConfigError where another run has locked it and is not waited for."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:

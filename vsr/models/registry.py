@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.core.errors import ConfigError, UnknownModelError, WeightsError
+from vsr.media.commit import is_folder
 from vsr.models.spec import ModelSpec, load_spec
 
 Use = Literal["video", "picture"]
@@ -24,6 +25,7 @@ FAMILIES: Mapping[str, Mapping[int, str]] = {
 }
 SHIPPED = tuple(name for family in FAMILIES.values() for name in family.values())
 
+_NETWORKS = (".onnx", ".pth", ".safetensors")
 _PACKAGES = Path(__file__).parent / "packages"
 
 
@@ -49,7 +51,7 @@ def all_models() -> list[ModelSpec]:
 def models_folder() -> Path:
     """Where the user's packages lie by name: VSR_MODELS, or vsr/models in the user's folder for data."""
     if chosen := os.environ.get("VSR_MODELS"):
-        return Path(chosen)
+        return Path(chosen).expanduser()
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "vsr" / "models"
 
@@ -78,17 +80,21 @@ def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: boo
 
     Of a family, the member with the smallest scale that reaches `scale` is taken, else its largest, to be run repeatedly;
     `use` and `on_gpu` matter to `auto` only. Raises UnknownModelError with the nearest names, WeightsError for a damaged
-    package.
+    package, ConfigError for what cannot be looked for.
     """
     family = FAMILIES.get(auto_family(use, on_gpu=on_gpu)[0] if name == "auto" else name)
     if family:
         name = family[min((member for member in family if member >= scale), default=max(family))]
     if name in SHIPPED:
         return load_spec(_PACKAGES / name)
-    if name and Path(name).name == name and (models_folder() / name).is_dir():
+    if name and Path(name).name == name and is_folder(models_folder() / name):
         return load_spec(models_folder() / name)
-    if name and Path(name).is_dir():
+    if name and is_folder(Path(name)):
         return load_spec(Path(name))
+    if Path(name).suffix.lower() in _NETWORKS:
+        raise UnknownModelError(
+            f"{name!r} is no model package", hint=f"`vsr model import {name} NAME` makes one of it"
+        )
     own = [spec.id for spec in own_models()]
     near = difflib.get_close_matches(name, [*SHIPPED, *FAMILIES, *own], n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""

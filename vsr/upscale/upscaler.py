@@ -34,8 +34,8 @@ _MAX_PIXELS = 2_500_000
 # Of smaller ones, no more than so many go in one run.
 _MAX_TOGETHER = 4 * 1280 * 720
 _DEFAULT_TILE = 1024
-# So long a side is cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of the result.
-_MAX_SIDE = 16_000
+# Sides that make more than this are cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of a result.
+_MAX_ROWS = 64_000
 # Where memory is short, tiles become smaller, down to this.
 _LEAST_TILE = 128
 # Compiled graphs kept: a stream needs one or two, a folder of pictures as many as it has sizes.
@@ -191,8 +191,9 @@ class Upscaler:
             self._tile = max(_LEAST_TILE, 1 << (side - 1).bit_length() - 1)
             what, now = ("a whole frame" if plan.whole else f"tiles of {side}"), f"in tiles of {self._tile}"
         self.notes.append(f"the memory is too short for {what}: {now}")
-        for key in [key for key in self._engines if not self._users[key]]:
-            self._engines.pop(key).close()
+        for upscaler in (self, self._alpha) if self._alpha else (self,):
+            for key in [key for key in upscaler._engines if not upscaler._users[key]]:
+                upscaler._engines.pop(key).close()
 
     def _say(self, doing: str) -> None:
         self.doing = doing
@@ -270,12 +271,10 @@ class Upscaler:
         """Alpha goes through cubic enlargement: a network would draw detail into it."""
         with self._lock:
             if self._alpha is None:
-                self._alpha = Upscaler(
-                    f"bicubic-x{self.spec.scale}",
-                    backend=self.backend,
-                    tile=self._tile,
-                    threads=self._options.threads,
-                )
+                self._alpha = Upscaler(f"bicubic-x{self.spec.scale}", backend=self.backend)
+                # It speaks for this one, and may build what this one may.
+                self._alpha._options = replace(self._options, precision=None)
+            self._alpha._tile = self._tile
         gray = PixelFormat("gray", frames[0].format.bits)
         alpha = [_stacked([frame.planes[-1] for frame in frames])]
         return self._alpha._run(GraphLayout.of(gray, frames[0].color), gray, alpha, frames[0])[0]
@@ -326,11 +325,10 @@ class Upscaler:
         width, height = -(-width // multiple) * multiple, -(-height // multiple) * multiple
         # Chroma looks two of its own samples around.
         halo = max(self.spec.halo, 2 << max(format.log2_chroma))
-        tile = self._tile
+        tile, longest, most = self._tile, max(width, height), _MAX_ROWS // self.spec.scale
         if tile is None:
-            large = width * height > _MAX_PIXELS or max(width, height) > _MAX_SIDE
-            tile = _DEFAULT_TILE if large else 0
-        return TilePlan(width, height, tile or max(width, height), halo, multiple)
+            tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
+        return TilePlan(width, height, min(tile or longest, most), halo, multiple)
 
     @contextmanager
     def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Generator[Engine]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from vsr.backends.base import chosen_precision
 from vsr.backends.trt.gpu import gpu_here
@@ -49,10 +50,10 @@ def wanted_engine(recipe: EngineRecipe) -> Wanted:
     """Raises MissingDependencyError without TensorRT or onnx, or a GPU where none is named; ConfigError, UnknownModelError,
     WeightsError."""
     library = installed_library(recipe.library)
-    spec = find_model(recipe.model)
+    spec = find_model(recipe.model, on_gpu=True)
     chosen_precision(spec, recipe.precision, get_args(Precision))
     for side in (recipe.width, recipe.height):
-        if any(length % spec.size_multiple for length in (side.least, side.best, side.most)):
+        if any(length % spec.size_multiple for length in (side.min, side.opt, side.max)):
             raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
     graph = _graph(spec.graph(recipe.graph_layout), spec, recipe)
     weights = spec.folder / _WEIGHTS
@@ -121,7 +122,7 @@ def build_engine(
         return built
     if not may_build:
         store.plan(wanted.identity)  # Says what is missing, or what differs.
-    with store.locked():
+    with store.locked(say):
         return there() or _built(wanted, store, say, on_progress)
 
 
@@ -161,16 +162,23 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
         from vsr.backends.quantize import quantized
     except ModuleNotFoundError as error:
         raise MissingDependencyError("building engines needs onnx", hint="pip install onnx") from error
+    weights: dict[str, Any] = {}
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf and the file system each have their own.
-        raise EngineBuildError(f"{path} is damaged: {error}", hint="copy the package again") from error
-    if unknown := sorted(set(recipe.keep_fp32) - set(float_layers(model))):
+        if recipe.precision in ("int8", "fp8"):
+            weights = {tensor.name: to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
+    except Exception as error:  # protobuf, numpy and the file system each have their own.
+        raise EngineBuildError(
+            f"{path}, or its weights, cannot be read: {error}", hint="copy the package again"
+        ) from error
+    layers = list(float_layers(model))
+    if unknown := sorted(set(recipe.keep_fp32) - set(layers)):
+        near = difflib.get_close_matches(unknown[0], layers, n=3) or layers[:3]
         raise ConfigError(
-            f"the network of {recipe.model} makes no {unknown[0]}", hint="keep_fp32 names its results"
+            f"keep_fp32 has {unknown[0]!r}, which the network of {recipe.model} does not make",
+            hint=f"it makes, for instance, {', '.join(near)}",
         )
     if recipe.precision in ("int8", "fp8"):
-        weights = {tensor.name: to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
         model = quantized(guarded(model), weights, spec.calibration, features=recipe.precision)
     else:
         model = in_precision(guarded(model), recipe.precision, recipe.keep_fp32)

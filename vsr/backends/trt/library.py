@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,6 +18,7 @@ from vsr.core.errors import (
     DeviceMemoryError,
     EngineBuildError,
     EngineStaleError,
+    InferenceError,
     MediaError,
     MissingDependencyError,
 )
@@ -29,6 +31,9 @@ _INSTALL = {
     "tensorrt_rtx": 'pip install "vsr[rtx]"',
     "tensorrt": 'pip install "vsr[tensorrt]" (its libraries come from NVIDIA\'s index; PyCUDA is compiled, with nvcc)',
 }
+
+
+_OLD_DRIVER = "driver version is insufficient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ class TensorRT:
             raise MissingDependencyError(f"{name} cannot be loaded: {error}", hint=_INSTALL[name]) from error
         self.name = name
         self.version: str = self._module.__version__
+        self._context_config: Any = None
         self._kernels: Any = None
+        self._log = _make_log(self._module)
         self.records = hasattr(self._module, "CudaGraphStrategy")
         """Whether its contexts record their work in a CUDA graph by themselves."""
 
@@ -74,20 +81,25 @@ class TensorRT:
         timing_cache: bytes = b"",
     ) -> Plan:
         """Compile a frame graph whose weights lie beside `path`. `timing_cache`: what earlier builds measured on this GPU,
-        which TensorRT-RTX has no use for. Raises EngineBuildError, ConfigError."""
+        which TensorRT-RTX has no use for. Ctrl-C ends it at its next step. Raises EngineBuildError, ConfigError,
+        MissingDependencyError for a driver that is too old."""
         trt = self._module
         log = _make_log(trt)
-        builder = trt.Builder(log)
+        builder = self._made(trt.Builder, log)
         # Strongly typed is the only kind that TensorRT-RTX and TensorRT 11 know; 10 must be told.
         typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
         network = builder.create_network(0 if typed is None else 1 << int(typed))
         parser = trt.OnnxParser(network, log)
         if not parser.parse(graph, str(path)):
             first = str(parser.get_error(0)).strip() if parser.num_errors else "no reason given"
-            raise EngineBuildError(f"{self.name} cannot read {path.name}: {first}")
+            raise EngineBuildError(
+                f"{self.name} cannot read {path}: {first}",
+                hint="if the package was copied, its files may be damaged",
+            )
         config = builder.create_builder_config()
         config.builder_optimization_level = recipe.optimization_level
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, recipe.workspace_mb << 20)
+        if recipe.workspace_mb:
+            config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, recipe.workspace_mb << 20)
         profile = builder.create_optimization_profile()
         for name, shapes in recipe.plane_shapes().items():
             profile.set_shape(name, *shapes)
@@ -99,11 +111,18 @@ class TensorRT:
             config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False)
         monitor = _make_monitor(trt, on_progress)
         config.progress_monitor = monitor
-        plan = builder.build_serialized_network(network, config)
+        # On a thread of its own: where it runs, TensorRT swallows what Ctrl-C raises.
+        with ThreadPoolExecutor(1, "build") as pool:
+            try:
+                plan = pool.submit(builder.build_serialized_network, network, config).result()
+            except BaseException:
+                monitor.cancelled = True
+                raise
         if plan is None:
-            reason = log.errors[0] if log.errors else "no reason given"
+            short = recipe.workspace_mb and "OutOfMemory" in log.reason
             raise EngineBuildError(
-                f"{self.name} cannot build {path.name}: {reason}", hint="the build log tells more"
+                f"{self.name} cannot build {path.name}: {log.reason}",
+                hint=f"workspace_mb = {recipe.workspace_mb} may be too little" if short else None,
             )
         ports = [(network.get_input(n), True) for n in range(network.num_inputs)]
         ports += [(network.get_output(n), False) for n in range(network.num_outputs)]
@@ -120,33 +139,51 @@ class TensorRT:
         return not named or capability in named
 
     def load(self, plan: bytes) -> Any:
-        """A built engine, ready to make execution contexts. Raises EngineStaleError where it is not for this GPU."""
-        log = _make_log(self._module)
-        engine = self._module.Runtime(log).deserialize_cuda_engine(plan)
+        """A built engine, ready to make execution contexts. Raises EngineStaleError where it is not for this GPU,
+        MissingDependencyError where the driver is too old."""
+        self._log.errors.clear()
+        engine = self._made(self._module.Runtime, self._log).deserialize_cuda_engine(plan)
+        if engine is None and _OLD_DRIVER in self._log.reason:
+            raise self._too_old(self._log.reason)
         if engine is None:
             raise EngineStaleError(
-                f"{self.name} cannot load the engine: {log.errors[0] if log.errors else 'no reason given'}",
+                f"{self.name} cannot load the engine: {self._log.reason}",
                 hint="`vsr engine build --again` makes it for the GPU and driver that are here",
             )
         return engine
 
     def context(self, engine: Any, kernels: Path) -> Any:
         """An execution context. TensorRT-RTX captures its work in a CUDA graph by itself, and keeps the kernels it compiles
-        for this GPU in the file `kernels`, see `keep_kernels`. Raises DeviceMemoryError."""
-        if not self.records:
-            context = engine.create_execution_context()
-        else:
-            config = engine.create_runtime_config()
-            config.cuda_graph_strategy = self._module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-            if self._kernels is None:  # Contexts share it.
-                self._kernels = config.create_runtime_cache()
-                if kernels.is_file():
-                    self._kernels.deserialize(kernels.read_bytes())
-            config.set_runtime_cache(self._kernels)
-            context = engine.create_execution_context(config)
+        for this GPU in the file `kernels`, see `keep_kernels`. Raises DeviceMemoryError, InferenceError."""
+        self._log.errors.clear()
+        if self.records and self._context_config is None:  # Contexts share it, and what it keeps.
+            self._context_config = self._configured(engine, kernels)
+        config = [self._context_config] if self.records else []
+        context = engine.create_execution_context(*config)
         if context is None:
-            raise DeviceMemoryError("not enough memory on the GPU to run the engine", hint="try --tile 512")
+            raise self.refusal()
         return context
+
+    def refusal(self) -> DeviceMemoryError | InferenceError:
+        """The error to raise where the engine does not run, by what was said of it."""
+        if "memory" in self._log.reason.lower():
+            return DeviceMemoryError("not enough memory on the GPU to run the engine", hint="try --tile 512")
+        return InferenceError(
+            f"{self.name} cannot run the engine: {self._log.reason}", hint="--backend torch runs without it"
+        )
+
+    def _configured(self, engine: Any, kernels: Path) -> Any:
+        trt, config = self._module, engine.create_runtime_config()
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        # A context runs frames of one size: the kernels for it at once, not some others until those are compiled.
+        config.dynamic_shapes_kernel_specialization_strategy = (
+            trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        )
+        self._kernels = config.create_runtime_cache()
+        if kernels.is_file():
+            self._kernels.deserialize(kernels.read_bytes())
+        config.set_runtime_cache(self._kernels)
+        return config
 
     def keep_kernels(self, kernels: Path) -> None:
         """Write what was compiled for contexts made so far, so that the next start need not."""
@@ -167,6 +204,19 @@ class TensorRT:
             )
             for name in (engine.get_tensor_name(number) for number in range(engine.num_io_tensors))
         ]
+
+    def _made(self, kind: Callable[[Any], Any], log: Any) -> Any:
+        """A builder or a runtime. Raises MissingDependencyError."""
+        try:
+            return kind(log)
+        except TypeError as error:  # pybind11's, where the library makes none.
+            raise self._too_old(log.reason) from error
+
+    def _too_old(self, reason: str) -> MissingDependencyError:
+        return MissingDependencyError(
+            f"{self.name} {self.version} does not start: {reason}",
+            hint="it may want a newer driver; `nvidia-smi` shows the one that is here",
+        )
 
     def _capabilities(self) -> dict[str, Any]:
         """Compute capabilities by the names NVIDIA gives them; none where the library does not name them."""
@@ -214,6 +264,11 @@ def _make_log(trt: Any) -> Any:
             if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
                 self.errors.append(message)
 
+        @property
+        def reason(self) -> str:
+            """The first error, in one line."""
+            return " ".join(self.errors[0].split()) if self.errors else "no reason given"
+
     return Log()
 
 
@@ -221,6 +276,7 @@ def _make_monitor(trt: Any, on_progress: OnProgress) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
+            self.cancelled = False
             self._steps: dict[str, int] = {}
             self._lock = threading.Lock()  # Phases may be told of by several threads.
 
@@ -237,6 +293,6 @@ def _make_monitor(trt: Any, on_progress: OnProgress) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             with self._lock:
                 on_progress(phase_name, step + 1, self._steps.get(phase_name, step + 1))
-            return True
+            return not self.cancelled
 
     return Monitor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,9 +14,13 @@ from vsr.core.frame import PixelFormat
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
+MAX_SIDE, MAX_BATCH = 16_384, 64
+# Larger frames are tiled; TensorRT takes gigabytes to build for many times as many.
+MAX_PIXELS = 1 << 28
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
 _LEAST_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
+_MAX_MB = 1 << 20
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
 # Luma samples across and down for one of chroma.
 _SUBSAMPLED: Mapping[Chroma, tuple[int, int]] = {
@@ -25,24 +30,27 @@ _SUBSAMPLED: Mapping[Chroma, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Of a side or a batch: the least, the one to be best at, and the most; all alike where it is fixed."""
+    """Of a side or a batch: the least, the one to be best at, and the most, as in TensorRT's profiles."""
 
-    least: int
-    best: int
-    most: int
+    min: int
+    opt: int
+    max: int
 
     @staticmethod
     def of(value: Any, name: str) -> Extent:
         """From a number, or from a list of three. Raises ConfigError."""
-        given = [value] * 3 if isinstance(value, int) else value
-        whole = isinstance(given, list) and len(given) == 3 and all(type(n) is int for n in given)
-        if not whole or not 1 <= given[0] <= given[1] <= given[2]:
-            raise ConfigError(f"{name} must be a number, or [least, best, most], got {value!r}")
+        given = value if isinstance(value, list) else [value] * 3
+        most = MAX_BATCH if name == "batch" else MAX_SIDE
+        whole = len(given) == 3 and all(type(n) is int for n in given)
+        if not whole or not 1 <= given[0] <= given[1] <= given[2] <= most:
+            raise ConfigError(
+                f"{name} must be a whole number from 1 to {most}, or three of them, [min, opt, max], got {_short(value)}"
+            )
         return Extent(*given)
 
     def includes(self, other: Extent) -> bool:
         """Whether all of `other` lies within."""
-        return self.least <= other.least and other.most <= self.most
+        return self.min <= other.min and other.max <= self.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class EngineRecipe:
     library: "tensorrt" or "tensorrt_rtx", or "auto" for the one that is installed. compute_capabilities: of the GPUs to build
     for, as "8.9", for TensorRT-RTX; none for the GPU that is here. keep_fp32: results of the network, as its graph names them,
     that half precision cannot hold. min_psnr_db: against float32, under which an engine is refused; 0 for 60, 50, 40 or 35 as
-    it is fp32, fp16, bf16 or one of 8 bits. workspace_mb: device memory for working. optimization_level: 0 to 5.
+    it is fp32, fp16, bf16 or one of 8 bits. workspace_mb: device memory for working, 0 for as much as there is.
+    optimization_level: 0 to 5. Raises ConfigError.
     """
 
     model: str
@@ -69,7 +78,7 @@ class EngineRecipe:
     compute_capabilities: tuple[str, ...] = ()
     keep_fp32: tuple[str, ...] = ()
     min_psnr_db: int = 0
-    workspace_mb: int = 1024
+    workspace_mb: int = 0
     optimization_level: int = 3
 
     def __post_init__(self) -> None:
@@ -81,13 +90,18 @@ class EngineRecipe:
             raise ConfigError(f"optimization_level must be in 0..5, got {self.optimization_level}")
         if not 0 <= self.min_psnr_db < 100:
             raise ConfigError(f"min_psnr_db must be in 0..99, got {self.min_psnr_db}")
-        if self.workspace_mb < 1:
-            raise ConfigError(f"workspace_mb must be at least 1, got {self.workspace_mb}")
+        if not 0 <= self.workspace_mb <= _MAX_MB:
+            raise ConfigError(f"workspace_mb must be in 0..{_MAX_MB}, got {_short(self.workspace_mb)}")
+        if self.batch.max * self.width.max * self.height.max > MAX_PIXELS:
+            raise ConfigError(
+                f"{self.batch.max} frames of {self.width.max}x{self.height.max} are more than one engine takes",
+                hint="`vsr upscale` cuts large frames into tiles of 1024, or as --tile says",
+            )
         for capability in self.compute_capabilities:
-            major, _, minor = capability.partition(".")
-            if not (major.isdigit() and minor.isdigit()):
+            if not re.fullmatch("[0-9]{1,3}[.][0-9]{1,2}", capability):
                 raise ConfigError(
-                    f"compute capability {capability!r}", hint="as NVIDIA writes them: 8.6, 8.9, 12.0"
+                    f"{_short(capability)} is no compute capability",
+                    hint="as NVIDIA writes them: 8.6, 8.9, 12.0",
                 )
 
     @property
@@ -109,7 +123,7 @@ class EngineRecipe:
         return PixelFormat(layout.kind, 8 if layout.bytes_per_sample == 1 else 10, log2)
 
     def plane_shapes(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-        """Least, best and most of each input plane's shape (batch, 1, height, width x bytes of a sample)."""
+        """Min, opt and max of each input plane's shape (batch, 1, height, width x bytes of a sample)."""
         layout = self.graph_layout
         shapes = {}
         for name in layout.plane_names:
@@ -121,7 +135,7 @@ class EngineRecipe:
                     -(-getattr(self.height, which) // down),
                     -(-getattr(self.width, which) // across) * layout.bytes_per_sample,
                 )
-                for which in ("least", "best", "most")
+                for which in ("min", "opt", "max")
             )
         return shapes  # type: ignore[return-value]
 
@@ -140,8 +154,7 @@ class EngineRecipe:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Extent):
-                fixed = value.least == value.most
-                value = value.best if fixed else [value.least, value.best, value.most]
+                value = value.opt if value.min == value.max else [value.min, value.opt, value.max]
             values[field.name] = list(value) if isinstance(value, tuple) else value
         return values
 
@@ -172,38 +185,58 @@ def recipe_for(
 def load_recipe(path: Path) -> EngineRecipe:
     """The recipe of a TOML file. Raises ConfigError naming what is wrong."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # tomllib's own, and what Python makes of bytes, digits and brackets.
+        raise ConfigError(f"{path} is not TOML: {error}", hint="engines/recipes/ has examples") from error
     return recipe_from_dict(table, str(path))
 
 
 def recipe_from_dict(table: Mapping[str, Any], name: str = "recipe") -> EngineRecipe:
     """A recipe from plain values, as `EngineRecipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
+    try:
+        return _recipe_from_dict(table)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error.message}", hint=error.hint) from error
+
+
+def _recipe_from_dict(table: Mapping[str, Any]) -> EngineRecipe:
     known = {field.name: field for field in fields(EngineRecipe)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            raise ConfigError(f"{name} has an unknown entry {key}", hint=f"it may have: {', '.join(known)}")
+            raise ConfigError(f"{key} is unknown", hint=f"there may be: {', '.join(known)}")
         default = known[key].default
         if isinstance(default, Extent):
             values[key] = Extent.of(value, key)
         elif isinstance(default, tuple):
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{name}: {key} must be a list of strings, got {value!r}")
-            values[key] = tuple(value)
+                raise ConfigError(f"{key} must be a list of strings, got {_short(value)}")
+            values[key] = tuple(sorted(set(value), key=_by_number))
         else:
             kind = int if isinstance(default, int) else str
             if type(value) is not kind:
-                raise ConfigError(f"{name}: {key} must be of type {kind.__name__}, got {value!r}")
+                raise ConfigError(f"{key} must be of type {kind.__name__}, got {_short(value)}")
             values[key] = value
     if "model" not in values:
-        raise ConfigError(f"{name} names no model", hint='model = "fast-x2"')
+        raise ConfigError("no model is named", hint='model = "fast-x2"')
     return EngineRecipe(**values)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, got {value!r}")
+        raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, got {_short(value)}")
+
+
+def _by_number(text: str) -> tuple[list[int], str]:
+    """So that 8.9 comes before 12.0, and what is written in another order is the same recipe."""
+    return [int(digits) for digits in re.findall("[0-9]{1,9}", text)], text
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

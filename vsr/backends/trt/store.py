@@ -8,25 +8,28 @@ written.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vsr.backends.guarded import Parity
 from vsr.backends.trt.library import Port
+from vsr.backends.trt.recipe import recipe_from_dict
 from vsr.core.errors import ConfigError, EngineBuildError, EngineNotFoundError, EngineStaleError, MediaError
-from vsr.media.commit import write_whole
+from vsr.media.commit import lock, write_whole
 
 PLAN, MANIFEST, LOG = "engine.plan", "manifest.json", "build.log"
 _KEY_LENGTH = 16
+_ANOTHER = "name another folder in VSR_ENGINES or --store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +77,35 @@ class Manifest:
 
 
 def manifest_from_dict(values: Mapping[str, Any]) -> Manifest:
-    """The inverse of `Manifest.as_dict`. Raises KeyError, TypeError, ValueError."""
+    """The inverse of `Manifest.as_dict`. Raises KeyError, TypeError, AttributeError, ValueError, ConfigError."""
+    recipe_from_dict(values["identity"]["recipe"])
+    for name, kind in _KINDS.items():
+        if not isinstance(values[name], kind):
+            raise TypeError(f"{name} is {values[name]!r}")
     ports = tuple(Port(p["name"], p["dtype"], tuple(p["shape"]), p["is_input"]) for p in values["ports"])
     rest = {name: values[name] for name in ("package", "created", "build_s", "plan_bytes", "plan_sha256")}
     parity = Parity(**values["parity"]) if values["parity"] else None
     return Manifest(identity=Identity(**values["identity"]), ports=ports, parity=parity, **rest)
 
 
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "package": str, "created": str, "build_s": (int, float), "plan_bytes": int, "plan_sha256": str
+}  # fmt: skip
+
+
 def _manifest_in(folder: Path) -> Manifest | None:
-    """None where there is none, or it is not whole: then the engine counts as not built."""
+    """None where there is none, or it is not whole, or of another engine: then the engine counts as not built."""
     try:
-        return manifest_from_dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        manifest = manifest_from_dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError):
         return None
+    return manifest if manifest.identity.key == folder.name else None
 
 
 def default_store() -> Path:
     """VSR_ENGINES; else engines/store of the checkout vsr runs from; else vsr/engines in the user's folder for caches."""
     if chosen := os.environ.get("VSR_ENGINES"):
-        return Path(chosen)
+        return Path(chosen).expanduser()
     checkout = Path(__file__).parents[3] / "engines"
     if (checkout / "recipes").is_dir():
         return checkout / "store"
@@ -107,9 +120,21 @@ class EngineStore:
         self.folder = folder or default_store()
 
     def manifests(self) -> list[Manifest]:
-        """Of all engines that are there, oldest first."""
-        found = [_manifest_in(path.parent) for path in self.folder.glob(f"*/{MANIFEST}")]
+        """Of all engines that are there, oldest first. Raises ConfigError for a folder that cannot be read."""
+        found = [_manifest_in(self.folder / key) for key in self.keys()]
         return sorted((m for m in found if m is not None), key=lambda manifest: manifest.created)
+
+    def keys(self) -> list[str]:
+        """Of all engines, also of those that are damaged. Raises ConfigError for a folder that cannot be read."""
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ConfigError(
+                f"engines cannot lie in {self.folder}: {error.strerror}", hint=_ANOTHER
+            ) from error
+        return sorted(name for name in names if re.fullmatch(f"[0-9a-f]{{{_KEY_LENGTH}}}", name))
 
     def find(self, key: str) -> Manifest | None:
         """The engine of that key, if it was built."""
@@ -129,17 +154,26 @@ class EngineStore:
         alike = [m for m in built if m.identity.recipe["model"] == model] or built
         return statistics.median(manifest.build_s for manifest in alike) if alike else None
 
-    def named(self, beginning: str) -> Manifest:
-        """The one engine whose key begins so. Raises EngineNotFoundError, ConfigError."""
-        found = [m for m in self.manifests() if beginning and m.identity.key.startswith(beginning)]
+    def key(self, beginning: str) -> str:
+        """The one key that begins so. Raises EngineNotFoundError, ConfigError."""
+        found = [key for key in self.keys() if beginning and key.startswith(beginning)]
         if not found:
             raise EngineNotFoundError(
                 f"no engine {beginning!r} in {self.folder}", hint="`vsr engine list` shows them"
             )
         if len(found) > 1:
-            keys = ", ".join(manifest.identity.key for manifest in found)
-            raise ConfigError(f"{beginning!r} could be any of {keys}", hint="give more of it")
+            raise ConfigError(f"{beginning!r} could be any of {', '.join(found)}", hint="give more of it")
         return found[0]
+
+    def named(self, beginning: str) -> Manifest:
+        """The one engine whose key begins so. Raises EngineNotFoundError, EngineStaleError for a damaged one, ConfigError."""
+        key = self.key(beginning)
+        if manifest := self.find(key):
+            return manifest
+        raise EngineStaleError(
+            f"the manifest in {self.folder / key} is damaged",
+            hint=f"`vsr engine remove {key}` removes the engine",
+        )
 
     def plan(self, identity: Identity) -> bytes:
         """The built engine.
@@ -167,11 +201,13 @@ class EngineStore:
         return data
 
     def add(self, manifest: Manifest, plan: bytes, log: str) -> Path:
-        """Keep an engine, replacing one of the same key once it is whole. Raises EngineBuildError for a full disk."""
+        """Keep an engine, replacing one of the same key once it is whole; to be called while the store is `locked`. Raises
+        EngineBuildError for a full disk."""
         target = self.folder / manifest.identity.key
         part = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            for killed in self.folder.glob(f".{'[0-9a-f]' * _KEY_LENGTH}.*"):
+                shutil.rmtree(killed, ignore_errors=True)
             part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self.folder))
             text = json.dumps(manifest.as_dict(), indent=1) + "\n"
             for name, data in ((PLAN, plan), (LOG, log.encode()), (MANIFEST, text.encode())):
@@ -180,13 +216,14 @@ class EngineStore:
                     file.flush()
                     os.fsync(file.fileno())
             part.chmod(0o755)
-            if target.exists():
-                shutil.rmtree(target)
+            if os.path.lexists(target):
+                _delete(target)
             os.replace(part, target)
         except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise EngineBuildError(
                 f"cannot keep the engine in {self.folder}: {error.strerror}",
-                hint="free some space, or name another folder in VSR_ENGINES",
+                hint=f"free some space, or {_ANOTHER}" if full else _ANOTHER,
             ) from error
         finally:
             if part is not None:
@@ -202,9 +239,11 @@ class EngineStore:
     def remove(self, key: str) -> None:
         """Delete an engine. Raises EngineNotFoundError."""
         try:
-            shutil.rmtree(self.folder / key)
+            _delete(self.folder / key)
         except OSError as error:
-            raise EngineNotFoundError(f"cannot remove {self.folder / key}: {error.strerror}") from error
+            raise EngineNotFoundError(
+                f"cannot remove {self.folder / key}: {error.strerror}", hint="delete the folder by hand"
+            ) from error
 
     def timing_cache(self, identity: Identity) -> Path:
         """Where what was measured while building for that GPU, with that library, lies."""
@@ -212,15 +251,28 @@ class EngineStore:
         return self.folder / f"{''.join(c if c.isalnum() or c == '.' else '-' for c in name)}.timing"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """While one process builds here, others that want to wait: mostly it is the same engine that they want."""
+    def locked(self, say: Callable[[str], None]) -> Iterator[None]:
+        """While one process builds here, others that want to wait, and `say` so: mostly it is the same engine that they want.
+        Raises EngineBuildError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = (self.folder / ".lock").open("w")
         except OSError as error:
             raise EngineBuildError(
-                f"cannot write in {self.folder}: {error.strerror}", hint="name another folder in VSR_ENGINES"
+                f"cannot write in {self.folder}: {error.strerror}", hint=_ANOTHER
             ) from error
         with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                lock(file, Path(file.name), wait=False)
+            except ConfigError:
+                say(f"another vsr builds an engine in {self.folder}: waiting for it")
+                lock(file, Path(file.name), wait=True)
+                say("")
             yield
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
