@@ -120,6 +120,63 @@ def all_of_it() -> dict[str, Any]:
     return apart
 
 
+def test_a_gpu_whose_matrix_units_triton_does_not_use_is_left_to_cudnn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vsr.backends.torch_fused import trouble
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (7, 5))
+    trouble.cache_clear()
+    assert "7.5" in trouble(torch.device("cuda"))
+    trouble.cache_clear()
+
+
+COMPILED = """
+import json, pathlib, re, subprocess, sys, triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from vsr.backends.torch_fused import compiled_for
+from vsr.backends.torch_kernels import COLUMNS, convolve
+
+dump = pathlib.Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+found = {}
+for capability in (8, 0), (8, 6), (8, 9), (9, 0), (12, 0):
+    for channels, kind in (64, "fp16"), (64, "bf16"), (48, "fp16"):
+        fixed = compiled_for(channels, channels, capability)
+        warps = fixed.pop("num_warps")
+        fixed |= {"CO": channels, "COLUMNS": COLUMNS, "ACTIVE": 1, "PLANES": 0}
+        types = dict.fromkeys(("features", "taps", "out"), f"*{kind}") | dict.fromkeys(("bias", "slope"), "*fp32")
+        types |= dict.fromkeys(("height", "width"), "i32") | dict.fromkeys(fixed, "constexpr")
+        names = convolve.arg_names
+        source = ASTSource(
+            convolve,
+            {name: types[name] for name in names},
+            {(names.index(name),): value for name, value in fixed.items()},
+            {(names.index(name),): [["tt.divisibility", 16]] for name in names if types[name][0] == "*"},
+        )
+        target = GPUTarget("cuda", capability[0] * 10 + capability[1], 32)
+        cubin = pathlib.Path(sys.argv[1]) / "cubin"
+        cubin.write_bytes(triton.compile(source, target, {"num_warps": warps}).asm["cubin"])
+        said = subprocess.run([dump, "--dump-resource-usage", cubin], check=True, capture_output=True, text=True).stdout
+        found[f"{capability} {channels} {kind}"] = re.findall(r"REG:(\\d+) STACK:(\\d+)", said)[-1]
+print(json.dumps(found))
+"""
+
+
+def test_kernels_keep_their_sums_in_registers_on_every_kind_of_gpu(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 15
+    assert {kind: stack for kind, (_registers, stack) in found.items() if int(stack)} == {}
+
+
 def test_a_convolution_that_is_refused_is_refused_fused_too() -> None:
     graph = convolution("from a plane")
     (pads,) = (attribute for attribute in graph.node[0].attribute if attribute.name == "pads")

@@ -24,6 +24,7 @@ _MOST_CHANNELS = 64
 # Fewer channels than this, and no convolution after: they leave the network, and are wanted as planes of float32.
 _FEATURES = 32
 _ACTIVATIONS = ("PRelu", "Relu", "LeakyRelu")
+_LEAST = (8, 0)
 # What a program of the simple kernels makes: pixels of a row, and values.
 _LONG, _BLOCK = 256, 4096
 
@@ -34,6 +35,9 @@ Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
 @functools.cache
 def trouble(device: torch.device) -> str:
     """Why kernels don't run on this device; empty where they do. Triton wants a C compiler, and no GPU that is too old."""
+    if device.type == "cuda" and (capability := torch.cuda.get_device_capability(device)) < _LEAST:
+        major, minor = capability
+        return f"of compute capability {major}.{minor} it uses no matrix units, which it does from 8.0 on"
     try:
         ones = torch.ones((1, 16, 2, 2), dtype=torch.float16, device=device)
         taps, nothing = ones.new_ones((9, 16, 16)), torch.zeros(16, device=device)
@@ -215,14 +219,23 @@ def _launched(
     return out
 
 
+def compiled_for(channels: int, out_channels: int, capability: tuple[int, int]) -> dict[str, Any]:
+    """How `convolve` is compiled, beside what is asked of it."""
+    # Sums of 64 channels fit into the registers of 8 warps; of 4 on Hopper and B200, whose matrix units read memory.
+    wide = min(channels, out_channels) > 48 and capability[0] not in (9, 10)
+    return {
+        "CI": channels,
+        "KI": _power_of_two(channels, 16),
+        "NO": _power_of_two(out_channels, 16),
+        "num_warps": 8 if wide else 4,
+    }
+
+
 def _convolve(features: Tensor, taps: Tensor, bias: Tensor, slope: Tensor, **ways: Any) -> Tensor:
     beside = features.to(ways["dtype"]).permute(0, 2, 3, 1).contiguous()
     _, height, width, channels = beside.shape
-    fixed: dict[str, Any] = {
-        "CI": channels,
-        "KI": _power_of_two(channels, 16),
-        "NO": _power_of_two(taps.shape[2], 16),
-    }
+    capability = torch.cuda.get_device_capability(beside.device) if beside.is_cuda else _LEAST
+    fixed = compiled_for(channels, taps.shape[2], capability)
     weights = (taps, bias, slope)
     return _launched(_kernels().convolve, beside, weights, (height, width), 2, **ways, **fixed)
 
