@@ -48,13 +48,14 @@ def psnr_db(one: Path, other: Path) -> float:
     return 10 * math.log10(255**2 * samples / squares) if squares else math.inf
 
 
+@pytest.mark.parametrize("hwaccel", [None, "cuda"], ids=["in batches", "frame by frame on the device"])
 @pytest.mark.parametrize("backend", ["tensorrt", "torch"])
-def test_a_clip_is_the_same(backend: str, tmp_path: Path) -> None:
+def test_a_clip_is_the_same(backend: str, hwaccel: str | None, tmp_path: Path) -> None:
     availability = load_backend(backend).probe()
     if backend == "tensorrt" and not availability.usable:  # It runs on fewer GPUs than torch.
         pytest.skip(availability.reason)
     upscaled(tmp_path / "processor.mkv", "openvino", "fp32", "ffv1")
-    report = upscaled(tmp_path / "gpu.mkv", backend, "fp16", "ffv1", "cuda")
+    report = upscaled(tmp_path / "gpu.mkv", backend, "fp16", "ffv1", hwaccel)
     assert not [note for note in report.notes if "host" in note or note.startswith("cuda")]
     assert psnr_db(tmp_path / "gpu.mkv", tmp_path / "processor.mkv") >= 50
 
