@@ -36,6 +36,7 @@ from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, ModelSpec, find_model
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
+from vsr.models.spec import WEIGHTS_NAME
 from vsr.upscale import Upscaler
 from vsr.upscale.codes import small_inputs
 
@@ -83,7 +84,7 @@ def plain_loop(spec: ModelSpec, inputs: dict[str, Any]) -> float | None:
     if spec.network.get("arch") != "chain":
         return None
     hyperparameters = {name: value for name, value in spec.network.items() if name != "arch"}
-    weights = safetensors.torch.load_file(spec.folder / "weights.safetensors")
+    weights = safetensors.torch.load_file(spec.folder / WEIGHTS_NAME)
     chain = spec_from_dict("chain", {"scale": spec.scale, **hyperparameters})
     network = plain_chain_from_weights(chain, weights).cuda().half().to(memory_format=torch.channels_last)
 

@@ -49,7 +49,7 @@ def speeds() -> list[str]:
     lines = [
         "| model | "
         + " | ".join(f"fps into {sink}" for sink in sinks)
-        + " | processor time, all over alone |",
+        + " | processor time, together / alone |",
         "|---|" + "--:|" * (len(sinks) + 1),
     ]
     for result in results:
@@ -70,7 +70,7 @@ def gpu() -> list[str]:
     """What `gpu.json` holds of every package and size."""
     report = json.loads((HERE / "gpu.json").read_text())
     lines = [
-        "| model | frames of | network alone | with copies in and out | torch loop | of matrix rate |",
+        "| model | frames of | network alone | with copies in and out | torch loop | share of matrix rate |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for found in report["results"]:
@@ -82,7 +82,8 @@ def gpu() -> list[str]:
         lines.append(f"| `{found['model']}` in {found['precision']} | {size} | {cells} | {share} |")
     machine = report["environment"]
     where = f"{machine['gpu']}, driver {machine['driver']}, torch {machine['versions']['torch']}"
-    return [*lines, "", f"Frames a second, {where}.", f"Made by `{report['command']}`."]
+    measured = "Frames a second, and of the rate at which large matrices are multiplied in half precision"
+    return [*lines, "", f"{measured}, {where}.", f"Made by `{report['command']}`."]
 
 
 # Sizes for the table where an architecture has no usual ones.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vsr.core.errors import VsrError
 
 if TYPE_CHECKING:
-    from vsr.backends.trt.build import Built
+    from vsr.backends.trt.build import BuiltEngine
     from vsr.backends.trt.recipe import EngineRecipe
     from vsr.backends.trt.recipe import load_recipe as load_engine_recipe
     from vsr.backends.trt.recipe import recipe_from_dict as engine_recipe
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from vsr.media.probe import Probe, probe
     from vsr.media.types import SinkOptions, SourceOptions
     from vsr.models.registry import all_models as list_models
-    from vsr.models.registry import find_model as show_model
+    from vsr.models.registry import find_model
     from vsr.models.spec import ModelSpec, Precision
     from vsr.upscale.upscaler import Upscaler
 
 # Name: module it comes from (and its name there, where that differs).
 _HOMES: Mapping[str, str] = {
     "BenchConfig": "vsr.bench.run",
-    "Built": "vsr.backends.trt.build",
+    "BuiltEngine": "vsr.backends.trt.build",
     "Check": "vsr.bench.doctor",
     "CompareConfig": "vsr.evaluation.compare",
     "Comparison": "vsr.evaluation.compare",
@@ -81,19 +81,19 @@ _HOMES: Mapping[str, str] = {
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
+    "find_model": "vsr.models.registry",
     "import_model": "vsr.convert.importing",
     "list_models": "vsr.models.registry:all_models",
     "load_engine_recipe": "vsr.backends.trt.recipe:load_recipe",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
-    "show_model": "vsr.models.registry:find_model",
     "upscale_many": "vsr.jobs.many",
     "verify_engine": "vsr.jobs.engines",
 }
 
 __all__ = [
     "BenchConfig",
-    "Built",
+    "BuiltEngine",
     "Check",
     "CompareConfig",
     "Comparison",
@@ -129,13 +129,13 @@ __all__ = [
     "evaluate",
     "export_model",
     "export_onnx",
+    "find_model",
     "import_model",
     "list_models",
     "load_engine_recipe",
     "open_stream",
     "preview",
     "probe",
-    "show_model",
     "upscale_file",
     "upscale_many",
     "verify_engine",
@@ -184,8 +184,9 @@ def upscale_file(
 ) -> Report:
     """Upscale one file (or image, sequence, URL, "-") into another, and return what was done.
 
-    output None: the input's name with the scale added, beside it. scale: factor per side; size: (width, height) in displayed
-    pixels instead. bitrate in bits a second, start_s and duration_s in seconds; the rest as `vsr upscale --help` says.
+    output None: the input's name with the scale added, beside it. scale: factor per side, None for the model's own (2 for
+    `auto`); size: (width, height) in displayed pixels instead.
+    bitrate in bits a second, start_s and duration_s in seconds; the rest as `vsr upscale --help` says.
     progress is called a few times a second; `control.stop()` and `.cancel()` end the job from elsewhere.
 
     Raises VsrError (see vsr.core.errors); then nothing lies under the output's name.

@@ -18,7 +18,7 @@ import pytest
 from vsr.backends.precision import guarded, in_precision
 from vsr.backends.trt import gpu
 from vsr.backends.trt.library import Port
-from vsr.backends.trt.recipe import EngineRecipe
+from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.trt.store import Manifest
 from vsr.models.registry import find_model
 
@@ -121,12 +121,13 @@ class _Execution:
 class _Library:
     """In place of the library that loads engines."""
 
-    records = False
+    captures = False
 
     def __init__(self, manifest: Manifest, recipe: EngineRecipe) -> None:
         self._ports, self._recipe = manifest.ports, recipe
         model = onnx.load(str(find_model(recipe.model).graph(recipe.graph_layout)))
-        self._graph = in_precision(guarded(model), recipe.precision).SerializeToString()
+        precision = recipe_from_dict(manifest.identity.recipe).concrete_precision
+        self._graph = in_precision(guarded(model), precision).SerializeToString()
 
     def load(self, _plan: bytes) -> bytes:
         return self._graph
@@ -134,10 +135,10 @@ class _Library:
     def ports(self, _engine: bytes) -> tuple[Port, ...]:
         return self._ports
 
-    def context(self, engine: bytes, _kernels: Path) -> _Execution:
+    def context(self, engine: bytes, _runtime_cache: Path) -> _Execution:
         return _Execution(engine, self._ports, self._recipe)
 
-    def keep_kernels(self, kernels: Path) -> None: ...
+    def save_runtime_cache(self, path: Path) -> None: ...
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, recipe: EngineRecipe) -> None:

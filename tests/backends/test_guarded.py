@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from vsr.backends.base import NOT_FINITE, Tensors
+from vsr.backends.base import NOT_FINITE, Arrays
 from vsr.backends.guarded import GuardedEngine, compare, extremes
 from vsr.backends.precision import guarded, in_precision
 from vsr.backends.torch_ops import compiled
@@ -42,7 +42,7 @@ class _Half(GuardedEngine):
             model.SerializeToString(), providers=["CPUExecutionProvider"]
         )
 
-    def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         given = {port.name: inputs[port.name] for port in self._session.get_inputs()}
         names = [port.name for port in self._session.get_outputs()]
         return dict(zip(names, self._session.run(names, given), strict=True))
@@ -79,10 +79,13 @@ def test_what_overflows_is_counted_and_the_layer_named(loud: ModelSpec) -> None:
     with _Half(loud) as engine:
         assert compare(engine, FRAMES).not_finite > 1000
         with pytest.raises(
-            InferenceError, match=r"no numbers: net/conv2 reaches .*, and fp16 ends at 6\.55e\+04"
+            InferenceError, match=r"NaN or infinite: net/conv2 reaches .*, and fp16 ends at 6\.55e\+04"
         ) as raised:
             engine.run(FRAMES[0])
-    assert raised.value.hint == '--precision bf16, or keep_fp32 = ["net/conv2"] in the recipe of an engine'
+    assert (
+        raised.value.hint
+        == '--precision bf16, or keep_fp32 = ["net/conv2"] in the recipe of a TensorRT engine'
+    )
     ordinary = extremes(find_model("fast"), LAYOUT, FRAMES[0])
     least, most = ordinary["net/conv2"]
     assert extremes(loud, LAYOUT, FRAMES[0])["net/conv2"] == pytest.approx(

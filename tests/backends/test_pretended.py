@@ -91,12 +91,12 @@ def test_samples_that_are_no_numbers_are_an_error_or_refuse_the_engine(
     inputs = dict(next(iter(batches(recipe, str(CLIP), 1))))
     inputs["gain"] = np.full_like(inputs["gain"], np.nan)
     verified = dataclasses.replace(manifest, parity=Parity(60.0, 1, 0, 4))
-    with engine_of(verified, store) as engine, pytest.raises(InferenceError, match="no numbers"):
+    with engine_of(verified, store) as engine, pytest.raises(InferenceError, match="NaN or infinite"):
         engine.run(inputs)
     said: list[str] = []
     with TensorRTEngine(manifest, find_model("fast-x2"), store, said.append) as engine:
         for _ in range(2):  # Another thread may be told after the first.
-            with pytest.raises(EngineBuildError, match="samples that are no numbers, and was removed"):
+            with pytest.raises(EngineBuildError, match="samples that are NaN or infinite, and was removed"):
                 engine.run(inputs)
     assert said[-1] == ""
     with pytest.raises(EngineNotFoundError):

@@ -186,9 +186,8 @@ def test_auto_takes_what_runs_on_a_gpu_else_openvino(monkeypatch: pytest.MonkeyP
     assert backend.name == "openvino"
     assert [note.split(":")[0] for note in passed_over] == ["tensorrt not used", "torch not used"]
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(
-        torch.cuda, "is_available", lambda: True
-    )  # Of a GPU that runs nothing, as one too old for it.
+    # Of a GPU that runs nothing, as one too old for it.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     _backend, passed_over = choose_backend("auto")
     assert "does not run on the GPU" in passed_over[1]
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vsr.convert.chroma import residual_kernels
+from vsr.convert.cubic import residual_kernels
 from vsr.convert.export import export_model, package_from_weights
 from vsr.core.errors import VsrError, WeightsError
 from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights

@@ -33,7 +33,7 @@ def test_frames_come_out_in_order_and_the_same(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(type(BACKEND), "in_flight", 3)
     with Upscaler("fast", backend="onnxruntime") as upscaler:
         found = planes(inferred(batches(9), upscaler))
-        assert len(upscaler._engines) == 1, "compiled once, whoever came first"
+        assert len(upscaler._engines.compiled) == 1, "compiled once, whoever came first"
     for one, other in zip(wanted, found, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -50,14 +50,14 @@ def test_batches_are_as_large_as_the_backend_wants_and_the_last_is_filled_up(
         sizes = [upscaler.batch(*size) for size in ((64, 48), (1280, 720), (1920, 1080), (7680, 4320))]
         assert sizes == [4, 4, 1, 1]
         found = planes(inferred(batches(9, 4), upscaler))
-        assert len(upscaler._engines) == 1, "for four frames alone"
+        assert len(upscaler._engines.compiled) == 1, "for four frames alone"
     for one, other in zip(wanted, found, strict=True):
         np.testing.assert_array_equal(one, other)
     config = UpscaleConfig((str(CLIP),), model="bicubic", backend="onnxruntime")
     with UpscaleJob(config) as job:
         report = job.run(str(CLIP), str(tmp_path / "out.mkv"))
         (upscaler,) = job._upscalers.values()
-        assert {luma[0] for _, (luma, *_chroma) in upscaler._engines} == {4}  # type: ignore[misc]
+        assert {luma[0] for luma, *_chroma in upscaler._engines.compiled} == {4}
     assert report.frames_in == report.frames_out
 
 

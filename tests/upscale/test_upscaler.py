@@ -148,7 +148,7 @@ def test_a_long_side_is_cut_however_narrow_the_picture() -> None:
     with Upscaler("fast", precision="fp32") as upscaler, Upscaler("fast", tile=0, precision="fp32") as whole:
         np.testing.assert_array_equal(upscaler.upscale(strip), whole.upscale(strip))
         sizes = [
-            max(max(shape) for _, shapes in engines for shape in shapes)
+            max(max(shape) for shapes in engines.compiled for shape in shapes)
             for engines in (upscaler._engines, whole._engines)
         ]
     assert sizes[0] <= 1024 + 32
@@ -244,11 +244,11 @@ class _SmallDevice(OpenVinoBackend):
 @pytest.mark.parametrize(
     ("pixels", "notes"),
     [
-        (2 * 300 * 200, ["5 frames at a time: 2 at a time"]),
+        (2 * 300 * 200, ["5 frames at a time; going on with 2"]),
         (
             160 * 160,
-            ["5 frames at a time: 2 at a time", "2 frames at a time: 1 at a time", "a whole frame: in tiles of 256",
-             "tiles of 256: in tiles of 128"],
+            ["5 frames at a time; going on with 2", "2 frames at a time; going on with 1",
+             "a whole frame; going on with tiles of 256", "tiles of 256; going on with tiles of 128"],
         ),
     ],
 )  # fmt: skip
@@ -264,7 +264,7 @@ def test_where_memory_is_short_less_is_taken_at_a_time(
     with Upscaler("bicubic") as upscaler:
         found = [array_from_frame(frame) for frame in upscaler.upscale_batch(frames)]
         np.testing.assert_array_equal(found, expected)
-        assert upscaler.notes == [f"the memory is too short for {note}" for note in notes]
+        assert upscaler.notes == [f"not enough memory for {note}" for note in notes]
         upscaler.upscale_batch(frames)
         assert len(upscaler.notes) == len(notes)  # What was learned is kept.
     monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (_SmallDevice(1000), []))

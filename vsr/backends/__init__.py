@@ -1,6 +1,6 @@
 """What executes a network, and the choice of it."""
 
-from vsr.backends.base import Backend, Engine, Tensors
+from vsr.backends.base import Engine
 from vsr.backends.choose import BACKENDS, choose_backend, probe_backends
 
-__all__ = ["BACKENDS", "Backend", "Engine", "Tensors", "choose_backend", "probe_backends"]
+__all__ = ["BACKENDS", "Engine", "choose_backend", "probe_backends"]

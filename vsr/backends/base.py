@@ -10,10 +10,10 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, DeviceMemoryError
 from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 
-Tensors = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 NOT_FINITE = "not_finite"
@@ -30,7 +30,7 @@ class Engine(ABC):
     precision: Precision
 
     @abstractmethod
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         """Planes and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep.
 
         Raises InferenceError, DeviceMemoryError.
@@ -94,6 +94,14 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
     return wanted or offered[0]
 
 
+def out_of_memory(where: str = "here") -> DeviceMemoryError:
+    """The error to raise where there is none left; smaller tiles are tried then, and it is shown where none are left to try."""
+    return DeviceMemoryError(
+        f"not enough memory {where} to run the network, even on small tiles",
+        hint="close other programs, or take a smaller model",
+    )
+
+
 class Backend(Protocol):
     """One runtime."""
 
@@ -119,5 +127,6 @@ class Backend(Protocol):
     ) -> Engine:
         """Compile one graph for input planes of these shapes (N, 1, h, w x bytes).
 
-        Raises EngineBuildError; ConfigError for a precision that is not to be had; EngineNotFoundError.
+        Raises ConfigError for a precision that is not to be had, WeightsError, MissingDependencyError, EngineBuildError,
+        DeviceMemoryError; EngineNotFoundError and EngineStaleError where there is none and none may be built.
         """

@@ -35,7 +35,7 @@ def probe_backends() -> dict[str, Availability]:
 def choose_backend(name: str = "auto") -> tuple[Backend, list[str]]:
     """The backend to use, and a sentence for each better one that `auto` had to pass over.
 
-    Raises MissingDependencyError where the named one, or any at all, is not usable here.
+    Raises ConfigError for an unknown name, MissingDependencyError where the one that is named, or every one, cannot run here.
     """
     if name != "auto":
         backend = load_backend(name)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import NOT_FINITE, CompileOptions, Engine, Tensors
+from vsr.backends.base import NOT_FINITE, Arrays, CompileOptions, Engine
 from vsr.backends.openvino import BACKEND as OPENVINO
 from vsr.backends.openvino import run_once
 from vsr.core.errors import ConfigError, InferenceError
@@ -49,30 +49,39 @@ class GuardedEngine(Engine):
         self.spec, self.layout, self.precision = spec, layout, precision
 
     @abstractmethod
-    def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """As `run`, and with the count, if the graph has one."""
 
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         outputs = self.outputs(inputs)
         if count := int(outputs.pop(NOT_FINITE, 0)):
             raise self.not_finite(inputs, count)
         return outputs
 
-    def not_finite(self, inputs: Tensors, count: int) -> InferenceError:
+    def not_finite(self, inputs: Arrays, count: int) -> InferenceError:
         """The error to raise, with the first layer that is beyond what the precision holds."""
         limit = _LARGEST[self.precision]
         found = extremes(self.spec, self.layout, inputs)
         peaks = {name: max(-least, most) for name, (least, most) in found.items()}
         layer, peak = next(((name, peak) for name, peak in peaks.items() if not peak <= limit), ("", 0.0))
         because = f": {layer} reaches {peak:.3g}, and {self.precision} ends at {limit:.3g}" if layer else ""
-        keep = f', or keep_fp32 = ["{layer}"] in the recipe of an engine' if layer else ""
         return InferenceError(
-            f"{self.spec.id} in {self.precision} made {count:,} samples that are no numbers{because}",
-            hint=f"--precision {'bf16' if self.precision == 'fp16' else 'fp32'}{keep}",
+            f"{self.spec.id} in {self.precision} made {count:,} samples that are NaN or infinite{because}",
+            hint=self.more_exact(layer),
         )
 
+    def more_exact(self, layer: str = "") -> str | None:
+        """What to do about an engine that is not exact enough, because of a layer if it is known."""
+        if self.precision == "fp32":
+            return None
+        if self.precision not in ("fp16", "bf16"):
+            return "--precision fp32"
+        wider = "bf16" if self.precision == "fp16" else "fp32"
+        named = f'keep_fp32 = ["{layer}"]' if layer else "keep_fp32"
+        return f"--precision {wider}, or {named} in the recipe of a TensorRT engine"
 
-def compare(engine: GuardedEngine, batches: Iterable[Tensors]) -> Parity:
+
+def compare(engine: GuardedEngine, batches: Iterable[Arrays]) -> Parity:
     """Run batches of one shape through an engine and through float32 on the processor.
 
     Raises ConfigError where there is no batch; what either engine raises, but for samples that are not finite, which count.
@@ -106,7 +115,7 @@ def compare(engine: GuardedEngine, batches: Iterable[Tensors]) -> Parity:
     return Parity(round(psnr_db, 2), largest, not_finite, frames)
 
 
-def extremes(spec: ModelSpec, layout: GraphLayout, inputs: Tensors) -> dict[str, tuple[float, float]]:
+def extremes(spec: ModelSpec, layout: GraphLayout, inputs: Arrays) -> dict[str, tuple[float, float]]:
     """The least and the largest value of each of a network's results for these inputs in float32, in order; NaN where there
     is one."""
     import onnx

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import NOT_FINITE, Tensors
+from vsr.backends.base import NOT_FINITE, Arrays, out_of_memory
 from vsr.backends.guarded import GuardedEngine
-from vsr.core.errors import DeviceMemoryError, InferenceError
+from vsr.core.errors import InferenceError
 from vsr.core.frame import SemiPlanar
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ _P010_SHIFT = 6
 class DeviceEngine(GuardedEngine):
     """An engine that also takes and gives what lies on its own device."""
 
-    dlpack_device: tuple[int, int] | None = None
-    """Where that is, as DLPack counts devices: (1, 0) for the host, (2, 0) for the first CUDA device; None for nowhere."""
+    dlpack_device: tuple[int, int]
+    """Where that is, as DLPack counts devices: (1, 0) for the host, (2, 0) for the first CUDA device."""
 
     def reached_by_torch(self) -> bool:
         """Whether torch, where it is installed, was made for the engine's device."""
@@ -40,7 +40,7 @@ class DeviceEngine(GuardedEngine):
     def tensors(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As `outputs`, but what goes in and comes out are tensors on the device. They come finished."""
 
-    def run_on_device(self, picture: SemiPlanar, small: Tensors) -> SemiPlanar:
+    def run_on_device(self, picture: SemiPlanar, small: Arrays) -> SemiPlanar:
         """One NV12 or P010 picture through the graph of its planes; `small`: the other inputs. Raises as `run` does."""
         with inference():
             planes = planes_of(picture)
@@ -63,9 +63,7 @@ def inference() -> Generator[None]:
     except RuntimeError as error:
         # CUDA's own, as of pinned memory, are told by their words alone.
         if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
-            raise DeviceMemoryError(
-                "not enough memory to run the network on a frame of this size", hint="try --tile 512"
-            ) from error
+            raise out_of_memory() from error
         raise InferenceError(f"torch: {error}") from error
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import DEFAULTS, Availability, CompileOptions, Engine, Tensors, chosen_precision
+from vsr.backends.base import DEFAULTS, Arrays, Availability, CompileOptions, Engine, chosen_precision
 from vsr.core.errors import EngineBuildError, InferenceError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
@@ -27,7 +27,7 @@ class OnnxRuntimeEngine(Engine):
         self._inputs = [value.name for value in session.get_inputs()]
         self._outputs = [value.name for value in session.get_outputs()]
 
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         try:
             results = self._session.run(self._outputs, {name: inputs[name] for name in self._inputs})
         except Exception as error:  # ONNX Runtime's exceptions share no base class

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import DEFAULTS, Availability, CompileOptions, Engine, Tensors, chosen_precision
-from vsr.core.errors import DeviceMemoryError, EngineBuildError, InferenceError
+from vsr.backends.base import (
+    DEFAULTS,
+    Arrays,
+    Availability,
+    CompileOptions,
+    Engine,
+    chosen_precision,
+    out_of_memory,
+)
+from vsr.core.errors import EngineBuildError, InferenceError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -42,7 +50,7 @@ class OpenVinoEngine(Engine):
         self._inputs = [port.get_any_name() for port in compiled.inputs]
         self._outputs = {port.get_any_name(): tuple(port.shape) for port in compiled.outputs}
 
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         import openvino
 
         outputs: dict[str, NDArray[np.uint8]] = {}
@@ -59,11 +67,11 @@ class OpenVinoEngine(Engine):
             self._request.start_async(share_inputs=True)
             self._request.wait()
         except MemoryError as error:
-            raise _out_of_memory() from error
+            raise out_of_memory() from error
         except RuntimeError as error:
             if "memory" in str(error).lower() and "alloc" in str(error).lower():
-                raise _out_of_memory() from error
-            raise InferenceError(f"OpenVINO: {_first_line(error)}") from error
+                raise out_of_memory() from error
+            raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
         return outputs
 
 
@@ -80,7 +88,7 @@ class OpenVinoBackend:
             name = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
         except (RuntimeError, ImportError) as error:
             return Availability(
-                False, f"OpenVINO finds no CPU plugin: {_first_line(error)}", "reinstall openvino"
+                False, f"OpenVINO finds no CPU plugin: {_last_line(error)}", "reinstall openvino"
             )
         return Availability(True, f"{name}, {', '.join(_precisions())}")
 
@@ -106,15 +114,15 @@ class OpenVinoBackend:
             compiled = _core().compile_model(model, "CPU", config)
             return OpenVinoEngine(compiled, precision)
         except MemoryError as error:
-            raise _out_of_memory() from error
+            raise out_of_memory() from error
         except RuntimeError as error:
             raise EngineBuildError(
-                f"OpenVINO cannot compile {spec.id} ({layout.name}): {_first_line(error)}",
+                f"OpenVINO cannot compile {spec.id} ({layout.name}): {_last_line(error)}",
                 hint="if the package was copied, copy it again: its files may be damaged",
             ) from error
 
 
-def run_once(graph: bytes, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
+def run_once(graph: bytes, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
     """Run an ONNX graph in float32, a single time. Raises InferenceError."""
     try:
         compiled = _core().compile_model(
@@ -124,7 +132,7 @@ def run_once(graph: bytes, inputs: Tensors) -> dict[str, NDArray[np.generic]]:
         found = compiled({name: array for name, array in inputs.items() if name in wanted})
         return {port.get_any_name(): value for port, value in found.items()}
     except (MemoryError, RuntimeError) as error:
-        raise InferenceError(f"OpenVINO: {_first_line(error)}") from error
+        raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
 
 
 def _precisions() -> list[Precision]:
@@ -145,13 +153,7 @@ def _has_vnni() -> bool:
     return any(name in flags for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
 
 
-def _out_of_memory() -> DeviceMemoryError:
-    return DeviceMemoryError(
-        "not enough memory to run the network on a frame of this size", hint="try --tile 512"
-    )
-
-
-def _first_line(error: BaseException) -> str:
+def _last_line(error: BaseException) -> str:
     # OpenVINO's first line names a source file of its own; the last one what went wrong.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
@@ -35,9 +34,13 @@ class Pool(Generic[Item]):
     def _take(self, make: Callable[[], Item]) -> Item:
         with self._lock:  # One is made at a time.
             if self._free.empty() and self._made < self._most:
-                with contextlib.suppress(*[DeviceMemoryError] if self._made else []):
+                try:
                     item = make()
+                except DeviceMemoryError:
+                    if not self._made:
+                        raise
+                    self._most = self._made
+                else:
                     self._made += 1
                     return item
-                self._most = self._made
         return self._free.get()

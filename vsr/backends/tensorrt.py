@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from vsr.backends.base import (
     DEFAULTS,
     IN_FLIGHT,
+    Arrays,
     Availability,
     CompileOptions,
-    Tensors,
     chosen_precision,
 )
 from vsr.backends.guarded import Parity, compare
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.backends.trt.build import build_engine, serving_engine
+from vsr.backends.trt.cuda_graph import CapturedWork, captured
 from vsr.backends.trt.gpu import gpu_here, on_gpu
-from vsr.backends.trt.graph import Recorded, recorded
 from vsr.backends.trt.library import TensorRT, installed_library
 from vsr.backends.trt.recipe import Library, recipe_for, recipe_from_dict
 from vsr.backends.trt.store import EngineStore, Manifest
@@ -59,21 +59,21 @@ class TensorRTEngine(DeviceEngine):
         say: Callable[[str], None] = lambda _doing: None,
     ) -> None:
         recipe = recipe_from_dict(manifest.identity.recipe)
-        super().__init__(spec, recipe.graph_layout, recipe.precision)
+        super().__init__(spec, recipe.graph_layout, recipe.concrete_precision)
         self.manifest, self._say = manifest, say
-        self._least_db, self._store = recipe.least_psnr_db, store
-        self._kernels = store.folder / manifest.identity.key / "runtime.cache"
+        self._limit_db, self._store = recipe.psnr_limit_db, store
+        self._runtime_cache = store.folder / manifest.identity.key / "runtime.cache"
         self._library = installed_library(recipe.library)
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
         self._verifying = threading.Lock()
         with on_gpu():
             self._engine = self._library.load(store.plan(manifest.identity))
 
-    def run(self, inputs: Tensors) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         self._verify_once(lambda: inputs)
         return super().run(inputs)
 
-    def _verify_once(self, inputs: Callable[[], Tensors]) -> None:
+    def _verify_once(self, inputs: Callable[[], Arrays]) -> None:
         if self.manifest.parity is None:
             with self._verifying:
                 if self.manifest.parity is None:
@@ -83,27 +83,27 @@ class TensorRTEngine(DeviceEngine):
                     finally:
                         self._say("")
 
-    def verify(self, batches: Iterable[Tensors]) -> Parity:
+    def verify(self, batches: Iterable[Arrays]) -> Parity:
         """Compare with float32, and write what was found into the manifest.
 
         Raises EngineBuildError where the engine makes another picture; then it is removed from the store.
         """
         parity = compare(self, batches)
-        if parity.not_finite or parity.psnr_db < self._least_db:
+        if parity.not_finite or parity.psnr_db < self._limit_db:
             with contextlib.suppress(EngineNotFoundError):  # Another thread refused it too.
                 self._store.remove(self.manifest.identity.key)
-            found = f"is {parity.psnr_db:.1f} dB from float32, under {self._least_db} dB"
+            found = f"is {parity.psnr_db:.1f} dB from float32, under {self._limit_db} dB"
             if parity.not_finite:
-                found = f"made {parity.not_finite:,} samples that are no numbers"
+                found = f"made {parity.not_finite:,} samples that are NaN or infinite"
             raise EngineBuildError(
                 f"the engine of {self.spec.id} in {self.precision} {found}, and was removed",
-                hint=f"--precision {'bf16' if self.precision == 'fp16' else 'fp32'}; or keep_fp32 in its recipe",
+                hint=self.more_exact(),
             )
         self.manifest = replace(self.manifest, parity=parity)
         self._store.record(self.manifest)
         return parity
 
-    def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot(inputs)
 
@@ -115,7 +115,7 @@ class TensorRTEngine(DeviceEngine):
     def _slot(self, inputs: Mapping[str, Any]) -> _Slot:
         with on_gpu(), _making:  # Its errors in our words.
             try:
-                return _Slot(self._library, self._engine, inputs, self._kernels)
+                return _Slot(self._library, self._engine, inputs, self._runtime_cache)
             except BaseException as error:
                 # What was allocated is freed here, in the context it was made in, not with the traceback.
                 traceback.clear_frames(error.__traceback__)
@@ -123,27 +123,29 @@ class TensorRTEngine(DeviceEngine):
 
     def close(self) -> None:
         with on_gpu():  # Buffers are freed in the context they were made in.
-            self._library.keep_kernels(self._kernels)
+            self._library.save_runtime_cache(self._runtime_cache)
             self._slots, self._engine = Pool(IN_FLIGHT), None
 
 
-# A slot is made, and its work recorded, by one thread at a time: what TensorRT does meanwhile might disturb another recording.
+# A slot is made, and its work captured, by one thread at a time: what TensorRT does meanwhile might disturb another capture.
 _making = threading.Lock()
 _NON_BLOCKING = 1
 
 
 class _Slot:
     """What one run needs, made for inputs shaped as `example`; by its end the work was done once on blank frames, and is
-    recorded as a CUDA graph where it can be."""
+    captured as a CUDA graph where it can be."""
 
-    def __init__(self, library: TensorRT, engine: Any, example: Mapping[str, Any], kernels: Path) -> None:
+    def __init__(
+        self, library: TensorRT, engine: Any, example: Mapping[str, Any], runtime_cache: Path
+    ) -> None:
         import pycuda.driver as cuda
 
         # Nor does it wait for the default stream, on which FFmpeg and torch work.
         self._stream = cuda.Stream(_NON_BLOCKING)
-        self._graph: Recorded | None = None
-        self._context = library.context(engine, kernels)
-        self._library = library  # Its kernels are to outlive the context: what was set last goes last.
+        self._graph: CapturedWork | None = None
+        self._context = library.context(engine, runtime_cache)
+        self._library = library  # Its cache is to outlive the context: what was set last goes last.
         ports = library.ports(engine)
         self._inputs = [port.name for port in ports if port.is_input]
         self._outputs = [port.name for port in ports if not port.is_input]
@@ -162,10 +164,10 @@ class _Slot:
             cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
         self._enqueue()
         self._stream.synchronize()  # By now all is chosen and allocated.
-        if not library.records:
-            self._graph = recorded(self._stream.handle, self._enqueue)
+        if not library.captures:
+            self._graph = captured(self._stream.handle, self._enqueue)
 
-    def __call__(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         import pycuda.driver as cuda
 
         for name in self._inputs:
@@ -178,7 +180,7 @@ class _Slot:
         return {name: self._host[name].copy() for name in self._outputs}
 
     def on_device(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Tensors in the engine's context, which torch shares."""
+        """Arrays in the engine's context, which torch shares."""
         import pycuda.driver as cuda
         import torch
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from vsr.backends.base import (
     DEFAULTS,
     IN_FLIGHT,
+    Arrays,
     Availability,
     CompileOptions,
-    Tensors,
     chosen_precision,
 )
 from vsr.backends.on_device import DeviceEngine, inference
@@ -56,7 +55,7 @@ class TorchEngine(DeviceEngine):
         self.dlpack_device = (2, device.index or 0) if device.type == "cuda" else (1, 0)
         self._captures: Pool[Captured] = Pool(IN_FLIGHT)
 
-    def outputs(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         import torch
 
         with self._ours():
@@ -150,7 +149,7 @@ class TorchBackend:
         precision = chosen_precision(spec, options.precision, _precisions(device))
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         try:
-            model = onnx.load(Path(path))
+            model = onnx.load(path)
             if device.type == "cuda":
                 model = guarded(model)
             fused = device.type == "cuda" and precision != "fp32" and not _unfused(device)

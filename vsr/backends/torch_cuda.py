@@ -35,9 +35,8 @@ class Captured:
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with _capturing, exact, torch.cuda.stream(self._stream):
             self._stream.wait_stream(torch.cuda.default_stream(device))
-            for _ in range(
-                _WARM_UPS
-            ):  # Algorithms are chosen and workspaces allocated before anything is recorded.
+            # Algorithms are chosen and workspaces allocated before anything is recorded.
+            for _ in range(_WARM_UPS):
                 run(self._inputs)
             self._stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
@@ -61,7 +60,7 @@ class Captured:
         return {name: tensor.numpy() for name, tensor in found.items()}
 
     def on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors that are ready, or will be on the default stream; those that come are finished."""
+        """Arrays that are ready, or will be on the default stream; those that come are finished."""
         self._stream.wait_stream(torch.cuda.default_stream(self._stream.device))
         with torch.cuda.stream(self._stream):
             for name, tensor in inputs.items():

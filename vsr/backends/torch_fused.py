@@ -20,11 +20,11 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 # Taps from and to so many channels fit into the memory of a multiprocessor.
-_MOST_CHANNELS = 64
+_MAX_CHANNELS = 64
 # Fewer channels than this, and no convolution after: they leave the network, and are wanted as planes of float32.
 _FEATURES = 32
 _ACTIVATIONS = ("PRelu", "Relu", "LeakyRelu")
-_LEAST = (8, 0)
+_MIN_CAPABILITY = (8, 0)
 # What a program of the simple kernels makes: pixels of a row, and values.
 _LONG, _BLOCK = 256, 4096
 
@@ -35,7 +35,7 @@ Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
 @functools.cache
 def trouble(device: torch.device) -> str:
     """Why kernels don't run on this device; empty where they do. Triton wants a C compiler, and no GPU that is too old."""
-    if device.type == "cuda" and (capability := torch.cuda.get_device_capability(device)) < _LEAST:
+    if device.type == "cuda" and (capability := torch.cuda.get_device_capability(device)) < _MIN_CAPABILITY:
         major, minor = capability
         return f"of compute capability {major}.{minor} it uses no matrix units, which it does from 8.0 on"
     try:
@@ -89,7 +89,7 @@ class _Fusing:
             return None
         weight, *bias = weights
         out_channels, channels, side, width = weight.shape
-        if side != width or max(out_channels, channels) > _MOST_CHANNELS:
+        if side != width or max(out_channels, channels) > _MAX_CHANNELS:
             return None
         slope, chain = self._slope(conv, out_channels), [conv]
         if slope is not None:
@@ -234,7 +234,7 @@ def compiled_for(channels: int, out_channels: int, capability: tuple[int, int]) 
 def _convolve(features: Tensor, taps: Tensor, bias: Tensor, slope: Tensor, **ways: Any) -> Tensor:
     beside = features.to(ways["dtype"]).permute(0, 2, 3, 1).contiguous()
     _, height, width, channels = beside.shape
-    capability = torch.cuda.get_device_capability(beside.device) if beside.is_cuda else _LEAST
+    capability = torch.cuda.get_device_capability(beside.device) if beside.is_cuda else _MIN_CAPABILITY
     fixed = compiled_for(channels, taps.shape[2], capability)
     weights = (taps, bias, slope)
     return _launched(_kernels().convolve, beside, weights, (height, width), 2, **ways, **fixed)

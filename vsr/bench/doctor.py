@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import re
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -23,13 +23,13 @@ class Check:
     needed: bool = False
 
 
-# Extra: the modules it brings and what for.
+# What each extra is for; what it brings, the package says.
 _EXTRAS = {
-    "onnx": (("onnx", "onnxruntime"), "making model packages, the ONNX Runtime backend"),
-    "torch": (("torch", "safetensors", "onnx", "spandrel"), "training, importing models, the torch backend"),
-    "tensorrt": (("tensorrt", "onnx", "pycuda"), "building engines on NVIDIA GPUs"),
-    "rtx": (("tensorrt-rtx", "onnx"), "building engines for NVIDIA RTX GPUs"),
-    "live": (("aiohttp",), "the page of `vsr stream`"),
+    "onnx": "making model packages, the ONNX Runtime backend",
+    "torch": "training, exporting and importing models, the torch backend",
+    "tensorrt": "building and running engines on NVIDIA GPUs",
+    "rtx": "building engines for NVIDIA RTX GPUs",
+    "live": "the page of `vsr stream`, SRT, publishing by RTMP",
 }
 
 
@@ -45,8 +45,8 @@ def doctor() -> list[Check]:
         ),
         _models(),
     ]
-    for extra, (modules, purpose) in _EXTRAS.items():
-        missing = [name for name in modules if importlib.util.find_spec(name.replace("-", "_")) is None]
+    for extra, purpose in _EXTRAS.items():
+        missing = [name for name in _brought_by(extra) if not _installed(name)]
         detail = f"not installed: {', '.join(missing)} ({purpose})" if missing else purpose
         checks.append(
             Check(
@@ -54,6 +54,20 @@ def doctor() -> list[Check]:
             )
         )
     return checks
+
+
+def _brought_by(extra: str) -> list[str]:
+    """Names of the packages that an extra of vsr's asks for."""
+    asked = metadata.requires("vsr") or []
+    return [re.split(r"[^\w.-]", each)[0] for each in asked if re.search(f"extra == ['\"]{extra}['\"]", each)]
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _ffmpeg() -> Check:

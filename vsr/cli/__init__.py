@@ -1,4 +1,4 @@
-"""The command line: one file a command, each of which parses, makes one call into `vsr.api` and prints."""
+"""The command line: one file a command, each of which parses, calls `vsr.api`, or `vsr.training` to train, and prints."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def command() -> None:
 @click.option("--batch", type=click.IntRange(1), help="Frames in a run of the network.  [default: 1]")
 @click.option(
     "--layout",
-    help="Of the frames: gray, rgb or yuv with 8 or 16 bits a sample, and where chroma lies: yuv8-left, yuv16-topleft, "
-    "rgb8, ...  [default: yuv8-left, which is 8-bit 4:2:0 as most video has it]",
+    help="Of the frames: gray, rgb or yuv, 8 (bits a sample) or 16 (for 9 to 16), and where chroma lies: yuv8-left, "
+    "yuv16-topleft, rgb8, ...  [default: yuv8-left, which is 8-bit 4:2:0 as most video has it]",
 )
 @click.option(
     "--precision",
@@ -76,8 +76,8 @@ def build(
 
     Entries of a recipe, all but the model optional: model, layout, chroma ("4:2:0"), width, height and batch (a number, or
     [min, opt, max]), precision, library, compute_capabilities (["8.9"]), keep_fp32 (results of the network, by name),
-    min_psnr_db (beside float32, under which it is refused), workspace_mb, optimization_level (0 to 5). Options go before
-    entries. How the build went lies beside the engine, in build.log.
+    min_psnr_db (against float32; below it the engine is refused), workspace_mb, optimization_level (0 to 5). Options override
+    the recipe's entries. The log of the build lies beside the engine, in build.log.
     """
     from vsr import api
 
@@ -92,8 +92,7 @@ def build(
         whole = api.load_engine_recipe(Path(target)).as_dict()
         recipe = api.engine_recipe(whole | given, target)
     else:
-        precision = "fp32" if api.show_model(target, on_gpu=True).precision == "fp32" else "fp16"
-        recipe = api.engine_recipe({"model": target, "precision": precision} | given, "options")
+        recipe = api.engine_recipe({"model": target} | given, "options")
     with _progress() as (say, on_progress):
         built = api.build_engine(
             recipe, api.EngineStore(store), again=again, say=say, on_progress=on_progress
@@ -145,7 +144,7 @@ def list_engines(store: Path | None) -> None:
 @click.argument("key")
 @_in_store
 def show_engine(key: str, store: Path | None) -> None:
-    """Show the manifest of the engine whose KEY begins so, as JSON."""
+    """Show the manifest of the engine KEY (its first digits are enough), as JSON."""
     from vsr import api
 
     print(json.dumps(api.EngineStore(store).named(key).as_dict(), indent=1))
@@ -156,10 +155,11 @@ def show_engine(key: str, store: Path | None) -> None:
 @click.option(
     "--input", type=click.Path(), help="A video to take frames from.  [default: the clip of `vsr demo`]"
 )
-@click.option("--frames", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--frames", type=click.IntRange(1), default=8, show_default=True, help="How many to compare.")
 @_in_store
 def verify_engine(key: str, input: str | None, frames: int, store: Path | None) -> None:
-    """Run frames through the engine whose KEY begins so and through float32, and keep how far apart they are in its manifest.
+    """Run frames through the engine KEY (its first digits are enough) and through float32, and keep how far apart they are in
+    its manifest.
 
     An engine that makes another picture is removed.
     """
@@ -175,7 +175,7 @@ def verify_engine(key: str, input: str | None, frames: int, store: Path | None) 
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @_in_store
 def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
-    """Delete the engines whose KEYs begin so."""
+    """Delete the engines of these KEYs, of which the first digits are enough."""
     from vsr import api
 
     engines = api.EngineStore(store)

@@ -34,10 +34,10 @@ def list_models() -> None:
 @command.command("show")
 @click.argument("name")
 def show_model(name: str) -> None:
-    """Show the model NAME (or of a package's path): what it does, how good it is and where it comes from."""
+    """Show a model by NAME, or by the path of its package: what it does, how good it is and where it comes from."""
     from vsr import api
 
-    spec = api.show_model(name)
+    spec = api.find_model(name)
     facts = {
         "name": spec.id,
         "title": spec.title,

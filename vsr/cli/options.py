@@ -8,11 +8,7 @@ from typing import Any
 
 import click
 
-MAX_THREADS = 1024
-MAX_SECONDS = 10**9
-MAX_BITRATE = 10**11
-MAX_TERM = 2**31 - 1
-"""FFmpeg counts both terms of a fraction in 32 bits."""
+from vsr.jobs.config import MAX_BITRATE, MAX_SECONDS, MAX_TERM, MAX_THREADS
 
 
 class SizeType(click.ParamType[tuple[int, int]]):

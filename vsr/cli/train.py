@@ -17,6 +17,7 @@ from vsr.cli import text
 from vsr.cli.interrupt import interrupts
 from vsr.core.cancel import CancelToken
 from vsr.core.errors import MissingDependencyError
+from vsr.models.spec import WEIGHTS_NAME
 
 if TYPE_CHECKING:
     from vsr.training.trainer import Progress
@@ -134,7 +135,7 @@ def _complain(warning: str) -> None:
 
 def _weights_of(path: Path | None) -> Path | None:
     """The file itself, or the one in a package."""
-    return path / "weights.safetensors" if path is not None and path.is_dir() else path
+    return path / WEIGHTS_NAME if path is not None and path.is_dir() else path
 
 
 class Control:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,7 +57,11 @@ def _group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 _picture_options = _group(
-    click.option("--scale", type=click.FloatRange(1, 16), help="Factor per side.  [default: 2]"),
+    click.option(
+        "--scale",
+        type=click.FloatRange(1, 16),
+        help="Factor per side.  [default: the model's own; 2 for auto]",
+    ),
     click.option("--size", type=options.SIZE, help="Exact size in displayed pixels, instead of --scale."),
     click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package."),
     options.backend,
@@ -68,7 +71,11 @@ _source_options = _group(
     click.option("--start", type=options.SECONDS, help="Begin there."),
     click.option("--duration", type=options.SECONDS, help="End after so much."),
     click.option(
-        "--deinterlace", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True
+        "--deinterlace",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="By bwdif; auto goes by what each frame says it is.",
     ),
     click.option("--frame-rate", type=options.RATE, help="For image sequences and raw streams."),
     click.option(
@@ -121,7 +128,7 @@ _run_options = _group(
 @_sink_options
 @_run_options
 def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: Any) -> int:
-    """Upscale everything of INPUT that is to be seen, and copy the rest.
+    """Upscale the video or images of INPUT, and copy everything else.
 
     INPUT is a video, an image, a folder or quoted glob of either, a sequence (frames/%06d.png), a URL, or - for standard input.
     One path is the input, and the output is named after it. With more, the last one is OUTPUT: a file, a folder, or -
@@ -167,7 +174,6 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
     if values["crf"] is not None and values["bitrate"] is not None:
         raise ConfigError("--crf and --bitrate exclude each other", hint="give one of them")
     inputs, output = split_paths(paths)
-    frame_rate: Fraction | None = values["frame_rate"]
     return UpscaleConfig(
         inputs=inputs,
         output=output,
@@ -181,7 +187,7 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
             duration_s=values["duration"],
             deinterlace=values["deinterlace"],
             strict=values["strict"],
-            frame_rate=frame_rate,
+            frame_rate=values["frame_rate"],
             hwaccel=values["hwaccel"],
         ),
         sink=SinkOptions(

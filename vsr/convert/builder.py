@@ -12,15 +12,14 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-# The name of the weights file in every package; graphs refer to it.
-WEIGHTS_NAME = "weights.safetensors"
+from vsr.models.spec import WEIGHTS_NAME
 
 OPSET = 18
 IR_VERSION = 9
 
 
 class GraphBuilder:
-    """Nodes, constants, inputs and outputs of one ONNX graph; every method returns the name of what it made."""
+    """Nodes, constants, inputs and outputs of one ONNX graph; what adds one tensor returns its name."""
 
     def __init__(self, weights_file: Path | None = None) -> None:
         self._nodes: list[onnx.NodeProto] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import Tensors
+from vsr.backends.base import Arrays
 from vsr.backends.guarded import extremes
 from vsr.core.errors import ConfigError
 from vsr.media.inputs import MEDIA_SUFFIXES
@@ -48,14 +48,14 @@ def _midway(values: NDArray[np.float64], extreme: Callable[[NDArray[np.float64]]
     return round(float(values.mean() + extreme(values)) / 2, 4)
 
 
-def _inputs(pictures: Sequence[Path], unit: int) -> Iterator[Tensors]:
+def _inputs(pictures: Sequence[Path], unit: int) -> Iterator[Arrays]:
     files = [file for path in pictures for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     files = [file for file in files if file.suffix.lower() in MEDIA_SUFFIXES or file in pictures]
     for at in np.linspace(0, len(files) - 1, min(_PICTURES, len(files))).astype(int) if files else ():
         yield _input(str(files[at]), unit)
 
 
-def _input(file: str, unit: int) -> Tensors:
+def _input(file: str, unit: int) -> Arrays:
     """The middle of a picture, or of a video's first frame, at half its size."""
     with open_source(file) as source:
         frame = next(iter(source))

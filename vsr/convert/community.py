@@ -44,7 +44,7 @@ _CLOSE = 0.01
 def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
     """The network of a checkpoint with free sizes: float32 RGB or one channel [n, channels, h, w] in 0..1.
 
-    Tensors alone are read: a file with pickled code is refused. Raises WeightsError for that, for an architecture that
+    Arrays alone are read: a file with pickled code is refused. Raises WeightsError for that, for an architecture that
     spandrel does not know or that is not for super-resolution, and where neither of torch's exporters can express it.
     """
     network = _known(path)

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.calibrate import calibration
 from vsr.convert.networks import ChainNetwork, Network
-from vsr.convert.onnx_file import OnnxFile, Precision, write_onnx
+from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
-from vsr.models.spec import ModelSpec
+from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 
 try:
     import safetensors
@@ -106,7 +105,7 @@ def package_from_weights(
 
 
 def export_onnx(
-    weights: Path, path: Path, *, precision: Precision = "fp32", sample: int | None = None
+    weights: Path, path: Path, *, precision: OnnxPrecision = "fp32", sample: int | None = None
 ) -> OnnxFile:
     """Write the network alone, of what `vsr train` wrote or of a package, as one ONNX file: see `OnnxFile`.
 

@@ -32,7 +32,7 @@ _LARGEST_MULTIPLE = 64
 _FARTHEST = 256
 # Of white: a 400th of an 8-bit code. Layers by the hundred reach further, and say less there.
 _FELT = 1e-5
-# Tensors below this stay in the graphs; the others go to the file that all graphs share.
+# Arrays below this stay in the graphs; the others go to the file that all graphs share.
 _SMALL = 32
 # Of colour's way to RGB and back, in luma pixels: two samples of a quarter the width, and the reduction's neighbours.
 _CHROMA_REACH = 10

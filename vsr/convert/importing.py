@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, generalised, load_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.models.spec import ModelSpec
+from vsr.models.registry import CHECKPOINT_SUFFIXES
+from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 from vsr.upscale import Upscaler
 
 _SIDE = 96
-_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 def import_model(
@@ -33,7 +32,7 @@ def import_model(
     be used, or whose package does not compute what it computes.
     """
     refuse_existing(folder, overwrite=overwrite)
-    if file.suffix.lower() in _CHECKPOINTS:
+    if file.suffix.lower() in CHECKPOINT_SUFFIXES:
         from vsr.convert.community import onnx_from_checkpoint
 
         model, peak = generalised(onnx_from_checkpoint(file), file), 1.0

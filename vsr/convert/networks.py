@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from vsr.convert.builder import GraphBuilder
-from vsr.convert.chroma import residual_kernels
+from vsr.convert.cubic import residual_kernels
 from vsr.models.spec import Siting
 
 if TYPE_CHECKING:

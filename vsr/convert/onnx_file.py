@@ -18,7 +18,7 @@ from vsr.convert.networks import Network
 from vsr.core.errors import WeightsError
 from vsr.media.commit import write_whole
 
-Precision = Literal["fp32", "fp16"]
+OnnxPrecision = Literal["fp32", "fp16"]
 Array = npt.NDArray[np.float32]
 
 _PROBE = 64
@@ -31,11 +31,11 @@ class OnnxFile:
 
     path: Path
     scale: int
-    precision: Precision
+    precision: OnnxPrecision
     largest_difference: float
 
 
-def write_onnx(network: Network, path: Path, precision: Precision = "fp32") -> OnnxFile:
+def write_onnx(network: Network, path: Path, precision: OnnxPrecision = "fp32") -> OnnxFile:
     """Write `network` as an ONNX file of its own.
 
     Input `luma` float32 [n, 1, h, w] in 0..1 (code value / 255), height and width multiples of the network's

@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.backends.quantize import quantized
-from vsr.convert.builder import WEIGHTS_NAME
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
 from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.media.commit import make_folder, os_error
-from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
+from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, load_spec
 
 try:
     import onnx

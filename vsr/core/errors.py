@@ -24,7 +24,7 @@ class ConfigError(VsrError):
 
 
 class MissingDependencyError(VsrError):
-    """An optional package is not installed; the hint holds the pip command."""
+    """A package, a driver or a GPU that is needed is not there; the hint says how to get it."""
 
     exit_code = 3
 

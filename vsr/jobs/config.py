@@ -22,8 +22,8 @@ class UpscaleConfig:
     """One call of `vsr upscale`.
 
     inputs: files, folders, globs, sequences, URLs or "-". output: a file, "-", "null:", or a folder for several inputs; None
-    for a name beside each input. scale: factor per side, 2 (or the model's own) unless size is given. size: (width, height)
-    in displayed pixels. model, backend, tile, threads, precision, build: see `vsr.Upscaler`. batch: frames in a run of
+    for a name beside each input. scale: factor per side, None for the model's own (2 for `auto`). size: (width, height) in
+    displayed pixels. model, backend, tile, threads, precision, build: see `vsr.Upscaler`. batch: frames in a run of
     the network, None for the backend's choice (1 on processors). report: where the caller writes the reports, which may be no
     input and no output.
     Raises ConfigError.

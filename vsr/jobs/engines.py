@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vsr.backends.base import Tensors
+from vsr.backends.base import Arrays
 from vsr.backends.tensorrt import TensorRTEngine
-from vsr.backends.trt.build import Built, wanted_engine
+from vsr.backends.trt.build import BuiltEngine, wanted_engine
 from vsr.backends.trt.build import build_engine as build
 from vsr.backends.trt.library import OnProgress
 from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
@@ -37,7 +37,7 @@ def build_engine(
     again: bool = False,
     say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
-) -> Built:
+) -> BuiltEngine:
     """Build an engine; one for the GPU that is here is also verified. Raises as `vsr.backends.trt.build.build_engine` and
     `verify_engine` do."""
     store = store or EngineStore()
@@ -70,7 +70,7 @@ def verify_engine(
         return engine.manifest
 
 
-def batches(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Tensors]:
+def batches(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Arrays]:
     """What an engine of that recipe takes, made of a video's first frames, brought to its best size."""
     wanted: list[Frame] = []
     for frame in _frames(recipe, input, max(frames, recipe.batch.opt)):

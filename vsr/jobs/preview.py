@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.core.errors import VsrError
-from vsr.jobs.plan import enlarged, plan_size
+from vsr.jobs.plan import enlarged
 from vsr.media.inputs import default_output
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
@@ -61,5 +61,5 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
                     sink.abandon()
         except VsrError as error:
             return Preview(output, size, model.id, error=str(error))
-        notes = (*plan_size(source.info, None, None).notes, *upscaler.notes)
+        notes = tuple(upscaler.notes)
         return Preview(output, size, upscaler.spec.id, upscaler.backend, encoder, notes, warnings)

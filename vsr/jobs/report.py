@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from vsr.pipeline import PipelineStats
@@ -56,7 +56,6 @@ class Report:
     stopped_early: bool = False
     output_bytes: int | None = None
     encoder: str | None = None
-    versions: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from vsr.media.commit import OutputNull
 from vsr.media.containers import Container
-from vsr.media.side_data import _dump_lock
+from vsr.media.side_data import dump_lock
 
 if TYPE_CHECKING:
     from av.codec.context import CodecContext
@@ -234,7 +234,7 @@ def is_chapter_track(stream: Stream) -> bool:
     if stream.type != "data" or codec_name(stream) != "bin_data" or not stream.container.chapters():
         return False
     # FFmpeg's own description is the only place its tag is shown in, and only while logging is on.
-    with _dump_lock:
+    with dump_lock:
         av.logging.set_level(av.logging.INFO)
         try:
             text = stream.container.dumps_format()  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from vsr.core.frame import Fetched, Frame, SemiPlanar
 from vsr.media.color import color_from_av, tag_frame
 from vsr.media.opening import reason
 from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
-from vsr.media.side_data import _dump_lock
+from vsr.media.side_data import dump_lock
 
 SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 """The formats that stay on a device, by the bits of their 4:2:0 samples."""
@@ -32,7 +32,7 @@ def decoding_device(kind: str | None) -> tuple[HWAccel | None, str]:
         agree_on_context()
     # CUDA's frames stay there: networks and encoders can take them as they are.
     accel = HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
-    with _dump_lock, av.logging.Capture(local=True) as logs:
+    with dump_lock, av.logging.Capture(local=True) as logs:
         av.logging.set_level(av.logging.ERROR)  # What was missing is only logged.
         try:
             accel.create(av.Codec("h264", "r"))  # Opens the device.

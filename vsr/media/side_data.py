@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Frames of these may carry an ICC profile, whose side data PyAV frees twice.
 _ICC_CODECS = frozenset({"png", "apng", "mjpeg", "webp", "tiff", "libjxl", "jpegxl", "jpeg2000"})
 
-_dump_lock = threading.Lock()
+dump_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class FrameDetails:
 
 def stream_details(container: InputContainer, index: int) -> StreamDetails:
     """Read the lines FFmpeg prints of stream `index`: the only place PyAV shows chroma location and Dolby Vision in."""
-    with _dump_lock:
+    with dump_lock:
         # Chroma location is told from the verbose level on. Nothing is printed: PyAV captures it.
         av.logging.set_libav_level(av.logging.VERBOSE)
         av.logging.set_level(av.logging.VERBOSE)

@@ -22,7 +22,7 @@ from vsr.media.encoders import EncoderPlan, frame_rate_or_default, merged
 from vsr.media.hdr_params import hdr_options
 from vsr.media.hwaccel import SEMI_PLANAR
 from vsr.media.opening import reason as reason_of
-from vsr.media.side_data import _dump_lock, display_matrix
+from vsr.media.side_data import display_matrix, dump_lock
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -38,7 +38,7 @@ _QSCALE = 1 << 1  # AV_CODEC_FLAG_QSCALE
 @contextlib.contextmanager
 def libav_log() -> Iterator[list[tuple[int, str, str]]]:
     """What FFmpeg says on this thread meanwhile, from warnings up, as (level, who, line); it is silent otherwise."""
-    with _dump_lock, av.logging.Capture(local=True) as logs:
+    with dump_lock, av.logging.Capture(local=True) as logs:
         av.logging.set_level(av.logging.WARNING)
         try:
             yield logs

@@ -25,7 +25,9 @@ FAMILIES: Mapping[str, Mapping[int, str]] = {
 }
 SHIPPED = tuple(name for family in FAMILIES.values() for name in family.values())
 
-_NETWORKS = (".onnx", ".pth", ".safetensors")
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Of networks that `vsr model import` reads by spandrel."""
+_NETWORKS = (".onnx", *CHECKPOINT_SUFFIXES)
 _PACKAGES = Path(__file__).parent / "packages"
 
 

@@ -31,6 +31,8 @@ Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in; int8 and fp8 (E4M3) where a package carries a calibration."""
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
+WEIGHTS_NAME = "weights.safetensors"
+"""Of the weights file in every package, and in a folder of `vsr train`; graphs refer to it."""
 
 
 @dataclass(frozen=True, slots=True)

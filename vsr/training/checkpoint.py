@@ -18,7 +18,7 @@ from torch import Tensor
 from vsr.core.errors import WeightsError
 from vsr.media.commit import write_whole
 
-CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 LOG_CSV, LOG_JSON, PICTURE = "train.csv", "train.json", "train.png"
 
 
@@ -33,7 +33,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors on the CPU and metadata of a safetensors file. Raises WeightsError when it is missing or damaged."""
+    """Arrays on the CPU and metadata of a safetensors file. Raises WeightsError when it is missing or damaged."""
     try:
         data = path.read_bytes()  # Not by safetensors: it opens no path that is not UTF-8.
         tensors = safetensors.torch.load(data)

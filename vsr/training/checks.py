@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.core.errors import ConfigError, WeightsError
+from vsr.models.spec import WEIGHTS_NAME
 from vsr.training import checkpoint as disk
 from vsr.training.config import TrainConfig
 from vsr.training.recipe import Recipe, differing, recipe_from_dict
@@ -63,7 +64,7 @@ def _check_existing(config: TrainConfig, checkpoint: Path) -> None:
     if checkpoint.exists():
         raise ConfigError(f"{checkpoint} exists already", hint="--resume goes on with it")
     # Weights without a checkpoint, or those of a model package, cannot be made again.
-    for name in (disk.WEIGHTS, "model.toml"):
+    for name in (WEIGHTS_NAME, "model.toml"):
         if (config.out / name).exists():
             raise ConfigError(f"{config.out / name} exists already", hint="name another folder")
 
@@ -102,7 +103,7 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
 def warn_of_other_pictures(out: Path, count: int, warn: Callable[[str], None]) -> None:
     """Say where a resumed training finds more pictures or less than it had, as the weights beside its checkpoint tell."""
     with contextlib.suppress(WeightsError, KeyError, ValueError):
-        before = int(json.loads(disk.load_tensors(out / disk.WEIGHTS)[1]["pictures"]))
+        before = int(json.loads(disk.load_tensors(out / WEIGHTS_NAME)[1]["pictures"]))
         if before != count:
             warn(
                 f"{count} pictures, where the training had {before}: it will not end as it would have with those"

@@ -17,6 +17,7 @@ from vsr.core.errors import WeightsError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.media.commit import write_whole
 from vsr.models.archs import ARCHITECTURES
+from vsr.models.spec import WEIGHTS_NAME
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
 from vsr.training.beginning import begin_with
@@ -126,7 +127,7 @@ class _Training:
                 last_val_s, losses = self._seconds(), []
         finished = self._fraction() >= 1.0
         self._keep(losses, pending, finished=finished)
-        return TrainResult(self.config.out / disk.WEIGHTS, self.step, self._seconds(), finished, self._psnr)
+        return TrainResult(self.config.out / WEIGHTS_NAME, self.step, self._seconds(), finished, self._psnr)
 
     def _make_stepper(self) -> TrainStep:
         dtype = _DTYPES[self.recipe.train.precision]
@@ -329,7 +330,7 @@ class _Training:
             "pictures": self.pool.count,
             "megapixels": round(self.pool.megapixels, 1),
         }
-        disk.save_tensors(out / disk.WEIGHTS, weights, facts)
+        disk.save_tensors(out / WEIGHTS_NAME, weights, facts)
         state = {
             "recipe": recipe,
             "step": self.step,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends import Engine, choose_backend
+from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
 from vsr.backends.on_device import DeviceEngine, on_host
 from vsr.core.errors import ConfigError, DeviceMemoryError, UnsupportedInputError
@@ -24,6 +22,7 @@ from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.arrays import array_from_frame, frame_from_array
 from vsr.upscale.codes import small_inputs
+from vsr.upscale.engines import EngineCache
 from vsr.upscale.tiles import TilePlan, Window
 
 if TYPE_CHECKING:
@@ -32,14 +31,12 @@ if TYPE_CHECKING:
 # Above this many LR pixels a frame is cut into tiles: the widest shipped network then takes about a gigabyte.
 _MAX_PIXELS = 2_500_000
 # Of smaller ones, no more than so many go in one run.
-_MAX_TOGETHER = 4 * 1280 * 720
+_MAX_RUN_PIXELS = 4 * 1280 * 720
 _DEFAULT_TILE = 1024
 # Sides that make more than this are cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of a result.
 _MAX_ROWS = 64_000
 # Where memory is short, tiles become smaller, down to this.
-_LEAST_TILE = 128
-# Compiled graphs kept: a stream needs one or two, a folder of pictures as many as it has sizes.
-_MAX_ENGINES = 4
+_MIN_TILE = 128
 
 
 class Upscaler:
@@ -80,12 +77,10 @@ class Upscaler:
         self._tile = tile
         self._most_frames = 64  # In one go; fewer where memory is short.
         self.doing = ""
-        self._precision = ""
-        self._options = CompileOptions(threads, precision, build, self._say)
-        self._engines: OrderedDict[object, Engine] = OrderedDict()
-        self._users: Counter[object] = Counter()
+        options = CompileOptions(threads, precision, build, self._say)
+        self._engines = EngineCache(self._backend, self.spec, options)
         self._alpha: Upscaler | None = None
-        self._lock = threading.Lock()  # While an engine is made.
+        self._lock = threading.Lock()
 
     @property
     def backend(self) -> str:
@@ -99,12 +94,12 @@ class Upscaler:
 
     def batch(self, width: int, height: int) -> int:
         """How many frames of a size `upscale_batch` should be given: more than one of small ones on a GPU."""
-        return max(1, min(self._backend.batch, _MAX_TOGETHER // (width * height)))
+        return max(1, min(self._backend.batch, _MAX_RUN_PIXELS // (width * height)))
 
     @property
     def precision(self) -> str:
-        """What the convolutions are computed in: fp32, bf16, fp16, int8; empty before the first picture."""
-        return self._precision
+        """What the convolutions are computed in: fp32, bf16, fp16, int8 or fp8; empty before the first picture."""
+        return self._engines.precision
 
     def __enter__(self) -> Upscaler:
         return self
@@ -114,9 +109,7 @@ class Upscaler:
 
     def close(self) -> None:
         """Free the compiled graphs. Closing twice does nothing."""
-        for engine in self._engines.values():
-            engine.close()
-        self._engines.clear()
+        self._engines.close()
         if self._alpha:
             self._alpha.close()
 
@@ -133,7 +126,8 @@ class Upscaler:
 
         A Frame; a PyAV VideoFrame of any pixel format; or a NumPy array, uint8 0..255 or uint16 0..65535, of shape
         (height, width) for gray, (height, width, 3) for RGB, (height, width, 4) for RGB with straight alpha.
-        Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError.
+        Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError; for the first picture of a size also
+        what `Backend.compile` raises.
         """
         if isinstance(picture, Frame):
             return self.upscale_batch([picture])[0]
@@ -175,25 +169,25 @@ class Upscaler:
     def _together(self, frames: Sequence[Frame]) -> int:
         """How many of these go at a time."""
         pixels = max((frame.width * frame.height for frame in frames), default=1)
-        return max(1, min(len(frames), self._most_frames, _MAX_TOGETHER // pixels))
+        return max(1, min(len(frames), self._most_frames, _MAX_RUN_PIXELS // pixels))
 
     def _take_less(self, frames: Sequence[Frame], error: DeviceMemoryError) -> None:
         """Fewer frames at a time, then smaller tiles. Raises the error where neither is left."""
         frame, together = frames[0], self._together(frames)
         if together > 1:
             self._most_frames = together // 2
-            what, now = f"{together} frames at a time", f"{self._most_frames} at a time"
+            what, now = f"{together} frames at a time", f"{self._most_frames}"
         else:
             plan = self._plan(frame.width, frame.height, frame.format)
             side = min(plan.tile, max(frame.width, frame.height))
-            if side <= _LEAST_TILE:
+            if side <= _MIN_TILE:
                 raise error
-            self._tile = max(_LEAST_TILE, 1 << (side - 1).bit_length() - 1)
-            what, now = ("a whole frame" if plan.whole else f"tiles of {side}"), f"in tiles of {self._tile}"
-        self.notes.append(f"the memory is too short for {what}: {now}")
-        for upscaler in (self, self._alpha) if self._alpha else (self,):
-            for key in [key for key in upscaler._engines if not upscaler._users[key]]:
-                upscaler._engines.pop(key).close()
+            self._tile = max(_MIN_TILE, 1 << (side - 1).bit_length() - 1)
+            what, now = ("a whole frame" if plan.whole else f"tiles of {side}"), f"tiles of {self._tile}"
+        self.notes.append(f"not enough memory for {what}; going on with {now}")
+        self._engines.drop_idle()
+        if self._alpha:
+            self._alpha._engines.drop_idle()
 
     def _say(self, doing: str) -> None:
         self.doing = doing
@@ -240,7 +234,7 @@ class Upscaler:
             for name, (width, height) in zip(layout.plane_names, sizes, strict=True)
         }
         small = small_inputs(first.format, first.color)
-        with self._engine(layout, shapes) as engine:
+        with self._engines.taken(layout, shapes) as engine:
             if not isinstance(engine, DeviceEngine):
                 return self._through_host(f"{self.backend} runs there")
             pictures = [picture for frame in frames if (picture := frame.on_device)]
@@ -273,7 +267,7 @@ class Upscaler:
             if self._alpha is None:
                 self._alpha = Upscaler(f"bicubic-x{self.spec.scale}", backend=self.backend)
                 # It speaks for this one, and may build what this one may.
-                self._alpha._options = replace(self._options, precision=None)
+                self._alpha._engines.options = replace(self._engines.options, precision=None)
             self._alpha._tile = self._tile
         gray = PixelFormat("gray", frames[0].format.bits)
         alpha = [_stacked([frame.planes[-1] for frame in frames])]
@@ -304,7 +298,9 @@ class Upscaler:
             for name, plane, shift in zip(layout.plane_names, padded, log2, strict=True):
                 part = _cut(plane, horizontal, vertical, shift, unit)
                 inputs[name] = np.ascontiguousarray(part)
-            with self._engine(layout, {name: inputs[name].shape for name in layout.plane_names}) as engine:
+            with self._engines.taken(
+                layout, {name: inputs[name].shape for name in layout.plane_names}
+            ) as engine:
                 outputs = engine.run(inputs)
             larger = [outputs[f"{name}_out"] for name in layout.plane_names]
             if plan.whole:
@@ -329,26 +325,6 @@ class Upscaler:
         if tile is None:
             tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
         return TilePlan(width, height, min(tile or longest, most), halo, multiple)
-
-    @contextmanager
-    def _engine(self, layout: GraphLayout, shapes: dict[str, tuple[int, ...]]) -> Generator[Engine]:
-        """The engine for planes of these shapes; it is not closed while it is used."""
-        key = (layout, tuple(shapes.values()))
-        with self._lock:
-            if key not in self._engines:
-                idle = [other for other in self._engines if not self._users[other]]
-                for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
-                    self._engines.pop(other).close()
-                made = self._engines[key] = self._backend.compile(self.spec, layout, shapes, self._options)
-                self._precision = made.precision
-            self._engines.move_to_end(key)
-            self._users[key] += 1
-            engine = self._engines[key]
-        try:
-            yield engine
-        finally:
-            with self._lock:
-                self._users[key] -= 1
 
 
 def _stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:

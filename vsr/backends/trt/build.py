@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -19,9 +19,8 @@ from vsr.backends.trt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
 from vsr.media.commit import write_whole
 from vsr.models.registry import find_model
-from vsr.models.spec import ModelSpec, Precision
+from vsr.models.spec import WEIGHTS_NAME, ModelSpec, Precision
 
-_WEIGHTS = "weights.safetensors"
 _LEAST_OF_FP8 = (8, 9)
 
 
@@ -38,7 +37,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltEngine:
     """An engine, and whether it was there already."""
 
     manifest: Manifest
@@ -47,16 +46,17 @@ class Built:
 
 
 def wanted_engine(recipe: EngineRecipe) -> Wanted:
-    """Raises MissingDependencyError without TensorRT or onnx, or a GPU where none is named; ConfigError, UnknownModelError,
-    WeightsError."""
+    """What `recipe` asks for here and now. Raises MissingDependencyError without TensorRT, onnx, or a GPU where none is named;
+    ConfigError, UnknownModelError, WeightsError, EngineBuildError for a package that cannot be read."""
     library = installed_library(recipe.library)
     spec = find_model(recipe.model, on_gpu=True)
-    chosen_precision(spec, recipe.precision, get_args(Precision))
+    wanted = None if recipe.precision == "auto" else recipe.precision
+    recipe = replace(recipe, precision=chosen_precision(spec, wanted, ["fp16", *get_args(Precision)]))
     for side in (recipe.width, recipe.height):
         if any(length % spec.size_multiple for length in (side.min, side.opt, side.max)):
             raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
     graph = _graph(spec.graph(recipe.graph_layout), spec, recipe)
-    weights = spec.folder / _WEIGHTS
+    weights = spec.folder / WEIGHTS_NAME
     here = None if recipe.compute_capabilities else _gpu_here()
     for capability in recipe.compute_capabilities or (here[1:2] if here else ()):
         if recipe.precision == "fp8" and _number(capability) < _LEAST_OF_FP8:
@@ -86,7 +86,7 @@ def serving_engine(recipe: EngineRecipe, store: EngineStore) -> Manifest | None:
         try:
             theirs = recipe_from_dict({**manifest.identity.recipe, "model": recipe.model})
             for_it = not theirs.compute_capabilities or here.capability in theirs.compute_capabilities
-            if for_it and theirs.serves(recipe):
+            if for_it and theirs.serves(here.recipe):
                 now = wanted_engine(theirs).identity
                 if now == manifest.identity and store.whole(now):
                     return manifest
@@ -103,7 +103,7 @@ def build_engine(
     may_build: bool = True,
     say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
-) -> Built:
+) -> BuiltEngine:
     """Build what a recipe says, unless it is there and not to be built `again`.
 
     say is told before a build how long such took, and "" when it is over. Raises what `wanted_engine` does; EngineBuildError;
@@ -113,9 +113,9 @@ def build_engine(
     store = store or EngineStore()
     wanted = wanted_engine(recipe)
 
-    def there() -> Built | None:
+    def there() -> BuiltEngine | None:
         found = None if again else store.whole(wanted.identity)
-        return Built(found, store.folder / found.identity.key, was_there=True) if found else None
+        return BuiltEngine(found, store.folder / found.identity.key, was_there=True) if found else None
 
     # Looked for without the lock too: a store that is only read needs none.
     if built := there():
@@ -126,7 +126,9 @@ def build_engine(
         return there() or _built(wanted, store, say, on_progress)
 
 
-def _built(wanted: Wanted, store: EngineStore, say: Callable[[str], None], on_progress: OnProgress) -> Built:
+def _built(
+    wanted: Wanted, store: EngineStore, say: Callable[[str], None], on_progress: OnProgress
+) -> BuiltEngine:
     spec, recipe, identity, library = wanted.spec, wanted.recipe, wanted.identity, wanted.library
     timings = store.timing_cache(identity)
     measured = timings.read_bytes() if timings.is_file() else b""
@@ -150,7 +152,7 @@ def _built(wanted: Wanted, store: EngineStore, say: Callable[[str], None], on_pr
     folder = store.add(manifest, plan.data, plan.log)
     if plan.timing_cache:
         write_whole(timings, plan.timing_cache)
-    return Built(manifest, folder, was_there=False)
+    return BuiltEngine(manifest, folder, was_there=False)
 
 
 def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
@@ -181,7 +183,7 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
     if recipe.precision in ("int8", "fp8"):
         model = quantized(guarded(model), weights, spec.calibration, features=recipe.precision)
     else:
-        model = in_precision(guarded(model), recipe.precision, recipe.keep_fp32)
+        model = in_precision(guarded(model), recipe.concrete_precision, recipe.keep_fp32)
     data: bytes = model.SerializeToString()
     return data
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from vsr.backends.base import out_of_memory
 from vsr.core.cuda import agree_on_context
-from vsr.core.errors import DeviceMemoryError, InferenceError, MissingDependencyError
+from vsr.core.errors import InferenceError, MissingDependencyError
 
 
 @contextmanager
@@ -24,9 +25,7 @@ def on_gpu() -> Generator[None]:
     try:
         yield
     except cuda.MemoryError as error:
-        raise DeviceMemoryError(
-            "not enough memory on the GPU for a frame of this size", hint="try --tile 512"
-        ) from error
+        raise out_of_memory("on the GPU") from error
     except cuda.Error as error:
         raise InferenceError(f"CUDA: {error}") from error
     finally:

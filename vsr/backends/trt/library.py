@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vsr.backends.base import out_of_memory
 from vsr.backends.trt.recipe import EngineRecipe, Library
 from vsr.core.errors import (
     ConfigError,
@@ -67,10 +68,10 @@ class TensorRT:
         self.name = name
         self.version: str = self._module.__version__
         self._context_config: Any = None
-        self._kernels: Any = None
+        self._runtime_cache: Any = None
         self._log = _make_log(self._module)
-        self.records = hasattr(self._module, "CudaGraphStrategy")
-        """Whether its contexts record their work in a CUDA graph by themselves."""
+        self.captures = hasattr(self._module, "CudaGraphStrategy")
+        """Whether its contexts capture their work in a CUDA graph by themselves."""
 
     def build(
         self,
@@ -113,6 +114,7 @@ class TensorRT:
         config.progress_monitor = monitor
         # On a thread of its own: where it runs, TensorRT swallows what Ctrl-C raises.
         with ThreadPoolExecutor(1, "build") as pool:
+            pool.submit(int).result()  # An interrupt while the thread starts would leave it behind.
             try:
                 plan = pool.submit(builder.build_serialized_network, network, config).result()
             except BaseException:
@@ -152,13 +154,13 @@ class TensorRT:
             )
         return engine
 
-    def context(self, engine: Any, kernels: Path) -> Any:
+    def context(self, engine: Any, runtime_cache: Path) -> Any:
         """An execution context. TensorRT-RTX captures its work in a CUDA graph by itself, and keeps the kernels it compiles
-        for this GPU in the file `kernels`, see `keep_kernels`. Raises DeviceMemoryError, InferenceError."""
+        for this GPU in the file `runtime_cache`, see `save_runtime_cache`. Raises DeviceMemoryError, InferenceError."""
         self._log.errors.clear()
-        if self.records and self._context_config is None:  # Contexts share it, and what it keeps.
-            self._context_config = self._configured(engine, kernels)
-        config = [self._context_config] if self.records else []
+        if self.captures and self._context_config is None:  # Contexts share it, and what it keeps.
+            self._context_config = self._configured(engine, runtime_cache)
+        config = [self._context_config] if self.captures else []
         context = engine.create_execution_context(*config)
         if context is None:
             raise self.refusal()
@@ -167,30 +169,30 @@ class TensorRT:
     def refusal(self) -> DeviceMemoryError | InferenceError:
         """The error to raise where the engine does not run, by what was said of it."""
         if "memory" in self._log.reason.lower():
-            return DeviceMemoryError("not enough memory on the GPU to run the engine", hint="try --tile 512")
+            return out_of_memory("on the GPU")
         return InferenceError(
             f"{self.name} cannot run the engine: {self._log.reason}", hint="--backend torch runs without it"
         )
 
-    def _configured(self, engine: Any, kernels: Path) -> Any:
+    def _configured(self, engine: Any, runtime_cache: Path) -> Any:
         trt, config = self._module, engine.create_runtime_config()
         config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         # A context runs frames of one size: the kernels for it at once, not some others until those are compiled.
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
-        self._kernels = config.create_runtime_cache()
-        if kernels.is_file():
-            self._kernels.deserialize(kernels.read_bytes())
-        config.set_runtime_cache(self._kernels)
+        self._runtime_cache = config.create_runtime_cache()
+        if runtime_cache.is_file():
+            self._runtime_cache.deserialize(runtime_cache.read_bytes())
+        config.set_runtime_cache(self._runtime_cache)
         return config
 
-    def keep_kernels(self, kernels: Path) -> None:
+    def save_runtime_cache(self, path: Path) -> None:
         """Write what was compiled for contexts made so far, so that the next start need not."""
-        data = self._kernels.serialize() if self._kernels is not None else None
+        data = self._runtime_cache.serialize() if self._runtime_cache is not None else None
         if data is not None:
             with contextlib.suppress(MediaError):  # Of a store that may only be read.
-                write_whole(kernels, bytes(data))
+                write_whole(path, bytes(data))
 
     def ports(self, engine: Any) -> list[Port]:
         """Inputs and outputs of a loaded engine."""

@@ -15,11 +15,11 @@ from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
 MAX_SIDE, MAX_BATCH = 16_384, 64
-# Larger frames are tiled; TensorRT takes gigabytes to build for many times as many.
+# Larger frames are tiled; for more, TensorRT takes gigabytes to build.
 MAX_PIXELS = 1 << 28
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
-_LEAST_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
+_MIN_PSNR_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
 _MAX_MB = 1 << 20
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
 # Luma samples across and down for one of chroma.
@@ -59,7 +59,7 @@ class EngineRecipe:
 
     model: a name or the path of a package. layout: of the frames, as frame graphs are named (yuv8-left). width, height: luma
     samples; batch: frames. precision of the network: "fp32", "fp16", "bf16", or "int8" or "fp8" where the package is
-    calibrated.
+    calibrated; "auto" for fp16, or fp32 where the package needs that.
     library: "tensorrt" or "tensorrt_rtx", or "auto" for the one that is installed. compute_capabilities: of the GPUs to build
     for, as "8.9", for TensorRT-RTX; none for the GPU that is here. keep_fp32: results of the network, as its graph names them,
     that half precision cannot hold. min_psnr_db: against float32, under which an engine is refused; 0 for 60, 50, 40 or 35 as
@@ -73,7 +73,7 @@ class EngineRecipe:
     width: Extent = Extent(1280, 1280, 1280)
     height: Extent = Extent(720, 720, 720)
     batch: Extent = Extent(1, 1, 1)
-    precision: Precision = "fp16"
+    precision: Precision | Literal["auto"] = "auto"
     library: Library | Literal["auto"] = "auto"
     compute_capabilities: tuple[str, ...] = ()
     keep_fp32: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class EngineRecipe:
     def __post_init__(self) -> None:
         _one_of("layout", self.layout, tuple(_LAYOUTS))
         _one_of("chroma", self.chroma, get_args(Chroma))
-        _one_of("precision", self.precision, get_args(Precision))
+        _one_of("precision", self.precision, (*get_args(Precision), "auto"))
         _one_of("library", self.library, (*get_args(Library), "auto"))
         if not 0 <= self.optimization_level <= 5:
             raise ConfigError(f"optimization_level must be in 0..5, got {self.optimization_level}")
@@ -92,6 +92,8 @@ class EngineRecipe:
             raise ConfigError(f"min_psnr_db must be in 0..99, got {self.min_psnr_db}")
         if not 0 <= self.workspace_mb <= _MAX_MB:
             raise ConfigError(f"workspace_mb must be in 0..{_MAX_MB}, got {_short(self.workspace_mb)}")
+        if self.keep_fp32 and self.precision not in ("auto", "fp16", "bf16"):
+            raise ConfigError(f"keep_fp32 is for fp16 and bf16, not {self.precision}")
         if self.batch.max * self.width.max * self.height.max > MAX_PIXELS:
             raise ConfigError(
                 f"{self.batch.max} frames of {self.width.max}x{self.height.max} are more than one engine takes",
@@ -105,9 +107,15 @@ class EngineRecipe:
                 )
 
     @property
-    def least_psnr_db(self) -> int:
+    def concrete_precision(self) -> Precision:
+        """Of a recipe an engine was built from: there "auto" was resolved."""
+        assert self.precision != "auto"
+        return self.precision
+
+    @property
+    def psnr_limit_db(self) -> int:
         """`min_psnr_db`, or what goes with the precision."""
-        return self.min_psnr_db or _LEAST_DB[self.precision]
+        return self.min_psnr_db or _MIN_PSNR_DB[self.concrete_precision]
 
     @property
     def graph_layout(self) -> GraphLayout:
@@ -188,10 +196,8 @@ def load_recipe(path: Path) -> EngineRecipe:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # tomllib's own, and what Python makes of bytes, digits and brackets.
+    except (ValueError, RecursionError) as error:
+        # tomllib's own, and what Python makes of bytes, digits and brackets.
         raise ConfigError(f"{path} is not TOML: {error}", hint="engines/recipes/ has examples") from error
     return recipe_from_dict(table, str(path))
 

@@ -1,6 +1,6 @@
-"""A stream's work recorded as a CUDA graph: launched again as one, where launching its kernels takes longer than running them.
+"""A stream's work captured as a CUDA graph: launched again as one, where launching its kernels takes longer than running them.
 
-By NVIDIA's cuda-bindings, since PyCUDA records no streams. TensorRT-RTX does this by itself. No GPU has run this yet.
+By NVIDIA's cuda-bindings, since PyCUDA captures no streams. TensorRT-RTX does this by itself. No GPU has run this yet.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 from vsr.core.errors import InferenceError
 
 
-class Recorded:
+class CapturedWork:
     """What a stream was given to do between two moments, to be done again on the same memory."""
 
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
-        """Record `work`, which is not run. Raises ImportError or RuntimeError without cuda-bindings or a driver,
-        InferenceError where it cannot be recorded, and whatever `work` raises."""
+        """Capture `work`, which is not run. Raises ImportError or RuntimeError without cuda-bindings or a driver,
+        InferenceError where it cannot be captured, and whatever `work` raises."""
         from cuda.bindings import driver
 
         self._driver, self._stream = driver, stream
@@ -40,10 +40,10 @@ class Recorded:
         _checked(self._driver.cuGraphLaunch(self._graph, self._stream))
 
 
-def recorded(stream: int, work: Callable[[], None]) -> Recorded | None:
-    """None where it cannot be recorded: then it has to be done step by step."""
+def captured(stream: int, work: Callable[[], None]) -> CapturedWork | None:
+    """None where it cannot be captured: then it has to be done step by step."""
     try:
-        return Recorded(stream, work)
+        return CapturedWork(stream, work)
     except (ImportError, RuntimeError, InferenceError):  # The second where there is no driver.
         return None
 

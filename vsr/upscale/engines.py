@@ -1,0 +1,68 @@
+"""The compiled graphs of an Upscaler, as its frames need them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+
+from vsr.backends import Engine
+from vsr.backends.base import Backend, CompileOptions
+from vsr.models import GraphLayout, ModelSpec
+
+# A stream needs one or two, a folder of pictures as many as it has sizes.
+_MAX_ENGINES = 4
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class EngineCache:
+    """Engines of one model on one backend, those used last; for several threads.
+
+    options: of those to come. precision: of the last one compiled, empty before.
+    """
+
+    def __init__(self, backend: Backend, spec: ModelSpec, options: CompileOptions) -> None:
+        self.options, self.precision = options, ""
+        self._backend, self._spec = backend, spec
+        self._engines: OrderedDict[tuple[GraphLayout, Shapes], Engine] = OrderedDict()
+        self._users: Counter[tuple[GraphLayout, Shapes]] = Counter()
+        self._lock = threading.Lock()  # While an engine is made.
+
+    @property
+    def compiled(self) -> list[Shapes]:
+        """Shapes of the planes that each engine there is takes."""
+        return [shapes for _layout, shapes in self._engines]
+
+    @contextmanager
+    def taken(self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]) -> Generator[Engine]:
+        """The engine for planes of these shapes; it is not closed while it is used. Raises as `Backend.compile` does."""
+        key = (layout, tuple(shapes.values()))
+        with self._lock:
+            if key not in self._engines:
+                idle = [other for other in self._engines if not self._users[other]]
+                for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
+                    self._engines.pop(other).close()
+                made = self._engines[key] = self._backend.compile(self._spec, layout, shapes, self.options)
+                self.precision = made.precision
+            self._engines.move_to_end(key)
+            self._users[key] += 1
+            engine = self._engines[key]
+        try:
+            yield engine
+        finally:
+            with self._lock:
+                self._users[key] -= 1
+
+    def drop_idle(self) -> None:
+        """Close those that nobody uses just now."""
+        with self._lock:
+            for key in [key for key in self._engines if not self._users[key]]:
+                self._engines.pop(key).close()
+
+    def close(self) -> None:
+        """Close all. Closing twice does nothing."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
