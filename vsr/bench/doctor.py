@@ -57,7 +57,9 @@ def doctor() -> list[Check]:
 
 
 def _brought_by(extra: str) -> list[str]:
-    """Names of the packages that an extra of vsr's asks for."""
+    """Names of the packages that an extra of vsr's asks for; vsr itself where it only lies in a folder and cannot tell."""
+    if not _installed("vsr"):
+        return ["vsr"]
     asked = metadata.requires("vsr") or []
     return [re.split(r"[^\w.-]", each)[0] for each in asked if re.search(f"extra == ['\"]{extra}['\"]", each)]
 
