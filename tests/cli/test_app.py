@@ -17,6 +17,7 @@ from vsr.cli import app, main
 from vsr.cli.interrupt import interrupts
 from vsr.core.cancel import Cancelled
 from vsr.core.errors import DecodeError, PipelineError
+from vsr.media.samples import CLIP
 
 
 def command_raising(error: BaseException) -> click.Command:
@@ -120,6 +121,20 @@ def test_a_standard_output_that_takes_nothing_is_no_bug_of_ours(redirection: str
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     full = (1, "error: cannot write to standard output: No space left on device\n")
     assert (done.returncode, done.stderr) == (full if "full" in redirection else (0, ""))
+
+
+@pytest.mark.parametrize(
+    ("closed", "paths", "code"), [("<&-", "- out.mkv", 4), ("2>&-", f"{CLIP} out.mkv", 0), (">&- 2>&-", f"{CLIP} null:", 0)]
+)  # fmt: skip
+def test_standard_streams_that_are_closed_hold_nothing_up(
+    closed: str, paths: str, code: int, tmp_path: Path
+) -> None:
+    command = f"exec {sys.executable} -m vsr upscale {paths} --model bicubic --duration 0.2 {closed}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == (["out.mkv"] if "2>" in closed[:2] else [])
 
 
 def test_a_file_name_of_any_bytes_is_printed_as_it_is(tmp_path: Path) -> None:

@@ -69,6 +69,9 @@ def test_a_report_that_cannot_be_written_is_refused_early(tmp_path: Path) -> Non
     check_report_path(Path("new.json"))
     with pytest.raises(ConfigError, match="no folder"):
         check_report_path(tmp_path / "nowhere" / "new.json")
+    for nothing in (Path(), Path("-"), tmp_path):
+        with pytest.raises(ConfigError, match="names no file"):
+            check_report_path(nothing)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="no ordinary file"):
         check_report_path(tmp_path / "pipe")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
+from tests.usable import backends
 from vsr.backends.base import DEFAULTS, CompileOptions, Engine
 from vsr.backends.openvino import OpenVinoBackend
 from vsr.core.color import ChromaLocation, Color, Range
@@ -224,7 +226,7 @@ def test_wrong_options_are_refused() -> None:
     with pytest.raises(UnknownModelError) as error:
         Upscaler("ballanced")
     assert "balanced" in str(error.value.hint)
-    for options in ({"scale": 0.0}, {"scale": 40.0}, {"tile": 3}):
+    for options in ({"scale": 0.0}, {"scale": 40.0}, {"tile": 3}, {"threads": -1}, {"precision": "fp9"}):
         with pytest.raises(ConfigError):
             Upscaler("fast", **options)  # type: ignore[arg-type]
 
@@ -292,6 +294,15 @@ def test_alpha_is_enlarged_as_its_picture_may_be(monkeypatch: pytest.MonkeyPatch
         assert [note for note in upscaler.notes if "tiles of 128" in note]
     assert not any(options.build for options in asked)
     assert len({options.say for options in asked}) == 1, "the picture's, which is shown"
+
+
+@pytest.mark.parametrize("backend", backends())
+def test_any_number_of_threads_may_use_one(backend: str) -> None:
+    pictures = [np.full((48, 64), level, np.uint8) for level in range(16)]
+    with Upscaler("bicubic", backend=backend) as upscaler, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(upscaler.upscale, pictures))
+    assert [int(picture.max()) for picture in found] == [int(picture.min()) for picture in found]
+    assert [int(picture.max()) for picture in found] == list(range(16))
 
 
 def test_frames_that_are_too_many_for_one_run_go_in_several_and_whole() -> None:

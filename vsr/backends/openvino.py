@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,7 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, compiled: openvino.CompiledModel, precision: Precision) -> None:
         self.precision = precision
+        self._busy = threading.Lock()  # One request makes one picture at a time.
         self._request = compiled.create_infer_request()
         self._inputs = [port.get_any_name() for port in compiled.inputs]
         self._outputs = {port.get_any_name(): tuple(port.shape) for port in compiled.outputs}
@@ -55,17 +57,18 @@ class OpenVinoEngine(Engine):
 
         outputs: dict[str, NDArray[np.uint8]] = {}
         try:
-            # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
-            shared = {name: np.require(inputs[name], requirements="W") for name in self._inputs}
-            for name in self._inputs:
-                self._request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
-            # Outputs of our own, so that they outlive the next run.
-            for name, shape in self._outputs.items():
-                outputs[name] = np.empty(shape, np.uint8)
-                self._request.set_tensor(name, openvino.Tensor(outputs[name], shared_memory=True))
-            # Not `infer`: that holds the interpreter's lock.
-            self._request.start_async(share_inputs=True)
-            self._request.wait()
+            with self._busy:
+                # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
+                shared = {name: np.require(inputs[name], requirements="W") for name in self._inputs}
+                for name in self._inputs:
+                    self._request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
+                # Outputs of our own, so that they outlive the next run.
+                for name, shape in self._outputs.items():
+                    outputs[name] = np.empty(shape, np.uint8)
+                    self._request.set_tensor(name, openvino.Tensor(outputs[name], shared_memory=True))
+                # Not `infer`: that holds the interpreter's lock.
+                self._request.start_async(share_inputs=True)
+                self._request.wait()
         except MemoryError as error:
             raise out_of_memory() from error
         except RuntimeError as error:

@@ -125,7 +125,7 @@ class TorchBackend:
 
         device = _device()
         if device.type == "cuda" and (why := _unusable(device)):
-            return Availability(False, f"torch {torch.__version__} does not run on the GPU: {why}")
+            return Availability(False, f"torch {torch.__version__} cannot use the GPU: {why}")
         runs_on = f"torch {torch.__version__} on {device}, {_precisions(device)[0]}"
         if device.type == "cuda" and (why := _unfused(device)):
             runs_on += f"; slower than it could be, for Triton compiles nothing here: {why}"

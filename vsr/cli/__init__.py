@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vsr` with the arguments (those of the process where None) and return its exit code."""
-    from vsr.cli.app import run
-
+    try:
+        from vsr.cli.app import run
+    except KeyboardInterrupt:  # What is imported takes a moment.
+        return 130
     return run(arguments)

@@ -70,14 +70,14 @@ def vsr() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; never raises."""
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # File names go out as the bytes they are.
     try:
         code = vsr.main(
             args=list(arguments) if arguments is not None else None, prog_name="vsr", standalone_mode=False
         )
-        if sys.stdout is not None:  # As it is where the shell closed it.
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
@@ -110,6 +110,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         _trace(error)
         return INTERNAL_ERROR
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that the shell closed read and write nothing: else the next file opened would be taken for one."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _unwritten() -> int:

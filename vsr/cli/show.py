@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsr import __version__
 from vsr.cli import text
 from vsr.core.errors import ConfigError
-from vsr.media.commit import check_replaceable, write_whole
+from vsr.media.commit import check_replaceable, is_folder, write_whole
 
 if TYPE_CHECKING:
     from vsr.jobs.report import Report
@@ -42,7 +42,8 @@ def report_lines(report: Report) -> list[str]:
     lines += [f"  note: {note}" for note in report.notes]
     lines += [f"  warning: {warning}" for warning in report.warnings]
     if report.stopped_early:
-        lines.append(f"  stopped after {report.frames_out:,} frames; what is done can be played:")
+        played = "; what is done can be played:" if report.output else ""
+        lines.append(f"  stopped after {report.frames_out:,} frames{played}")
     if report.output:
         facts = (
             text.size(report.output_bytes) if report.output_bytes is not None else "",
@@ -57,6 +58,8 @@ def check_report_path(path: Path | None) -> None:
     """Refuse a path that could not be written after all the work. Raises ConfigError."""
     if path is None:
         return
+    if str(path) == "-" or is_folder(path):
+        raise ConfigError(f"--report {path} names no file", hint="give the name of a file to write")
     check_replaceable(path)
     if not path.absolute().parent.is_dir():
         raise ConfigError(

@@ -36,6 +36,8 @@ def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     if len(paths) == 1:
         return (paths[0],), None
     *inputs, output = paths
+    if not output:
+        raise ConfigError("the output has no name", hint="leave it out to name it after the input")
     one_for_all = output in ("-", "null:") or output.endswith("/")
     if len(inputs) > 1 and not one_for_all and not is_folder(Path(output)):
         if stat_of(Path(output)) is not None or Path(output).suffix:

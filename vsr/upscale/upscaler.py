@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ _MIN_TILE = 128
 
 
 class Upscaler:
-    """One model on one backend. A context manager; for use by `in_flight` threads at a time.
+    """One model on one backend. A context manager; for any number of threads, of which `in_flight` get on at a time.
 
     model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and `use`. scale: the
     factor wanted; the model is run as often as it takes to reach it, and `Upscaler.scale` says what that comes to. backend:
@@ -67,6 +67,10 @@ class Upscaler:
             raise ConfigError(f"scale {scale:g} is out of range", hint="give a factor above 0 and up to 16")
         if tile is not None and tile != 0 and tile < 16:
             raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels, or 0 for no tiles")
+        if precision not in (None, *get_args(Precision)):
+            raise ConfigError(f"precision {precision!r}", hint=f"there is {', '.join(get_args(Precision))}")
+        if threads < 0:
+            raise ConfigError(f"threads {threads} is out of range", hint="give 0 for all cores")
         self._backend, self.notes = choose_backend(backend)
         self.on_gpu = self._backend.probe().on_gpu
         self.spec = find_model(model, scale or 2.0, use, on_gpu=self.on_gpu)
