@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
+from vsr.media.animation import GUESSES_LAST, muxer_options, with_last_duration
 from vsr.media.captions import takes_captions, with_captions
 from vsr.media.commit import OutputFile, OutputNull, OutputPipe, os_error
 from vsr.media.containers import containers_of
@@ -78,6 +79,7 @@ class Muxer:
         self._sent: dict[int, _Sent] = {}
         self._next = 0
         self._last_pts: int | None = None
+        self._span = 0, 0, 0  # where the first and the last frame begin, and the last one's end
         self._streams: dict[int, Stream] = {}
         self._left_out: dict[int, _LeftOut] = {}
         self._begun: set[int] = set()
@@ -117,6 +119,9 @@ class Muxer:
             options["movie_timescale"] = str(scale)
         if container.format == "yuv4mpegpipe":
             options["strict"] = "-1"  # more than 8 bits
+        tags = self.source.image_tags
+        if tags is not None and tags.plays is not None:
+            options |= muxer_options(container.format, tags.plays) or {}
         return options
 
     def _timescale(self) -> int:
@@ -189,6 +194,7 @@ class Muxer:
         pts = self._ticks(seconds)
         duration = round((frame.duration or 0) * frame.time_base / time_base)
         number = self._next
+        self._span = self._span[0] if number else pts, pts, pts + duration
         self._next += 1
         frame.time_base = self._video.codec_context.time_base
         frame.duration = duration
@@ -236,14 +242,14 @@ class Muxer:
         try:
             packets = self._video.encode(frame)
             for packet in packets:
-                self._mux_video(packet)
+                self._mux_video(packet, is_last=frame is None and packet is packets[-1])
             self._mux_copied()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._failed(error) from error
         if self.file.error is not None:
             raise self._failed(self.file.error)
 
-    def _mux_video(self, packet: Packet[Any]) -> None:
+    def _mux_video(self, packet: Packet[Any], *, is_last: bool) -> None:
         sent = self._sent.pop(packet.pts, None) if packet.pts is not None else None
         if self.writer.plan.traits.counts_frames and sent is not None:
             packet.time_base = self.writer.time_base
@@ -251,12 +257,17 @@ class Muxer:
         if sent is not None:
             packet.duration = sent.duration
             if sent.captions and self._captions:
-                packet = self._captioned(packet, sent.captions)
+                packet = self._changed(packet, with_captions(bytes(packet), sent.captions, self.writer.codec))
+        if is_last and self.writer.container.format in GUESSES_LAST:
+            begin, last, end = (ticks * self.writer.time_base for ticks in self._span)
+            data = with_last_duration(bytes(packet), self.writer.container.format, end - last, end - begin)
+            packet = self._changed(packet, data)
         self.video_bytes += packet.size
         self._container.mux_one(packet)
 
-    def _captioned(self, packet: Packet[Any], captions: bytes) -> Packet[Any]:
-        changed: Packet[Any] = Packet(with_captions(bytes(packet), captions, self.writer.codec))
+    def _changed(self, packet: Packet[Any], data: bytes) -> Packet[Any]:
+        """A packet like that one around other bytes."""
+        changed: Packet[Any] = Packet(data)
         changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
         changed.time_base = packet.time_base
         changed.is_keyframe = packet.is_keyframe

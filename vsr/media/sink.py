@@ -13,6 +13,7 @@ from vsr.core.color import Range
 from vsr.core.errors import EncodeError, VsrError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
+from vsr.media.animation import muxer_options
 from vsr.media.captions import takes_captions
 from vsr.media.commit import OutputFile, OutputNull, OutputPipe, check_writable
 from vsr.media.containers import NULL, STDOUT, Container, container_for
@@ -251,6 +252,10 @@ def _lost(writer: VideoStreamWriter, container: Container, source: Source, info:
                 f"matrix, range and the like are left out, and players will guess them: {container.format} cannot hold "
                 f"them with {writer.codec}"
             )
+    plays = source.image_tags.plays if source.image_tags else None
+    if plays not in (None, 1) and muxer_options(container.format, 1) is None:
+        often = f"{plays} times" if plays else "endlessly"
+        lost.append(f"that it plays {often} is left out: {container.format} has no place for it")
     if hdr_options(plan.name, source.mastering_display, source.content_light) is None:
         lost.append(
             f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vsr.media.animation import plays_of
 from vsr.media.types import ImageTags
 
 _limit_lock = threading.RLock()
@@ -49,7 +50,7 @@ def pillow_opened(path: Path) -> Iterator[Image.Image | None]:
 
 
 def tags_of(image: Image.Image) -> ImageTags | None:
-    """ICC profile and EXIF block of an opened image; None if it has neither."""
+    """ICC profile, EXIF block and plays of an opened image; None if it has none of them."""
     icc = image.info.get("icc_profile")
     exif = image.info.get("exif")
     if exif is None:
@@ -62,7 +63,8 @@ def tags_of(image: Image.Image) -> ImageTags | None:
         icc = None
     if not isinstance(exif, bytes):
         exif = None
-    return ImageTags(icc or None, exif or None) if icc or exif else None
+    tags = ImageTags(icc or None, exif or None, plays_of(image))
+    return None if tags == ImageTags() else tags
 
 
 def orientation_of(image: Image.Image) -> tuple[int, bool]:
@@ -75,6 +77,6 @@ def orientation_of(image: Image.Image) -> tuple[int, bool]:
 
 
 def read_image_tags(path: Path) -> ImageTags | None:
-    """ICC profile and EXIF block of an image file; None if it has neither or isn't one Pillow reads."""
+    """What `tags_of` finds in an image file; None if that is nothing or it isn't one Pillow reads."""
     with pillow_opened(path) as image:
         return tags_of(image) if image is not None else None

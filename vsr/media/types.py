@@ -59,10 +59,14 @@ class ContentLight:
 
 @dataclass(frozen=True, slots=True)
 class ImageTags:
-    """What an image file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included)."""
+    """What an image file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included).
+
+    plays: how often an animation is shown, 0 for endlessly; None where nothing says it.
+    """
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    plays: int | None = None
 
 
 class PacketShelf:

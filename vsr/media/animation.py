@@ -1,0 +1,64 @@
+"""What GIF, APNG and WebP say of an animation beside its pictures: how often it plays, and how long the last one stays."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+GUESSES_LAST = frozenset({"apng", "webp"})
+"""Containers whose last picture gets the time of another, by APNG's muxer and WebP's encoder, unless its packet tells."""
+
+_MOST_PLAYS = 65535
+_LONGEST_WEBP_MS = (1 << 24) - 1
+
+
+def plays_of(image: Image.Image) -> int | None:
+    """How often an opened animation plays, 0 for endlessly; None where it does not say."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":  # which counts how often it plays again
+        return 1 if loop is None else loop and loop + 1
+    return loop if isinstance(loop, int) else None
+
+
+def muxer_options(container_format: str, plays: int) -> dict[str, str] | None:
+    """What makes a muxer write an animation that plays so often, 0 for endlessly; None where it cannot."""
+    plays = min(plays, _MOST_PLAYS)
+    match container_format:
+        case "gif":
+            return {"loop": str(plays and (plays - 1 or -1))}
+        case "apng":
+            return {"plays": str(plays)}
+        case "webp":
+            return {"loop": str(plays)}
+    return None
+
+
+def with_last_duration(packet: bytes, container_format: str, last: Fraction, whole: Fraction) -> bytes:
+    """The last packet for a container of `GUESSES_LAST`, its last picture shown for `last` seconds of the `whole`."""
+    data = bytearray(packet)
+    if container_format == "apng" and (at := data.find(b"fcTL")) >= 0:
+        delay = last.limit_denominator(1000)
+        struct.pack_into(">HH", data, at + 24, min(delay.numerator, 0xFFFF), delay.denominator)
+        struct.pack_into(">I", data, at + 30, zlib.crc32(data[at : at + 30]))
+    if container_format == "webp" and (places := _webp_durations(data)):
+        # Of pictures that are alike the encoder makes one: the last stays until the end.
+        earlier = sum(int.from_bytes(data[at : at + 3], "little") for at in places[:-1])
+        left = min(max(0, round(whole * 1000) - earlier), _LONGEST_WEBP_MS)
+        data[places[-1] : places[-1] + 3] = left.to_bytes(3, "little")
+    return bytes(data)
+
+
+def _webp_durations(data: bytearray) -> list[int]:
+    """Where the milliseconds of each picture of an animated WebP file lie."""
+    places, at = [], len("RIFFsizeWEBP")
+    while at + 8 <= len(data):
+        if data[at : at + 4] == b"ANMF":
+            places.append(at + 20)
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    return places
