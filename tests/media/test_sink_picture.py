@@ -15,8 +15,9 @@ from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import Frame
 from vsr.media.side_data import frame_details
+from vsr.media.sink import open_sink
 from vsr.media.source import open_source
-from vsr.media.types import Source
+from vsr.media.types import SinkOptions, Source
 
 SMALL = "testsrc2=size=64x48:rate=25:duration=0.2"
 
@@ -256,3 +257,28 @@ def test_colours_that_cannot_be_told_are_named(
     warnings = through(given, tmp_path / f"out.{ending}", encoder=encoder).warnings
     found = [line for line in warnings if line.startswith("matrix, range and the like are left out")]
     assert len(found) == said
+
+
+def test_colours_that_change_on_the_way_are_told_once(tmp_path: Path) -> None:
+    def raw(name: str, primaries: str, transfer: str, matrix: str) -> Path:
+        params = f"setparams=color_primaries={primaries}:color_trc={transfer}:colorspace={matrix}"
+        return clips.make(name, "-vf", params, "-c:v", "libx264", "-pix_fmt", "yuv420p", source=SMALL)
+
+    hd, hdr = raw("hd.h264", "bt709", "bt709", "bt709"), raw("hdr.h264", "bt2020", "smpte2084", "bt2020nc")
+    other = raw("other.h264", "bt709", "bt709", "smpte170m")
+
+    def said(path: Path) -> tuple[int, int]:
+        with opened(path) as source:
+            sink = open_sink(str(tmp_path / "out.mkv"), SinkOptions(overwrite=True), source, source.info)
+            for frame in source:
+                sink.write(frame)
+            sink.finish()
+            assert sink.counters.frames in (5, 10)
+            return (
+                sum(n.startswith("matrix or range changes") for n in source.notes),
+                sum("change at frame 5, to bt2020/smpte2084" in warning for warning in sink.warnings),
+            )
+
+    assert said(clips.joined("to_hdr.h264", hd, hdr)) == (1, 1)
+    assert said(clips.joined("to_other.h264", hd, other)) == (1, 0)
+    assert said(hd) == (0, 0)

@@ -18,6 +18,15 @@ UNSPECIFIED = 2
 RGB_MATRIX = 0
 """The identity matrix: samples are R, G and B themselves."""
 
+# FFmpeg's names of the code points of H.273 that are met in practice; others stay numbers.
+MATRICES = {0: "gbr", 1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m",
+            8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 14: "ictcp"}  # fmt: skip
+PRIMARIES = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film",
+             9: "bt2020", 10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213"}  # fmt: skip
+TRANSFERS = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+             11: "iec61966-2-4", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
+             17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
+
 # FFmpeg's names (av_chroma_location_name).
 _CHROMA_LOCATION_NAMES = {location.name.lower(): location for location in ChromaLocation}
 

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from vsr.core.video import VideoInfo
+from vsr.media.color import MATRICES, PRIMARIES, TRANSFERS
 from vsr.media.source import open_source
 from vsr.media.types import ContentLight, MasteringDisplay, SourceOptions
 
@@ -67,19 +68,9 @@ class Probe:
         result: dict[str, Any] = _plain(self)
         result["video"]["format"] = self.video.format.name
         color = result["video"]["color"]
-        for key, name in (("matrix", _MATRICES), ("primaries", _PRIMARIES), ("transfer", _TRANSFERS)):
+        for key, name in (("matrix", MATRICES), ("primaries", PRIMARIES), ("transfer", TRANSFERS)):
             color[key] = name.get(color[key], color[key])
         return result
-
-
-# FFmpeg's names of the code points of H.273 that are met in practice; others stay numbers.
-_MATRICES = {0: "gbr", 1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m",
-             8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 14: "ictcp"}  # fmt: skip
-_PRIMARIES = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film",
-              9: "bt2020", 10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213"}  # fmt: skip
-_TRANSFERS = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear",
-              11: "iec61966-2-4", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
-              17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

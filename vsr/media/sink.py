@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
-from vsr.core.color import Range
+from vsr.core.color import Color, Range
 from vsr.core.errors import EncodeError, VsrError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.media.animation import muxer_options
 from vsr.media.captions import takes_captions
+from vsr.media.color import PRIMARIES, TRANSFERS
 from vsr.media.commit import OutputFile, OutputNull, OutputPipe, check_writable
 from vsr.media.containers import NULL, STDOUT, Container, container_for
 from vsr.media.copy import CopyPlan, plan_copy
@@ -92,6 +93,8 @@ class VideoSink:
             check_writable(path, overwrite=options.overwrite)
         self._size = size = options.size or (info.width, info.height)
         self._given = info.width, info.height, info.format
+        self._color = info.color
+        self._color_told = False
         self._plan = plan = _plan(container, info, size, options)
         said = (f"{k}={v}" for k, v in plan.options.items() if k not in plan.traits.options)
         self.encoder: str | None = " ".join((plan.name, plan.pix_fmt, *said))
@@ -138,6 +141,12 @@ class VideoSink:
             self._captions_told = True
             self.warnings.append(
                 f"closed captions are left out: encoder {self._plan.name} has no place for them"
+            )
+        if not self._color_told and _told(frame.color) != _told(self._color):
+            self._color_told = True
+            self.warnings.append(
+                f"primaries or transfer change at frame {self.counters.frames}, to {_told(frame.color)}: all frames are tagged "
+                f"{_told(self._color)}, as the first"
             )
         if frame.pts is None:
             ticks = round(self.counters.frames * self._frame_time / frame.time_base)
@@ -271,6 +280,12 @@ def _same_color(frame: Frame, plan: EncoderPlan) -> bool:
         return True
     full = frame.color.range is Range.FULL, plan.color.range is Range.FULL
     return full[0] == full[1] and (frame.format.kind == "gray" or frame.color.matrix == plan.color.matrix)
+
+
+def _told(color: Color) -> str:
+    """What is never converted, in FFmpeg's names: primaries and transfer."""
+    primaries = PRIMARIES.get(color.primaries, color.primaries)
+    return f"{primaries}/{TRANSFERS.get(color.transfer, color.transfer)}"
 
 
 def gray_as_yuv(frame: Frame, like: PixelFormat) -> Frame:

@@ -361,8 +361,8 @@ class FileSource:
     def _frame(self, decoded: VideoFrame) -> Frame:
         view = frame_on_device if decoded.sw_format else frame_from_av
         frame = view(decoded, index=self.counters.frames, fallback=self._fallback)
-        caption = captions(decoded, self._context.name)
-        if caption is not None:
+        self._uniform.note_color(frame.color)
+        if (caption := captions(decoded, self._context.name)) is not None:
             frame.side["a53_cc"] = caption
         if self._sequence is not None:
             frame.side["image_tags"] = self._sequence.at(self._file_number(decoded))

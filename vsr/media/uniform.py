@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from av.video.frame import VideoFrame
 
+from vsr.core.color import Color
 from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
 from vsr.media.types import SourceCounters
 
@@ -21,7 +22,8 @@ class Uniform:
         self._counters = counters
         self._notes = notes
         self._size = first.width, first.height
-        self._drops_alpha = self._lost_noted = False
+        self._drops_alpha = self._lost_noted = self._color_noted = False
+        self._levels: tuple[int, bool] | None = None
         self.format = pixel_format(first.format.name)
         if (first.format.name == "pal8" or codec == "gif") and self.format.alpha and _is_opaque(first):
             self._drops_alpha = True
@@ -51,6 +53,14 @@ class Uniform:
             )
         self._counters.rescaled_frames += 1
         return converted(frame, av_name(self.format), size=None if same_size else self._size)
+
+    def note_color(self, color: Color) -> None:
+        """Note, once, that the codes of a frame stand for other colours than those of the first."""
+        levels = color.matrix, color.full_range
+        self._levels = self._levels or levels
+        if levels != self._levels and not self._color_noted:
+            self._color_noted = True
+            self._notes.append("matrix or range changes on the way: each frame is converted by its own")
 
 
 def _is_opaque(frame: VideoFrame) -> bool:
