@@ -162,6 +162,20 @@ def test_small_files_are_written_one_after_another(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["cache"]
 
 
+@pytest.mark.parametrize("name", ["out.mkv", "out.png", "%d.png"])
+def test_a_part_that_is_a_link_is_not_written_through(name: str, tmp_path: Path) -> None:
+    precious, part = tmp_path / "precious", tmp_path / f"{name.replace('%d', '1')}.part"
+    precious.write_bytes(b"precious")
+    part.symlink_to(precious)
+    with Image.new("RGB", (8, 8), "red") as image:
+        image.save(tmp_path / "in.png")
+    with pytest.raises(EncodeError, match="symbolic link") as caught:
+        through(tmp_path / "in.png", tmp_path / name, overwrite=True)
+    assert ".part" in str(caught.value.hint)
+    assert precious.read_bytes() == b"precious"
+    assert part.is_symlink()
+
+
 def test_a_named_pipe_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "out.mkv"
     os.mkfifo(pipe)

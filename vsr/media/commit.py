@@ -23,6 +23,7 @@ _HINTS = {
     errno.EACCES: "check the permissions",
     errno.EROFS: "the disk is read-only; choose another one",
     errno.EFBIG: "the file system cannot hold a file that large",
+    errno.ELOOP: "it or its .part is a symbolic link that is not followed; delete that",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
@@ -118,7 +119,8 @@ def locked_part(part: Path, *, wait: bool = False) -> FileIO:
 
 
 def _created(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CREAT, 0o666)
+    # Through a link another file would be emptied.
+    return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
 def lock(file: IO[Any], part: Path, *, wait: bool) -> None:
