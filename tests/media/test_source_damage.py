@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import threading
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.media import clips
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
@@ -34,6 +36,31 @@ def test_damaged_packets_are_skipped_and_decoding_goes_on(threads: int) -> None:
     pts = [f.pts for f in frames]
     assert pts == sorted(set(pts))
     assert pts[-1] == clips.frame_times(long())[-1]
+
+
+def test_a_jpeg_that_is_cut_off_is_damaged(tmp_path: Path) -> None:
+    noise = Image.effect_noise((64, 48), 90).convert("RGB")
+    small = io.BytesIO()
+    noise.resize((16, 12)).save(small, "JPEG")
+    exif = Image.Exif()
+    exif[0x010E] = small.getvalue().decode("latin-1")  # a thumbnail, which ends within
+    path = tmp_path / "a.jpg"
+    for progressive in (False, True):
+        noise.save(path, exif=exif, progressive=progressive)
+        whole = path.read_bytes()
+        for data, damaged in (
+            (whole, 0),
+            (whole + b"\0\xff\xda more", 0),
+            (whole[:-500], 1),
+            (whole[:-2], 1),
+        ):
+            path.write_bytes(data)
+            with open_source(str(path)) as source:
+                assert len(list(source)) == 1
+                assert source.counters.damaged_frames == damaged
+                assert any("damaged" in note for note in source.notes) == damaged
+        with pytest.raises(DecodeError, match=r"a\.jpg: damaged frame"):
+            open_source(str(path), SourceOptions(strict=True))
 
 
 def test_strict_stops_at_the_first_damage_and_tells_where() -> None:

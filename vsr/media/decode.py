@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.media.opening import is_lost, is_read_once, open_container, read_error, reason, shown
-from vsr.media.picture_tags import holds_pictures
+from vsr.media.picture_tags import holds_pictures, is_cut_jpeg
 from vsr.media.streams import encrypted
 from vsr.media.timestamps import Discontinuities
 from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
@@ -103,6 +103,9 @@ class Decoder:
         """Set by the reader of frames once it wants no more: only copied packets are still collected."""
         discontinuous = container.format.flags & _FORMAT_HAS_DISCONTINUITIES
         self.discontinuities = Discontinuities() if discontinuous else None
+        self._holds_pictures = holds_pictures(container.format.name)
+        # Of a file that ends too early FFmpeg's decoder makes up the rest, and only logs it.
+        self._is_jpeg = self._holds_pictures and context.name == "mjpeg"
         self._packets = 0
         self.picture: bytes | None = None
         """The first packet where packets are whole picture files, tags and all."""
@@ -125,7 +128,7 @@ class Decoder:
                 continue
             if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
                 raise encrypted(shown(self.url))
-            if not self._packets and holds_pictures(self.container.format.name):
+            if not self._packets and self._holds_pictures:
                 self.picture = bytes(packet)
             self._packets += 1
             self._note_packet(packet)
@@ -174,16 +177,18 @@ class Decoder:
             if not isinstance(error, av.EOFError):
                 self._damage(error, f"packet {self._packets - 1}", packet)
             return
+        cut = bool(frames) and packet is not None and self._is_jpeg and is_cut_jpeg(bytes(packet))
         for frame in frames:
             if frame.pts is None and self._unordered_times:
                 frame.pts = heapq.heappop(self._unordered_times)
             if frame.pts is not None:
                 self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
-            if frame.is_corrupt and self.strict:
+            if (frame.is_corrupt or cut) and self.strict:
                 raise DecodeError(
                     f"{shown(self.url)}: damaged frame{self._at(frame.pts)}",
                     hint="leave out --strict to go on",
                 )
+            self.counters.damaged_frames += cut
             yield frame
         if frames:
             self._dumb_packets = self._dumb_bytes = 0

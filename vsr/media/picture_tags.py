@@ -1,4 +1,4 @@
-"""Orientation, ICC profile and EXIF of pictures that are not one named file: of sequences, pipes and addresses."""
+"""What is told by the bytes of pictures FFmpeg gives whole: orientation, ICC profile and EXIF, and whether they are cut off."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ class PictureTags:
 def holds_pictures(format_name: str) -> bool:
     """Whether a demuxer of that name gives a picture a packet, rather than a video's."""
     return format_name == "image2" or format_name.endswith(_PIPED)
+
+
+def is_cut_jpeg(data: bytes) -> bool:
+    """Whether a JPEG file ends before its picture does; what follows the picture doesn't matter."""
+    at = data.find(b"\xff\xd8") + 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # to the scan, past thumbnails
+        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data.find(b"\xff\xd9", at) < 0
 
 
 def tags_of_file(path: Path) -> PictureTags:
