@@ -9,6 +9,8 @@ from PIL import Image
 
 from tests.media import clips
 from tests.media.sinks import through
+from vsr.core.errors import EncodeError
+from vsr.media.inputs import default_output
 
 DURATIONS = [100, 250, 50, 700]
 
@@ -66,3 +68,16 @@ def test_a_video_becomes_an_animation_that_ends_in_time(tmp_path: Path) -> None:
     through(clips.h264("cfr.mp4"), tmp_path / "out.webp")
     durations, _ = told(tmp_path / "out.webp")
     assert durations == [40] * 25
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(1, "in_x2.png"), (4, "in_x2.apng")])
+def test_png_that_moves_is_named_apng(frames: int, expected: str, tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (48, 32), (60 * i, 60, 0)) for i in range(frames)]
+    pictures[0].save(tmp_path / "in.png", save_all=True, append_images=pictures[1:])
+    assert default_output([str(tmp_path / "in.png")], 2) == [str(tmp_path / expected)]
+
+
+def test_a_picture_cannot_hold_an_animation(tmp_path: Path) -> None:
+    with pytest.raises(EncodeError, match="holds one picture") as caught:
+        through(animation(tmp_path / "in.png"), tmp_path / "out.png")
+    assert ".apng" in str(caught.value.hint)

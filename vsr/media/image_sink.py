@@ -146,7 +146,7 @@ class ImageSink:
         if self._match is None and self.counters.frames:
             raise EncodeError(
                 f"{self._path.name} holds one picture, and the input has more frames",
-                hint=f"name a sequence such as {self._path.stem}/%06d{self._path.suffix}, or a video",
+                hint=f"name a sequence such as {self._path.stem}/%06d{self._path.suffix}, an .apng or a video",
             )
         target = self._target()
         picture = self._picture(frame)

@@ -53,6 +53,12 @@ def fits_ffmpeg(width: int, height: int) -> bool:
     return (width + 128) * (height + 128) < (2**31 - 1) // 8
 
 
+def is_animation(path: Path) -> bool:
+    """Whether an image file, as Pillow reads it, holds more than one picture."""
+    with pillow_opened(path) as image:
+        return image is not None and _num_frames(image) > 1
+
+
 def open_image(url: str, options: SourceOptions) -> Source:
     """Open an image file; animations (GIF, APNG, WebP, AVIF) become video. Raises SourceOpenError."""
     from vsr.media.source import FileSource

@@ -11,7 +11,7 @@ from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.media.commit import check_replaceable, part_path, stat_of
 from vsr.media.containers import NULL, STDOUT, container_for
 from vsr.media.image_files import SUFFIXES as WRITABLE_IMAGES
-from vsr.media.images import IMAGE_SUFFIXES
+from vsr.media.images import IMAGE_SUFFIXES, is_animation
 from vsr.media.opening import file_name, is_sequence, is_url, sequence_files, shown
 
 # fmt: off
@@ -102,9 +102,9 @@ def default_output(
 ) -> list[str]:
     """An output name for each input: beside it or in `folder`, with `_x2` (or `_1920x1080` for a size) added.
 
-    The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not. Inputs that would share a
-    name get their own ending into it, then a number. Whether the names can be written is for `check_outputs` to say.
-    Raises ConfigError for standard input, which has no name.
+    The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not; PNG of pictures that
+    move is named `.apng`. Inputs that would share a name get their own ending into it, then a number. Whether the names can be
+    written is for `check_outputs` to say. Raises ConfigError for standard input, which has no name.
     """
     mark = f"{size[0]}x{size[1]}" if size else f"x{scale:g}"
     taken: set[Path] = set()
@@ -118,6 +118,8 @@ def default_output(
         place = folder if folder is not None else path.parent
         stem, suffix = (path.stem or "output"), path.suffix
         written = output_suffix(suffix)
+        if suffix.lower() == ".png" and not is_url(item) and is_animation(path):
+            written = ".apng"
         candidates = [f"{stem}_{mark}{written}", f"{stem}_{suffix[1:].lower()}_{mark}{written}"]
         candidates += [f"{stem}_{mark}_{n}{written}" for n in range(2, len(items) + 2)]
         output = next(place / name for name in candidates if place / name not in taken)
