@@ -210,6 +210,14 @@ def test_orientation_and_profile_of_a_picture_stay(tmp_path: Path) -> None:
         assert out.info["icc_profile"] == profile
 
 
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_pages_that_are_not_read_are_a_warning(mode: str, tmp_path: Path) -> None:
+    pages = [Image.new(mode, (48, 32)) for _ in range(4)]
+    pages[0].save(tmp_path / "in.tif", save_all=True, append_images=pages[1:])
+    report = enlarge(tmp_path / "in.tif", tmp_path / "out.tif")
+    assert "only the first of 4 pages is read" in report.warnings
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 def test_each_picture_of_a_sequence_keeps_its_own_orientation(suffix: str, tmp_path: Path) -> None:
     for number, orientation in enumerate((6, 6, 1), start=1):

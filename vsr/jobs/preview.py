@@ -56,7 +56,7 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
                 sink = open_sink(str(Path(folder) / Path(output).name), SinkOptions(), source, large)
                 try:
                     encoder = sink.encoder
-                    warnings = tuple(sink.warnings)
+                    warnings = (*source.warnings, *sink.warnings)
                 finally:
                     sink.abandon()
         except VsrError as error:

@@ -119,7 +119,7 @@ class UpscaleJob:
             damaged_packets=source.counters.damaged_packets,
             first_error=source.counters.first_error,
             notes=(*source.notes, *plan.notes, *upscaler.notes),
-            warnings=tuple(sink.warnings),
+            warnings=(*source.warnings, *sink.warnings),
             stopped_early=result.stopped,
             output_bytes=sink.counters.bytes or None,
             encoder=sink.encoder,

@@ -27,6 +27,7 @@ class FrameSource:
         self.shelf = PacketShelf()
         self.counters = SourceCounters()
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.mastering_display: MasteringDisplay | None = None
         self.content_light: ContentLight | None = None
         self.image_tags: ImageTags | None = None

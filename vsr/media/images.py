@@ -67,6 +67,7 @@ def open_image(url: str, options: SourceOptions) -> Source:
     check_file(path)
     tags, orientation, through_pillow = None, (0, False), False
     num_frames, kind = 1, ""
+    left_out: list[str] = []
     with pillow_opened(path) as image:
         if image is not None:
             width, height = image.size
@@ -76,7 +77,8 @@ def open_image(url: str, options: SourceOptions) -> Source:
                     hint="cut it into smaller pictures first",
                 )
             tags, orientation, kind = tags_of(image), orientation_of(image), image.format or ""
-            num_frames = _num_frames(image) if kind in ("GIF", "PNG", "WEBP", "AVIF", "TIFF") else 1
+            num_frames = _num_frames(image) if kind in ("GIF", "PNG", "WEBP", "AVIF") else 1
+            left_out = _left_out(image)
             through_pillow = image.mode in _PILLOW_MODES or (kind == "WEBP" and num_frames > 1)
             if kind == "AVIF" and num_frames == 1 and image.mode in ("RGBA", "LA"):
                 through_pillow = True  # FFmpeg sees the alpha plane as another video
@@ -101,8 +103,7 @@ def open_image(url: str, options: SourceOptions) -> Source:
             f"{path}: a picture made of tiles, which can't be joined here", hint="convert it to PNG first"
         )
     source.set_image_tags(tags, *orientation)
-    if kind == "TIFF" and num_frames > 1:
-        source.notes.append(f"only the first of {num_frames} pages is read")
+    source.warnings += left_out
     return source
 
 
@@ -113,6 +114,12 @@ def _num_frames(image: Image.Image) -> int:
         return 1
 
 
+def _left_out(image: Image.Image) -> list[str]:
+    """Sentences about the pages of a TIFF file that are not read."""
+    pages = _num_frames(image) if image.format == "TIFF" else 1
+    return [f"only the first of {pages} pages is read"] if pages > 1 else []
+
+
 class PillowSource:
     """A `Source` over an image file, decoded by Pillow to 8 bits (16 for gray that has them)."""
 
@@ -120,6 +127,7 @@ class PillowSource:
         self.name = str(path)
         self.counters = SourceCounters()
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.shelf = PacketShelf()
         self.container: InputContainer | None = None
         self.stream: Stream | None = None
@@ -139,6 +147,7 @@ class PillowSource:
                 raise SourceOpenError(
                     f"{path}: not a picture FFmpeg or Pillow reads", hint="convert it to PNG first"
                 )
+            self.warnings += _left_out(image)
             self.image_tags: ImageTags | None = tags_of(image)
             rotation, mirrored = orientation_of(image)
             self._num_frames = getattr(image, "n_frames", 1) if image.format in ("WEBP", "GIF", "PNG") else 1

@@ -118,7 +118,7 @@ def probe(url: str, *, video_stream: int | None = None) -> Probe:
             closed_captions=captioned,
             icc_profile=bool(tags and tags.icc_profile),
             exif=bool(tags and tags.exif),
-            notes=tuple(source.notes),
+            notes=(*source.notes, *source.warnings),
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 
@@ -82,6 +81,7 @@ class FileSource:
         self.strict = options.strict
         self.counters = SourceCounters()
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.shelf = PacketShelf()
         self.image_tags: ImageTags | None = None
         self.live = is_url(url) and not url.lower().startswith(("http://", "https://", "ftp://"))
@@ -395,5 +395,4 @@ class FileSource:
         self.__dict__.pop("_decoding", None)
         self.__dict__.pop("_context", None)
         if container is not None:
-            with closing(container):
-                pass
+            container.close()

@@ -112,7 +112,7 @@ class Source(Protocol):
     the middle (`start_s`) begins at 0; 0 otherwise. `end`: the input's time at which what is wanted ends, None for its own end.
     `strict`: damage ends it, that of copied packets too.
     Frames and packets themselves keep the input's time. `notes` are sentences for the user (deinterlaced, tags guessed, layers
-    lost).
+    lost), `warnings` those about what is left out of what a picture file holds.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Source(Protocol):
     shelf: PacketShelf
     counters: SourceCounters
     notes: list[str]
+    warnings: list[str]
     mastering_display: MasteringDisplay | None
     content_light: ContentLight | None
     image_tags: ImageTags | None
