@@ -201,6 +201,16 @@ def test_lost_captions_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("codec", "encoder"), [("hevc", "libx265"), ("h264", "libx264"), ("av1", "libsvtav1")]
+)
+def test_the_name_of_a_codec_stands_for_its_encoder(codec: str, encoder: str, tmp_path: Path) -> None:
+    given = clips.h264("tiny.mp4", source=SMALL)
+    one, other = (through(given, tmp_path / f"{name}.mkv", encoder=name) for name in (codec, encoder))
+    assert one.encoder == other.encoder
+    assert "crf=" in str(one.encoder)
+
+
+@pytest.mark.parametrize(
     ("options", "error", "words"),
     [
         ({"encoder": "x264"}, EncoderUnavailableError, "libx264"),

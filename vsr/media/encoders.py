@@ -118,11 +118,15 @@ def available_encoders() -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_encoder(name: str) -> None:
-    """Raise EncoderUnavailableError unless that is a video encoder of this build."""
+def encoder_named(name: str) -> str:
+    """The name of that video encoder, or of the one FFmpeg takes for a codec of that name: libx265 for "hevc".
+
+    Raises EncoderUnavailableError where this build has none.
+    """
     try:
-        if av.Codec(name, "w").type == "video":
-            return
+        codec = av.Codec(name, "w")
+        if codec.type == "video":
+            return codec.name
     except ValueError:
         pass
     known = available_encoders()
@@ -142,7 +146,7 @@ def plan_encoder(
 
     Raises EncoderUnavailableError for unknown encoders, ConfigError for values they don't take.
     """
-    check_encoder(name)
+    name = encoder_named(name)
     traits = TRAITS.get(name) or _guessed_traits(name)
     pix_fmt = options.pix_fmt or best_pix_fmt(name, fmt)
     _check_pix_fmt(name, pix_fmt)

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame
 from vsr.media.color import apply_color
-from vsr.media.encoders import TRAITS, plan_encoder
+from vsr.media.encoders import TRAITS, encoder_named, plan_encoder
 from vsr.media.live.packets import Encoded, Template
 from vsr.media.live.timeline import TIME_BASE
 from vsr.media.opening import reason
@@ -59,7 +59,7 @@ class LiveEncoder:
 
     def __init__(self, options: EncoderOptions, like: Frame, frame_rate: Fraction, sar: Fraction) -> None:
         """Raises EncoderUnavailableError or ConfigError."""
-        name = options.encoder
+        name = encoder_named(options.encoder)
         traits = TRAITS.get(name)
         crf = options.crf
         if crf is None and options.bitrate is None and traits is not None and traits.crf_option == "crf":

@@ -19,7 +19,7 @@ from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.media.commit import check_writable
 from vsr.media.containers import container_for
 from vsr.media.copy import MPEGTS_CODECS
-from vsr.media.encoders import check_encoder
+from vsr.media.encoders import encoder_named
 from vsr.media.live.address import BRIDGED
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.hello import check_rtsp_answers
@@ -134,8 +134,7 @@ def _server(text: str, timeout_s: float) -> Destination:
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
     """Raise ConfigError where a sink cannot hold what the encoder makes, EncoderUnavailableError where there is none."""
-    check_encoder(encoder)
-    codec = av.Codec(encoder, "w").canonical_name
+    codec = av.Codec(encoder_named(encoder), "w").canonical_name
     if destination.format in _MPEGTS and codec not in MPEGTS_CODECS:
         raise ConfigError(
             f"{destination.shown}: MPEG-TS cannot hold {codec}", hint="use the encoder libx264 or libx265"
