@@ -148,3 +148,17 @@ def test_sound_that_begins_late_is_told_where_that_cannot_be_said(tmp_path: Path
     (told,) = through(clip, tmp_path / "out.avi").warnings
     assert told.startswith("audio stream #1 (mp3) begins 0.7")
     assert through(clip, tmp_path / "out.mkv").warnings == []
+
+
+@pytest.mark.parametrize("name", ["ismv", "asf"])
+def test_formats_that_vsr_does_not_list_keep_order_and_sync(name: str, tmp_path: Path) -> None:
+    given = clips.h264("listed.mkv", "-c:a", "mp2", audio=True)
+    output = tmp_path / f"out.{name}"
+    through(given, output, container_format=name)
+
+    def shown(stream: str) -> list[float]:
+        found = clips.ffprobe(output, "frame=best_effort_timestamp_time", "-select_streams", stream)
+        return [float(frame["best_effort_timestamp_time"]) for frame in found["frames"]]
+
+    video, sound = shown("v:0"), shown("a:0")
+    assert [time - sound[0] for time in video] == pytest.approx([n / 25 for n in range(25)], abs=0.012)

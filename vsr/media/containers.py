@@ -185,7 +185,7 @@ def _by_format(name: str) -> Container:
             f"container format {name!r} opens files or devices of its own, which could not be taken back",
             hint="choose mp4, mov or mkv; pictures go to names like out/%06d.png, and `vsr stream` writes HLS",
         )
-    return Container(name, exact_time=False)
+    return Container(name, exact_time=False, b_frames=False)
 
 
 def containers_of(codec: str) -> list[str]:
