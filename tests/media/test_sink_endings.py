@@ -274,6 +274,21 @@ def test_standard_output(format: str | None, magic: bytes, tmp_path: Path) -> No
         assert all((a.to_ndarray() == b.to_ndarray()).all() for a, b in pairs)
 
 
+@pytest.mark.parametrize("name", ["mp4", "mov"])
+def test_formats_that_go_back_are_refused_on_standard_output(name: str) -> None:
+    code = """
+        try:
+            through(sys.argv[1], "-", container_format=sys.argv[2])
+        except ConfigError as error:
+            sys.exit(f"told: {error.message} / {error.hint}")
+    """
+    process = child(code, str(clips.h264("cfr.mp4")), name, stdout=subprocess.PIPE)
+    out, errors = process.communicate(timeout=60)
+    assert f"told: {name} cannot be written to standard output".encode() in errors, errors
+    assert b"nut or matroska" in errors
+    assert out == b""
+
+
 def test_kill_leaves_no_output(tmp_path: Path) -> None:
     code = """
         import time

@@ -229,6 +229,7 @@ def test_the_name_of_a_codec_stands_for_its_encoder(codec: str, encoder: str, tm
         ({"size": (161, 121)}, ConfigError, "160x120"),
         ({"encoder": "libvpx"}, ConfigError, ".webm"),
         ({"container_format": "matroskaa"}, ConfigError, "matroska"),
+        ({"container_format": "psp"}, ConfigError, "one video and one audio stream"),
     ],
 )
 def test_refusals_name_value_and_remedy(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.media import clips
 from tests.media.sinks import assert_same_times, packets, through, times
-from vsr.core.errors import EncodeError
+from vsr.core.errors import ConfigError, EncodeError
 from vsr.media.types import SourceOptions
 
 
@@ -162,3 +162,10 @@ def test_formats_that_vsr_does_not_list_keep_order_and_sync(name: str, tmp_path:
 
     video, sound = shown("v:0"), shown("a:0")
     assert [time - sound[0] for time in video] == pytest.approx([n / 25 for n in range(25)], abs=0.012)
+
+
+def test_a_rate_that_mxf_cannot_hold_is_named(tmp_path: Path) -> None:
+    given = clips.h264("ten.mp4", source="testsrc2=size=64x48:rate=10:duration=0.5")
+    with pytest.raises(ConfigError, match=r"Unsupported frame rate 10/1$"):
+        through(given, tmp_path / "out.mxf")
+    assert list(tmp_path.iterdir()) == []

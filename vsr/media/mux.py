@@ -29,6 +29,7 @@ from vsr.media.copy import (
 )
 from vsr.media.matroska import PADDING, TrackElements, amend_tracks
 from vsr.media.packets import PacketCopier
+from vsr.media.video_stream import libav_log
 
 if TYPE_CHECKING:
     from av.stream import Stream
@@ -88,6 +89,7 @@ class Muxer:
         self._closes_gaps = writer.container.constant_rate and writer.container.format != "avi"
         self._amends = writer.container.is_matroska and isinstance(output, OutputFile)
         self._open = False
+        self._said: list[tuple[int, str, str]] = []
         try:
             self._container = av.open(
                 output,
@@ -98,7 +100,8 @@ class Muxer:
             )
             self._video = writer.add_to(self._container)
             self._add_others()
-            self._container.start_encoding()
+            with libav_log() as self._said:
+                self._container.start_encoding()
         except (ConfigError, EncoderUnavailableError):
             raise
         except (av.FFmpegError, ValueError, OSError) as error:
@@ -166,8 +169,16 @@ class Muxer:
         if self.file.error is not None:
             return os_error(self.file.name.removeprefix("file:"), self.file.error)
         container, plan = self.writer.container, self.writer.plan
+        # FFmpeg's error is often no more than "invalid argument": the reason is in its log.
+        errors = [line.strip() for level, _, line in self._said if level <= av.logging.ERROR]
+        reason = errors[-1].partition(". Set -strict")[0] if errors else reason_of(error)
+        if isinstance(self.file, OutputPipe) and "non seekable" in reason:
+            return ConfigError(
+                f"{container.format} cannot be written to standard output, in which there is no going back",
+                hint="name the format nut or matroska, or write to a file",
+            )
         return ConfigError(
-            f"{container.format} cannot hold {self.writer.codec} from encoder {plan.name}: {reason_of(error)}",
+            f"{container.format} cannot hold {self.writer.codec} from encoder {plan.name}: {reason}",
             hint=f"outputs that hold {self.writer.codec} end in {', '.join(containers_of(self.writer.codec)) or '.nut'}",
         )
 
