@@ -215,3 +215,13 @@ def test_sound_that_ffmpeg_cannot_decode_is_no_obstacle(tmp_path: Path) -> None:
     sink = through(tmp_path / "in.mp4", tmp_path / "out.flv")
     assert any("audio stream #1" in warning and "left out" in warning for warning in sink.warnings)
     assert sink.counters.frames == 25
+
+
+def test_a_second_video_that_avi_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    two = clips.derive("two.mkv", clips.h264(), "-map", "0:v", "-map", "0:v", "-c", "copy")
+    sink = through(two, tmp_path / "out.avi", encoder="mpeg4")
+    assert [s[1] for s in streams(tmp_path / "out.avi")] == ["mpeg4"]
+    assert any(w.startswith("video stream #1 (h264) is left out") for w in sink.warnings)
+    annex_b = clips.derive("two.ts", two, "-map", "0", "-c", "copy")
+    through(annex_b, tmp_path / "kept.avi", encoder="mpeg4")
+    assert [s[1] for s in streams(tmp_path / "kept.avi")] == ["mpeg4", "h264"]

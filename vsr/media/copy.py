@@ -178,6 +178,8 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
         return "FFmpeg cannot write it there"
     if isinstance(stream, AudioStream) and _context(stream) and not stream.codec_context.sample_rate:
         return "it begins too late to be known"
+    if container.format == "avi" and codec_name(stream) == "h264" and _is_packed(stream):
+        return "it is packed as in MP4, which AVI does not know"
     nameless = codec_name(stream) in ("", "bin_data", "none") and _context(stream) is None
     if container.is_mov and stream.type == "data" and nameless:
         return "no known codec"  # a header can be written for some of these, but no sample of theirs
@@ -185,6 +187,11 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
     if _header_error(container, [stream], None) is None:
         return None
     return _header_error(container, [stream], add_video)
+
+
+def _is_packed(stream: Stream) -> bool:
+    """Whether lengths stand before the parts of an H.264 packet, as in MP4 and Matroska, rather than start codes."""
+    return bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
 
 
 def _aborts_flv(stream: Stream) -> bool:
