@@ -225,3 +225,16 @@ def test_a_second_video_that_avi_cannot_hold_is_left_out(tmp_path: Path) -> None
     annex_b = clips.derive("two.ts", two, "-map", "0", "-c", "copy")
     through(annex_b, tmp_path / "kept.avi", encoder="mpeg4")
     assert [s[1] for s in streams(tmp_path / "kept.avi")] == ["mpeg4", "h264"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "kept", "said"), [("mov", True, 0), ("mp4", True, 0), ("avi", False, 1), ("flv", False, 1)]
+)
+def test_timecode_tracks(ending: str, kept: bool, said: int, tmp_path: Path) -> None:
+    given = clips.h264("timecode.mov", "-timecode", "01:00:00:00")
+    output = tmp_path / f"out.{ending}"
+    sink = through(given, output)
+    assert sum("data stream #1" in warning for warning in sink.warnings) == said
+    found = clips.ffprobe(output, "stream=codec_type,codec_tag_string:stream_tags=timecode")["streams"]
+    assert [s["codec_type"] for s in found] == (["video", "data"] if kept else ["video"])
+    assert not kept or [s["tags"]["timecode"] for s in found] == ["01:00:00:00"] * 2

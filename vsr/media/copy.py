@@ -98,6 +98,8 @@ def plan_copy(
     for stream in source:
         if is_chapter_track(stream):
             continue  # the chapters themselves are copied, and the muxer makes a track of them where it needs one
+        if container.format in ("mp4", "mov") and _is_made_timecode(stream):
+            continue
         # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
         if is_cover(stream) and container.attachments:
             picture = _cover_bytes(stream)
@@ -181,12 +183,20 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
     if container.format == "avi" and codec_name(stream) == "h264" and _is_packed(stream):
         return "it is packed as in MP4, which AVI does not know"
     nameless = codec_name(stream) in ("", "bin_data", "none") and _context(stream) is None
-    if container.is_mov and stream.type == "data" and nameless:
-        return "no known codec"  # a header can be written for some of these, but no sample of theirs
+    if nameless and stream.type == "data" and (container.is_mov or container.format in ("avi", "flv")):
+        return "no known codec"  # a header can be written for some of these, but nothing that reads back
     # Without the video first, which takes time to open; some containers cannot do without.
     if _header_error(container, [stream], None) is None:
         return None
     return _header_error(container, [stream], add_video)
+
+
+def _is_made_timecode(stream: Stream) -> bool:
+    """Whether a data stream is a timecode track that MP4's muxer makes anew, of what the video's own metadata says."""
+    code = stream.metadata.get("timecode") if stream.type == "data" else None
+    return code is not None and any(
+        v.metadata.get("timecode") == code for v in stream.container.streams.video
+    )
 
 
 def _is_packed(stream: Stream) -> bool:
