@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from vsr.evaluation.demo import demo
 from vsr.evaluation.pictures import side_by_side
+from vsr.jobs.control import JobControl, Progress
 from vsr.media.samples import CLIP
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
@@ -37,3 +39,19 @@ def test_the_crop_shows_where_the_pictures_differ(tmp_path: Path) -> None:
     with Image.open(tmp_path / "picture.png") as sheet:
         below = np.asarray(sheet)[-600:, -600:]
     assert (below == 200).all(axis=2).sum() == (40 * 4) ** 2
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_a_demo_that_is_stopped_names_what_is_there(frames: int, tmp_path: Path) -> None:
+    control = JobControl()
+    if not frames:
+        control.stop()
+
+    def stop(progress: Progress) -> None:
+        if progress.frames_done >= frames:
+            control.stop()
+
+    result = demo(tmp_path, model="bicubic", control=control, progress=stop)
+    assert result.picture is None
+    there = [path.name for path in tmp_path.iterdir()]
+    assert there == ([result.video.name] if result.video else [])

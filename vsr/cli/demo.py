@@ -23,6 +23,7 @@ def command(output_dir: Path, quiet: bool) -> int:
         result = api.demo(output_dir, progress=progress, control=control)
     if not quiet:
         print("\n".join(report_lines(result.report)))
-    print(f"video:   {result.video}")
-    print(f"picture: {result.picture}")
+    for name, path in (("video:  ", result.video), ("picture:", result.picture)):
+        if path:
+            print(name, path)
     return 130 if result.report.stopped_early else 0

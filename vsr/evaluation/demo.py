@@ -28,11 +28,12 @@ _SHOWN_FRAME = 40
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo wrote. picture: bicubic on the left, vsr on the right."""
+    """What the demo wrote. picture: bicubic on the left, vsr on the right; None where it was stopped, and video where nothing
+    was done by then."""
 
     report: Report
-    video: Path
-    picture: Path
+    video: Path | None
+    picture: Path | None
 
 
 def demo(
@@ -49,6 +50,8 @@ def demo(
     config = UpscaleConfig((str(CLIP),), str(video), model=model, sink=SinkOptions(overwrite=True))
     with UpscaleJob(config, control) as job:
         report = job.run(str(CLIP), str(video), on_progress=progress)
+    if report.stopped_early:
+        return DemoResult(report, Path(report.output) if report.output else None, None)
     with open_source(str(CLIP), SourceOptions()) as source:
         frame = list(islice(source, _SHOWN_FRAME + 1))[-1]
     large = []
