@@ -79,6 +79,7 @@ def test_a_recording_that_exists_is_not_written_over(tmp_path: Path) -> None:
         ("recorded.avi", "cannot be avi"),
         ("recorded", "cannot tell the container"),
         ("http://host/x", "nothing is published over http"),
+        ("rtsp:///x", "names no host"),
     ],
 )
 def test_a_sink_that_cannot_work_is_told_at_once(

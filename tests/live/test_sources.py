@@ -368,3 +368,20 @@ def test_credentials_are_in_no_address_that_is_shown() -> None:
         "https://u:secret@h/x.m3u8",
     ):
         assert "secret" not in parse_address(text).shown
+
+
+@pytest.mark.parametrize(
+    "text", ["rtsp://", "rtsp:///x", "rtsp://user:word@/x", "rtmp://:1935/x", "http:///x", "udp://"]
+)
+def test_an_address_without_a_host_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ConfigError, match="names no host") as caught:
+        parse_address(text)
+    assert caught.value.hint
+    assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["udp://:1234", "udp://@:1234", "rtsp://[::1]:554/x", "rtsp://:pass/word@host/x"]
+)
+def test_a_port_alone_is_listened_at_and_a_host_is_found(text: str) -> None:
+    assert parse_address(text).url == text

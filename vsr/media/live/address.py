@@ -22,6 +22,8 @@ BRIDGED = frozenset({"srt"})
 # A stream is analysed no longer than this before its first frame is given; FFmpeg would guess its frame rate for seconds.
 _ANALYSE = {"analyzeduration": "500000", "fpsprobesize": "0"}
 _LONGEST_TEST_SIDE = 16384
+# Of these a port may be all there is to say: where to listen.
+_LISTENING = frozenset({"udp", "rtp", "srt", "tcp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _network(text: str, timeout_s: float) -> Address:
         raise ConfigError(
             f"{shown(text)}: no live source speaks {scheme}", hint="rtsp, rtmp, http, udp, rtp or srt do"
         )
+    check_host(text)
     micros = str(round(timeout_s * 1_000_000))
     options = dict(_ANALYSE)
     if scheme in ("rtsp", "rtsps"):
@@ -136,6 +139,14 @@ def _network(text: str, timeout_s: float) -> Address:
     elif scheme in ("udp", "rtp"):
         options |= {"timeout": micros, "fifo_size": "65536", "overrun_nonfatal": "1"}
     return Address(text, shown(text), None, options)
+
+
+def check_host(url: str) -> None:
+    """Raise ConfigError for an address that names nobody to connect to, nor a port to listen at."""
+    scheme, _, rest = shown(url).partition("://")
+    place = re.split(r"[/?#]", rest)[0].lstrip("@")
+    if not (place.strip(":") if scheme.lower() in _LISTENING else place.partition(":")[0]):
+        raise ConfigError(f"{shown(url)}: names no host", hint=f"write it like {scheme}://host/path")
 
 
 def _check_demuxer(name: str, text: str) -> None:

@@ -20,7 +20,7 @@ from vsr.media.commit import check_writable
 from vsr.media.containers import container_for
 from vsr.media.copy import MPEGTS_CODECS
 from vsr.media.encoders import encoder_named
-from vsr.media.live.address import BRIDGED
+from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.hello import check_rtsp_answers
 from vsr.media.live.packets import Encoded, Program
@@ -115,6 +115,7 @@ def _server(text: str, timeout_s: float) -> Destination:
         raise ConfigError(
             f"{shown(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
         )
+    check_host(text)
     options = dict(_INTERLEAVE)
     if scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": "tcp", "timeout": str(round(timeout_s * 1_000_000))}
