@@ -54,6 +54,9 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
         ([SOURCE, "null", "--model", "fast", "--scale", "3"], "error: fast enlarges by 4, not by 3\n"),
         ([SOURCE, "null", "--token", "word"], "error: a token without a preview guards nothing\n"),
         ([SOURCE, "null", "--timeout", "0"], "error: the timeout, 0 s, is out of range\n"),
+        ([SOURCE, "null", "--preview", ":0", "--token", ""], "error: the token is empty\n"),
+        ([SOURCE, "null", "--preview", ""], "error: '' is no address to listen at\n"),
+        ([SOURCE, "--preview", ""], "error: '' is no address to listen at\n"),
         ([SOURCE, "null", "--preview", "here"], "error: 'here' is no address to listen at\n"),
     ],
 )

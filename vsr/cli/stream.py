@@ -123,7 +123,7 @@ def build_config(values: Mapping[str, Any]) -> StreamConfig:
     from vsr.live.config import StreamConfig
     from vsr.media.live.encoder import EncoderOptions
 
-    if not values["sinks"] and not values["preview"]:
+    if not values["sinks"] and values["preview"] is None:
         raise ConfigError("no sink given", hint="name where it goes, or --preview :8080, or null")
     seconds, num_bytes = values["rotate"] or (None, None)
     return StreamConfig(

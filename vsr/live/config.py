@@ -59,5 +59,7 @@ class StreamConfig:
             raise ConfigError(f"{self.retries} retries are out of range", hint="give 0 or more")
         if self.encoder.crf is not None and self.encoder.bitrate is not None:
             raise ConfigError("crf and bitrate exclude each other", hint="give one of them")
+        if self.token == "":
+            raise ConfigError("the token is empty", hint="give one, or none for a page that anybody may see")
         if self.token is not None and self.preview is None:
             raise ConfigError("a token without a preview guards nothing", hint="give --preview, too")

@@ -79,7 +79,7 @@ class Session:
         ]
         for destination in destinations:
             check_encoder_fits(destination, config.encoder.encoder)
-        listen = config.preview or (DEFAULT_LISTEN if PREVIEW in config.sinks else None)
+        listen = DEFAULT_LISTEN if config.preview is None and PREVIEW in config.sinks else config.preview
         self._listen = parse_listen(listen) if listen is not None else None
         self._rungs = Rungs(config)
         self._started_at = time.monotonic()
