@@ -54,6 +54,11 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
         ([SOURCE, "null", "--model", "fast", "--scale", "3"], "error: fast enlarges by 4, not by 3\n"),
         ([SOURCE, "null", "--token", "word"], "error: a token without a preview guards nothing\n"),
         ([SOURCE, "null", "--timeout", "0"], "error: the timeout, 0 s, is out of range\n"),
+        ([SOURCE, "null", "--duration", "0"], "error: the duration is 0 s\n"),
+        (
+            [SOURCE, "null", "--max-latency", "9" * 21],
+            f"error: Invalid value for '--max-latency': {'9' * 21} is not in the range 20<=x<=10000000000.",
+        ),
         ([SOURCE, "null", "--preview", ":0", "--token", ""], "error: the token is empty\n"),
         ([SOURCE, "null", "--preview", ""], "error: '' is no address to listen at\n"),
         ([SOURCE, "--preview", ""], "error: '' is no address to listen at\n"),

@@ -9,6 +9,8 @@ from vsr.core.errors import ConfigError
 from vsr.media.live.encoder import EncoderOptions
 from vsr.models import Precision
 
+_MOST_S = 10_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
@@ -53,8 +55,12 @@ class StreamConfig:
             ("the duration", self.duration_s, 0.0),
             ("the time of rotation", self.rotate_s, 1.0),
         ):
-            if value is not None and not least <= value <= 1e7:
-                raise ConfigError(f"{name}, {value:g} s, is out of range", hint=f"give {least:g} s or more")
+            if value is not None and not least <= value <= _MOST_S:
+                raise ConfigError(
+                    f"{name}, {value:g} s, is out of range", hint=f"give {least:g} to {_MOST_S:,} s"
+                )
+        if self.duration_s == 0:
+            raise ConfigError("the duration is 0 s", hint="give a time above 0")
         if self.retries is not None and self.retries < 0:
             raise ConfigError(f"{self.retries} retries are out of range", hint="give 0 or more")
         if self.encoder.crf is not None and self.encoder.bitrate is not None:
