@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,37 @@ def test_what_cannot_work_is_an_error_and_a_hint(
     assert err.startswith(said)
     assert err.splitlines()[-1].startswith("hint: ")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["in.mp4", "null", "--realtime", "--report", "./in.mp4"], "report in.mp4 is the input in.mp4"),
+        (["in.mp4", "null", "--realtime", "--report", "in"], "under the name in.part, which is the input"),
+        ([SOURCE, "out.mp4", "--report", "out.mp4"], "report out.mp4 is the output out.mp4"),
+        ([SOURCE, "out.mp4", "--rotate", "1h", "--report", "out-0001.mp4"], "is the output out-0001.mp4"),
+        ([SOURCE, "h/", "--report", "h/index.m3u8"], "report h/index.m3u8 is the output h/index.m3u8"),
+    ],
+)
+def test_a_report_replaces_neither_the_source_nor_a_recording(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path(shutil.copy(clips.h264("cfr.mp4"), "in.mp4"))
+    content = source.read_bytes()
+    Path("in.part").hardlink_to(source)
+    Path("h").mkdir()
+    assert main(["stream", *words, "--duration", "1", *QUICK]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: report ")
+    assert said in error
+    assert hint.startswith("hint: ")
+    assert source.read_bytes() == content
+    assert not Path("out.mp4").exists()
 
 
 def streaming(*words: str, source: str = SOURCE) -> subprocess.Popen[str]:

@@ -91,6 +91,33 @@ def test_a_sink_that_cannot_work_is_told_at_once(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "sinks",
+    [("d.mp4", "./d.mp4"), ("null", "d.mp4", "d.mp4"), ("d.mp4", "link.mp4"), ("h/", "h/index.m3u8")],
+)
+def test_two_sinks_that_are_one_file_are_refused(
+    sinks: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.mp4").symlink_to("d.mp4")
+    with pytest.raises(ConfigError, match=r"^output \S+ is the output ") as caught:
+        Session(config(SOURCE, *sinks))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("sink", ["base.mp4", "link.mp4", "hard.mp4"])
+def test_a_source_is_not_recorded_over(sink: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = shutil.copy(clips.h264("cfr.mp4"), "base.mp4")
+    content = Path(before).read_bytes()
+    Path("link.mp4").symlink_to("base.mp4")
+    Path("hard.mp4").hardlink_to("base.mp4")
+    with pytest.raises(ConfigError, match="is the input") as caught:
+        Session(config("base.mp4", sink, realtime=True, overwrite=True))
+    assert caught.value.hint
+    assert Path("base.mp4").read_bytes() == content
+
+
 @pytest.mark.parametrize(("url", "told"), [
     ("udp://127.0.0.1:{}", ["-f", "mpegts", "-i", "udp://127.0.0.1:{}"]),
     ("rtp://127.0.0.1:{}", ["-i", "rtp://127.0.0.1:{}"]),

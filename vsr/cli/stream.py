@@ -103,7 +103,7 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     from vsr import api
 
     check_report_path(report)
-    config = build_config(values)
+    config = build_config(values, report)
     session = api.StreamSession(config, on_change=_ignore if quiet else tell_change)
     # What is there now stays: the collector need not stop a stream to look through it.
     gc.freeze()
@@ -118,7 +118,7 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
         print("\n".join(report_lines(done)))
 
 
-def build_config(values: Mapping[str, Any]) -> StreamConfig:
+def build_config(values: Mapping[str, Any], report: Path | None = None) -> StreamConfig:
     """The stream the command line describes. Raises ConfigError."""
     from vsr.live.config import StreamConfig
     from vsr.media.live.encoder import EncoderOptions
@@ -154,6 +154,7 @@ def build_config(values: Mapping[str, Any]) -> StreamConfig:
         token=values["token"],
         threads=values["threads"],
         precision=values["precision"],
+        report=report,
     )
 
 

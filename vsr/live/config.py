@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 from vsr.core.errors import ConfigError
 from vsr.media.live.encoder import EncoderOptions
@@ -21,6 +22,7 @@ class StreamConfig:
     that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the source is
     a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of recordings.
     duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it asks for.
+    report: a file written when it is over, which may lie on no input and no output.
     Raises ConfigError.
     """
 
@@ -45,6 +47,7 @@ class StreamConfig:
     precision: Precision | None = None
     preview: str | None = None
     token: str | None = None
+    report: Path | None = None
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):

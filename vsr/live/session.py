@@ -19,6 +19,7 @@ from vsr.live.sinks import LiveSink
 from vsr.live.source import SourceKeeper
 from vsr.live.states import Change, StateLog
 from vsr.live.watchers import Watchers
+from vsr.media.inputs import check_live_outputs
 from vsr.media.live.address import parse_address
 from vsr.media.live.capture import Capture, Captured
 from vsr.media.live.outputs import check_encoder_fits, parse_destination
@@ -79,6 +80,8 @@ class Session:
         ]
         for destination in destinations:
             check_encoder_fits(destination, config.encoder.encoder)
+        files = [destination.file for destination in destinations if destination.file is not None]
+        check_live_outputs(config.source, files, config.report)
         listen = DEFAULT_LISTEN if config.preview is None and PREVIEW in config.sinks else config.preview
         self._listen = parse_listen(listen) if listen is not None else None
         self._rungs = Rungs(config)

@@ -160,6 +160,21 @@ def check_outputs(items: Sequence[str], outputs: Sequence[str], report: Path | N
         _check_free(report, taken | written, f"report {report}")
 
 
+def check_live_outputs(source: str, outputs: Sequence[Path], report: Path | None = None) -> None:
+    """Raise ConfigError where two outputs of a stream are one file, or one would replace the source, if that is a file.
+
+    They are written under their own names at once. report: as of `check_outputs`.
+    """
+    taken = {} if is_url(source) else {_place(_local(source)): f"the input {source}"}
+    for path in outputs:
+        place = _place(path)
+        if place in taken:
+            raise ConfigError(f"output {path} is {taken[place]}, too", hint="choose another name or folder")
+        taken[place] = f"the output {path}"
+    if report is not None:
+        _check_free(report, taken, f"report {report}")
+
+
 def _check_free(path: Path, taken: Mapping[object, str], what: str) -> None:
     if _place(path) in taken:
         raise ConfigError(f"{what} is {taken[_place(path)]}", hint="choose another name or folder")

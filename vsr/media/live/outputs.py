@@ -66,6 +66,13 @@ class Destination:
     rotate_s: float | None = None
     rotate_bytes: int | None = None
 
+    @property
+    def file(self) -> Path | None:
+        """The recording it begins with, or its playlist; None where it writes no file."""
+        if self.path is not None:
+            return recording_path(self, 1)
+        return Path(self.url) if self.format == "hls" else None
+
 
 NULL = "null"
 # Connecting, FFmpeg's RTMP asks nobody whether it may go on, and PyAV stops every thread of the program meanwhile.
