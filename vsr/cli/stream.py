@@ -230,8 +230,10 @@ def report_lines(report: StreamReport) -> list[str]:
     lines += [f"  {step.at_s:.1f} s: {step.before} to {step.after}, {step.why}" for step in report.steps]
     for sink in report.sinks:
         again = f", lost {sink['reconnects']} times" if sink["reconnects"] else ""
+        last = sink["changes"][-1]
+        why = f", {last['state']}: {last['why']}" if "why" in last else ""
         lines.append(
-            f"  {sink['name']}: {sink['frames']:,} frames, {text.size(sink['bytes'])}, {drops_of(sink['drops'])}{again}"
+            f"  {sink['name']}: {sink['frames']:,} frames, {text.size(sink['bytes'])}, {drops_of(sink['drops'])}{again}{why}"
         )
     lines += [f"  note: {note}" for note in report.notes]
     return lines

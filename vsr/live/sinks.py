@@ -126,7 +126,7 @@ class _Worker:
         self._left = False
         # Whether a frame has been taken from the queue and is neither written nor given up.
         self._in_hand = False
-        # Frames written of which it is not known that the other side is there.
+        # Frames written of which it is not known that they are on the disk, or that the other side is there.
         self._under_way = 0
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-sink", daemon=True)
@@ -217,10 +217,14 @@ class _Worker:
         """After an error: wait and be ready for another attempt, unless there is to be none."""
         sink = self._sink
         with self._changed:
-            if self._left or self._ending:
+            if self._left:
                 return False
+            ending = self._ending
             self._empty("not connected")
             self._waits = True
+        if ending:
+            sink.states.enter("stopped", error.message)
+            return False
         wait_s = sink.backoff.next_s()
         hopeless = isinstance(error, EncodeError) and not sink.frames
         if hopeless or not isinstance(error, MediaError) or wait_s is None:
@@ -254,30 +258,33 @@ class _Worker:
                 item = self._next()
             if item is not None:
                 self._put_back(item)
+            with self._busy():
+                output.close()
             with self._changed:
                 sink.frames += 0 if self._left else self._under_way
                 self._under_way = 0
-        finally:
-            with self._busy(), contextlib.suppress(MediaError):
-                output.close()
-
-    def _write(self, output: Output, packet: Encoded) -> None:
-        sink = self._sink
-        try:
-            with self._busy():
-                output.write(packet)
         except MediaError:
             self._give_up()
             raise
+        finally:
+            with self._busy():
+                output.discard()
+            if sink.destination.path is not None and not output.kept and not self._left:
+                sink.files = number - 1  # The recording has been removed.
+
+    def _write(self, output: Output, packet: Encoded) -> None:
+        sink = self._sink
+        with self._busy():
+            output.write(packet)
         with self._changed:
             if self._left or packet.kind != "video":
                 return
-            if not output.connected:
-                self._under_way += 1
-                self._in_hand = False
-                return
-            sink.frames += self._under_way + 1
-            self._in_hand, self._under_way = False, 0
+            self._in_hand = False
+            kept = self._under_way + 1 - (output.frames - output.kept)
+            sink.frames += kept
+            self._under_way += 1 - kept
+        if not output.connected:
+            return
         sink.states.enter("streaming")
         sink.backoff.succeeded()
         sink.bytes += len(packet.data)

@@ -15,13 +15,14 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.core.errors import ConfigError, EncodeError, MissingDependencyError
 from vsr.media.commit import check_writable
 from vsr.media.containers import container_for
 from vsr.media.copy import MPEGTS_CODECS
 from vsr.media.encoders import encoder_named
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
+from vsr.media.live.files import LiveFiles
 from vsr.media.live.hello import check_rtsp_answers
 from vsr.media.live.packets import Encoded, Program
 from vsr.media.live.refusals import refused_output
@@ -171,27 +172,17 @@ class Output:
         self.frames = 0
         self._opened_at = monotonic()
         self._bridge: Bridge | None = None
+        self._files: LiveFiles | None = None
         self._container: OutputContainer | None = None
         self._streams: dict[str, Stream] = {}
         self._began: Fraction | None = None
+        # Frames before the last keyframe, and how much was written then: more means that those are written, too.
+        self._before_keyframe = (0, 0)
+        self._on_disk = 0
         if destination.format == NULL:
             return
-        url = str(recording_path(destination, number)) if destination.path else destination.url
-        if destination.format == "hls":
-            with contextlib.suppress(OSError):
-                Path(url).parent.mkdir(exist_ok=True)
         try:
-            if destination.format == "rtsp":
-                check_rtsp_answers(url, destination.timeout_s)
-            if destination.bridged:
-                self._bridge = Bridge(url, reads=False)
-                url = f"pipe:{self._bridge.descriptor}"
-            self._container = av.open(
-                url if is_url(url) or destination.bridged else f"file:{url}",
-                "w",
-                format=destination.format,
-                options=destination.options,
-            )
+            self._container = self._open(number)
             for kind, template in (("video", program.video), ("audio", program.audio)):
                 if template is not None:
                     stream = self._container.add_stream_from_template(template.stream, opaque=True)
@@ -200,14 +191,48 @@ class Output:
                     if destination.format in ("mp4", "mov") and stream.codec.canonical_name == "hevc":
                         stream.codec_context.codec_tag = "hvc1"  # the tag Apple's players insist on
             self._container.start_encoding()
+            self._check_files()
+        except ConfigError as error:  # another run writes it
+            raise EncodeError(error.message, hint=error.hint) from error
         except (av.FFmpegError, ValueError, OSError) as error:
-            self._discard()
+            self.discard()
             raise refused_output(destination.url, self._explained(error)) from error
+
+    def _open(self, number: int) -> OutputContainer:
+        destination = self.destination
+        target: Any = destination.url
+        if destination.path is not None:
+            self._files = LiveFiles(recording_path(destination, number), is_playlist=False)
+            target = self._files.recording()
+        elif destination.format == "hls":
+            # Absolute, it is no URL even with a colon in it; and FFmpeg removes old segments of plain names only.
+            path = Path(target).absolute()
+            path.parent.mkdir(exist_ok=True)
+            self._files, target = LiveFiles(path, is_playlist=True), str(path)
+        elif destination.format == "rtsp":
+            check_rtsp_answers(target, destination.timeout_s)
+        elif destination.bridged:
+            self._bridge = Bridge(target, reads=False)
+            target = f"pipe:{self._bridge.descriptor}"
+        return av.open(
+            target,
+            "w",
+            format=destination.format,
+            options=destination.options,
+            io_open=self._files.open if destination.format == "hls" and self._files else None,
+        )
 
     @property
     def connected(self) -> bool:
         """Whether the other side is there, as far as can be told."""
         return self._bridge is None or self._bridge.connected
+
+    @property
+    def kept(self) -> int:
+        """Frames that are on the disk, or on their way to a side that is there; as far as can be told."""
+        if self._files is not None:
+            return self._on_disk
+        return self.frames if self.connected else 0
 
     @property
     def seconds(self) -> float:
@@ -225,6 +250,8 @@ class Output:
             # A recording begins at zero; on a server time goes on, whatever connection it is.
             self._began = time if self.destination.path is not None else Fraction(0)
         if packet.kind == "video":
+            if packet.keyframe and self._files is not None:
+                self._before_keyframe = self.frames, self._files.bytes
             self.frames += 1
             self._seconds = float(time - self._began)
         self.bytes += len(packet.data)
@@ -239,33 +266,52 @@ class Output:
         copy.stream = stream
         try:
             self._container.mux_one(copy)
+            self._check_files()
             if not self.connected and monotonic() - self._opened_at > self.destination.timeout_s:
                 raise TimeoutError
         except (av.FFmpegError, ValueError, OSError) as error:
             raise refused_output(self.destination.url, self._explained(error)) from error
 
+    def _check_files(self) -> None:
+        """Raise OSError where a file was not written; see what is on the disk."""
+        if self._files is None:
+            return
+        if self._files.error is not None:
+            raise self._files.error
+        frames, num_bytes = self._before_keyframe
+        if self._files.bytes > num_bytes:
+            self._on_disk = frames
+
     def _explained(self, error: Exception) -> Exception:
+        if self._files is not None and self._files.error is not None:
+            return self._files.error
         if self._bridge is not None and self._bridge.said:
             return OSError(0, self._bridge.said)
         return error
 
     def close(self) -> None:
-        """Write the end. Raises OutputLostError."""
+        """Write the end. Raises OutputLostError where it was not written, EncodeError."""
         container, self._container = self._container, None
-        if container is None:
-            return
         try:
-            container.close()
+            if container is not None:
+                container.close()
+            self._check_files()
+            self._on_disk = self.frames
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise refused_output(self.destination.url, error) from error
+            raise refused_output(self.destination.url, self._explained(error)) from error
         finally:
-            if self._bridge is not None:
-                self._bridge.close(wait_s=1.0)
+            self._let_go(wait_s=1.0)
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Close what is open, as it is. A recording of no frame is removed."""
         container, self._container = self._container, None
         if container is not None:
             with contextlib.suppress(Exception):
                 container.close()
+        self._let_go()
+
+    def _let_go(self, wait_s: float = 0.0) -> None:
         if self._bridge is not None:
-            self._bridge.close()
+            self._bridge.close(wait_s=wait_s)
+        if self._files is not None:
+            self._files.close(remove=self.destination.path is None or not self._on_disk)
