@@ -65,7 +65,7 @@ def test_once_leaves_a_part_that_plays(running: Running, tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "Ctrl-C again cancels" in err
+    assert "Ctrl-C again drops it" in err
     assert "stopped after" in out
     (part,) = tmp_path.iterdir()
     assert part.name.endswith(".part")
@@ -87,7 +87,7 @@ def test_twice_leaves_nothing(running: Running, tmp_path: Path) -> None:
         time.sleep(0.005)
     time.sleep(0.3)  # what was read last is on its way
     assert process.stderr is not None
-    for number, answer in ((signal.SIGINT, "again cancels"), (signal.SIGTERM, "cancelling")):
+    for number, answer in ((signal.SIGINT, "again drops it"), (signal.SIGTERM, "dropping what is under way")):
         process.send_signal(number)
         while answer not in (line := process.stderr.readline()):
             assert line, process.returncode
@@ -105,7 +105,7 @@ def test_three_times_leaves_while_an_input_keeps_silent(tmp_path: Path) -> None:
             assert process.stderr is not None
             _wait_for_handler(process.pid)
             time.sleep(1)  # By now it waits for the first bytes.
-            for answer in ("again cancels", "again leaves"):
+            for answer in ("again drops it", "again leaves"):
                 process.send_signal(signal.SIGINT)
                 while answer not in (line := process.stderr.readline()):
                     assert line, process.returncode

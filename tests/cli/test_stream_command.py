@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -131,6 +132,22 @@ def test_a_signal_ends_it_cleanly_and_finishes_the_recording(number: signal.Sign
     assert process.returncode == 0, err
     frames = len(clips.frame_times(recorded))
     assert f"{frames:,} in, {frames:,} out, none dropped" in out
+
+
+def test_a_second_signal_waits_for_no_sink_and_keeps_the_recording(tmp_path: Path) -> None:
+    recorded, hangs = tmp_path / "recorded.mkv", tmp_path / "hangs.ts"
+    os.mkfifo(hangs)  # Nobody reads it: whoever opens it waits.
+    with streaming(str(recorded), str(hangs), "--overwrite", "--timeout", "60") as process:
+        wait_for_size(recorded, process)
+        assert process.stderr is not None
+        for answer in ("again drops it", "dropping what is under way"):
+            process.send_signal(signal.SIGINT)
+            while answer not in (line := process.stderr.readline()):
+                assert line, process.returncode
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "cancel" not in err
+    assert clips.frame_times(recorded)
 
 
 def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C once finishes, twice cancels, three times leaves."""
+"""Ctrl-C once finishes, twice drops what is under way, three times leaves."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def _listen(received: int, control: Control) -> None:
             continue
         seen += 1
         if seen == 1:
-            _say("finishing what is under way; Ctrl-C again cancels")
+            _say("finishing what is under way; Ctrl-C again drops it")
             control.stop()
         elif seen == 2:
-            _say("cancelling; Ctrl-C again leaves at once")
+            _say("dropping what is under way; Ctrl-C again leaves at once")
             control.cancel()
         else:
             os._exit(130)
