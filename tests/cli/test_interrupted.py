@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -60,9 +61,10 @@ def running(tmp_path: Path) -> Iterator[Running]:
                 ffmpeg.kill()
 
 
-def test_once_leaves_a_part_that_plays(running: Running, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_once_leaves_a_part_that_plays(number: signal.Signals, running: Running, tmp_path: Path) -> None:
     process, _ = running
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Ctrl-C again drops it" in err
@@ -75,6 +77,63 @@ def test_once_leaves_a_part_that_plays(running: Running, tmp_path: Path) -> None
     frames = int(stream["nb_read_frames"])
     assert frames > 0
     assert f"stopped after {frames:,} frames" in out
+
+
+def test_a_terminal_that_is_closed_leaves_a_part_that_plays(tmp_path: Path) -> None:
+    endless = [
+        "ffmpeg",
+        "-v",
+        "quiet",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=64x48:rate=25",
+        "-f",
+        "yuv4mpegpipe",
+        "-",
+    ]
+    command = [sys.executable, "-m", "vsr", "upscale", "-", str(tmp_path / "out.mkv"), "--model", "bicubic"]
+    ours, its = os.openpty()
+    with (
+        subprocess.Popen(endless, stdout=subprocess.PIPE) as ffmpeg,
+        subprocess.Popen(
+            command, stdin=ffmpeg.stdout, stdout=its, stderr=its, cwd=Path(__file__).parents[2],
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+        ) as process,
+    ):  # fmt: skip
+        try:
+            os.close(its)
+            deadline = time.monotonic() + 60
+            while not any(path.stat().st_size > HEADER_BYTES for path in tmp_path.iterdir()):
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            os.close(ours)  # as a window does
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+            ffmpeg.kill()
+    (part,) = tmp_path.iterdir()
+    assert part.name == "out.mkv.part"
+    decoded = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(part), "-f", "null", "-"], capture_output=True, check=True
+    )
+    assert not decoded.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_commands_that_have_no_end_of_their_own_clean_up(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vsr", "bench", "--model", "bicubic", "--frames", "100000"]
+    process = subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "making the clip" in process.stderr.readline()
+    while not list(tmp_path.glob("vsr-bench-*/*")):
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.splitlines()[-1]) == (130, "cancelled")
+    assert not list(tmp_path.iterdir())
 
 
 def test_twice_leaves_nothing(running: Running, tmp_path: Path) -> None:

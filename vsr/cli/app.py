@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from vsr import __version__
+from vsr.cli.interrupt import as_keyboard_interrupt
 from vsr.core.cancel import Cancelled
 from vsr.core.errors import VsrError
 
@@ -74,9 +75,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # File names go out as the bytes they are.
     try:
-        code = vsr.main(
-            args=list(arguments) if arguments is not None else None, prog_name="vsr", standalone_mode=False
-        )
+        with as_keyboard_interrupt():
+            given = list(arguments) if arguments is not None else None
+            code = vsr.main(args=given, prog_name="vsr", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as exit_request:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP comes when the terminal is closed; `nohup` has it ignored, and it stays so.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Control(Protocol):
@@ -25,7 +27,7 @@ class Control(Protocol):
 
 @contextmanager
 def interrupts(control: Control) -> Generator[None]:
-    """While inside, SIGINT and SIGTERM stop the job; the second signal cancels it, the third ends the process."""
+    """While inside, SIGINT, SIGTERM and SIGHUP stop the job; the second signal cancels it, the third ends the process."""
     # Python runs handlers on the main thread alone, which may wait for an input that never comes; what is written to this
     # pipe is written at once.
     received, told = os.pipe()
@@ -33,7 +35,7 @@ def interrupts(control: Control) -> Generator[None]:
     listener = threading.Thread(target=_listen, args=(received, control), name="signals", daemon=True)
     listener.start()
     descriptor = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, lambda _signal, _frame: None) for number in _SIGNALS}
+    before = {number: signal.signal(number, lambda _signal, _frame: None) for number in _heard()}
     try:
         yield
     finally:
@@ -45,11 +47,35 @@ def interrupts(control: Control) -> Generator[None]:
         os.close(received)
 
 
+@contextmanager
+def as_keyboard_interrupt() -> Generator[None]:
+    """While inside, and outside of `interrupts`, SIGTERM and SIGHUP raise what Ctrl-C raises, so that all is cleaned up."""
+    ours = threading.current_thread() is threading.main_thread()
+    silent = [number for number in _SIGNALS if ours and signal.getsignal(number) is signal.SIG_DFL]
+    for number in silent:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in silent:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _heard() -> list[signal.Signals]:
+    return [
+        number
+        for number in _SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
 def _listen(received: int, control: Control) -> None:
     seen = 0
     while number := os.read(received, 1):  # Nothing once the other end is closed.
         if number[0] not in _SIGNALS:
             continue
+        if number[0] == signal.SIGHUP:
+            _leave_terminal()
         seen += 1
         if seen == 1:
             _say("finishing what is under way; Ctrl-C again drops it")
@@ -59,6 +85,15 @@ def _listen(received: int, control: Control) -> None:
             control.cancel()
         else:
             os._exit(130)
+
+
+def _leave_terminal() -> None:
+    """What is printed goes nowhere from now on: writing to a terminal that is gone is an error."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+            os.dup2(nothing, descriptor)
+    os.close(nothing)
 
 
 def _say(text: str) -> None:
