@@ -12,6 +12,7 @@ from vsr.bench import BenchConfig, bench
 from vsr.bench.doctor import doctor
 from vsr.bench.environment import environment
 from vsr.bench.synthetic import synthetic_frames
+from vsr.cli import main
 
 
 def test_every_part_is_measured_on_every_frame() -> None:
@@ -59,3 +60,11 @@ def test_a_figure_names_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     asked.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 580.159.04'\n")
     asked.chmod(0o755)
     assert (environment()["gpu"], environment()["driver"]) == ("NVIDIA H100 80GB HBM3", "580.159.04")
+
+
+def test_a_report_does_not_replace_the_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = tmp_path / "clip.mkv"
+    clip.write_bytes(b"kept")
+    assert main(["bench", "--input", str(clip), "--report", str(clip)]) == 2
+    assert "is the input" in capsys.readouterr().err
+    assert clip.read_bytes() == b"kept"

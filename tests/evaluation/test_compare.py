@@ -81,6 +81,16 @@ def test_refusals_leave_no_page(versions: tuple[Path, Path, Path], tmp_path: Pat
         compare(CompareConfig(hard, str(short), None, tmp_path / "pipe", overwrite=True))
 
 
+@pytest.mark.parametrize("which", ["a.png", "b.png", "c.png"])
+def test_a_page_replaces_no_input(which: str, tmp_path: Path) -> None:
+    a, b, c = (picture(tmp_path / f"{name}.png", 90) for name in "abc")
+    before = (tmp_path / which).read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / which)
+    with pytest.raises(ConfigError, match=f"is the input .*{which}"):
+        compare(CompareConfig(a, b, c, tmp_path / "link", overwrite=True))
+    assert (tmp_path / which).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [

@@ -173,3 +173,14 @@ def test_a_name_that_is_no_utf_8_is_shown_as_far_as_it_can_be(tmp_path: Path) ->
     save(tmp_path / "a.png", smooth(12))
     os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/a\xff.png")  # noqa: PTH104 - bytes
     assert list(evaluate(EvaluateConfig((tmp_path,), "bicubic")).sets[tmp_path.name]) == ["a\ufffd"]
+
+
+def test_a_report_replaces_nothing_that_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "Set" / "one.png", smooth(13))
+    before = (tmp_path / "Set" / "one.png").read_bytes()
+    report = str(tmp_path / "Set" / "one.png")
+    assert main(["evaluate", "--model", "bicubic", "--data", str(tmp_path), "--report", report]) == 2
+    assert "is the input" in capsys.readouterr().err
+    assert (tmp_path / "Set" / "one.png").read_bytes() == before

@@ -29,12 +29,16 @@ from vsr.cli.show import check_report_path, write_json
 )
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
-def command(*, report: Path | None, as_json: bool, **values: Any) -> None:
+def command(*, input: str | None, report: Path | None, as_json: bool, **values: Any) -> None:
     """Measure frames per second: each stage alone, then all together into nothing and into x264."""
     from vsr import api
+    from vsr.media.inputs import check_outputs
 
     check_report_path(report)
-    result = api.benchmark(api.BenchConfig(**values), lambda doing: print(doing, file=sys.stderr))
+    check_outputs([input] if input else [], [], report)
+    result = api.benchmark(
+        api.BenchConfig(input=input, **values), lambda doing: print(doing, file=sys.stderr)
+    )
     if report is not None:
         write_json(report, result)
     print(json.dumps(result, indent=2, default=str) if as_json else "\n".join(lines(result)))

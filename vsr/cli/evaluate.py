@@ -53,7 +53,8 @@ def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **val
 
     check_report_path(report)
     found = api.evaluate(
-        api.EvaluateConfig(data=data, **values), lambda doing: print(doing, file=sys.stderr, flush=True)
+        api.EvaluateConfig(data=data, report=report, **values),
+        lambda doing: print(doing, file=sys.stderr, flush=True),
     )
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -21,7 +21,8 @@ from vsr.evaluation.moments import Moments
 from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
-from vsr.media.commit import check_replaceable, check_writable, write_whole
+from vsr.media.commit import check_writable, write_whole
+from vsr.media.inputs import check_outputs
 from vsr.media.opening import shown
 from vsr.media.planes import av_from_frame, converted
 from vsr.media.source import open_source
@@ -85,12 +86,12 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     """Measure every frame and write one HTML page that needs no network.
 
     Inputs of other sizes are brought to the largest by Lanczos, with a note. Frames are paired by number; where their times
-    differ, a note says so. Raises what `open_source` raises, ConfigError for an output that exists or inputs that are not
-    the same picture or too small, DecodeError where one ends before the others.
+    differ, a note says so. Raises what `open_source` raises, ConfigError for an output that exists or is an input, and for
+    inputs that are not the same picture or too small, DecodeError where one ends before the others.
     """
-    check_replaceable(config.output)
-    check_writable(config.output, overwrite=config.overwrite)
     names = [config.a, config.b, *([config.reference] if config.reference else [])]
+    check_outputs(names, [str(config.output)])
+    check_writable(config.output, overwrite=config.overwrite)
     labels = names_of_inputs([shown(name) for name in names])
     pairs = [(0, 2), (1, 2)] if config.reference else [(0, 1)]
     figures: dict[str, dict[str, list[float]]] = {

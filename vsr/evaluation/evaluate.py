@@ -23,7 +23,7 @@ from vsr.evaluation import metrics
 from vsr.evaluation.datasets import METRICS, PICTURE_SUFFIXES, luma8, luma_pair, read_rgb, sets_of
 from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.inputs import VIDEO_SUFFIXES
+from vsr.media.inputs import VIDEO_SUFFIXES, check_outputs
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.models import Precision
@@ -39,7 +39,8 @@ DEGRADATION = "bicubic (MATLAB's, antialiased), 8 bits"
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
     """data: folders of pictures, of videos, or of such folders. frames: of each video at most. scale: one that the model
-    reaches by itself, None for its own. The rest as in UpscaleConfig."""
+    reaches by itself, None for its own. report: where the caller writes the figures, which may be no file that is measured.
+    The rest as in UpscaleConfig."""
 
     data: tuple[Path, ...]
     model: str = "auto"
@@ -48,6 +49,7 @@ class EvaluateConfig:
     frames: int = 60
     threads: int = 0
     precision: Precision | None = None
+    report: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,17 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
     """Measure. `say` is told each picture and video as it is begun.
 
     What is too small for SSIM is left out, with a note. Raises SourceOpenError for folders without anything else, DecodeError
-    for what can't be read, ConfigError for a scale that the model doesn't come to, and what `Upscaler` raises.
+    for what can't be read, ConfigError for a scale that the model doesn't come to and for a report that would replace what is
+    measured, and what `Upscaler` raises.
     """
     sets: dict[str, dict[str, Figures]] = {}
     models: dict[str, dict[str, None]] = {}
     left_out: list[str] = []
+    found = sets_of(config.data, _files)
+    check_outputs([str(path) for files in found.values() for path in files.values()], [], config.report)
     with ExitStack() as stack:
         upscalers = _Upscalers(config, stack)
-        for name, files in sets_of(config.data, _files).items():
+        for name, files in found.items():
             for item, path in files.items():
                 if say is not None:
                     say(f"{name}: {printable(path.name)}")
