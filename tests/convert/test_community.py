@@ -112,6 +112,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path, capsys: pytest.
     (tmp_path / "text.safetensors").write_text("no network")
     torch.save(compact().state_dict(), tmp_path / "whole.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:2000])
+    torch.save({k: v * float("nan") for k, v in compact().state_dict().items()}, tmp_path / "nan.pth")
     for name, words in (
         ("code.pth", "never executed"),
         ("unknown.pth", "spandrel knows no network"),
@@ -119,6 +120,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path, capsys: pytest.
         ("text.pth", "text.pth"),
         ("text.safetensors", "not a whole checkpoint"),
         ("cut.pth", "not a whole checkpoint"),
+        ("nan.pth", r"body\.0\.weight has values that are no finite numbers"),
         ("none.pth", "No such file"),
         ("none.safetensors", "none.safetensors"),
     ):

@@ -301,6 +301,17 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
     assert not list(target.iterdir())
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_named(value: float, tmp_path: Path) -> None:
+    model = onnx.load(saved(tmp_path / "net.onnx"))
+    weights = numpy_helper.to_array(model.graph.initializer[2]).copy()
+    weights[0, 0, 0, 0] = value
+    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(weights, "w1"))
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(WeightsError, match=r"net.onnx: w1 has values that are no finite numbers"):
+        import_model(tmp_path / "net.onnx", tmp_path / "package")
+
+
 FLOAT = TensorProto.FLOAT
 
 

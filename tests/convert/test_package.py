@@ -162,6 +162,16 @@ def test_weights_that_are_not_what_they_say(changes: dict[str, Any], words: str,
     assert not (tmp_path / "net-x2").exists()
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    weights = _trained(tmp_path / "weights.safetensors")
+    tensors = load_file(weights)
+    tensors["convs.1.weight"][0, 0, 0, 0] = value
+    save_file(tensors, weights, {"arch": "chain", "hyperparameters": json.dumps(asdict(SPECS["half"]))})
+    with pytest.raises(WeightsError, match=r"convs\.1\.weight has values that are no finite numbers"):
+        export_model(weights, tmp_path / "net-x2")
+
+
 def test_rgb_luma_is_sharpened_and_colour_differences_are_not(tmp_path: Path) -> None:
     """The network must see only luma: gray RGB comes out as gray luma does, in all three planes alike."""
     _, package = _package(SPECS["half"], tmp_path)

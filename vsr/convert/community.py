@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from vsr.convert.builder import OPSET
-from vsr.convert.foreign import Runner, first_line
+from vsr.convert.foreign import Runner, first_line, require_finite
 from vsr.core.errors import MissingDependencyError, WeightsError
 
 try:
@@ -45,7 +45,8 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
     """The network of a checkpoint with free sizes: float32 RGB or one channel [n, channels, h, w] in 0..1.
 
     Arrays alone are read: a file with pickled code is refused. Raises WeightsError for that, for an architecture that
-    spandrel does not know or that is not for super-resolution, and where neither of torch's exporters can express it.
+    spandrel does not know or that is not for super-resolution, for weights that are no finite numbers, and where neither of
+    torch's exporters can express it.
     """
     network = _known(path)
     if network.purpose != "SR" or network.scale < 2:
@@ -88,6 +89,9 @@ def _known(path: Path) -> ImageModelDescriptor[Any]:
         ) from error
     if not isinstance(found, spandrel.ImageModelDescriptor):
         raise WeightsError(f"{path.name} ({found.architecture.name}) does not make a picture of one picture")
+    for name, tensor in found.model.state_dict().items():
+        if tensor.is_floating_point():
+            require_finite(tensor.float().numpy(), f"{path}: {name}")
     found.model.eval()
     return found
 

@@ -92,8 +92,8 @@ def package_from_weights(
     """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample`, `calibrate` as
     above.
 
-    Raises WeightsError where the file is damaged or does not hold the network it names, ConfigError for a sample of a network
-    that isn't variational.
+    Raises WeightsError where the file is damaged, has values that are no finite numbers or does not hold the network it names,
+    ConfigError for a sample of a network that isn't variational.
     """
     with _network(weights, sample) as network:
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
@@ -166,6 +166,8 @@ def _apart(arch: str, spec: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
             return f"{name} is {'missing' if name in wanted else 'not of it'}"
         if tensors[name].dtype != np.float32 or tensors[name].shape != tuple(wanted[name].shape):
             return f"{name} is {tensors[name].dtype}, {list(tensors[name].shape)}"
+        if not np.isfinite(tensors[name]).all():
+            return f"{name} has values that are no finite numbers"
     return ""
 
 

@@ -115,6 +115,9 @@ def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise WeightsError(f"{path} has operators outside the standard: {', '.join(foreign) or 'functions'}")
     if any(a.type == onnx.AttributeProto.GRAPH for node in model.graph.node for a in node.attribute):
         raise WeightsError(f"{path} has branches or loops", hint="export it without control flow")
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            require_finite(numpy_helper.to_array(tensor), f"{path}: {tensor.name}")
     for port in (inputs[0], model.graph.output[0]):
         for number, name in ((0, "n"), (2, "h"), (3, "w")):
             if port.type.tensor_type.shape.dim:
@@ -127,6 +130,13 @@ def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:
         raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {first_line(error)}") from error
+
+
+def require_finite(tensor: npt.NDArray[Any], which: str) -> None:
+    """Raise WeightsError where a tensor, named by `which`, holds NaN or infinity, of which only black pictures come."""
+    # Masks hold minus infinity, and a limit that is none is infinite.
+    if np.isnan(tensor).any() or (tensor.size > 1 and np.isposinf(tensor).any()):
+        raise WeightsError(f"{which} has values that are no finite numbers", hint="train or export it again")
 
 
 def _require_pictures(port: onnx.ValueInfoProto, who: str) -> None:
