@@ -76,6 +76,56 @@ def test_a_folder_is_a_model_too(tmp_path: Path) -> None:
         find_model(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("id", "5"),
+        ("scale", "0"),
+        ("scale", '"2"'),
+        ("scale", "2.0"),
+        ("scale", "true"),
+        ("scale", "9" * 20),
+        ("domain", '"cmyk"'),
+        ("size_multiple", "0"),
+        ("size_multiple", "1000000"),
+        ("halo", "-5"),
+        ("parameters", "-1"),
+        ("precision", '"foo"'),
+        ("precision", "[]"),
+        ("network", "1"),
+        ("calibration", '{ "net/act" = [1.0] }'),
+        ("calibration", '{ "net/act" = [nan, 1.0] }'),
+        ("calibration", "1"),
+    ],
+)
+def test_what_a_spec_cannot_say_is_named(entry: str, value: str, tmp_path: Path) -> None:
+    facts = dict(re.findall(r"^(\w+) = (.*)$", _bicubic_toml().split("\n\n")[0], re.MULTILINE))
+    facts[entry] = value
+    (tmp_path / "model.toml").write_text("\n".join(f"{key} = {text}" for key, text in facts.items()))
+    with pytest.raises(WeightsError, match=rf"model\.toml is not a whole model spec: {entry} ") as error:
+        find_model(str(tmp_path))
+    assert "\n" not in error.value.message
+
+
+def _bicubic_toml() -> str:
+    return (find_model("bicubic").folder / "model.toml").read_text()
+
+
+def test_packages_of_odd_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VSR_MODELS", str(tmp_path))
+    for name, spec in (("deep", "a = " + "[" * 50_000), ("mine", "\ufeff" + _bicubic_toml())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.toml").write_text(spec, encoding="utf-8")
+    (tmp_path / "mine" / "card.md").write_bytes(b"# caf\xe9\n")
+    assert main(["model", "list"]) == 0
+    assert main(["model", "show", "mine"]) == 0
+    assert "# caf\ufffd" in capsys.readouterr().out
+    assert main(["model", "show", "deep"]) == 5
+    assert "nested too deeply" in capsys.readouterr().err
+
+
 def test_a_model_of_ones_own_goes_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,16 +17,18 @@ matrix, range and depth.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vsr.core.color import ChromaLocation, Color
 from vsr.core.errors import WeightsError
 from vsr.core.frame import PixelFormat
 
+Choice = TypeVar("Choice", bound=str)
 Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in; int8 and fp8 (E4M3) where a package carries a calibration."""
@@ -87,10 +89,10 @@ ALL_LAYOUTS = tuple(GraphLayout(kind, depth, siting) for depth in (1, 2) for kin
 class ModelSpec:
     """What `model.toml` says.
 
-    id: name on the command line. scale: whole factor per side. domain: what the network sees ("luma" or "rgb").
-    size_multiple: LR width and height must be multiples (inputs are padded). halo: LR pixels around an output pixel that it
-    depends on. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "fp32" where less is not
-    enough.
+    id: name on the command line. scale: whole factor per side, 1..16. domain: what the network sees ("luma" or "rgb").
+    size_multiple: LR width and height must be multiples (inputs are padded), 1..256. halo: LR pixels around an output pixel
+    that it depends on, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "fp32"
+    where less is not enough.
     calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
     empty where the package has no int8 graphs.
     network, training, quality: free tables: architecture, provenance, measured figures.
@@ -125,7 +127,7 @@ class ModelSpec:
     def card(self) -> str:
         """The text of `card.md`, empty where there is none."""
         path = self.folder / "card.md"
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def as_dict(self) -> dict[str, Any]:
         """For printing as JSON."""
@@ -148,32 +150,71 @@ class ModelSpec:
 
 
 def load_spec(folder: Path) -> ModelSpec:
-    """The spec of the package in a folder. Raises WeightsError where `model.toml` is missing or not whole."""
+    """The spec of the package in a folder. Raises WeightsError where `model.toml` is missing or says what cannot be."""
     path = folder / "model.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return ModelSpec(
-            id=str(table["id"]),
-            title=str(table["title"]),
-            scale=int(table["scale"]),
-            domain=str(table["domain"]),
-            size_multiple=int(table["size_multiple"]),
-            halo=int(table["halo"]),
-            macs_per_pixel=int(table["macs_per_pixel"]),
-            parameters=int(table["parameters"]),
-            precision=table["precision"],
-            licence=str(table["licence"]),
+            id=_text(table, "id"),
+            title=_text(table, "title"),
+            scale=_whole(table, "scale", 1, 16),
+            domain=_one_of(table, "domain", ("luma", "rgb")),
+            size_multiple=_whole(table, "size_multiple", 1, 256),
+            halo=_whole(table, "halo", 0, 1 << 16),
+            macs_per_pixel=_whole(table, "macs_per_pixel", 0, 1 << 62),
+            parameters=_whole(table, "parameters", 0, 1 << 62),
+            precision=_one_of(table, "precision", ("any", "fp32")),
+            licence=_text(table, "licence"),
             folder=folder,
-            calibration={
-                name: (float(ends[0]), float(ends[1])) for name, ends in table.get("calibration", {}).items()
-            },
-            network=table.get("network", {}),
-            training=table.get("training", {}),
-            quality=table.get("quality", {}),
+            calibration={name: _ends(name, ends) for name, ends in _table(table, "calibration").items()},
+            network=_table(table, "network"),
+            training=_table(table, "training"),
+            quality=_table(table, "quality"),
         )
     except OSError as error:
         raise WeightsError(
             f"no model package in {folder}: {error.strerror}", hint="a package has a model.toml"
         ) from error
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} is not a whole model spec: {error!r}") from error
+    except KeyError as error:
+        raise WeightsError(f"{path} is not a whole model spec: it has no {error.args[0]}") from error
+    except RecursionError as error:
+        raise WeightsError(f"{path} is not a whole model spec: its values are nested too deeply") from error
+    except ValueError as error:
+        raise WeightsError(f"{path} is not a whole model spec: {error}") from error
+
+
+def _text(table: Mapping[str, Any], name: str) -> str:
+    if not isinstance(table[name], str):
+        raise ValueError(f"{name} is {table[name]!r}, not a text")
+    return str(table[name])
+
+
+def _whole(table: Mapping[str, Any], name: str, least: int, most: int) -> int:
+    value = table[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}, not a whole number from {least} to {most}")
+    return value
+
+
+def _one_of(table: Mapping[str, Any], name: str, choices: tuple[Choice, ...]) -> Choice:
+    for choice in choices:
+        if table[name] == choice:
+            return choice
+    raise ValueError(f"{name} is {table[name]!r}, not {' or '.join(map(repr, choices))}")
+
+
+def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is {value!r}, not a table")
+    return value
+
+
+def _ends(name: str, ends: Any) -> tuple[float, float]:
+    try:
+        least, most = map(float, ends)
+    except (TypeError, ValueError, OverflowError):
+        least, most = math.nan, math.nan
+    if not -math.inf < least <= most < math.inf:
+        raise ValueError(f"calibration of {name} is {ends!r}, not two finite numbers, the lesser first")
+    return least, most
