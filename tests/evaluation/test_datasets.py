@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,16 @@ from tests.media import clips
 from vsr.core.color import Color, Range
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.evaluation.datasets import LumaPair, evaluate_luma, load_sets, luma8, luma_pair, read_luma, read_rgb
+from vsr.evaluation.datasets import (
+    LumaPair,
+    evaluate_luma,
+    files_below,
+    load_sets,
+    luma8,
+    luma_pair,
+    read_luma,
+    read_rgb,
+)
 from vsr.evaluation.metrics import y_from_rgb
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.source import open_source
@@ -61,6 +72,34 @@ def test_nothing_to_evaluate_on(tmp_path: Path) -> None:
         load_sets([tmp_path], 2)
     with pytest.raises(ConfigError, match="no pictures"):
         evaluate_luma(lambda luma: luma, [], 2)
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    save(tmp_path / "one.png", 24, 24)
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe.mkv")
+    assert [pair.name for pair in load_sets([tmp_path], 2)[tmp_path.name]] == ["one"]
+    assert [path.name for path in files_below(tmp_path, {".png", ".mkv"})] == ["one.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "one.png", 24, 24)
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):  # Deeper than a path may be long.
+        os.mkdir("d" * 250, dir_fd=at)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    with pytest.raises(SourceOpenError, match="File name too long"):
+        load_sets([tmp_path], 2)
+    shutil.rmtree(tmp_path)
+
+
+def test_names_too_long_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="File name too long") as error:
+        load_sets([tmp_path / ("a" * 300)], 2)
+    assert error.value.hint == "choose a shorter name"
 
 
 def test_an_identical_picture_leaves_the_mean_finite() -> None:

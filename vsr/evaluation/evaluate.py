@@ -20,7 +20,15 @@ import numpy.typing as npt
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation import metrics
-from vsr.evaluation.datasets import METRICS, PICTURE_SUFFIXES, luma8, luma_pair, read_rgb, sets_of
+from vsr.evaluation.datasets import (
+    METRICS,
+    PICTURE_SUFFIXES,
+    files_below,
+    luma8,
+    luma_pair,
+    read_rgb,
+    sets_of,
+)
 from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.inputs import VIDEO_SUFFIXES, check_outputs
@@ -151,9 +159,7 @@ class _Upscalers:
 
 def _files(folder: Path) -> list[Path]:
     """Every picture and video in a folder and below."""
-    if not folder.is_dir():
-        raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures or videos")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES)
+    paths = files_below(folder, PICTURE_SUFFIXES | VIDEO_SUFFIXES)
     if not paths:
         raise SourceOpenError(f"{folder} holds neither pictures nor videos")
     return paths
