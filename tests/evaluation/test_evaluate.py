@@ -144,11 +144,14 @@ def test_auto_is_what_upscale_takes_for_each_kind(
 
 
 @pytest.mark.parametrize(("model", "scale"), [("fast", 3.0), ("bicubic-x2", 1.5), ("auto", 3.0)])
-def test_a_scale_the_model_does_not_come_to_is_refused(tmp_path: Path, model: str, scale: float) -> None:
+def test_a_scale_the_model_does_not_come_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, scale: float
+) -> None:
+    monkeypatch.setenv("VSR_MODELS", str(tmp_path))
     save(tmp_path / "one.png", smooth(10))
-    with pytest.raises(ConfigError, match=rf"not to --scale {scale:g}") as found:
+    with pytest.raises(ConfigError, match=rf"x{scale:g} cannot be reached by ") as found:
         evaluate(EvaluateConfig((tmp_path,), model, scale=scale))
-    assert f"--scale {2 if scale < 2 else 4}" in (found.value.hint or "")
+    assert found.value.hint == ("give --scale 2" if scale < 2 else "give --scale 4, or --model bicubic-x3")
 
 
 def test_what_is_too_small_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ from vsr.media.inputs import VIDEO_SUFFIXES, check_outputs
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.models import Precision
-from vsr.models.registry import Use
+from vsr.models.registry import Use, all_models
 from vsr.upscale import Upscaler
 
 Picture = npt.NDArray[np.uint8]
@@ -150,9 +150,11 @@ class _Upscalers:
             )
             self.made[use] = self._stack.enter_context(upscaler)
             if config.scale not in (None, upscaler.scale):
+                able = [spec.id for spec in all_models() if spec.scale == config.scale]
                 raise ConfigError(
-                    f"{upscaler.spec.id} comes to x{upscaler.scale}, not to --scale {config.scale:g}",
-                    hint=f"give --scale {upscaler.scale}, or a model of that scale (`vsr model list`)",
+                    f"x{config.scale:g} cannot be reached by {upscaler.spec.id}, which comes to x{upscaler.scale}",
+                    hint=f"give --scale {upscaler.scale}"
+                    + (f", or --model {' or '.join(able)}" if able else ""),
                 )
         return self.made[use]
 
