@@ -82,3 +82,15 @@ def test_the_command_takes_packages_too(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["model", "export", str(package), str(tmp_path / "g.onnx"), "--title", "x"]) == 2
     assert main(["model", "export", str(package), str(tmp_path / "g"), "--precision", "fp16"]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["f.onnx"]
+    assert main(["model", "export", str(package), str(tmp_path / "LOUD.ONNX")]) == 0
+    assert (tmp_path / "LOUD.ONNX").is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("none/below/x.onnx", "none/below' of the output does not exist"), (f"{'a' * 300}.onnx", "too long")],
+)
+def test_where_no_file_can_be_made(target: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        export_onnx(find_model("fast-x2").folder, tmp_path / target)
+    assert error.value.hint

@@ -96,7 +96,7 @@ def export_model(
     from vsr import api
     from vsr.models.registry import package_folder
 
-    if target.endswith(".onnx"):
+    if target.lower().endswith(".onnx"):
         if title or licence or calibrate or overwrite:
             raise click.UsageError(
                 "--title, --licence, --calibrate and --overwrite are for packages, not for .onnx files"

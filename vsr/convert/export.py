@@ -18,6 +18,7 @@ from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
+from vsr.media.commit import check_writable, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 
@@ -109,10 +110,11 @@ def export_onnx(
 ) -> OnnxFile:
     """Write the network alone, of what `vsr train` wrote or of a package, as one ONNX file: see `OnnxFile`.
 
-    Raises ConfigError for a file that is there, WeightsError as above and where fp16 overflows.
+    Raises ConfigError for a file that is there or cannot be made, WeightsError as above and where fp16 overflows.
     """
-    if path.exists():
+    if stat_of(path) is not None:
         raise ConfigError(f"{path} exists", hint="name a new file")
+    check_writable(path, overwrite=False)
     with _network(weights, sample) as network:
         return write_onnx(network, path, precision)
 
