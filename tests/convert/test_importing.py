@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vsr.backends import probe_backends
 from vsr.cli import main
-from vsr.convert.export import export_onnx
+from vsr.convert.export import export_model, export_onnx
 from vsr.convert.foreign import examine, load_onnx
 from vsr.convert.importing import import_model
 from vsr.core.color import ChromaLocation, Color, Range
@@ -310,6 +311,14 @@ def test_weights_that_are_no_numbers_are_named(value: float, tmp_path: Path) -> 
     onnx.save(model, tmp_path / "net.onnx")
     with pytest.raises(WeightsError, match=r"net.onnx: w1 has values that are no finite numbers"):
         import_model(tmp_path / "net.onnx", tmp_path / "package")
+
+
+@pytest.mark.parametrize("make", [import_model, export_model])
+def test_what_would_be_read_without_end_is_refused(make: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    for source in (tmp_path / "pipe.pth", Path("/dev/zero")):
+        with pytest.raises(WeightsError, match=f"{source} is no ordinary file"):
+            make(source, tmp_path / "package")
 
 
 FLOAT = TensorProto.FLOAT

@@ -18,7 +18,7 @@ from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
-from vsr.media.commit import check_writable, stat_of
+from vsr.media.commit import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 
@@ -198,8 +198,10 @@ def _within_half_precision(spec: Any, tensors: dict[str, Any]) -> dict[str, Any]
 
 def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """Metadata and tensors of a safetensors file, or of the one in a package; nothing in it is ever executed."""
-    if weights.is_dir():
+    if is_folder(weights):
         weights = weights / WEIGHTS_NAME
+    if is_special(weights):
+        raise WeightsError(f"{weights} is no ordinary file", hint="name what `vsr train` wrote, or a package")
     try:
         with safetensors.safe_open(weights, framework="numpy") as file:
             metadata = dict(file.metadata() or {})

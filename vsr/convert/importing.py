@@ -14,6 +14,7 @@ from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
+from vsr.media.commit import is_special
 from vsr.models.registry import CHECKPOINT_SUFFIXES
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 from vsr.upscale import Upscaler
@@ -32,6 +33,8 @@ def import_model(
     be used, or whose package does not compute what it computes.
     """
     refuse_existing(folder, overwrite=overwrite)
+    if is_special(file):
+        raise WeightsError(f"{file} is no ordinary file", hint="name an .onnx file or a checkpoint")
     if file.suffix.lower() in CHECKPOINT_SUFFIXES:
         from vsr.convert.community import onnx_from_checkpoint
 

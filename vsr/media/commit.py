@@ -50,10 +50,15 @@ def is_folder(path: Path) -> bool:
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
+def is_special(path: Path) -> bool:
+    """Whether a device or a named pipe lies there, which may give bytes without end. Raises ConfigError as `stat_of` does."""
+    found = stat_of(path)
+    return found is not None and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))
+
+
 def check_replaceable(path: Path) -> None:
     """Raise ConfigError for a device or a named pipe: renaming onto its name would put a file in its place."""
-    found = stat_of(path)
-    if found is not None and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+    if is_special(path):
         raise ConfigError(
             f"output {str(path)!r} is no ordinary file, and would be replaced by one",
             hint="name a file; of videos - writes to standard output and null: nowhere",
