@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from vsr.cli import main
 def test_every_part_is_measured_on_every_frame() -> None:
     said: list[str] = []
     result = bench(
-        BenchConfig(model="bicubic", size=(96, 64), frames=25, presets=("ultrafast",)), said.append
+        BenchConfig(model="bicubic", size=(96, 64), frames=25, presets=("ultrafast", "ultrafast")),
+        said.append,
     )
     assert set(result["alone"]) == {"decode", "infer", "encode x264 ultrafast"}
     assert set(result["together"]) == {"null", "x264 ultrafast"}
@@ -68,3 +70,31 @@ def test_a_report_does_not_replace_the_clip(tmp_path: Path, capsys: pytest.Captu
     assert main(["bench", "--input", str(clip), "--report", str(clip)]) == 2
     assert "is the input" in capsys.readouterr().err
     assert clip.read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--preset bogus", "x264 has no preset 'bogus'"),
+        ("--size 7x4", "size 7x4 cannot be measured"),
+        ("--size 100000x100000", "size 100000x100000 cannot be measured"),
+        ("--size 4x16384", "size 4x16384 cannot be measured"),  # Once it is enlarged.
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_work(
+    options: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *options.split()]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"error: {words}"
+    assert hint.startswith(("hint: it has ultrafast, ", "hint: give even sides from 2 to 8192 "))
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user writes everywhere")
+    assert main(["bench", "--report", str(tmp_path / "x.json")]) == 2
+    assert capsys.readouterr().err.startswith("error: no permission to write in folder")

@@ -14,28 +14,32 @@ from typing import Any
 
 from vsr.bench.environment import environment
 from vsr.bench.synthetic import RATE, synthetic_frames
+from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.plan import enlarged
 from vsr.jobs.upscale import UpscaleJob, batched, inferred
+from vsr.media.encoders import X264_PRESETS
 from vsr.media.frames import FrameSource
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
-from vsr.models import Precision
+from vsr.models import Precision, find_model
 from vsr.upscale import Upscaler
 
 # Decoded frames kept in memory; longer runs repeat them.
 _MAX_KEPT = 60
+_X264_SIDE = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """size: (width, height) of the frames in, unless `input` names a clip. frames: how many are measured.
+    """size: (width, height) of the frames in, unless `input` names a clip: even, and up to 16384 pixels a side once enlarged.
+    frames: how many are measured.
 
-    presets: of x264, each measured alone and at the end of the whole; a null sink always is. batch, threads, precision as in
-    UpscaleConfig; what batch was taken is in the result.
+    presets: of x264, each measured once, alone and at the end of the whole; a null sink always is. batch, threads, precision as
+    in UpscaleConfig; what batch was taken is in the result.
     """
 
     model: str = "auto"
@@ -53,9 +57,12 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
     """Measure. Returns JSON values: environment, config, `alone` by stage, `together` by sink.
 
     Each part has frames, seconds, fps and cpu_s (of the whole process, codec and runtime threads included); `together`
-    also has cpu_over_alone, its processor time over that of its stages measured alone.
+    also has cpu_over_alone, its processor time over that of its stages measured alone. Raises ConfigError, before any work, for
+    a preset that x264 lacks and a size it cannot encode, and what `Upscaler` and `open_source` raise.
     """
     say = say or (lambda _text: None)
+    config = replace(config, presets=tuple(dict.fromkeys(config.presets)))
+    _check(config)
     with tempfile.TemporaryDirectory(prefix="vsr-bench-") as folder:
         clip = Path(folder) / "in.mkv"
         say("making the clip")
@@ -94,6 +101,19 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
         "alone": alone,
         "together": together,
     }
+
+
+def _check(config: BenchConfig) -> None:
+    for preset in config.presets:
+        if preset not in X264_PRESETS:
+            raise ConfigError(f"x264 has no preset {preset!r}", hint=f"it has {', '.join(X264_PRESETS)}")
+    if config.input is None:
+        width, height = config.size
+        most = _X264_SIDE // find_model(config.model).scale
+        if width % 2 or height % 2 or not 2 <= min(width, height) <= max(width, height) <= most:
+            raise ConfigError(
+                f"size {width}x{height} cannot be measured", hint=f"give even sides from 2 to {most} pixels"
+            )
 
 
 class _Measure:

@@ -11,6 +11,7 @@ import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
+from vsr.media.commit import check_writable
 
 
 @click.command("bench")
@@ -35,6 +36,8 @@ def command(*, input: str | None, report: Path | None, as_json: bool, **values: 
     from vsr.media.inputs import check_outputs
 
     check_report_path(report)
+    if report is not None:
+        check_writable(report, overwrite=True)
     check_outputs([input] if input else [], [], report)
     result = api.benchmark(
         api.BenchConfig(input=input, **values), lambda doing: print(doing, file=sys.stderr)

@@ -11,6 +11,7 @@ import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
+from vsr.media.commit import check_writable
 
 if TYPE_CHECKING:
     from vsr.evaluation.evaluate import Evaluation
@@ -52,6 +53,8 @@ def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **val
     from vsr import api
 
     check_report_path(report)
+    if report is not None:
+        check_writable(report, overwrite=True)
     found = api.evaluate(
         api.EvaluateConfig(data=data, report=report, **values),
         lambda doing: print(doing, file=sys.stderr, flush=True),
