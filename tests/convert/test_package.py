@@ -150,6 +150,13 @@ def test_a_package_of_a_package(tmp_path: Path) -> None:
         ({"hyperparameters": asdict(SPECS["full"])}, r"convs\.0\.weight is float32, \[8, 4, 3, 3\]"),
         ({"hyperparameters": {"scale": 2, "channels": 8, "depth": 3}}, r"acts\.3\.weight is missing"),
         ({"hyperparameters": [2, 8, 2]}, r"must be a table, got \[2, 8, 2\]"),
+        (
+            {"hyperparameters": {"scale": 2, "channels": 10**15, "depth": 2}},
+            f"channels is {10**15}, more than",
+        ),
+        ({"hyperparameters": {"scale": 2, "channels": 8, "depth": 10**9}}, f"depth is {10**9}, more than"),
+        ({"hyperparameters": "[" * 100_000}, "does not say what network"),
+        ({"psnr": "[" * 100_000}, "says of its training is damaged"),
         ({"arch": "edsr"}, "edsr has no hyperparameter"),
         ({"psnr": [30.5]}, "says of its training is damaged"),
     ],

@@ -30,6 +30,9 @@ except ModuleNotFoundError as error:
         "making packages needs safetensors", hint="pip install safetensors"
     ) from error
 
+# A hyperparameter beyond any network's: what it asks for is not built to be compared.
+_LARGEST = 4096
+
 
 def export_model(
     weights: Path,
@@ -54,7 +57,7 @@ def export_model(
     try:
         numbers = {key: json.loads(metadata[key]) for key in ("seed", "steps", "seconds") if key in metadata}
         psnr = {name: float(value) for name, value in json.loads(metadata.get("psnr", "{}")).items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"what {weights} says of its training is damaged: {error}", hint="train or export it again"
         ) from error
@@ -125,7 +128,7 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
     metadata, tensors = _read(weights)
     try:
         arch, hyperparameters = metadata["arch"], json.loads(metadata["hyperparameters"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise WeightsError(
             f"{weights} does not say what network it is of",
             hint="`vsr train` writes that into weights.safetensors, beside the checkpoint",
@@ -134,6 +137,11 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
         spec = spec_from_dict(arch, hyperparameters)
     except ConfigError as error:
         raise WeightsError(f"{weights}: {error.message}", hint=error.hint) from error
+    for name, value in hyperparameters.items():
+        if value > _LARGEST:
+            raise WeightsError(
+                f"{weights}: {name} is {value}, more than {_LARGEST}", hint="train or export it again"
+            )
     if apart := _apart(arch, spec, tensors):
         raise WeightsError(
             f"{weights} does not hold the network it names, {spec}: {apart}", hint="train or export it again"
