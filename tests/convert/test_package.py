@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from vsr.convert.cubic import residual_kernels
 from vsr.convert.export import export_model, package_from_weights
-from vsr.core.errors import VsrError, WeightsError
+from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
 
@@ -133,6 +133,12 @@ def test_where_no_package_can_be_made(target: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(VsrError, match=r"cannot (make the folder|write) /"):
         export_model(weights, tmp_path / target)
+
+
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    weights = _trained(tmp_path / "weights.safetensors")
+    with pytest.raises(ConfigError, match=r"net-\\udcff' is no UTF-8"):
+        export_model(weights, tmp_path / os.fsdecode(b"net-\xff"))
 
 
 def test_a_package_of_a_package(tmp_path: Path) -> None:

@@ -48,7 +48,13 @@ class PackageFacts:
 
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    """Raise ConfigError for a folder that is there and no package, or not to be replaced."""
+    """Raise ConfigError for a folder that is there and no package, or not to be replaced, and for one that ONNX cannot open."""
+    try:
+        str(folder.resolve()).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{str(folder)!r} is no UTF-8, and ONNX opens no file of such a name", hint="name another folder"
+        ) from error
     try:
         there, package = folder.exists(), (folder / "model.toml").is_file()
     except OSError as error:
