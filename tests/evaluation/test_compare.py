@@ -88,6 +88,9 @@ def test_a_page_replaces_no_input(which: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / which)
     with pytest.raises(ConfigError, match=f"is the input .*{which}"):
         compare(CompareConfig(a, b, c, tmp_path / "link", overwrite=True))
+    picture(tmp_path / "1.png", 90)
+    with pytest.raises(ConfigError, match=r"is the input .*1\.png"):
+        compare(CompareConfig(a, str(tmp_path / "%d.png"), None, tmp_path / "1.png", overwrite=True))
     assert (tmp_path / which).read_bytes() == before
 
 

@@ -145,10 +145,14 @@ def output_suffix(suffix: str) -> str:
 def check_outputs(items: Sequence[str], outputs: Sequence[str], report: Path | None = None) -> None:
     """Raise ConfigError where an output would replace an input, or anything that is no ordinary file.
 
-    Its `.part` counts too. report: a file written when all is done, which may lie on no input and no output.
+    Its `.part` counts too, and all files of a sequence. report: a file written when all is done, which may lie on no input and
+    no output.
     """
     taken = {
-        _place(_local(item)): f"the input {item}" for item in items if item != STDOUT and not is_url(item)
+        _place(path): f"the input {path}"
+        for item in items
+        if item != STDOUT and not is_url(item)
+        for path in (_local(item), *(sequence_files(item) if is_sequence(item) else ()))
     }
     written: dict[object, str] = {}
     for output in outputs:
