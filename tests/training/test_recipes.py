@@ -54,14 +54,21 @@ def test_a_recipe_survives_being_written_down() -> None:
         ("data", "rendered_share", -0.1),
         ("data", "error_power", -1.0),
         ("arch", "depth", 0),
+        ("train", "lr", float("inf")),
+        ("train", "lr", 10**400),
+        ("train", "lr", 1e300),
+        ("train", "muon_lr", float("inf")),
+        ("train", "weight_decay", float("nan")),
+        ("gan", "weight", float("inf")),
     ],
 )
 def test_a_wrong_value_is_named(section: str, key: str, value: Any) -> None:
     table = load_recipe("fast-x2").as_dict()
     del table["name"]
-    table[section][key] = value
-    with pytest.raises(ConfigError, match=key):
+    table.setdefault(section, {})[key] = value
+    with pytest.raises(ConfigError, match=key) as error:
         recipe_from_dict("mine", table)
+    assert len(error.value.message) < 120
 
 
 @pytest.mark.parametrize(("key", "value"), [("arch", "chain"), ("data", 3), ("train", 3), ("gan", True)])

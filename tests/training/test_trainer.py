@@ -219,6 +219,19 @@ def test_a_loss_that_is_no_number_is_an_error(pictures: Path, tmp_path: Path) ->
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+def test_weights_that_the_last_step_spoiled_are_not_written(pictures: Path, tmp_path: Path) -> None:
+    recipe = small(lr=1e30, warmup=0, steps=1)
+    with pytest.raises(TrainingDivergedError, match="no longer finite about step 1"):
+        train(config_for(pictures, tmp_path, recipe, val=[pictures / "val"]))
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("limit", [0.0, float("inf"), float("nan")])
+def test_times_that_are_none(limit: float, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a time must be positive and finite"):
+        train(config_for(pictures, tmp_path, small(), time_limit_s=limit))
+
+
 def test_what_cannot_be_resumed(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to resume"):
         train(config_for(pictures, tmp_path, small(), resume=True))

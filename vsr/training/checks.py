@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -25,8 +26,8 @@ _NO_MEMORY = ("allocate", "out of memory", "not enough memory", "verflow")
 def check(config: TrainConfig, checkpoint: Path) -> None:
     """Raise ConfigError for what cannot work, make the folders, and see that they can be written into."""
     for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
-        if limit is not None and not limit > 0:
-            raise ConfigError(f"a time must be positive, got {limit} s")
+        if limit is not None and not 0 < limit < math.inf:
+            raise ConfigError(f"a time must be positive and finite, got {limit} s")
     recipe = config.recipe
     if recipe.train.rounded and recipe.arch != "chain":
         raise ConfigError(f"rounded trains a chain, not {recipe.arch}", hint="leave it out of [train]")

@@ -12,7 +12,12 @@ from vsr.training.recipe import Recipe
 
 
 class TrainingDivergedError(VsrError):
-    """The loss is no longer a finite number."""
+    """The loss or the weights are no longer finite numbers."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, hint="lower lr or clip_norm under [train]; the last checkpoint, if any, is from before"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +14,9 @@ from vsr.core.errors import ConfigError
 from vsr.models.archs import spec_from_dict
 
 Section = TypeVar("Section")
+
+# What float32 holds, in which the steps are computed.
+_LARGEST = 3.4e38
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class DataRecipe:
     teacher: str = ""
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         _require(
             self.patch >= 8 and self.patch % 2 == 0, f"patch must be even and at least 8, got {self.patch}"
         )
@@ -95,6 +100,7 @@ class TrainRecipe:
     val_every: int = 2000
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         _require(self.steps >= 1, f"steps must be at least 1, got {self.steps}")
         _require(self.lr > 0, f"lr must be positive, got {self.lr}")
         _require(self.muon_lr > 0, f"muon_lr must be positive, got {self.muon_lr}")
@@ -125,6 +131,7 @@ class GanRecipe:
     lr: float = 1e-4
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         _require(self.weight >= 0, f"weight must not be negative, got {self.weight}")
         _require(self.features >= 0, f"features must not be negative, got {self.features}")
         _require(self.channels >= 1, f"channels must be at least 1, got {self.channels}")
@@ -245,6 +252,15 @@ def _section(kind: type[Section], where: str, values: Mapping[str, Any]) -> Sect
             word = "list" if expected is tuple else expected.__name__
             raise ConfigError(f"{where} {key} must be of type {word}, got {value!r}")
     return kind(**values)
+
+
+def _require_finite(section: Any) -> None:
+    """Raise ConfigError for a fraction that is no number, or beyond float32."""
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if isinstance(field.default, float) and not abs(value) <= _LARGEST:
+            # Shortened: a whole number may have any count of digits.
+            raise ConfigError(f"{field.name} must be a number up to {_LARGEST}, got {reprlib.repr(value)}")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -227,10 +227,7 @@ class _Training:
             mark.event.synchronize()
         losses = _Losses(*(float(value) / mark.count for value in mark.loss_sum))
         if not all(math.isfinite(loss) for loss in losses):
-            raise TrainingDivergedError(
-                f"the loss became {losses.network} about step {self.step}",
-                hint="lower lr or clip_norm under [train]; the last checkpoint, if any, is from before",
-            )
+            raise TrainingDivergedError(f"the loss became {losses.network} about step {self.step}")
         return losses
 
     def _watch(self, losses: _Losses) -> None:
@@ -309,6 +306,9 @@ class _Training:
         averaged = self.architecture.load(self.architecture.trainable)(self.recipe.spec)
         averaged.load_state_dict(self.stepper.averaged_weights())
         folded: dict[str, torch.Tensor] = averaged.fold()
+        for name, weights in folded.items():
+            if not bool(torch.isfinite(weights).all()):  # The loss is from before the last update.
+                raise TrainingDivergedError(f"{name} is no longer finite about step {self.step}")
         return folded
 
     def _write(self, weights: dict[str, torch.Tensor], seconds: float, finished: bool) -> None:
