@@ -89,11 +89,11 @@ def test_another_teacher(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert told["teacher"] == "bicubic-x2"
 
 
-def interrupted(folder: Path, *more: str) -> int:
-    """The exit status of a long training that is sent SIGINT once it has begun."""
+def interrupted(folder: Path, awaited: str, *more: str) -> int:
+    """The exit status of a long training that is sent SIGINT once there is `awaited` in `folder`."""
 
     def interrupt() -> None:
-        while not (folder / "out").exists():
+        while not (folder / awaited).exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -106,7 +106,9 @@ def interrupted(folder: Path, *more: str) -> int:
 
 
 def test_ctrl_c_leaves_a_checkpoint(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert interrupted(folder) == 0
+    with (folder / "tiny.toml").open("a") as recipe:
+        recipe.write("val_every = 64\n")
+    assert interrupted(folder, "out/checkpoint.safetensors") == 130
     assert "stopped; --resume goes on" in capfd.readouterr().out
     assert (folder / "out" / "checkpoint.safetensors").exists()
 
@@ -114,7 +116,7 @@ def test_ctrl_c_leaves_a_checkpoint(folder: Path, capfd: pytest.CaptureFixture[s
 def test_ctrl_c_before_anything_is_learnt(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for number in range(2, 40):
         Image.fromarray(rendered_luma(number, 512)).save(folder / "pictures" / f"{number}.png")
-    assert interrupted(folder, "--teacher", "quality-x2") == 130
+    assert interrupted(folder, "out", "--teacher", "quality-x2") == 130
     assert "cancelled" in capfd.readouterr().err
     assert not any((folder / "out").iterdir())
 

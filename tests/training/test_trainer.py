@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from tests.usable import GPU_IS_REQUIRED
+from vsr.core.cancel import Cancelled
 from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.evaluation import metrics
 from vsr.evaluation.datasets import evaluate_luma, load_sets
@@ -210,6 +211,14 @@ def test_leaving_a_training_for_now(pictures: Path, tmp_path: Path) -> None:
     result = train(config_for(pictures, tmp_path, small(steps=10_000_000), stop_after_s=0.3))
     assert not result.finished
     assert (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_nothing_is_written_before_the_first_step(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        train(config_for(pictures, tmp_path, small(), should_stop=lambda: True))
+    with pytest.raises(ConfigError, match="over before the first step"):
+        train(config_for(pictures, tmp_path, small(), time_limit_s=1e-9))
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_loss_that_is_no_number_is_an_error(pictures: Path, tmp_path: Path) -> None:

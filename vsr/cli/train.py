@@ -70,7 +70,7 @@ def command(
     lr: float | None,
     teacher: str | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Train a network by RECIPE, the name of a shipped one or a TOML file.
 
     \b
@@ -78,7 +78,7 @@ def command(
     vsr train my.toml --data photos --out runs/mine --time-limit 1800
     torchrun --nproc-per-node 2 -m vsr train fast-x2 --data photos --out runs/fast
 
-    Ctrl-C leaves a checkpoint that --resume goes on from.
+    Ctrl-C leaves a checkpoint that --resume goes on from, and exits with 130.
     """
     try:
         from vsr.training.recipe import load_recipe
@@ -121,11 +121,12 @@ def command(
             )
         )
     if not speaks():
-        return
+        return 0  # Even if stopped: torchrun would end the one that still writes.
     psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
     state = "trained" if result.finished else "stopped; --resume goes on"
     print(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
     print(click.format_filename(result.weights))
+    return 0 if result.finished else 130
 
 
 def _complain(warning: str) -> None:

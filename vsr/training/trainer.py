@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vsr.core.errors import WeightsError
+from vsr.core.cancel import Cancelled
+from vsr.core.errors import ConfigError, WeightsError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.media.commit import write_whole
 from vsr.models.archs import ARCHITECTURES
@@ -52,7 +53,8 @@ def train(config: TrainConfig) -> TrainResult:
 
     Without a time limit, on the CPU and with the same number of threads, the same recipe and pictures give the same
     weights, resumed or not. Raises ConfigError for settings that cannot work, SourceOpenError and DecodeError for
-    pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError.
+    pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError; Cancelled where it
+    was stopped before its first step, which leaves nothing.
     """
     device = pick_device(config.device)
     if device.type == "cpu":
@@ -126,6 +128,10 @@ class _Training:
                 self._keep(losses, mark, finished=False)
                 last_val_s, losses = self._seconds(), []
         finished = self._fraction() >= 1.0
+        if not self.step:  # Weights that learnt nothing must not pass for trained ones.
+            if finished:
+                raise ConfigError("the time limit was over before the first step", hint="give it more time")
+            raise Cancelled
         self._keep(losses, pending, finished=finished)
         return TrainResult(self.config.out / WEIGHTS_NAME, self.step, self._seconds(), finished, self._psnr)
 
