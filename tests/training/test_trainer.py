@@ -322,6 +322,20 @@ def test_where_nothing_can_be_written_or_lost(pictures: Path, tmp_path: Path) ->
         assert (out / name).read_text() == "of another"
 
 
+def test_one_training_in_a_folder_at_a_time(pictures: Path, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def begin_another(_: Progress) -> None:
+        with pytest.raises(ConfigError, match=f"another vsr is training in {tmp_path}") as error:
+            train(config_for(pictures, tmp_path, small(steps=2)))
+        refused.append(error.value.message)
+
+    config = config_for(pictures, tmp_path, small(steps=2))
+    train(dataclasses.replace(config, on_progress=begin_another))
+    assert refused
+    train(config_for(pictures, tmp_path, small(steps=3), resume=True))
+
+
 @pytest.mark.parametrize(
     ("arch", "data", "words"),
     [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ _SHOWN = 4
 _NO_MEMORY = ("allocate", "out of memory", "not enough memory", "verflow")
 
 
-def check(config: TrainConfig, checkpoint: Path) -> None:
-    """Raise ConfigError for what cannot work, make the folders, and see that they can be written into."""
+def check(config: TrainConfig) -> None:
+    """Raise ConfigError for settings that cannot work."""
     for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
         if limit is not None and not 0 < limit < math.inf:
             raise ConfigError(f"a time must be positive and finite, got {limit} s")
@@ -39,25 +38,10 @@ def check(config: TrainConfig, checkpoint: Path) -> None:
         raise ConfigError(
             "VGG-19's weights are for a recipe with features under [gan]", hint="leave --vgg out"
         )
-    try:
-        _check_existing(config, checkpoint)
-    except OSError as error:
-        raise ConfigError(f"cannot look into {config.out}: {error.strerror}") from error
-    for folder in dict.fromkeys((config.out, checkpoint.parent)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
-        try:  # Not only when the first checkpoint is due.
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write into {folder}: {error.strerror}", hint="name another folder"
-            ) from error
 
 
-def _check_existing(config: TrainConfig, checkpoint: Path) -> None:
+def check_existing(config: TrainConfig, checkpoint: Path) -> None:
+    """Raise ConfigError where there is nothing to resume, or something that would be lost."""
     if config.resume:
         if not checkpoint.exists():
             raise ConfigError(f"nothing to resume: no {checkpoint}", hint="leave --resume out to start")

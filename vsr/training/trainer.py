@@ -25,12 +25,14 @@ from vsr.training.beginning import begin_with
 from vsr.training.checks import (
     affordable,
     check,
+    check_existing,
     check_same_features,
     check_same_recipe,
     warn_of_other_pictures,
 )
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
+from vsr.training.folders import held
 from vsr.training.memory import keep_freed_memory
 from vsr.training.perceptual import VggFeatures
 from vsr.training.picture import picture_of
@@ -56,18 +58,21 @@ def train(config: TrainConfig) -> TrainResult:
     pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError; Cancelled where it
     was stopped before its first step, which leaves nothing.
     """
+    check(config)
     device = pick_device(config.device)
     if device.type == "cpu":
         keep_freed_memory()
     with own_stream(device), joined(device) as workers:
-        if workers.rank:  # The first speaks for all.
+        if workers.rank:  # The first speaks and writes for all.
             config = replace(
                 config,
                 on_progress=lambda progress: None,
                 on_message=lambda message: None,
                 on_warning=None,
             )
-        return _Training(config, device, workers).run()
+            return _Training(config, device, workers).run()
+        with held(config.out, config.checkpoints or config.out):
+            return _Training(config, device, workers).run()
 
 
 class _Losses(NamedTuple):
@@ -82,7 +87,7 @@ class _Training:
         self.config, self.recipe, self.device, self.workers = config, config.recipe, device, workers
         self.architecture = ARCHITECTURES[self.recipe.arch]
         self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
-        check(config, self.checkpoint)
+        check_existing(config, self.checkpoint)
         self.step, self.seconds_before, self.step_s = 0, 0.0, 0.0
         # As last measured, and after which step.
         self.psnr: dict[str, float] = {}

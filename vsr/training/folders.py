@@ -1,0 +1,55 @@
+"""The folders a training writes into, its own while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from vsr.core.errors import ConfigError
+
+
+@contextlib.contextmanager
+def held(out: Path, checkpoints: Path) -> Generator[None]:
+    """Both folders, made where they were missing, and `out` locked while inside.
+
+    Raises ConfigError where they cannot be made or written into, and where another training holds `out`.
+    """
+    for folder in dict.fromkeys((out, checkpoints)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+        try:  # Not only when the first checkpoint is due.
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write into {folder}: {error.strerror}", hint="name another folder"
+            ) from error
+    with _locked(out):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    # The folder itself: a file for it would stay behind. The system unlocks it however the process ends.
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ConfigError(f"cannot look into {folder}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another vsr is training in {folder}", hint="wait until it is done, or name another folder"
+            ) from error
+        except OSError:
+            pass  # Some network disks lock no folders: there two trainings are not told apart.
+        yield
+    finally:
+        os.close(descriptor)
