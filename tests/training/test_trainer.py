@@ -322,6 +322,21 @@ def test_where_nothing_can_be_written_or_lost(pictures: Path, tmp_path: Path) ->
         assert (out / name).read_text() == "of another"
 
 
+def test_a_refused_training_leaves_no_folder(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    config = config_for(pictures, out, small(steps=1), checkpoints=out / "c")
+    for refused in (
+        dataclasses.replace(config, resume=True),
+        dataclasses.replace(config, data=[tmp_path / "nosuch"]),
+        dataclasses.replace(config, val=[tmp_path / "nosuch"]),
+    ):
+        with pytest.raises(VsrError):
+            train(refused)
+        assert not any(tmp_path.iterdir())
+    train(config)
+    assert (out / "c" / "checkpoint.safetensors").exists()
+
+
 def test_one_training_in_a_folder_at_a_time(pictures: Path, tmp_path: Path) -> None:
     refused: list[str] = []
 

@@ -14,24 +14,33 @@ from vsr.core.errors import ConfigError
 
 @contextlib.contextmanager
 def held(out: Path, checkpoints: Path) -> Generator[None]:
-    """Both folders, made where they were missing, and `out` locked while inside.
+    """Both folders, made where they were missing, and `out` locked while inside. Those it made are gone afterwards if nothing
+    was written into them.
 
     Raises ConfigError where they cannot be made or written into, and where another training holds `out`.
     """
-    for folder in dict.fromkeys((out, checkpoints)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
-        try:  # Not only when the first checkpoint is due.
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write into {folder}: {error.strerror}", hint="name another folder"
-            ) from error
-    with _locked(out):
-        yield
+    with contextlib.ExitStack() as afterwards:
+        for folder in dict.fromkeys((out, checkpoints)):
+            try:
+                for missing in [path for path in (folder, *folder.parents) if not path.is_dir()][::-1]:
+                    missing.mkdir(exist_ok=True)
+                    afterwards.callback(_remove_empty, missing)
+            except OSError as error:
+                raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+            try:  # Not only when the first checkpoint is due.
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot write into {folder}: {error.strerror}", hint="name another folder"
+                ) from error
+        with _locked(out):
+            yield
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # Which says that something is in it.
+        folder.rmdir()
 
 
 @contextlib.contextmanager
