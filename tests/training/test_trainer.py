@@ -260,6 +260,35 @@ def test_what_cannot_be_resumed(pictures: Path, tmp_path: Path) -> None:
         train(config_for(pictures, tmp_path, small(steps=4), resume=True))
 
 
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("recipe", [1]),
+        ("recipe", 7),
+        ("recipe", {"scale": 2, "arch": {"name": "chain", "channels": "a"}}),
+        ("step", -1),
+        ("step", 1.5),
+        ("step", 10**400),
+        ("seconds", float("nan")),
+        ("seconds", -1),
+        ("step_s", float("nan")),
+        ("step_s", []),
+        ("rows", 3),
+        ("rows", float("nan")),
+        ("rows", [3]),
+        ("rows", [{"loss": 1.0}]),
+        ("rows", [{"step": 1, "psnr_val": "high"}]),
+    ],
+)
+def test_checkpoints_that_tell_what_cannot_be(fact: str, value: Any, pictures: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    told = {"recipe": small().as_dict(), "step": 1, "seconds": 1.0, "step_s": 0.1, "rows": []}
+    save_tensors(checkpoint, {}, told | {fact: value})
+    with pytest.raises(WeightsError, match=fact) as error:
+        train(config_for(pictures, tmp_path, small(), resume=True))
+    assert "\n" not in error.value.message
+
+
 def test_what_may_change_when_it_is_resumed(pictures: Path, tmp_path: Path) -> None:
     told: list[str] = []
     train(config_for(pictures, tmp_path, small(steps=2), val=[pictures / "val"]))

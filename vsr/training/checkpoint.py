@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors
 import safetensors.torch
@@ -20,6 +21,48 @@ from vsr.media.commit import write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG_CSV, LOG_JSON, PICTURE = "train.csv", "train.json", "train.png"
+
+
+class Standing(NamedTuple):
+    """How far a training had come, of the metadata of its checkpoint: the recipe as plain values, steps, seconds spent, the
+    seconds a step takes, and the rows of its log."""
+
+    recipe: dict[str, Any]
+    step: int
+    seconds: float
+    step_s: float
+    rows: list[dict[str, Any]]
+
+
+def standing(path: Path, facts: Mapping[str, str]) -> Standing:
+    """What the metadata `facts` of the checkpoint at `path` tell. Raises WeightsError where they are not a training's."""
+    try:
+        told = Standing(*(json.loads(facts[name]) for name in Standing._fields))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} is no checkpoint of a training: {error}") from error
+    fine = {
+        "recipe": isinstance(told.recipe, dict),
+        "step": _is_step(told.step),
+        "seconds": _is_number(told.seconds) and told.seconds >= 0,
+        "step_s": _is_number(told.step_s) and told.step_s >= 0,
+        "rows": isinstance(told.rows, list) and all(map(_is_row, told.rows)),
+    }
+    if wrong := [name for name, is_fine in fine.items() if not is_fine]:
+        raise WeightsError(f"{path} is no checkpoint of a training: its {wrong[0]} cannot be")
+    return told
+
+
+def _is_step(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_row(row: Any) -> bool:
+    figures = isinstance(row, dict) and all(_is_number(value) for key, value in row.items() if key != "note")
+    return figures and _is_step(row.get("step"))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:

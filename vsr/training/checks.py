@@ -87,7 +87,7 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
 
 def warn_of_other_pictures(out: Path, count: int, warn: Callable[[str], None]) -> None:
     """Say where a resumed training finds more pictures or less than it had, as the weights beside its checkpoint tell."""
-    with contextlib.suppress(WeightsError, KeyError, ValueError):
+    with contextlib.suppress(WeightsError, KeyError, TypeError, ValueError, OverflowError):
         before = int(json.loads(disk.load_tensors(out / WEIGHTS_NAME)[1]["pictures"]))
         if before != count:
             warn(

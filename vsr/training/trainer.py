@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vsr.core.cancel import Cancelled
-from vsr.core.errors import ConfigError, WeightsError
+from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.media.commit import write_whole
 from vsr.models.archs import ARCHITECTURES
@@ -356,12 +356,7 @@ class _Training:
 
     def _load(self) -> None:
         tensors, facts = disk.load_tensors(self.checkpoint)
-        try:
-            recipe, self.step = json.loads(facts["recipe"]), int(facts["step"])
-            self.seconds_before, self.step_s = float(facts["seconds"]), float(facts["step_s"])
-            self.rows = json.loads(facts["rows"])
-        except (KeyError, ValueError) as error:
-            raise WeightsError(f"{self.checkpoint} is no checkpoint of a training: {error}") from error
+        recipe, self.step, self.seconds_before, self.step_s, self.rows = disk.standing(self.checkpoint, facts)
         check_same_recipe(recipe, self.recipe, self.checkpoint)
         check_same_features(facts.get("perceptual"), self._perceptual, self.checkpoint)
         warn_of_other_pictures(self.config.out, self.pool.count, self.warn)
