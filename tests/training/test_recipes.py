@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def test_a_wrong_value_is_named(section: str, key: str, value: Any) -> None:
     table = load_recipe("fast-x2").as_dict()
     del table["name"]
     table.setdefault(section, {})[key] = value
-    with pytest.raises(ConfigError, match=key) as error:
+    where = "" if section == "arch" else f"[{section}] "
+    with pytest.raises(ConfigError, match=re.escape(f"recipe mine: {where}") + f".*{key}") as error:
         recipe_from_dict("mine", table)
     assert len(error.value.message) < 120
 
@@ -80,20 +82,29 @@ def test_what_should_be_a_table_is_named(key: str, value: Any) -> None:
 
 def test_a_patch_is_of_whole_blocks_of_the_network() -> None:
     table = {"scale": 2, "arch": {"name": "encdec"}, "data": {"patch": 10}}
-    with pytest.raises(ConfigError, match="patch must be a multiple of 4 for encdec, got 10"):
+    with pytest.raises(ConfigError, match=r"\[data\] patch must be a multiple of 4 for encdec, got 10"):
         recipe_from_dict("mine", table)
     assert recipe_from_dict("mine", table | {"data": {"patch": 12}}).data.patch == 12
 
 
 def test_files_that_are_no_recipe(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("scale = = 2")
+    (tmp_path / "deep.toml").write_text("scale = " + "[" * 50_000)
+    (tmp_path / "long.toml").write_text("scale = " + "1" * 5_000)
     for name, word in (
         (tmp_path / "a.toml", "not TOML"),
+        (tmp_path / "deep.toml", "not TOML"),
+        (tmp_path / "long.toml", "not TOML"),
         (tmp_path / "b.toml", "cannot read"),
         ("nosuch", "no recipe"),
     ):
         with pytest.raises(ConfigError, match=word):
             load_recipe(name)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('scale = 2\n[arch]\nname = "espcn"\n', encoding="utf-8-sig")
+    assert load_recipe(tmp_path / "a.toml").arch == "espcn"
 
 
 def test_rate_rises_then_falls_to_zero() -> None:

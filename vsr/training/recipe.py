@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reprlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -198,18 +199,19 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     path = Path(name_or_path)
     try:
         if path.suffix == ".toml":
-            text, name = path.read_text(encoding="utf-8"), path.stem
+            text, name = path.read_text(encoding="utf-8-sig"), path.stem  # Some editors begin with a mark.
         elif str(name_or_path) in shipped_recipes():
             name = str(name_or_path)
             text = (resources.files("vsr.training") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
         else:
             hint = f"shipped are: {', '.join(shipped_recipes())}; a file's name ends in .toml"
             raise ConfigError(f"no recipe {str(name_or_path)!r}", hint=hint)
-        return recipe_from_dict(name, tomllib.loads(text))
+        table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # Of endless numbers and of brackets too.
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    return recipe_from_dict(name, table)
 
 
 def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
@@ -226,19 +228,18 @@ def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
     if "name" not in arch or "scale" not in table:
         raise ConfigError(f"recipe {name} needs scale and [arch] name")
     arch_name = str(arch.pop("name"))
-    spec = spec_from_dict(arch_name, {"scale": table["scale"], **arch})
+    with _prefixed(f"recipe {name}: "):
+        spec = spec_from_dict(arch_name, {"scale": table["scale"], **arch})
     data = dict(table.get("data", {}))
     if isinstance(data.get("hr_scales"), list):
         data["hr_scales"] = tuple(data["hr_scales"])
-    return Recipe(
-        name=name,
-        scale=table["scale"],
-        arch=arch_name,
-        spec=spec,
-        data=_section(DataRecipe, f"recipe {name}: [data]", data),
-        train=_section(TrainRecipe, f"recipe {name}: [train]", table.get("train", {})),
-        gan=_section(GanRecipe, f"recipe {name}: [gan]", table["gan"]) if "gan" in table else None,
-    )
+    sections: dict[str, Any] = {
+        "data": _section(DataRecipe, f"recipe {name}: [data]", data),
+        "train": _section(TrainRecipe, f"recipe {name}: [train]", table.get("train", {})),
+        "gan": _section(GanRecipe, f"recipe {name}: [gan]", table["gan"]) if "gan" in table else None,
+    }
+    with _prefixed(f"recipe {name}: [data] "):
+        return Recipe(name=name, scale=table["scale"], arch=arch_name, spec=spec, **sections)
 
 
 def _section(kind: type[Section], where: str, values: Mapping[str, Any]) -> Section:
@@ -251,7 +252,17 @@ def _section(kind: type[Section], where: str, values: Mapping[str, Any]) -> Sect
         if type(value) is not expected and not whole_as_float:
             word = "list" if expected is tuple else expected.__name__
             raise ConfigError(f"{where} {key} must be of type {word}, got {value!r}")
-    return kind(**values)
+    with _prefixed(f"{where} "):
+        return kind(**values)
+
+
+@contextmanager
+def _prefixed(where: str) -> Generator[None]:
+    """Errors inside say where the value is."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(where + error.message, hint=error.hint) from error
 
 
 def _require_finite(section: Any) -> None:
