@@ -152,6 +152,13 @@ def test_mistakes_are_one_line_and_a_hint(folder: Path, capsys: pytest.CaptureFi
     assert run(arguments(folder, "--steps", "0")) == 2
 
 
+@pytest.mark.parametrize("option", ["--data", "--out", "--val", "--init", "--vgg"])
+def test_an_empty_name_is_no_folder(option: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments(folder, option, "")) == 2
+    assert f"'{option}': the name is empty" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
 def test_a_package_of_what_was_trained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments(folder, "--steps", "2", "--device", "cpu", "--quiet")) == 0
     weights, package = str(folder / "out" / "weights.safetensors"), folder / "tiny-x2"

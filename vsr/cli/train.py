@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from vsr.training.trainer import Progress
 
 LINE_INTERVAL_S = 30.0
-FOLDER = click.Path(path_type=Path)
+
+
+class _NamedPath(click.Path):
+    """A path that is not empty: Path makes the current folder of that."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("the name is empty; . is the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _NamedPath(path_type=Path)
 
 
 @click.command("train")
@@ -32,18 +43,18 @@ FOLDER = click.Path(path_type=Path)
     "--data",
     required=True,
     multiple=True,
-    type=FOLDER,
+    type=PATH,
     help="Folder of pictures and videos; may be repeated.",
 )
-@click.option("--out", required=True, type=FOLDER, help="Folder for the weights, the checkpoint and the log.")
-@click.option("--val", multiple=True, type=FOLDER, help="Folder of pictures (or of sets) to measure PSNR on.")
+@click.option("--out", required=True, type=PATH, help="Folder for the weights, the checkpoint and the log.")
+@click.option("--val", multiple=True, type=PATH, help="Folder of pictures (or of sets) to measure PSNR on.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option(
     "--init",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Start from these weights, or from those of this package; a chain may be a smaller one.",
 )
-@click.option("--vgg", type=FOLDER, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
+@click.option("--vgg", type=PATH, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
 @click.option("--steps", type=int, help="Instead of the recipe's.")
