@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,26 @@ def test_photos_are_read_from_folders_and_below(tmp_path: Path) -> None:
     photos = load_photos([tmp_path])
     assert [photo.name for photo in photos] == ["a.png", "b.webp"]
     assert [int(photo.luma.max()) for photo in photos] == [235, 16]
+
+
+def test_only_files_are_read(tmp_path: Path) -> None:
+    Image.new("RGB", (10, 8), "white").save(tmp_path / "a.png")
+    (tmp_path / "linked.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("pipe.png", "pipe.mp4"):
+        os.mkfifo(tmp_path / name)
+    assert [photo.name for photo in load_photos([tmp_path])] == ["a.png", "linked.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (10, 8), "white").save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):  # Deeper than a path may be long, which stops even who may read everything.
+        Path("a" * 250).mkdir()
+        os.chdir("a" * 250)
+    os.chdir(tmp_path)
+    with pytest.raises(SourceOpenError, match=r"cannot read .*: File name too long"):
+        load_photos([tmp_path])
 
 
 def test_folders_without_pictures_and_broken_pictures(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vsr.core.errors import ConfigError
-from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, list_pictures, luma8, read_luma
+from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, luma8, read_luma
 from vsr.media.inputs import VIDEO_SUFFIXES
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
@@ -45,18 +46,40 @@ class Photo:
 
 
 def load_photos(folders: Sequence[Path]) -> list[Photo]:
-    """Every picture below `folders`, and frames of every video. Raises SourceOpenError for a folder without any."""
+    """Every picture below `folders`, and frames of every video. Raises SourceOpenError for a folder without any, and for one
+    that cannot be read."""
     loaded: list[Photo] = []
     for folder in folders:
-        clips = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-        paths = [] if clips and not _has_pictures(folder) else list_pictures(folder)
+        files = _files_below(folder)
+        clips = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+        paths = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+        if not clips and not paths:
+            raise SourceOpenError(
+                f"no pictures in {folder}",
+                hint=f"files ending in {' '.join(sorted(PICTURE_SUFFIXES))} are read",
+            )
         loaded += [Photo(p.name, luma) for p, luma in zip(paths, in_threads(read_luma, paths), strict=True)]
         loaded += [photo for frames in in_threads(_frames, clips) for photo in frames]
     return loaded
 
 
-def _has_pictures(folder: Path) -> bool:
-    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.rglob("*"))
+def _files_below(folder: Path) -> list[Path]:
+    """Regular files, in the order of their names: opening a pipe would wait forever."""
+    found: list[Path] = []
+    try:
+        if not folder.is_dir():
+            raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures")
+        for parent, _, names in os.walk(folder, onerror=_raise):
+            found += [path for name in names if (path := Path(parent, name)).is_file()]
+    except OSError as error:
+        raise SourceOpenError(
+            f"cannot read {error.filename}: {error.strerror}", hint="check the permissions, or move it away"
+        ) from error
+    return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _frames(path: Path) -> list[Photo]:
