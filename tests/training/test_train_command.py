@@ -152,6 +152,19 @@ def test_mistakes_are_one_line_and_a_hint(folder: Path, capsys: pytest.CaptureFi
     assert run(arguments(folder, "--steps", "0")) == 2
 
 
+def test_a_model_to_begin_with(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arch = "channels = 16\ndepth = 6\nunshuffle = 1\nskip_every = 0\nlinear = 5"
+    (folder / "tiny.toml").write_text(RECIPE.replace("channels = 4\ndepth = 1", arch))
+    begin = arguments(folder, "--device", "cpu", "--steps", "1")
+    assert run([*begin, "--init", "nosuch"]) == 5
+    assert "there is no model 'nosuch'" in capsys.readouterr().err
+    (folder / "pictures" / "broken.png").write_bytes(b"no picture")
+    assert run([*begin, "--init", "nosuch.safetensors"]) == 5
+    assert "cannot read nosuch.safetensors" in capsys.readouterr().err  # Seen before the picture.
+    (folder / "pictures" / "broken.png").unlink()
+    assert run([*begin, "--init", "fast-x2"]) == 0
+
+
 @pytest.mark.parametrize("option", ["--data", "--out", "--val", "--init", "--vgg"])
 def test_an_empty_name_is_no_folder(option: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments(folder, option, "")) == 2

@@ -52,7 +52,8 @@ PATH = _NamedPath(path_type=Path)
 @click.option(
     "--init",
     type=PATH,
-    help="Start from these weights, or from those of this package; a chain may be a smaller one.",
+    metavar="WEIGHTS|MODEL",
+    help="Start from these weights, or from those of this model; a chain may be a smaller one.",
 )
 @click.option("--vgg", type=PATH, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
@@ -121,7 +122,7 @@ def command(
                 val=val,
                 device=device,
                 resume=resume,
-                init=_weights_of(init),
+                init=_weights_of(init, chosen.scale),
                 vgg=vgg,
                 time_limit_s=time_limit,
                 command=shlex.join(["vsr", *sys.argv[1:]]),
@@ -145,9 +146,13 @@ def _complain(warning: str) -> None:
     print(f"warning: {warning}", file=sys.stderr, flush=True)
 
 
-def _weights_of(path: Path | None) -> Path | None:
-    """The file itself, or the one in a package."""
-    return path / WEIGHTS_NAME if path is not None and path.is_dir() else path
+def _weights_of(path: Path | None, scale: int) -> Path | None:
+    """The file itself, or the one in the folder or the model of that name."""
+    from vsr.models.registry import find_model
+
+    if path is None or path.is_file() or path.suffix == Path(WEIGHTS_NAME).suffix:
+        return path
+    return (path if path.is_dir() else find_model(str(path), scale).folder) / WEIGHTS_NAME
 
 
 class Control:

@@ -96,6 +96,7 @@ class _Training:
         self.won, self.note = 0, ""
         self.warn = config.on_warning or config.on_message
         with device_lock:
+            self._make_network()  # Before the pictures, which take longer to be read than --init to be refused.
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
             photos = config.photos if config.photos is not None else load_photos(config.data)
             self.pool = PatchPool(photos, self.recipe, device, config.on_message, config.should_stop)
@@ -140,7 +141,7 @@ class _Training:
         self._keep(losses, pending, finished=finished)
         return TrainResult(self.config.out / WEIGHTS_NAME, self.step, self._seconds(), finished, self._psnr)
 
-    def _make_stepper(self) -> TrainStep:
+    def _make_network(self) -> None:
         dtype = _DTYPES[self.recipe.train.precision]
         # Drawn on the CPU whatever the device, and without touching the caller's random state.
         with torch.random.fork_rng(devices=[]):
@@ -153,6 +154,8 @@ class _Training:
             self.network.rounded = True
         if self.config.init is not None and not self.config.resume:
             begin_with(self.network, self.config.init, self.recipe)
+
+    def _make_stepper(self) -> TrainStep:
         network, recipe = self.network.to(self.device), self.recipe
         with affordable(self._batch):
             return TrainStep(
