@@ -268,7 +268,7 @@ def test_what_cannot_be_resumed(pictures: Path, tmp_path: Path) -> None:
         ("recipe", {"scale": 2, "arch": {"name": "chain", "channels": "a"}}),
         ("step", -1),
         ("step", 1.5),
-        ("step", 10**400),
+        pytest.param("step", 10**400, id="step-endless"),
         ("seconds", float("nan")),
         ("seconds", -1),
         ("step_s", float("nan")),
