@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vsr.backends.base import Arrays
 from vsr.backends.guarded import extremes
 from vsr.core.errors import ConfigError
-from vsr.media.inputs import MEDIA_SUFFIXES
+from vsr.media.inputs import MEDIA_SUFFIXES, files_below
 from vsr.media.planes import av_from_frame, frame_from_av
 from vsr.media.resize import Converter
 from vsr.media.source import open_source
@@ -49,8 +49,9 @@ def _midway(values: NDArray[np.float64], extreme: Callable[[NDArray[np.float64]]
 
 
 def _inputs(pictures: Sequence[Path], unit: int) -> Iterator[Arrays]:
-    files = [file for path in pictures for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    files = [file for file in files if file.suffix.lower() in MEDIA_SUFFIXES or file in pictures]
+    files = [
+        file for path in pictures for file in (files_below(path, MEDIA_SUFFIXES) if path.is_dir() else [path])
+    ]
     for at in np.linspace(0, len(files) - 1, min(_PICTURES, len(files))).astype(int) if files else ():
         yield _input(str(files[at]), unit)
 

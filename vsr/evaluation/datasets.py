@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from vsr.core.frame import Frame
 from vsr.evaluation import metrics
 from vsr.evaluation.names import names_of_files, names_of_folders, numbered
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.commit import is_folder
+from vsr.media.inputs import files_below
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -60,27 +60,6 @@ def list_pictures(folder: Path) -> list[Path]:
         suffixes = " ".join(sorted(PICTURE_SUFFIXES))
         raise SourceOpenError(f"no pictures in {folder}", hint=f"files ending in {suffixes} are read")
     return found
-
-
-def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files in `folder` and below that end in one of `suffixes`, in the order of their names; not devices and pipes, which
-    may be waited for without end.
-
-    Raises SourceOpenError for what is no folder, or holds one that cannot be read; ConfigError for a name that is too long.
-    """
-    if not is_folder(folder):
-        raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures or videos")
-    try:
-        found = [Path(at, name) for at, _, names in os.walk(folder, onerror=_raise) for name in names]
-        return sorted(path for path in found if path.suffix.lower() in suffixes and path.is_file())
-    except OSError as error:
-        raise SourceOpenError(
-            f"{error.filename}: {error.strerror or error}", hint="make it readable, or leave it out"
-        ) from error
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def read_rgb(path: Path) -> Picture:

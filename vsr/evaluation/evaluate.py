@@ -23,7 +23,6 @@ from vsr.evaluation import metrics
 from vsr.evaluation.datasets import (
     METRICS,
     PICTURE_SUFFIXES,
-    files_below,
     luma8,
     luma_pair,
     read_rgb,
@@ -31,7 +30,7 @@ from vsr.evaluation.datasets import (
 )
 from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.inputs import VIDEO_SUFFIXES, check_outputs
+from vsr.media.inputs import VIDEO_SUFFIXES, check_outputs, files_below
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.models import Precision

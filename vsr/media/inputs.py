@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.media.commit import check_replaceable, part_path, stat_of
+from vsr.media.commit import check_replaceable, is_folder, part_path, stat_of
 from vsr.media.containers import NULL, STDOUT, container_for
 from vsr.media.image_files import SUFFIXES as WRITABLE_IMAGES
 from vsr.media.images import IMAGE_SUFFIXES, is_animation
@@ -140,6 +141,28 @@ def output_suffix(suffix: str) -> str:
     except ConfigError:
         return ".mkv"
     return suffix
+
+
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files in `folder` and below that end in one of `suffixes`, in the order of their names; not devices and pipes, which
+    may be waited for without end.
+
+    Raises SourceOpenError for what is no folder, or holds one that cannot be read; ConfigError for a name that is too long.
+    """
+    if not is_folder(folder):
+        raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures or videos")
+    try:
+        found = [Path(at, name) for at, _, names in os.walk(folder, onerror=_raise) for name in names]
+        return sorted(path for path in found if path.suffix.lower() in suffixes and path.is_file())
+    except OSError as error:
+        raise SourceOpenError(
+            f"cannot read {error.filename}: {error.strerror or error}",
+            hint="make it readable, or leave it out",
+        ) from error
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def check_outputs(items: Sequence[str], outputs: Sequence[str], report: Path | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, luma8, read_luma
-from vsr.media.inputs import VIDEO_SUFFIXES
+from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.training import degradations
@@ -50,9 +49,8 @@ def load_photos(folders: Sequence[Path]) -> list[Photo]:
     that cannot be read."""
     loaded: list[Photo] = []
     for folder in folders:
-        files = _files_below(folder)
-        clips = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-        paths = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+        clips = files_below(folder, VIDEO_SUFFIXES)
+        paths = files_below(folder, PICTURE_SUFFIXES)
         if not clips and not paths:
             raise SourceOpenError(
                 f"no pictures in {folder}",
@@ -61,25 +59,6 @@ def load_photos(folders: Sequence[Path]) -> list[Photo]:
         loaded += [Photo(p.name, luma) for p, luma in zip(paths, in_threads(read_luma, paths), strict=True)]
         loaded += [photo for frames in in_threads(_frames, clips) for photo in frames]
     return loaded
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """Regular files, in the order of their names: opening a pipe would wait forever."""
-    found: list[Path] = []
-    try:
-        if not folder.is_dir():
-            raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures")
-        for parent, _, names in os.walk(folder, onerror=_raise):
-            found += [path for name in names if (path := Path(parent, name)).is_file()]
-    except OSError as error:
-        raise SourceOpenError(
-            f"cannot read {error.filename}: {error.strerror}", hint="check the permissions, or move it away"
-        ) from error
-    return sorted(found)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _frames(path: Path) -> list[Photo]:
