@@ -91,6 +91,21 @@ def both_ways(graph: GraphProto, inputs: dict[str, Any]) -> tuple[list[np.ndarra
     return results[0], results[1]
 
 
+def printed_by(code: str, *arguments: str, **environment: str) -> dict[str, Any]:
+    """The JSON that Python prints last, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def all_of_it() -> dict[str, Any]:
     from vsr.backends import torch_fused
 
@@ -164,15 +179,7 @@ print(json.dumps(found))
 
 
 def test_kernels_keep_their_sums_in_registers_on_every_kind_of_gpu(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILED, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = printed_by(COMPILED, str(tmp_path))
     assert len(found) == 15
     assert {kind: stack for kind, (_registers, stack) in found.items() if int(stack)} == {}
 
@@ -188,16 +195,7 @@ def test_a_convolution_that_is_refused_is_refused_fused_too() -> None:
 
 def test_kernels_make_what_the_nodes_make() -> None:
     code = "import json; from tests.backends.test_fused import *; print(json.dumps(all_of_it()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    apart = json.loads(done.stdout.splitlines()[-1])
+    apart = printed_by(code, TRITON_INTERPRET="1")
     for case, (*_, left) in CONVOLUTIONS.items():
         difference, nodes = apart[case]
         assert nodes == left, case

@@ -128,13 +128,14 @@ def _created(name: str, flags: int) -> int:
     return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
-def lock(file: IO[Any], part: Path, *, wait: bool) -> None:
-    """Lock a file until it is closed. Raises OSError, and ConfigError where another run has locked it and is not waited for."""
+def lock(file: IO[Any] | int, path: Path, *, wait: bool, doing: str = "writing") -> None:
+    """Lock an open file or folder until it is closed. Raises OSError, and ConfigError, which says what another run is `doing`
+    with it, where one has locked it and is not waited for."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
         raise ConfigError(
-            f"another vsr is writing {part}", hint="wait until it is done, or choose another name"
+            f"another vsr is {doing} {path}", hint="wait until it is done, or choose another name"
         ) from error
     except OSError as error:
         # Some network disks know no locks: there two runs are not told apart.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 from vsr.core.errors import ConfigError
+from vsr.media.commit import lock
 
 
 @contextlib.contextmanager
@@ -51,14 +51,10 @@ def _locked(folder: Path) -> Generator[None]:
     except OSError as error:
         raise ConfigError(f"cannot look into {folder}: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another vsr is training in {folder}", hint="wait until it is done, or name another folder"
-            ) from error
-        except OSError:
-            pass  # Some network disks lock no folders: there two trainings are not told apart.
+        with contextlib.suppress(
+            OSError
+        ):  # Some network disks lock no folders: there two trainings are not told apart.
+            lock(descriptor, folder, wait=False, doing="training in")
         yield
     finally:
         os.close(descriptor)
