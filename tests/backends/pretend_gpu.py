@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from vsr.backends.precision import guarded, in_precision
+from vsr.backends.graphs.precision import guarded, in_precision
 from vsr.backends.trt import gpu
 from vsr.backends.trt.library import Port
 from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict

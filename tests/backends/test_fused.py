@@ -20,7 +20,7 @@ import torch
 from onnx import GraphProto, TensorProto, helper, numpy_helper
 
 from vsr.backends.base import NOT_FINITE
-from vsr.backends.precision import guarded
+from vsr.backends.graphs.precision import guarded
 from vsr.backends.torch_ops import UnknownOperatorError, compiled
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat

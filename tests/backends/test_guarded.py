@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from vsr.backends.base import NOT_FINITE, Arrays
+from vsr.backends.graphs.precision import guarded, in_precision
 from vsr.backends.guarded import GuardedEngine, compare, extremes
-from vsr.backends.precision import guarded, in_precision
 from vsr.backends.torch_ops import compiled
 from vsr.backends.trt.recipe import recipe_from_dict
 from vsr.core.errors import ConfigError, InferenceError

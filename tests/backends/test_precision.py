@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from vsr.backends.precision import in_precision
+from vsr.backends.graphs.precision import in_precision
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, find_model

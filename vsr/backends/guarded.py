@@ -1,6 +1,7 @@
 """Engines in half precision: whether they make the picture that float32 makes, and which layer is to blame where not.
 
-Their graphs count the samples that are no numbers (`vsr.backends.precision.guarded`): rounded, those would be a black picture.
+Their graphs count the samples that are no numbers (`vsr.backends.graphs.precision.guarded`).
+Rounded, those would be a black picture.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def extremes(spec: ModelSpec, layout: GraphLayout, inputs: Arrays) -> dict[str, 
     import onnx
     from onnx import TensorProto, helper
 
-    from vsr.backends.precision import float_layers
+    from vsr.backends.graphs.precision import float_layers
 
     model = onnx.load(str(spec.graph(layout)))
     names = float_layers(model)

@@ -141,7 +141,7 @@ class TorchBackend:
         import onnx
         import torch
 
-        from vsr.backends.precision import guarded
+        from vsr.backends.graphs.precision import guarded
         from vsr.backends.torch_ops import compiled
 
         path = spec.graph(layout)

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto
 from onnx.external_data_helper import load_external_data_for_model
 
-from vsr.backends.precision import in_precision
+from vsr.backends.graphs.precision import in_precision
 from vsr.convert.builder import GraphBuilder
 from vsr.convert.networks import Network
 from vsr.core.errors import WeightsError

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.quantize import quantized
+from vsr.backends.graphs.quantize import quantized
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
 from vsr.core.errors import ConfigError, MissingDependencyError

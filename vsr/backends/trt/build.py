@@ -160,8 +160,8 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
         import onnx
         from onnx.numpy_helper import to_array
 
-        from vsr.backends.precision import float_layers, guarded, in_precision
-        from vsr.backends.quantize import quantized
+        from vsr.backends.graphs.precision import float_layers, guarded, in_precision
+        from vsr.backends.graphs.quantize import quantized
     except ModuleNotFoundError as error:
         raise MissingDependencyError("building engines needs onnx", hint="pip install onnx") from error
     weights: dict[str, Any] = {}
