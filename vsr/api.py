@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from vsr.core.errors import VsrError
 
 if TYPE_CHECKING:
-    from vsr.backends.trt.build import BuiltEngine
-    from vsr.backends.trt.recipe import EngineRecipe
-    from vsr.backends.trt.recipe import load_recipe as load_engine_recipe
-    from vsr.backends.trt.recipe import recipe_from_dict as engine_recipe
-    from vsr.backends.trt.store import EngineStore
+    from vsr.backends.tensorrt.build import BuiltEngine
+    from vsr.backends.tensorrt.recipe import EngineRecipe
+    from vsr.backends.tensorrt.recipe import load_recipe as load_engine_recipe
+    from vsr.backends.tensorrt.recipe import recipe_from_dict as engine_recipe
+    from vsr.backends.tensorrt.store import EngineStore
     from vsr.bench.doctor import Check, doctor
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
 # Name: module it comes from (and its name there, where that differs).
 _HOMES: Mapping[str, str] = {
     "BenchConfig": "vsr.bench.run",
-    "BuiltEngine": "vsr.backends.trt.build",
+    "BuiltEngine": "vsr.backends.tensorrt.build",
     "Check": "vsr.bench.doctor",
     "CompareConfig": "vsr.evaluation.compare",
     "Comparison": "vsr.evaluation.compare",
     "DemoResult": "vsr.evaluation.demo",
-    "EngineRecipe": "vsr.backends.trt.recipe",
-    "EngineStore": "vsr.backends.trt.store",
+    "EngineRecipe": "vsr.backends.tensorrt.recipe",
+    "EngineStore": "vsr.backends.tensorrt.store",
     "EvaluateConfig": "vsr.evaluation.evaluate",
     "Evaluation": "vsr.evaluation.evaluate",
     "Frame": "vsr.core.frame",
@@ -77,14 +77,14 @@ _HOMES: Mapping[str, str] = {
     "compare": "vsr.evaluation.compare",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
-    "engine_recipe": "vsr.backends.trt.recipe:recipe_from_dict",
+    "engine_recipe": "vsr.backends.tensorrt.recipe:recipe_from_dict",
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
     "find_model": "vsr.models.registry",
     "import_model": "vsr.convert.importing",
     "list_models": "vsr.models.registry:all_models",
-    "load_engine_recipe": "vsr.backends.trt.recipe:load_recipe",
+    "load_engine_recipe": "vsr.backends.tensorrt.recipe:load_recipe",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
     "upscale_many": "vsr.jobs.many",

@@ -16,10 +16,10 @@ import onnxruntime
 import pytest
 
 from vsr.backends.graphs.precision import guarded, in_precision
-from vsr.backends.trt import gpu
-from vsr.backends.trt.library import Port
-from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
-from vsr.backends.trt.store import Manifest
+from vsr.backends.tensorrt import gpu
+from vsr.backends.tensorrt.library import Port
+from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
+from vsr.backends.tensorrt.store import Manifest
 from vsr.models.registry import find_model
 
 _TYPES = {"uint8": np.uint8, "float": np.float32}
@@ -164,4 +164,4 @@ def pretend(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, recipe: EngineR
     for cached in (gpu._device, gpu._primary):
         cached.cache_clear()
     library: Any = _Library(manifest, recipe)
-    monkeypatch.setattr("vsr.backends.tensorrt.installed_library", lambda _name="auto": library)
+    monkeypatch.setattr("vsr.backends.tensorrt.backend.installed_library", lambda _name="auto": library)

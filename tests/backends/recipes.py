@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
+from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 
 
 def recipe(**settings: Any) -> EngineRecipe:

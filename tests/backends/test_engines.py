@@ -16,10 +16,10 @@ import pytest
 
 from tests.backends.recipes import recipe
 from vsr.backends.choose import has_nvidia_gpu
-from vsr.backends.trt.build import build_engine
-from vsr.backends.trt.cuda_graph import captured
-from vsr.backends.trt.library import installed_library
-from vsr.backends.trt.store import EngineStore
+from vsr.backends.tensorrt.build import build_engine
+from vsr.backends.tensorrt.cuda_graph import captured
+from vsr.backends.tensorrt.library import installed_library
+from vsr.backends.tensorrt.store import EngineStore
 from vsr.cli import main
 from vsr.convert.export import export_model
 from vsr.core.errors import (

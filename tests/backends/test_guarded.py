@@ -18,8 +18,8 @@ from onnx import numpy_helper
 from vsr.backends.base import NOT_FINITE, Arrays
 from vsr.backends.graphs.precision import guarded, in_precision
 from vsr.backends.guarded import GuardedEngine, compare, extremes
+from vsr.backends.tensorrt.recipe import recipe_from_dict
 from vsr.backends.torch_ops import compiled
-from vsr.backends.trt.recipe import recipe_from_dict
 from vsr.core.errors import ConfigError, InferenceError
 from vsr.jobs.engines import batches
 from vsr.media.samples import CLIP

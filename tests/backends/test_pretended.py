@@ -16,11 +16,11 @@ from tests.backends.pretend_gpu import Memory, pretend
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import has_nvidia_gpu, load_backend
 from vsr.backends.guarded import Parity
-from vsr.backends.tensorrt import TensorRTBackend, TensorRTEngine
-from vsr.backends.trt import gpu
-from vsr.backends.trt.build import build_engine, serving_engine
-from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
-from vsr.backends.trt.store import EngineStore, Manifest
+from vsr.backends.tensorrt import gpu
+from vsr.backends.tensorrt.backend import TensorRTBackend, TensorRTEngine
+from vsr.backends.tensorrt.build import build_engine, serving_engine
+from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
+from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.cli import main
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError
 from vsr.jobs.engines import batches

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.backends.recipes import recipe
-from vsr.backends.trt.build import build_engine
-from vsr.backends.trt.recipe import Extent, load_recipe, recipe_for, recipe_from_dict
-from vsr.backends.trt.store import EngineStore
+from vsr.backends.tensorrt.build import build_engine
+from vsr.backends.tensorrt.recipe import Extent, load_recipe, recipe_for, recipe_from_dict
+from vsr.backends.tensorrt.store import EngineStore
 from vsr.core.errors import (
     ConfigError,
 )

@@ -15,8 +15,8 @@ import pytest
 
 from tests.backends.recipes import recipe
 from vsr.backends.guarded import Parity
-from vsr.backends.trt.build import build_engine
-from vsr.backends.trt.store import EngineStore
+from vsr.backends.tensorrt.build import build_engine
+from vsr.backends.tensorrt.store import EngineStore
 from vsr.cli import main
 from vsr.core.errors import (
     EngineNotFoundError,

@@ -14,7 +14,7 @@ BACKENDS: Mapping[str, str] = {
     "openvino": "vsr.backends.openvino",
     "onnxruntime": "vsr.backends.onnxruntime",
     "torch": "vsr.backends.torch",
-    "tensorrt": "vsr.backends.tensorrt",
+    "tensorrt": "vsr.backends.tensorrt.backend",
 }
 _ON_GPUS = ("tensorrt", "torch")
 

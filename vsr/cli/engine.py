@@ -15,8 +15,8 @@ from vsr.cli import text
 from vsr.cli.options import SizeType
 
 if TYPE_CHECKING:
-    from vsr.backends.trt.recipe import EngineRecipe
-    from vsr.backends.trt.store import Manifest
+    from vsr.backends.tensorrt.recipe import EngineRecipe
+    from vsr.backends.tensorrt.store import Manifest
 
 _in_store = click.option(
     "--store",

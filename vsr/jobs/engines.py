@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from vsr.backends.base import Arrays
-from vsr.backends.tensorrt import TensorRTEngine
-from vsr.backends.trt.build import BuiltEngine, wanted_engine
-from vsr.backends.trt.build import build_engine as build
-from vsr.backends.trt.library import OnProgress
-from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
-from vsr.backends.trt.store import EngineStore, Manifest
+from vsr.backends.tensorrt.backend import TensorRTEngine
+from vsr.backends.tensorrt.build import BuiltEngine, wanted_engine
+from vsr.backends.tensorrt.build import build_engine as build
+from vsr.backends.tensorrt.library import OnProgress
+from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
+from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.core.errors import EngineStaleError
 from vsr.core.frame import Frame
 from vsr.media.commit import is_folder
@@ -38,7 +38,7 @@ def build_engine(
     say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
 ) -> BuiltEngine:
-    """Build an engine; one for the GPU that is here is also verified. Raises as `vsr.backends.trt.build.build_engine` and
+    """Build an engine; one for the GPU that is here is also verified. Raises as `vsr.backends.tensorrt.build.build_engine` and
     `verify_engine` do."""
     store = store or EngineStore()
     built = build(recipe, store, again=again, say=say, on_progress=on_progress)

@@ -28,12 +28,12 @@ from vsr.backends.base import (
 from vsr.backends.guarded import Parity, compare
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
-from vsr.backends.trt.build import build_engine, serving_engine
-from vsr.backends.trt.cuda_graph import CapturedWork, captured
-from vsr.backends.trt.gpu import gpu_here, on_gpu
-from vsr.backends.trt.library import TensorRT, installed_library
-from vsr.backends.trt.recipe import Library, recipe_for, recipe_from_dict
-from vsr.backends.trt.store import EngineStore, Manifest
+from vsr.backends.tensorrt.build import build_engine, serving_engine
+from vsr.backends.tensorrt.cuda_graph import CapturedWork, captured
+from vsr.backends.tensorrt.gpu import gpu_here, on_gpu
+from vsr.backends.tensorrt.library import TensorRT, installed_library
+from vsr.backends.tensorrt.recipe import Library, recipe_for, recipe_from_dict
+from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError, VsrError
 from vsr.models.spec import GraphLayout, ModelSpec
 

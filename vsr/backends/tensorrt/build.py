@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vsr.backends.base import chosen_precision
-from vsr.backends.trt.gpu import gpu_here
-from vsr.backends.trt.library import OnProgress, TensorRT, installed_library
-from vsr.backends.trt.recipe import EngineRecipe, recipe_from_dict
-from vsr.backends.trt.store import EngineStore, Identity, Manifest
+from vsr.backends.tensorrt.gpu import gpu_here
+from vsr.backends.tensorrt.library import OnProgress, TensorRT, installed_library
+from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
+from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
 from vsr.media.commit import write_whole
 from vsr.models.registry import find_model

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsr.backends.base import out_of_memory
-from vsr.backends.trt.recipe import EngineRecipe, Library
+from vsr.backends.tensorrt.recipe import EngineRecipe, Library
 from vsr.core.errors import (
     ConfigError,
     DeviceMemoryError,

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from vsr.backends.guarded import Parity
-from vsr.backends.trt.library import Port
-from vsr.backends.trt.recipe import recipe_from_dict
+from vsr.backends.tensorrt.library import Port
+from vsr.backends.tensorrt.recipe import recipe_from_dict
 from vsr.core.errors import ConfigError, EngineBuildError, EngineNotFoundError, EngineStaleError, MediaError
 from vsr.media.commit import lock, write_whole
 

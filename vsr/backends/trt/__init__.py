@@ -1,1 +1,0 @@
-"""TensorRT and TensorRT-RTX: recipes, engines built from them, and where those are kept."""
