@@ -27,8 +27,8 @@ import torch
 
 from vsr.backends import choose_backend
 from vsr.backends.base import IN_FLIGHT, Backend
-from vsr.backends.torch import TorchEngine
-from vsr.backends.torch_cuda import Captured
+from vsr.backends.torch.backend import TorchEngine
+from vsr.backends.torch.captured import Captured
 from vsr.bench.environment import environment
 from vsr.bench.run import BenchConfig, bench
 from vsr.core.color import Color

@@ -21,7 +21,7 @@ from onnx import GraphProto, TensorProto, helper, numpy_helper
 
 from vsr.backends.base import NOT_FINITE
 from vsr.backends.graphs.precision import guarded
-from vsr.backends.torch_ops import UnknownOperatorError, compiled
+from vsr.backends.torch.ops import UnknownOperatorError, compiled
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, find_model
@@ -107,7 +107,7 @@ def printed_by(code: str, *arguments: str, **environment: str) -> dict[str, Any]
 
 
 def all_of_it() -> dict[str, Any]:
-    from vsr.backends import torch_fused
+    from vsr.backends.torch import fused as torch_fused
 
     apart: dict[str, Any] = {}
     for case, (channels, *_) in CONVOLUTIONS.items():
@@ -138,7 +138,7 @@ def all_of_it() -> dict[str, Any]:
 def test_a_gpu_whose_matrix_units_triton_does_not_use_is_left_to_cudnn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from vsr.backends.torch_fused import trouble
+    from vsr.backends.torch.fused import trouble
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (7, 5))
     trouble.cache_clear()
@@ -150,8 +150,8 @@ COMPILED = """
 import json, pathlib, re, subprocess, sys, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from vsr.backends.torch_fused import compiled_for
-from vsr.backends.torch_kernels import COLUMNS, convolve
+from vsr.backends.torch.fused import compiled_for
+from vsr.backends.torch.kernels import COLUMNS, convolve
 
 dump = pathlib.Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 found = {}

@@ -19,7 +19,7 @@ from vsr.backends.base import NOT_FINITE, Arrays
 from vsr.backends.graphs.precision import guarded, in_precision
 from vsr.backends.guarded import GuardedEngine, compare, extremes
 from vsr.backends.tensorrt.recipe import recipe_from_dict
-from vsr.backends.torch_ops import compiled
+from vsr.backends.torch.ops import compiled
 from vsr.core.errors import ConfigError, InferenceError
 from vsr.jobs.engines import batches
 from vsr.media.samples import CLIP

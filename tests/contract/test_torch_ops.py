@@ -10,7 +10,7 @@ import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from vsr.backends.torch_ops import UnknownOperatorError, compiled
+from vsr.backends.torch.ops import UnknownOperatorError, compiled
 
 SHAPE = (2, 6, 10, 14)
 

@@ -13,7 +13,7 @@ from vsr.core.errors import ConfigError, MissingDependencyError
 BACKENDS: Mapping[str, str] = {
     "openvino": "vsr.backends.openvino",
     "onnxruntime": "vsr.backends.onnxruntime",
-    "torch": "vsr.backends.torch",
+    "torch": "vsr.backends.torch.backend",
     "tensorrt": "vsr.backends.tensorrt.backend",
 }
 _ON_GPUS = ("tensorrt", "torch")

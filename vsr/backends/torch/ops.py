@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 from torch.nn import functional
 
-from vsr.backends import torch_fused
-from vsr.backends.torch_resize import resize
+from vsr.backends.torch import fused as torch_fused
+from vsr.backends.torch.resize import resize
 
 Values = dict[str, Tensor]
 Step = Callable[[Values], None]

@@ -169,7 +169,7 @@ class _Fusing:
 
 def _kernels() -> ModuleType:
     """Imported where they run: Triton is not everywhere, and its interpreter is chosen before."""
-    from vsr.backends import torch_kernels
+    from vsr.backends.torch import kernels as torch_kernels
 
     return torch_kernels
 

@@ -27,8 +27,8 @@ from vsr.models.spec import GraphLayout, ModelSpec, Precision
 if TYPE_CHECKING:
     import torch
 
-    from vsr.backends.torch_cuda import Captured
-    from vsr.backends.torch_ops import Step, Values
+    from vsr.backends.torch.captured import Captured
+    from vsr.backends.torch.ops import Step, Values
 
 # Frames of 1280x720 a second on an H200, beside those of batches of one: 1.06 (quality) to 1.6 times (fast) as many.
 _BATCH = 4
@@ -84,7 +84,7 @@ class TorchEngine(DeviceEngine):
         return {name: values[name].contiguous() for name in self._outputs}
 
     def _captured(self, like: Mapping[str, Any]) -> AbstractContextManager[Captured]:
-        from vsr.backends.torch_cuda import Captured
+        from vsr.backends.torch.captured import Captured
 
         def capture() -> Captured:
             with self._ours():
@@ -142,7 +142,7 @@ class TorchBackend:
         import torch
 
         from vsr.backends.graphs.precision import guarded
-        from vsr.backends.torch_ops import compiled
+        from vsr.backends.torch.ops import compiled
 
         path = spec.graph(layout)
         device = _device()
@@ -185,7 +185,7 @@ def _unusable(device: torch.device) -> str:
 
 def _unfused(device: torch.device) -> str:
     """Why nodes run one by one on this CUDA device; empty where several go in one kernel."""
-    from vsr.backends.torch_fused import trouble
+    from vsr.backends.torch.fused import trouble
 
     return trouble(device)
 
