@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.core.frame import Frame
 from vsr.evaluation import metrics
-from vsr.evaluation.moments import Moments
+from vsr.evaluation.frame_times import Moments
 from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
