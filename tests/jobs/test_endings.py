@@ -180,7 +180,7 @@ def test_control_from_another_thread(tmp_path: Path) -> None:
 
 KILLED = """
     import os, signal, sys, threading
-    from vsr.media import commit
+    from vsr.files import whole as commit
     from vsr.cli import main
 
     place, at = sys.argv.pop(1).split(":")

@@ -19,8 +19,8 @@ from PIL import Image
 from tests.media import clips
 from tests.media.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError
-from vsr.media import commit
-from vsr.media.commit import OutputFile, write_whole
+from vsr.files import whole as commit
+from vsr.files.whole import OutputFile, write_whole
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vsr import __version__
 from vsr.cli import text
 from vsr.core.errors import ConfigError
-from vsr.media.commit import check_replaceable, is_folder, write_whole
+from vsr.files.whole import check_replaceable, is_folder, write_whole
 
 if TYPE_CHECKING:
     from vsr.jobs.report import Report

@@ -16,7 +16,7 @@ from vsr.backends.graphs.precision import in_precision
 from vsr.convert.builder import GraphBuilder
 from vsr.convert.networks import Network
 from vsr.core.errors import WeightsError
-from vsr.media.commit import write_whole
+from vsr.files.whole import write_whole
 
 OnnxPrecision = Literal["fp32", "fp16"]
 Array = npt.NDArray[np.float32]

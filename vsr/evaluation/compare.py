@@ -21,7 +21,7 @@ from vsr.evaluation.frame_times import Moments
 from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
-from vsr.media.commit import check_writable, write_whole
+from vsr.files.whole import check_writable, write_whole
 from vsr.media.inputs import check_outputs
 from vsr.media.opening import shown
 from vsr.media.planes import av_from_frame, converted

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from vsr.media.commit import write_whole
+from vsr.files.whole import write_whole
 
 _GAP = 12
 _LABEL = 40

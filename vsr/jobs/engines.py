@@ -18,7 +18,7 @@ from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.core.errors import EngineStaleError
 from vsr.core.frame import Frame
-from vsr.media.commit import is_folder
+from vsr.files.whole import is_folder
 from vsr.media.planes import av_from_frame, av_name, frame_from_av
 from vsr.media.resize import Converter
 from vsr.media.samples import CLIP

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vsr.core.errors import ConfigError, VsrError
+from vsr.files.whole import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
-from vsr.media.commit import is_folder, make_folder
 from vsr.media.containers import NULL, STDOUT
 from vsr.media.inputs import check_outputs, default_output, expand_inputs
 from vsr.media.opening import file_name

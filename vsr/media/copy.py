@@ -15,7 +15,7 @@ import av.logging
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
-from vsr.media.commit import OutputNull
+from vsr.files.whole import OutputNull
 from vsr.media.containers import Container
 from vsr.media.side_data import dump_lock
 

@@ -19,7 +19,7 @@ from vsr.core.color import ChromaLocation, Color, Range, luma_coefficients
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
-from vsr.media.commit import check_writable, locked_part, os_error, part_path, sync_folder
+from vsr.files.whole import check_writable, locked_part, os_error, part_path, sync_folder
 from vsr.media.image_files import (
     JPEG,
     ORIENTATIONS,

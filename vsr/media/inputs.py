@@ -9,7 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.media.commit import check_replaceable, is_folder, part_path, stat_of
+from vsr.files.whole import check_replaceable, is_folder, part_path, stat_of
 from vsr.media.containers import NULL, STDOUT, container_for
 from vsr.media.image_files import SUFFIXES as WRITABLE_IMAGES
 from vsr.media.images import IMAGE_SUFFIXES, is_animation

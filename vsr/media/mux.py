@@ -14,9 +14,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
+from vsr.files.whole import OutputFile, OutputNull, OutputPipe, os_error
 from vsr.media.animation import GUESSES_LAST, muxer_options, with_last_duration
 from vsr.media.captions import takes_captions, with_captions
-from vsr.media.commit import OutputFile, OutputNull, OutputPipe, os_error
 from vsr.media.containers import containers_of
 from vsr.media.copy import (
     CopyPlan,

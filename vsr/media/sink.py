@@ -13,10 +13,10 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import EncodeError, VsrError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
+from vsr.files.whole import OutputFile, OutputNull, OutputPipe, check_writable
 from vsr.media.animation import muxer_options
 from vsr.media.captions import takes_captions
 from vsr.media.color import PRIMARIES, TRANSFERS
-from vsr.media.commit import OutputFile, OutputNull, OutputPipe, check_writable
 from vsr.media.containers import NULL, STDOUT, Container, container_for
 from vsr.media.copy import CopyPlan, plan_copy
 from vsr.media.encoders import EncoderPlan, plan_encoder

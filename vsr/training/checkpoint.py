@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vsr.core.errors import WeightsError
-from vsr.media.commit import write_whole
+from vsr.files.whole import write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG_CSV, LOG_JSON, PICTURE = "train.csv", "train.json", "train.png"

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from vsr.core.errors import ConfigError
-from vsr.media.commit import lock
+from vsr.files.whole import lock
 
 
 @contextlib.contextmanager

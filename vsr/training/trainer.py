@@ -16,7 +16,7 @@ import torch
 from vsr.core.cancel import Cancelled
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair, load_sets
-from vsr.media.commit import write_whole
+from vsr.files.whole import write_whole
 from vsr.models.archs import ARCHITECTURES
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.training import checkpoint as disk

@@ -17,7 +17,7 @@ from vsr.backends.tensorrt.library import OnProgress, TensorRT, installed_librar
 from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
-from vsr.media.commit import write_whole
+from vsr.files.whole import write_whole
 from vsr.models.registry import find_model
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec, Precision
 

@@ -23,7 +23,7 @@ from vsr.core.errors import (
     MediaError,
     MissingDependencyError,
 )
-from vsr.media.commit import write_whole
+from vsr.files.whole import write_whole
 
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""

@@ -25,7 +25,7 @@ from vsr.backends.guarded import Parity
 from vsr.backends.tensorrt.library import Port
 from vsr.backends.tensorrt.recipe import recipe_from_dict
 from vsr.core.errors import ConfigError, EngineBuildError, EngineNotFoundError, EngineStaleError, MediaError
-from vsr.media.commit import lock, write_whole
+from vsr.files.whole import lock, write_whole
 
 PLAN, MANIFEST, LOG = "engine.plan", "manifest.json", "build.log"
 _KEY_LENGTH = 16

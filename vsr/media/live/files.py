@@ -8,7 +8,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any
 
-from vsr.media.commit import OutputNull, locked_part, part_path, stat_of
+from vsr.files.whole import OutputNull, locked_part, part_path, stat_of
 
 _AVIO_FLAG_WRITE = 2
 

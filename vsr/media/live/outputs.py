@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vsr.core.errors import ConfigError, EncodeError, MissingDependencyError
-from vsr.media.commit import check_writable
+from vsr.files.whole import check_writable
 from vsr.media.containers import container_for
 from vsr.media.copy import MPEGTS_CODECS
 from vsr.media.encoders import encoder_named

@@ -10,7 +10,7 @@ import av
 from av.container import OutputContainer
 from av.stream import Stream
 
-from vsr.media.commit import OutputNull
+from vsr.files.whole import OutputNull
 
 
 @dataclass(frozen=True, slots=True)
