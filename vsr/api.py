@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.control import JobControl, Progress
-    from vsr.jobs.engines import build_engine, verify_engine
+    from vsr.jobs.engine_builds import build_engine, verify_engine
     from vsr.jobs.many import upscale_many
     from vsr.jobs.preview import Preview, preview
     from vsr.jobs.report import Report
@@ -73,7 +73,7 @@ _HOMES: Mapping[str, str] = {
     "UpscaleConfig": "vsr.jobs.config",
     "Upscaler": "vsr.upscale.upscaler",
     "benchmark": "vsr.bench.run:bench",
-    "build_engine": "vsr.jobs.engines",
+    "build_engine": "vsr.jobs.engine_builds",
     "compare": "vsr.evaluation.compare",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.bench.doctor",
@@ -88,7 +88,7 @@ _HOMES: Mapping[str, str] = {
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.probe",
     "upscale_many": "vsr.jobs.many",
-    "verify_engine": "vsr.jobs.engines",
+    "verify_engine": "vsr.jobs.engine_builds",
 }
 
 __all__ = [

@@ -31,7 +31,7 @@ from vsr.core.errors import (
     UnknownModelError,
     VsrError,
 )
-from vsr.jobs.engines import batches, verify_engine
+from vsr.jobs.engine_builds import batches, verify_engine
 from vsr.media.samples import CLIP
 from vsr.models.registry import SHIPPED, find_model
 

@@ -21,7 +21,7 @@ from vsr.backends.guarded import GuardedEngine, compare, extremes
 from vsr.backends.tensorrt.recipe import recipe_from_dict
 from vsr.backends.torch.ops import compiled
 from vsr.core.errors import ConfigError, InferenceError
-from vsr.jobs.engines import batches
+from vsr.jobs.engine_builds import batches
 from vsr.media.samples import CLIP
 from vsr.models import GraphLayout, ModelSpec, find_model, shipped_models
 from vsr.models.spec import load_spec

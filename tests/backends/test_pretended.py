@@ -23,7 +23,7 @@ from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.cli import main
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError
-from vsr.jobs.engines import batches
+from vsr.jobs.engine_builds import batches
 from vsr.media.samples import CLIP
 from vsr.models.registry import find_model
 

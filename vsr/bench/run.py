@@ -18,7 +18,7 @@ from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.plan import enlarged
+from vsr.jobs.size import enlarged
 from vsr.jobs.upscale import UpscaleJob, batched, inferred
 from vsr.media.encoders import X264_PRESETS
 from vsr.media.frames import FrameSource

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.core.errors import VsrError
-from vsr.jobs.plan import enlarged
+from vsr.jobs.size import enlarged
 from vsr.media.inputs import default_output
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source

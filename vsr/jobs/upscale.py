@@ -15,8 +15,8 @@ from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl, Progress
-from vsr.jobs.plan import enlarged, plan_size
 from vsr.jobs.report import Report, stage_reports
+from vsr.jobs.size import enlarged, plan_size
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import Sink, Source
