@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vsr.jobs.upscale import OnProgress
     from vsr.live.config import StreamConfig
     from vsr.live.frame import StreamFrame
-    from vsr.live.opened import OpenStream
+    from vsr.live.open_stream import OpenStream
     from vsr.live.report import StreamReport
     from vsr.live.session import Session as StreamSession
     from vsr.media.probe import Probe, probe
@@ -58,7 +58,7 @@ _HOMES: Mapping[str, str] = {
     "Frame": "vsr.core.frame",
     "JobControl": "vsr.jobs.control",
     "ModelSpec": "vsr.models.spec",
-    "OpenStream": "vsr.live.opened",
+    "OpenStream": "vsr.live.open_stream",
     "PixelFormat": "vsr.core.frame",
     "Preview": "vsr.jobs.preview",
     "Probe": "vsr.media.probe",
@@ -250,7 +250,7 @@ def open_stream(
     Raises VsrError (see vsr.core.errors): at once for what cannot work, while iterating for a source that is lost for good.
     """
     from vsr.live.config import StreamConfig
-    from vsr.live.opened import OpenStream
+    from vsr.live.open_stream import OpenStream
 
     return OpenStream(
         StreamConfig(

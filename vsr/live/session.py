@@ -10,7 +10,7 @@ from vsr.core.errors import PipelineError, VsrError
 from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
-from vsr.live.fresh import FreshQueue
+from vsr.live.fresh_queue import FreshQueue
 from vsr.live.page.server import PageServer, parse_listen
 from vsr.live.publish import Publisher
 from vsr.live.report import StreamReport

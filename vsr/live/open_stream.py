@@ -9,7 +9,7 @@ from typing import Self
 
 from vsr.live.config import StreamConfig
 from vsr.live.frame import StreamFrame
-from vsr.live.fresh import FreshQueue
+from vsr.live.fresh_queue import FreshQueue
 from vsr.live.report import StreamReport
 from vsr.live.session import Session
 from vsr.live.states import State

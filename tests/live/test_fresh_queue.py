@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 
-from vsr.live.fresh import FreshQueue
+from vsr.live.fresh_queue import FreshQueue
 
 
 class Clock:
