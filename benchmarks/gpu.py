@@ -29,10 +29,10 @@ from vsr.backends import choose_backend
 from vsr.backends.base import IN_FLIGHT, Backend
 from vsr.backends.torch.backend import TorchEngine
 from vsr.backends.torch.captured import Captured
-from vsr.bench.environment import environment
 from vsr.bench.run import BenchConfig, bench
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
+from vsr.machine.environment import environment
 from vsr.models import GraphLayout, ModelSpec, find_model
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights

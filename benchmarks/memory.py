@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import vsr
-from vsr.bench.environment import environment
+from vsr.machine.environment import environment
 
 AFTER = 200
 MIB = 1 << 20

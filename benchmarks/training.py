@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vsr.bench.environment import environment
+from vsr.machine.environment import environment
 from vsr.models.archs import ARCHITECTURES
 from vsr.training.data import PatchPool, Photo
 from vsr.training.recipe import Recipe, load_recipe

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vsr.backends.tensorrt.recipe import load_recipe as load_engine_recipe
     from vsr.backends.tensorrt.recipe import recipe_from_dict as engine_recipe
     from vsr.backends.tensorrt.store import EngineStore
-    from vsr.bench.doctor import Check, doctor
     from vsr.bench.run import BenchConfig
     from vsr.bench.run import bench as benchmark
     from vsr.convert.export import export_model, export_onnx
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from vsr.live.open_stream import OpenStream
     from vsr.live.report import StreamReport
     from vsr.live.session import Session as StreamSession
+    from vsr.machine.doctor import Check, doctor
     from vsr.media.probe import Probe, probe
     from vsr.media.types import SinkOptions, SourceOptions
     from vsr.models.registry import all_models as list_models
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _HOMES: Mapping[str, str] = {
     "BenchConfig": "vsr.bench.run",
     "BuiltEngine": "vsr.backends.tensorrt.build",
-    "Check": "vsr.bench.doctor",
+    "Check": "vsr.machine.doctor",
     "CompareConfig": "vsr.evaluation.compare",
     "Comparison": "vsr.evaluation.compare",
     "DemoResult": "vsr.evaluation.demo",
@@ -76,7 +76,7 @@ _HOMES: Mapping[str, str] = {
     "build_engine": "vsr.jobs.engine_builds",
     "compare": "vsr.evaluation.compare",
     "demo": "vsr.evaluation.demo",
-    "doctor": "vsr.bench.doctor",
+    "doctor": "vsr.machine.doctor",
     "engine_recipe": "vsr.backends.tensorrt.recipe:recipe_from_dict",
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",

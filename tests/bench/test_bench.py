@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from vsr.bench import BenchConfig, bench
-from vsr.bench.doctor import doctor
-from vsr.bench.environment import environment
 from vsr.bench.synthetic import synthetic_frames
 from vsr.cli import main
+from vsr.machine.doctor import doctor
+from vsr.machine.environment import environment
 
 
 def test_every_part_is_measured_on_every_frame() -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import vsr
-from vsr.bench.doctor import Check
 from vsr.bench.run import BenchConfig
 from vsr.cli import main
 from vsr.jobs.control import JobControl
+from vsr.machine.doctor import Check
 
 
 @pytest.fixture

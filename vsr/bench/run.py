@@ -12,7 +12,6 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from vsr.bench.environment import environment
 from vsr.bench.synthetic import RATE, synthetic_frames
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
@@ -20,6 +19,7 @@ from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.size import enlarged
 from vsr.jobs.upscale import UpscaleJob, batched, inferred
+from vsr.machine.environment import environment
 from vsr.media.encoders import X264_PRESETS
 from vsr.media.frames import FrameSource
 from vsr.media.sink import open_sink

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from vsr.backends import probe_backends
-from vsr.bench.environment import environment
 from vsr.core.errors import VsrError
+from vsr.machine.environment import environment
 from vsr.models import shipped_models
 
 
