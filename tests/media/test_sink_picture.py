@@ -14,7 +14,7 @@ from tests.media.sinks import through
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import Frame
-from vsr.media.side_data import frame_details
+from vsr.media.frames.side_data import frame_details
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, Source

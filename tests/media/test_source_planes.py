@@ -14,9 +14,9 @@ from av.video.frame import VideoFrame
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import DecodeError, EncodeError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.media.color import color_after
-from vsr.media.planes import av_from_frame, av_name, converted, frame_from_av, is_direct, pixel_format
-from vsr.media.side_data import (
+from vsr.media.frames.color import color_after
+from vsr.media.frames.planes import av_from_frame, av_name, converted, frame_from_av, is_direct, pixel_format
+from vsr.media.frames.side_data import (
     details_from_dump,
     display_matrix,
     dolby_vision_from_bytes,

@@ -13,8 +13,8 @@ import pytest
 
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.frame import Frame, PixelFormat
-from vsr.media.hwaccel import SEMI_PLANAR, DeviceFrames, frame_on_device
-from vsr.media.planes import av_from_frame, converted, frame_from_av
+from vsr.media.frames.hwaccel import SEMI_PLANAR, DeviceFrames, frame_on_device
+from vsr.media.frames.planes import av_from_frame, converted, frame_from_av
 from vsr.upscale import Upscaler
 
 torch = pytest.importorskip("torch")

@@ -21,7 +21,7 @@ from vsr.jobs.size import enlarged
 from vsr.jobs.upscale import UpscaleJob, batched, inferred
 from vsr.machine.environment import environment
 from vsr.media.encoders import X264_PRESETS
-from vsr.media.frames import FrameSource
+from vsr.media.read.memory import FrameSource
 from vsr.media.sink import open_sink
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from vsr.backends.base import Arrays
 from vsr.backends.guarded import extremes
 from vsr.core.errors import ConfigError
+from vsr.media.frames.planes import av_from_frame, frame_from_av
+from vsr.media.frames.resize import Converter
 from vsr.media.inputs import MEDIA_SUFFIXES, files_below
-from vsr.media.planes import av_from_frame, frame_from_av
-from vsr.media.resize import Converter
 from vsr.media.source import open_source
 from vsr.models.spec import GraphLayout, ModelSpec
 from vsr.upscale.codes import small_inputs

@@ -22,9 +22,9 @@ from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
 from vsr.files.whole import check_writable, write_whole
+from vsr.media.frames.planes import av_from_frame, converted
 from vsr.media.inputs import check_outputs
 from vsr.media.opening import shown
-from vsr.media.planes import av_from_frame, converted
 from vsr.media.source import open_source
 from vsr.media.types import Source, SourceOptions
 

@@ -16,7 +16,7 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
-from vsr.media.planes import av_from_frame
+from vsr.media.frames.planes import av_from_frame
 from vsr.media.samples import CLIP
 from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions

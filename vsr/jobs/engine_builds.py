@@ -19,8 +19,8 @@ from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.core.errors import EngineStaleError
 from vsr.core.frame import Frame
 from vsr.files.whole import is_folder
-from vsr.media.planes import av_from_frame, av_name, frame_from_av
-from vsr.media.resize import Converter
+from vsr.media.frames.planes import av_from_frame, av_name, frame_from_av
+from vsr.media.frames.resize import Converter
 from vsr.media.samples import CLIP
 from vsr.media.source import open_source
 from vsr.media.types import SourceOptions

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import EncodeError
 from vsr.media.encoders import merged, safe_options
-from vsr.media.planes import frame_from_av
+from vsr.media.frames.planes import frame_from_av
 
 Luma = npt.NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from vsr.files.whole import OutputNull
 from vsr.media.containers import Container
-from vsr.media.side_data import dump_lock
+from vsr.media.frames.side_data import dump_lock
 
 if TYPE_CHECKING:
     from av.codec.context import CodecContext

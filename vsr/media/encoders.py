@@ -14,8 +14,8 @@ from av.codec.context import CodecContext
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, DecodeError, EncoderUnavailableError
 from vsr.core.frame import PixelFormat
-from vsr.media.color import color_after
-from vsr.media.planes import is_direct, pixel_format
+from vsr.media.frames.color import color_after
+from vsr.media.frames.planes import is_direct, pixel_format
 from vsr.media.types import SinkOptions
 
 X264_PRESETS = (
@@ -187,7 +187,7 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
     """The format of the encoder's that loses least, and of those the one that wastes least."""
     formats = av.Codec(encoder, "w").video_formats
     if not formats:
-        from vsr.media.planes import av_name
+        from vsr.media.frames.planes import av_name
 
         return av_name(wanted)
     best: tuple[float, str] | None = None

@@ -20,6 +20,8 @@ from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.files.whole import check_writable, locked_part, os_error, part_path, sync_folder
+from vsr.media.frames.planes import av_from_frame, av_name, check_planes, frame_from_av
+from vsr.media.frames.resize import Converter
 from vsr.media.image_files import (
     JPEG,
     ORIENTATIONS,
@@ -31,8 +33,6 @@ from vsr.media.image_files import (
     exif_with_orientation,
     write_picture,
 )
-from vsr.media.planes import av_from_frame, av_name, check_planes, frame_from_av
-from vsr.media.resize import Converter
 from vsr.media.types import ImageTags, SinkCounters, SinkOptions, Source
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from vsr.core.video import VideoInfo
-from vsr.media.color import MATRICES, PRIMARIES, TRANSFERS
+from vsr.media.frames.color import MATRICES, PRIMARIES, TRANSFERS
 from vsr.media.source import open_source
 from vsr.media.types import ContentLight, MasteringDisplay, SourceOptions
 

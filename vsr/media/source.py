@@ -18,16 +18,18 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
-from vsr.media.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.decode import Decoder, check_range, stated_end, wanted_range
-from vsr.media.deinterlace import Deinterlacer
-from vsr.media.hwaccel import (
+from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
+from vsr.media.frames.deinterlace import Deinterlacer
+from vsr.media.frames.hwaccel import (
     decodes_on_device,
     decoding_device,
     frame_on_device,
     on_host,
     stays_on_device,
 )
+from vsr.media.frames.planes import frame_from_av
+from vsr.media.frames.side_data import FrameDetails, captions, frame_details, stream_details
 from vsr.media.images import is_image_file, open_image
 from vsr.media.opening import (
     DEFAULT_SEQUENCE_RATE,
@@ -38,8 +40,6 @@ from vsr.media.opening import (
     shown,
 )
 from vsr.media.picture_tags import SequenceTags, holds_pictures, tags_of_bytes
-from vsr.media.planes import frame_from_av
-from vsr.media.side_data import FrameDetails, captions, frame_details, stream_details
 from vsr.media.streams import (
     choose_copied,
     choose_stream,

@@ -14,8 +14,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vsr.core.errors import SourceOpenError
+from vsr.media.frames.side_data import DolbyVision
 from vsr.media.opening import IN_SEGMENTS
-from vsr.media.side_data import DolbyVision
 
 _ENCRYPTED_TAGS = frozenset({"encv", "drmi", "enca"})
 

@@ -8,7 +8,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from vsr.core.color import Color
-from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
+from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
 from vsr.media.types import SourceCounters
 
 

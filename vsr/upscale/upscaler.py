@@ -138,7 +138,7 @@ class Upscaler:
         if isinstance(picture, np.ndarray):
             return array_from_frame(self.upscale(frame_from_array(picture)))
         if type(picture).__module__.startswith("av."):
-            from vsr.media.planes import av_from_frame, frame_from_av
+            from vsr.media.frames.planes import av_from_frame, frame_from_av
 
             return av_from_frame(self.upscale(frame_from_av(cast("av.VideoFrame", picture))))
         raise UnsupportedInputError(

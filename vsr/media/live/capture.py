@@ -22,15 +22,15 @@ from av.video.frame import VideoFrame
 from vsr.core.color import Color
 from vsr.core.errors import MediaError, PipelineError, SourceLostError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.media.color import color_from_codec, default_chroma_location
-from vsr.media.deinterlace import Deinterlacer
+from vsr.media.frames.color import color_from_codec, default_chroma_location
+from vsr.media.frames.deinterlace import Deinterlacer
+from vsr.media.frames.planes import frame_from_av
 from vsr.media.live.address import Address
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.pace import Lag, Pace
 from vsr.media.live.refusals import lost_source, refused_source
 from vsr.media.live.timeline import TIME_BASE, Timeline
 from vsr.media.opening import IN_SEGMENTS
-from vsr.media.planes import frame_from_av
 from vsr.media.streams import choose_stream, frame_rate
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame
-from vsr.media.color import apply_color
 from vsr.media.encoders import TRAITS, encoder_named, plan_encoder
+from vsr.media.frames.color import apply_color
+from vsr.media.frames.planes import av_from_frame
 from vsr.media.live.packets import Encoded, Template
 from vsr.media.live.timeline import TIME_BASE
 from vsr.media.opening import reason
-from vsr.media.planes import av_from_frame
 from vsr.media.types import SinkOptions
 
 _KEYFRAME_S = 2

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.core.frame import Frame
-from vsr.media.planes import av_from_frame
+from vsr.media.frames.planes import av_from_frame
 
 _QUALITY = 4  # of 2 to 31, less is better
 

@@ -10,8 +10,8 @@ from av.video.frame import VideoFrame
 
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import EncodeError
-from vsr.media.color import RGB_MATRIX, tag_frame
-from vsr.media.planes import pixel_format
+from vsr.media.frames.color import RGB_MATRIX, tag_frame
+from vsr.media.frames.planes import pixel_format
 
 _FLAGS = "accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 

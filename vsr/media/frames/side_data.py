@@ -15,7 +15,7 @@ import av.logging
 from av.sidedata.sidedata import Type
 
 from vsr.core.color import ChromaLocation
-from vsr.media.color import chroma_location
+from vsr.media.frames.color import chroma_location
 from vsr.media.types import ContentLight, MasteringDisplay
 
 if TYPE_CHECKING:

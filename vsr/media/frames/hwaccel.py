@@ -12,10 +12,10 @@ from vsr.core.color import Color
 from vsr.core.cuda import agree_on_context
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Fetched, Frame, SemiPlanar
-from vsr.media.color import color_from_av, tag_frame
+from vsr.media.frames.color import color_from_av, tag_frame
+from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
+from vsr.media.frames.side_data import dump_lock
 from vsr.media.opening import reason
-from vsr.media.planes import av_name, converted, frame_from_av, pixel_format
-from vsr.media.side_data import dump_lock
 
 SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 """The formats that stay on a device, by the bits of their 4:2:0 samples."""
@@ -63,7 +63,7 @@ def on_host(frame: VideoFrame) -> VideoFrame:
 
 
 def frame_on_device(frame: VideoFrame, *, index: int = 0, fallback: Color | None = None) -> Frame:
-    """Our view of an NV12 or P010 frame, left where it lies; see `vsr.media.planes.frame_from_av`."""
+    """Our view of an NV12 or P010 frame, left where it lies; see `vsr.media.frames.planes.frame_from_av`."""
     target = pixel_format((frame.sw_format or frame.format).name)
     color = color_from_av(frame, target, fallback=fallback)
     given = Fetched(lambda: frame_from_av(on_host(frame)).planes)

@@ -11,7 +11,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import DecodeError
-from vsr.media.planes import av_name, converted, is_direct, pixel_format
+from vsr.media.frames.planes import av_name, converted, is_direct, pixel_format
 
 
 class Deinterlacer:

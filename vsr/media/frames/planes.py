@@ -19,7 +19,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from vsr.core.color import ChromaLocation, Color
 from vsr.core.errors import DecodeError, EncodeError
 from vsr.core.frame import Frame, PixelFormat, Plane
-from vsr.media.color import color_after, color_from_av, tag_frame
+from vsr.media.frames.color import color_after, color_from_av, tag_frame
 
 Bytes = npt.NDArray[np.uint8]
 
