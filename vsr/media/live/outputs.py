@@ -23,9 +23,9 @@ from vsr.media.encoders import encoder_named
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.files import LiveFiles
-from vsr.media.live.hello import check_rtsp_answers
 from vsr.media.live.packets import Encoded, Program
 from vsr.media.live.refusals import refused_output
+from vsr.media.live.rtsp_probe import check_rtsp_answers
 from vsr.media.opening import is_url, shown
 
 # FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
