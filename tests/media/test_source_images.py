@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 from vsr.core.color import Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
-from vsr.media.image_files import exif_orientation
+from vsr.media.pictures.files import exif_orientation
 from vsr.media.source import open_source
 from vsr.media.types import Source, SourceOptions
 

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.media.opening import is_lost, is_read_once, open_container, read_error, reason, shown
-from vsr.media.picture_tags import holds_pictures, is_cut_jpeg
+from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
 from vsr.media.streams import encrypted
 from vsr.media.timestamps import Discontinuities
 from vsr.media.types import PacketShelf, SourceCounters, SourceOptions

@@ -22,7 +22,7 @@ from vsr.core.video import VideoInfo
 from vsr.files.whole import check_writable, locked_part, os_error, part_path, sync_folder
 from vsr.media.frames.planes import av_from_frame, av_name, check_planes, frame_from_av
 from vsr.media.frames.resize import Converter
-from vsr.media.image_files import (
+from vsr.media.pictures.files import (
     JPEG,
     ORIENTATIONS,
     PNG,

@@ -15,7 +15,7 @@ from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.core.video import VideoInfo
 from vsr.media.opening import check_file, is_sequence, is_url
-from vsr.media.tags import orientation_of, pillow_opened, tags_of
+from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
 from vsr.media.types import (
     ContentLight,
     ImageTags,

@@ -39,7 +39,7 @@ from vsr.media.opening import (
     open_container,
     shown,
 )
-from vsr.media.picture_tags import SequenceTags, holds_pictures, tags_of_bytes
+from vsr.media.pictures.packets import SequenceTags, holds_pictures, tags_of_bytes
 from vsr.media.streams import (
     choose_copied,
     choose_stream,
