@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vsr.live.report import StreamReport
     from vsr.live.session import Session as StreamSession
     from vsr.machine.doctor import Check, doctor
-    from vsr.media.probe import Probe, probe
+    from vsr.media.read.probe import Probe, probe
     from vsr.media.types import SinkOptions, SourceOptions
     from vsr.models.registry import all_models as list_models
     from vsr.models.registry import find_model
@@ -61,7 +61,7 @@ _HOMES: Mapping[str, str] = {
     "OpenStream": "vsr.live.open_stream",
     "PixelFormat": "vsr.core.frame",
     "Preview": "vsr.jobs.preview",
-    "Probe": "vsr.media.probe",
+    "Probe": "vsr.media.read.probe",
     "Progress": "vsr.jobs.control",
     "Report": "vsr.jobs.report",
     "SinkOptions": "vsr.media.types",
@@ -86,7 +86,7 @@ _HOMES: Mapping[str, str] = {
     "list_models": "vsr.models.registry:all_models",
     "load_engine_recipe": "vsr.backends.tensorrt.recipe:load_recipe",
     "preview": "vsr.jobs.preview",
-    "probe": "vsr.media.probe",
+    "probe": "vsr.media.read.probe",
     "upscale_many": "vsr.jobs.many",
     "verify_engine": "vsr.jobs.engine_builds",
 }

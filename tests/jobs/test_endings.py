@@ -21,8 +21,8 @@ from vsr.core.cancel import Cancelled
 from vsr.core.errors import DecodeError, PipelineError, VsrError
 from vsr.core.frame import Frame
 from vsr.jobs import upscale as job_module
+from vsr.media.read.source import FileSource
 from vsr.media.sink import VideoSink
-from vsr.media.source import FileSource
 from vsr.upscale import Upscaler
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from tests.jobs.media import QUICK, enlarge, frame_seconds, stream
 from tests.media import clips
 from tests.media.serving import served
 from vsr.core.errors import SourceLostError
-from vsr.media.opening import RECONNECTING
+from vsr.media.read.opening import RECONNECTING
 
 
 def vsr(*args: str | Path, given: Path) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
+from vsr.media.read.source import open_source
 from vsr.media.sink import open_sink
-from vsr.media.source import open_source
 from vsr.media.types import Sink, SinkOptions, SourceOptions
 
 

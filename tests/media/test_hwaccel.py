@@ -11,8 +11,8 @@ import pytest
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.cli import main
 from vsr.core.errors import ConfigError
+from vsr.media.read.source import open_source
 from vsr.media.samples import CLIP
-from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 
 

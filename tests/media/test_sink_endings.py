@@ -21,8 +21,8 @@ from tests.media.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.files import whole as commit
 from vsr.files.whole import OutputFile, write_whole
+from vsr.media.read.source import open_source
 from vsr.media.sink import open_sink
-from vsr.media.source import open_source
 from vsr.media.types import SinkOptions
 
 ROOT = Path(__file__).resolve().parents[2]

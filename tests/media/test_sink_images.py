@@ -13,8 +13,8 @@ from PIL import Image, ImageCms
 from tests.media import clips
 from tests.media.sinks import through
 from vsr.core.errors import ConfigError, EncodeError
+from vsr.media.read.source import open_source
 from vsr.media.sink import open_sink
-from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 
 SMALL = "testsrc2=size=64x48:rate=25:duration=0.2"

@@ -15,8 +15,8 @@ from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import Frame
 from vsr.media.frames.side_data import frame_details
+from vsr.media.read.source import open_source
 from vsr.media.sink import open_sink
-from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, Source
 
 SMALL = "testsrc2=size=64x48:rate=25:duration=0.2"

@@ -14,7 +14,7 @@ from tests.media import clips
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.media.source import open_source
+from vsr.media.read.source import open_source
 from vsr.media.types import ContentLight, SourceOptions
 
 
@@ -272,7 +272,7 @@ def test_size_change_on_the_way_is_brought_back_and_noted() -> None:
 @pytest.mark.parametrize("kind", ["nut", "yuv4mpegpipe"])
 def test_standard_input(kind: str) -> None:
     code = (
-        "from vsr.media.source import open_source\n"
+        "from vsr.media.read.source import open_source\n"
         "with open_source('-') as s:\n"
         "    frames = list(s)\n"
         "    print(len(frames), frames[0].width, [float(f.pts * f.time_base) for f in frames[:3]] == [0, 0.04, 0.08])"

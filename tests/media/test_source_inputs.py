@@ -10,7 +10,7 @@ import pytest
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.media.inputs import check_outputs, default_output, expand_inputs
-from vsr.media.probe import probe
+from vsr.media.read.probe import probe
 
 
 def touch(folder: Path, *names: str) -> None:

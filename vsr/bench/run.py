@@ -22,8 +22,8 @@ from vsr.jobs.upscale import UpscaleJob, batched, inferred
 from vsr.machine.environment import environment
 from vsr.media.encoders import X264_PRESETS
 from vsr.media.read.memory import FrameSource
+from vsr.media.read.source import open_source
 from vsr.media.sink import open_sink
-from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.models import Precision, find_model
 from vsr.upscale import Upscaler

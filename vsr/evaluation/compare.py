@@ -24,8 +24,8 @@ from vsr.evaluation.pictures import busiest
 from vsr.files.whole import check_writable, write_whole
 from vsr.media.frames.planes import av_from_frame, converted
 from vsr.media.inputs import check_outputs
-from vsr.media.opening import shown
-from vsr.media.source import open_source
+from vsr.media.read.opening import shown
+from vsr.media.read.source import open_source
 from vsr.media.types import Source, SourceOptions
 
 Rgb = npt.NDArray[np.uint8]

@@ -17,8 +17,8 @@ from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.frames.planes import av_from_frame
+from vsr.media.read.source import open_source
 from vsr.media.samples import CLIP
-from vsr.media.source import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale import Upscaler
 

@@ -21,8 +21,8 @@ from vsr.core.frame import Frame
 from vsr.files.whole import is_folder
 from vsr.media.frames.planes import av_from_frame, av_name, frame_from_av
 from vsr.media.frames.resize import Converter
+from vsr.media.read.source import open_source
 from vsr.media.samples import CLIP
-from vsr.media.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.models.registry import find_model
 from vsr.upscale.codes import small_inputs

@@ -13,7 +13,7 @@ from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.containers import NULL, STDOUT
 from vsr.media.inputs import check_outputs, default_output, expand_inputs
-from vsr.media.opening import file_name
+from vsr.media.read.opening import file_name
 from vsr.models import find_model
 
 

@@ -17,8 +17,8 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl, Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
+from vsr.media.read.source import open_source
 from vsr.media.sink import open_sink
-from vsr.media.source import open_source
 from vsr.media.types import Sink, Source
 from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage

@@ -22,7 +22,7 @@ from vsr.media.frames.color import apply_color
 from vsr.media.frames.hwaccel import SEMI_PLANAR
 from vsr.media.frames.side_data import display_matrix, dump_lock
 from vsr.media.hdr_params import hdr_options
-from vsr.media.opening import reason as reason_of
+from vsr.media.read.opening import reason as reason_of
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

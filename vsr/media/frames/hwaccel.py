@@ -15,7 +15,7 @@ from vsr.core.frame import Fetched, Frame, SemiPlanar
 from vsr.media.frames.color import color_from_av, tag_frame
 from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
 from vsr.media.frames.side_data import dump_lock
-from vsr.media.opening import reason
+from vsr.media.read.opening import reason
 
 SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 """The formats that stay on a device, by the bits of their 4:2:0 samples."""

@@ -12,7 +12,7 @@ from av.audio.resampler import AudioResampler
 from vsr.core.errors import EncodeError
 from vsr.media.live.packets import Encoded, Template
 from vsr.media.live.timeline import TICKS
-from vsr.media.opening import reason
+from vsr.media.read.opening import reason
 
 _RATE = 48_000
 _SAMPLES = 1024

@@ -30,8 +30,8 @@ from vsr.media.live.bridge import Bridge
 from vsr.media.live.pace import Lag, Pace
 from vsr.media.live.refusals import lost_source, refused_source
 from vsr.media.live.timeline import TIME_BASE, Timeline
-from vsr.media.opening import IN_SEGMENTS
-from vsr.media.streams import choose_stream, frame_rate
+from vsr.media.read.opening import IN_SEGMENTS
+from vsr.media.read.streams import choose_stream, frame_rate
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream

@@ -18,7 +18,7 @@ from vsr.media.frames.color import apply_color
 from vsr.media.frames.planes import av_from_frame
 from vsr.media.live.packets import Encoded, Template
 from vsr.media.live.timeline import TIME_BASE
-from vsr.media.opening import reason
+from vsr.media.read.opening import reason
 from vsr.media.types import SinkOptions
 
 _KEYFRAME_S = 2

@@ -26,7 +26,7 @@ from vsr.media.live.files import LiveFiles
 from vsr.media.live.packets import Encoded, Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.live.rtsp_probe import check_rtsp_answers
-from vsr.media.opening import is_url, shown
+from vsr.media.read.opening import is_url, shown
 
 # FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
 _INTERLEAVE = {"flush_packets": "1", "max_interleave_delta": "300000"}

@@ -21,7 +21,7 @@ from vsr.core.errors import (
     SourceTimeoutError,
 )
 from vsr.media.live.address import Address
-from vsr.media.opening import is_url, reason, shown
+from vsr.media.read.opening import is_url, reason, shown
 
 _DENIED = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
 _NO_VIDEO = (av.InvalidDataError, av.DecoderNotFoundError, av.DemuxerNotFoundError)

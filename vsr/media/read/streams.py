@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import SourceOpenError
 from vsr.media.frames.side_data import DolbyVision
-from vsr.media.opening import IN_SEGMENTS
+from vsr.media.read.opening import IN_SEGMENTS
 
 _ENCRYPTED_TAGS = frozenset({"encv", "drmi", "enca"})
 

@@ -14,8 +14,8 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.core.video import VideoInfo
-from vsr.media.opening import check_file, is_sequence, is_url
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
+from vsr.media.read.opening import check_file, is_sequence, is_url
 from vsr.media.types import (
     ContentLight,
     ImageTags,
@@ -61,7 +61,7 @@ def is_animation(path: Path) -> bool:
 
 def open_image(url: str, options: SourceOptions) -> Source:
     """Open an image file; animations (GIF, APNG, WebP, AVIF) become video. Raises SourceOpenError."""
-    from vsr.media.source import FileSource
+    from vsr.media.read.source import FileSource
 
     path = Path(url)
     check_file(path)

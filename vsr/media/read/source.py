@@ -18,7 +18,6 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
-from vsr.media.decode import Decoder, check_range, stated_end, wanted_range
 from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.hwaccel import (
@@ -30,8 +29,10 @@ from vsr.media.frames.hwaccel import (
 )
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import FrameDetails, captions, frame_details, stream_details
-from vsr.media.images import is_image_file, open_image
-from vsr.media.opening import (
+from vsr.media.pictures.packets import SequenceTags, holds_pictures, tags_of_bytes
+from vsr.media.read.decode import Decoder, check_range, stated_end, wanted_range
+from vsr.media.read.images import is_image_file, open_image
+from vsr.media.read.opening import (
     DEFAULT_SEQUENCE_RATE,
     IN_SEGMENTS,
     is_sequence,
@@ -39,8 +40,7 @@ from vsr.media.opening import (
     open_container,
     shown,
 )
-from vsr.media.pictures.packets import SequenceTags, holds_pictures, tags_of_bytes
-from vsr.media.streams import (
+from vsr.media.read.streams import (
     choose_copied,
     choose_stream,
     decoder_context,
@@ -48,9 +48,9 @@ from vsr.media.streams import (
     refuse_dolby_vision,
     refuse_encrypted,
 )
-from vsr.media.timestamps import Clock, time_of, without_silence
+from vsr.media.read.timestamps import Clock, time_of, without_silence
+from vsr.media.read.uniform import Uniform
 from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
-from vsr.media.uniform import Uniform
 
 _FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
 # How far to step back when a container's index leads behind the wanted time; then its beginning.

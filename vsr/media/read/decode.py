@@ -16,10 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, DecodeError
-from vsr.media.opening import is_lost, is_read_once, open_container, read_error, reason, shown
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
-from vsr.media.streams import encrypted
-from vsr.media.timestamps import Discontinuities
+from vsr.media.read.opening import is_lost, is_read_once, open_container, read_error, reason, shown
+from vsr.media.read.streams import encrypted
+from vsr.media.read.timestamps import Discontinuities
 from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
 
 # Errors of av_read_frame in a row, after which the rest of a file counts as lost.
