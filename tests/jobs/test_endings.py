@@ -22,7 +22,7 @@ from vsr.core.errors import DecodeError, PipelineError, VsrError
 from vsr.core.frame import Frame
 from vsr.jobs import upscale as job_module
 from vsr.media.read.source import FileSource
-from vsr.media.sink import VideoSink
+from vsr.media.write.sink import VideoSink
 from vsr.upscale import Upscaler
 
 ROOT = Path(__file__).resolve().parents[2]

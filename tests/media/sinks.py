@@ -14,8 +14,8 @@ import numpy as np
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import Sink, SinkOptions, SourceOptions
+from vsr.media.write.sink import open_sink
 
 
 def doubled(frame: Frame) -> Frame:

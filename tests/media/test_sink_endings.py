@@ -22,8 +22,8 @@ from vsr.core.errors import ConfigError, EncodeError
 from vsr.files import whole as commit
 from vsr.files.whole import OutputFile, write_whole
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import SinkOptions
+from vsr.media.write.sink import open_sink
 
 ROOT = Path(__file__).resolve().parents[2]
 

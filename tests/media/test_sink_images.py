@@ -14,8 +14,8 @@ from tests.media import clips
 from tests.media.sinks import through
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import SinkOptions, SourceOptions
+from vsr.media.write.sink import open_sink
 
 SMALL = "testsrc2=size=64x48:rate=25:duration=0.2"
 

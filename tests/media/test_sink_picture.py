@@ -16,8 +16,8 @@ from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import Frame
 from vsr.media.frames.side_data import frame_details
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import SinkOptions, Source
+from vsr.media.write.sink import open_sink
 
 SMALL = "testsrc2=size=64x48:rate=25:duration=0.2"
 

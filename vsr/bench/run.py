@@ -20,11 +20,11 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.size import enlarged
 from vsr.jobs.upscale import UpscaleJob, batched, inferred
 from vsr.machine.environment import environment
-from vsr.media.encoders import X264_PRESETS
 from vsr.media.read.memory import FrameSource
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import SinkOptions, SourceOptions
+from vsr.media.write.encoders import X264_PRESETS
+from vsr.media.write.sink import open_sink
 from vsr.models import Precision, find_model
 from vsr.upscale import Upscaler
 

@@ -11,9 +11,9 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
-from vsr.media.containers import NULL, STDOUT
 from vsr.media.inputs import check_outputs, default_output, expand_inputs
 from vsr.media.read.opening import file_name
+from vsr.media.write.containers import NULL, STDOUT
 from vsr.models import find_model
 
 

@@ -11,8 +11,8 @@ from vsr.core.errors import VsrError
 from vsr.jobs.size import enlarged
 from vsr.media.inputs import default_output
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import SinkOptions, SourceOptions
+from vsr.media.write.sink import open_sink
 from vsr.models import find_model
 from vsr.models.registry import Use
 from vsr.upscale import Upscaler

@@ -18,8 +18,8 @@ from vsr.jobs.control import JobControl, Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
 from vsr.media.read.source import open_source
-from vsr.media.sink import open_sink
 from vsr.media.types import Sink, Source
+from vsr.media.write.sink import open_sink
 from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage
 from vsr.upscale import Upscaler

@@ -74,7 +74,7 @@ def _installed(name: str) -> bool:
 
 def _ffmpeg() -> Check:
     try:
-        from vsr.media.encoders import available_encoders
+        from vsr.media.write.encoders import available_encoders
 
         encoders = available_encoders()
         version = metadata.version("av")

@@ -13,8 +13,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vsr.core.errors import EncodeError
-from vsr.media.encoders import merged, safe_options
 from vsr.media.frames.planes import frame_from_av
+from vsr.media.write.encoders import merged, safe_options
 
 Luma = npt.NDArray[np.uint8]
 

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.files.whole import check_replaceable, is_folder, part_path, stat_of
-from vsr.media.containers import NULL, STDOUT, container_for
 from vsr.media.pictures.files import SUFFIXES as WRITABLE_IMAGES
 from vsr.media.read.images import IMAGE_SUFFIXES, is_animation
 from vsr.media.read.opening import file_name, is_sequence, is_url, sequence_files, shown
+from vsr.media.write.containers import NULL, STDOUT, container_for
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({

@@ -13,13 +13,13 @@ from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame
-from vsr.media.encoders import TRAITS, encoder_named, plan_encoder
 from vsr.media.frames.color import apply_color
 from vsr.media.frames.planes import av_from_frame
 from vsr.media.live.packets import Encoded, Template
 from vsr.media.live.timeline import TIME_BASE
 from vsr.media.read.opening import reason
 from vsr.media.types import SinkOptions
+from vsr.media.write.encoders import TRAITS, encoder_named, plan_encoder
 
 _KEYFRAME_S = 2
 # Visually close to the source and a third of the bits of what files get: it has to go through a network.

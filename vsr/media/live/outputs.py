@@ -17,9 +17,6 @@ from av.stream import Stream
 
 from vsr.core.errors import ConfigError, EncodeError, MissingDependencyError
 from vsr.files.whole import check_writable
-from vsr.media.containers import container_for
-from vsr.media.copy import MPEGTS_CODECS
-from vsr.media.encoders import encoder_named
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.files import LiveFiles
@@ -27,6 +24,9 @@ from vsr.media.live.packets import Encoded, Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.live.rtsp_probe import check_rtsp_answers
 from vsr.media.read.opening import is_url, shown
+from vsr.media.write.containers import container_for
+from vsr.media.write.copy import MPEGTS_CODECS
+from vsr.media.write.encoders import encoder_named
 
 # FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
 _INTERLEAVE = {"flush_packets": "1", "max_interleave_delta": "300000"}

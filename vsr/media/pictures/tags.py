@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from vsr.media.animation import plays_of
 from vsr.media.types import ImageTags
+from vsr.media.write.animation import plays_of
 
 _limit_lock = threading.RLock()
 _ORIENTATION = 0x0112

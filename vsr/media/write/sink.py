@@ -14,20 +14,20 @@ from vsr.core.errors import EncodeError, VsrError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.files.whole import OutputFile, OutputNull, OutputPipe, check_writable
-from vsr.media.animation import muxer_options
-from vsr.media.captions import takes_captions
-from vsr.media.containers import NULL, STDOUT, Container, container_for
-from vsr.media.copy import CopyPlan, plan_copy
-from vsr.media.encoders import EncoderPlan, plan_encoder
 from vsr.media.frames.color import PRIMARIES, TRANSFERS
 from vsr.media.frames.hwaccel import DeviceFrames
 from vsr.media.frames.planes import av_from_frame, av_name
 from vsr.media.frames.resize import Converter
-from vsr.media.hdr_params import hdr_options
-from vsr.media.image_sink import ImageSink, is_image_output
-from vsr.media.mux import Muxer, Output
 from vsr.media.types import Sink, SinkCounters, SinkOptions, Source
-from vsr.media.video_stream import VideoStreamWriter, video_info
+from vsr.media.write.animation import muxer_options
+from vsr.media.write.captions import takes_captions
+from vsr.media.write.containers import NULL, STDOUT, Container, container_for
+from vsr.media.write.copy import CopyPlan, plan_copy
+from vsr.media.write.encoders import EncoderPlan, plan_encoder
+from vsr.media.write.hdr_params import hdr_options
+from vsr.media.write.images import ImageSink, is_image_output
+from vsr.media.write.mux import Muxer, Output
+from vsr.media.write.video_stream import VideoStreamWriter, video_info
 
 # Of matrix, primaries and transfer.
 _UNSPECIFIED = 2

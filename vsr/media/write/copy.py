@@ -16,8 +16,8 @@ from av.audio.stream import AudioStream
 from av.stream import Disposition
 
 from vsr.files.whole import OutputNull
-from vsr.media.containers import Container
 from vsr.media.frames.side_data import dump_lock
+from vsr.media.write.containers import Container
 
 if TYPE_CHECKING:
     from av.codec.context import CodecContext

@@ -15,14 +15,14 @@ from av.stream import Disposition
 
 from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.video import VideoInfo
-from vsr.media.containers import Container, output_time_base
-from vsr.media.copy import MPEGTS_CODECS
-from vsr.media.encoders import EncoderPlan, frame_rate_or_default, merged
 from vsr.media.frames.color import apply_color
 from vsr.media.frames.hwaccel import SEMI_PLANAR
 from vsr.media.frames.side_data import display_matrix, dump_lock
-from vsr.media.hdr_params import hdr_options
 from vsr.media.read.opening import reason as reason_of
+from vsr.media.write.containers import Container, output_time_base
+from vsr.media.write.copy import MPEGTS_CODECS
+from vsr.media.write.encoders import EncoderPlan, frame_rate_or_default, merged
+from vsr.media.write.hdr_params import hdr_options
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -15,10 +15,11 @@ from av.video.frame import VideoFrame
 
 from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
 from vsr.files.whole import OutputFile, OutputNull, OutputPipe, os_error
-from vsr.media.animation import GUESSES_LAST, muxer_options, with_last_duration
-from vsr.media.captions import takes_captions, with_captions
-from vsr.media.containers import containers_of
-from vsr.media.copy import (
+from vsr.media.write.animation import GUESSES_LAST, muxer_options, with_last_duration
+from vsr.media.write.captions import takes_captions, with_captions
+from vsr.media.write.containers import containers_of
+from vsr.media.write.copied_packets import PacketCopier
+from vsr.media.write.copy import (
     CopyPlan,
     add_copy,
     attach_cover,
@@ -27,14 +28,13 @@ from vsr.media.copy import (
     kept_stream_metadata,
     reason_of,
 )
-from vsr.media.matroska import PADDING, TrackElements, amend_tracks
-from vsr.media.packets import PacketCopier
-from vsr.media.video_stream import libav_log
+from vsr.media.write.matroska import PADDING, TrackElements, amend_tracks
+from vsr.media.write.video_stream import libav_log
 
 if TYPE_CHECKING:
     from av.stream import Stream
 
-    from vsr.media.video_stream import VideoStreamWriter
+    from vsr.media.write.video_stream import VideoStreamWriter
 
 
 Output = OutputFile | OutputPipe | OutputNull

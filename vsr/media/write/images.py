@@ -135,7 +135,7 @@ class ImageSink:
                 f"the sample aspect ratio {info.sar} is left out: pictures have square pixels"
             )
         for stream in source.copied:
-            from vsr.media.copy import describe
+            from vsr.media.write.copy import describe
 
             self.warnings.append(f"{describe(stream)} is left out: pictures hold nothing beside")
 
