@@ -20,7 +20,7 @@ from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.read.source import open_source
 from vsr.media.types import SourceOptions
 from vsr.training import degradations
-from vsr.training.places import Places
+from vsr.training.patch_sampling import Places
 from vsr.training.recipe import Recipe
 from vsr.training.render import pixel_pattern, rendered_luma
 from vsr.training.teacher import taught

@@ -21,7 +21,6 @@ from vsr.models.archs import ARCHITECTURES
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
-from vsr.training.beginning import begin_with
 from vsr.training.checks import (
     affordable,
     check,
@@ -32,10 +31,11 @@ from vsr.training.checks import (
 )
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
-from vsr.training.folders import held
+from vsr.training.init_weights import begin_with
 from vsr.training.memory import keep_freed_memory
+from vsr.training.output_folder import held
 from vsr.training.perceptual import VggFeatures
-from vsr.training.picture import picture_of
+from vsr.training.progress_plot import picture_of
 from vsr.training.schedule import chunk_rates, fraction_done
 from vsr.training.step import CHUNK, TrainStep, device_lock, own_stream, pick_device
 from vsr.training.validation import psnr_by_set, upscaled_luma

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vsr.training import degradations
-from vsr.training.places import Places
+from vsr.training.patch_sampling import Places
 
 PATCH = 16
 
