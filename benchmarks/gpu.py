@@ -38,7 +38,7 @@ from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.upscale import Upscaler
-from vsr.upscale.codes import small_inputs
+from vsr.upscale.graph_inputs import small_inputs
 
 SECONDS = 0.5
 BATCHES, MOST_PIXELS = (1, 2, 4), 4 * 1280 * 720

@@ -25,7 +25,7 @@ from vsr.backends.torch.ops import UnknownOperatorError, compiled
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, find_model
-from vsr.upscale.codes import small_inputs
+from vsr.upscale.graph_inputs import small_inputs
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 

@@ -12,7 +12,7 @@ from vsr.backends.graphs.precision import in_precision
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, find_model
-from vsr.upscale.codes import small_inputs
+from vsr.upscale.graph_inputs import small_inputs
 
 
 @pytest.mark.parametrize("model", ["fast", "balanced"])

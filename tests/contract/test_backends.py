@@ -21,7 +21,7 @@ from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
 from vsr.core.frame import PixelFormat
 from vsr.models import GraphLayout, Precision, find_model, shipped_models
 from vsr.models.spec import ALL_LAYOUTS, CALIBRATED, ModelSpec, load_spec
-from vsr.upscale.codes import small_inputs
+from vsr.upscale.graph_inputs import small_inputs
 
 HEIGHT, WIDTH = 36, 52
 

@@ -16,7 +16,7 @@ from vsr.media.frames.resize import Converter
 from vsr.media.inputs import MEDIA_SUFFIXES, files_below
 from vsr.media.read.source import open_source
 from vsr.models.spec import GraphLayout, ModelSpec
-from vsr.upscale.codes import small_inputs
+from vsr.upscale.graph_inputs import small_inputs
 
 # So many pictures of those given, and so many samples a side of each, reduced to half first: no picture is sharper than that.
 _PICTURES, _SIDE = 32, 256

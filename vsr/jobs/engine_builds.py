@@ -25,7 +25,7 @@ from vsr.media.read.source import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
 from vsr.models.registry import find_model
-from vsr.upscale.codes import small_inputs
+from vsr.upscale.graph_inputs import small_inputs
 
 VERIFIED_FRAMES = 8
 

@@ -21,8 +21,8 @@ from vsr.core.frame import Fetched, Frame, PixelFormat, Plane
 from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.arrays import array_from_frame, frame_from_array
-from vsr.upscale.codes import small_inputs
-from vsr.upscale.engines import EngineCache
+from vsr.upscale.engine_cache import EngineCache
+from vsr.upscale.graph_inputs import small_inputs
 from vsr.upscale.tiles import TilePlan, Window
 
 if TYPE_CHECKING:
