@@ -26,9 +26,9 @@ class DataRecipe:
     used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
     pictures of text, line art and patterns of pixels. Within a picture, places are drawn by their error to the power
-    `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). With a `teacher`, the name or path of a package, photographs
-    have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used at up to twice
-    their size."""
+    `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). With a `teacher`, the name or path of a package,
+    photographs have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used at up
+    to twice their size."""
 
     patch: int = 48
     batch: int = 16
