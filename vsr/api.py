@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from vsr.convert.export import export_model, export_onnx
     from vsr.convert.importing import import_model
     from vsr.core.frame import Frame, PixelFormat
-    from vsr.evaluation.compare import CompareConfig, Comparison, compare
+    from vsr.evaluation.compare import CompareConfig, compare
+    from vsr.evaluation.comparison import Comparison
     from vsr.evaluation.demo import DemoResult, demo
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig

@@ -16,7 +16,7 @@ from vsr.convert.calibrate import calibration
 from vsr.convert.export import export_model
 from vsr.core.errors import ConfigError
 from vsr.evaluation.metrics import psnr
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.models import ModelSpec, find_model
 from vsr.models.archs.rounding import rounded_features, rounded_kernels

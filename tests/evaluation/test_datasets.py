@@ -26,7 +26,7 @@ from vsr.evaluation.datasets import (
 )
 from vsr.evaluation.metrics import y_from_rgb
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 
 
 def save(path: Path, height: int, width: int) -> None:

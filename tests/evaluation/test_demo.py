@@ -11,7 +11,7 @@ from PIL import Image
 from vsr.evaluation.demo import demo
 from vsr.evaluation.pictures import side_by_side
 from vsr.jobs.control import JobControl, Progress
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
 

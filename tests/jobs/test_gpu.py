@@ -14,7 +14,7 @@ from vsr.core.errors import EncoderUnavailableError
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.many import upscale_many
 from vsr.jobs.report import Report
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.models.spec import Precision

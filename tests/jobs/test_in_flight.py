@@ -14,9 +14,10 @@ from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import InferenceError
 from vsr.core.frame import Frame
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.upscale import UpscaleJob, batched, inferred
+from vsr.jobs.upscale import UpscaleJob
 from vsr.media.samples import CLIP
 from vsr.upscale import Upscaler
+from vsr.upscale.sequence import batched, inferred
 
 
 def batches(count: int, size: int = 1) -> Iterator[list[Frame]]:

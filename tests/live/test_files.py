@@ -22,7 +22,7 @@ from vsr.media.live.encoder import EncoderOptions, LiveEncoder
 from vsr.media.live.outputs import Output, parse_destination
 from vsr.media.live.packets import Program
 from vsr.media.live.timeline import TICKS, TIME_BASE
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import Sink, SinkOptions, SourceOptions
 from vsr.media.write.sink import open_sink
 

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.media import clips
 from tests.media.sinks import through
 from vsr.core.errors import EncodeError
-from vsr.media.inputs import default_output
+from vsr.media.outputs import default_output
 
 DURATIONS = [100, 250, 50, 700]
 

@@ -11,7 +11,7 @@ import pytest
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.cli import main
 from vsr.core.errors import ConfigError
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
 

@@ -21,7 +21,7 @@ from tests.media.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.files import whole as commit
 from vsr.files.whole import OutputFile, write_whole
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions
 from vsr.media.write.sink import open_sink
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from tests.media import clips
 from tests.media.sinks import through
 from vsr.core.errors import ConfigError, EncodeError
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.media.write.sink import open_sink
 

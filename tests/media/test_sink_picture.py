@@ -15,7 +15,7 @@ from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import Frame
 from vsr.media.frames.side_data import frame_details
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions, Source
 from vsr.media.write.sink import open_sink
 

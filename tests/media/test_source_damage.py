@@ -15,8 +15,8 @@ from PIL import Image
 
 from tests.media import clips
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
-from vsr.media.read.opening import shown
-from vsr.media.read.source import open_source
+from vsr.media.address import shown
+from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 
 

@@ -14,7 +14,7 @@ from tests.media import clips
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import ContentLight, SourceOptions
 
 

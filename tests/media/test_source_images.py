@@ -14,7 +14,7 @@ from vsr.core.color import Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.media.pictures.files import exif_orientation
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import Source, SourceOptions
 
 

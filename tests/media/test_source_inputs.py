@@ -9,7 +9,8 @@ import pytest
 
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.media.inputs import check_outputs, default_output, expand_inputs
+from vsr.media.inputs import expand_inputs
+from vsr.media.outputs import check_outputs, default_output
 from vsr.media.read.probe import probe
 
 

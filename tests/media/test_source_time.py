@@ -12,7 +12,7 @@ import pytest
 from tests.media import clips
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.core.frame import Frame
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 
 

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from vsr.bench.measure import measured
 from vsr.bench.synthetic import RATE, synthetic_frames
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.size import enlarged
-from vsr.jobs.upscale import UpscaleJob, batched, inferred
+from vsr.jobs.upscale import UpscaleJob
 from vsr.machine.environment import environment
 from vsr.media.read.memory import FrameSource
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.media.write.encoders import X264_PRESETS
 from vsr.media.write.sink import open_sink
 from vsr.models import Precision, find_model
 from vsr.upscale import Upscaler
+from vsr.upscale.sequence import batched, inferred
 
 # Decoded frames kept in memory; longer runs repeat them.
 _MAX_KEPT = 60
@@ -116,30 +116,6 @@ def _check(config: BenchConfig) -> None:
             )
 
 
-class _Measure:
-    def __init__(self) -> None:
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
-        self.seconds = self.cpu_s = 0.0
-
-    def stop(self) -> None:
-        self.seconds, self.cpu_s = time.perf_counter() - self.wall, time.process_time() - self.cpu
-
-    def result(self, frames: int) -> dict[str, Any]:
-        return {
-            "frames": frames,
-            "seconds": round(self.seconds, 3),
-            "fps": round(frames / self.seconds, 2),
-            "cpu_s": round(self.cpu_s, 3),
-        }
-
-
-@contextmanager
-def _measured() -> Iterator[_Measure]:
-    measure = _Measure()
-    yield measure
-    measure.stop()
-
-
 def _make_clip(config: BenchConfig, clip: Path) -> None:
     """The clip all parts read: H.264 as cameras and the web have it, `frames` long, repeated if the input is shorter."""
     width, height = config.size
@@ -172,7 +148,7 @@ def _decode_alone(clip: Path) -> tuple[dict[str, Any], list[Frame], VideoInfo]:
     with open_source(str(clip), SourceOptions()) as source:
         frames: list[Frame] = []
         count = 0
-        with _measured() as measure:
+        with measured() as measure:
             for frame in source:
                 count += 1
                 if len(frames) < _MAX_KEPT:
@@ -189,7 +165,7 @@ def _infer_alone(
     for _ in upscaled(batch * upscaler.in_flight):
         pass  # compiles
     large: list[Frame] = []
-    with _measured() as measure:
+    with measured() as measure:
         for frame in upscaled(config.frames):
             if len(large) < len(frames):
                 large.append(frame)
@@ -203,7 +179,7 @@ def _encode_alone(
     repeated = islice(cycle(large), config.frames)
     frames = (replace(frame, pts=n * step, index=n) for n, frame in enumerate(repeated))
     options = SinkOptions(encoder="libx264", preset=preset, threads=config.threads)
-    with _measured() as measure:
+    with measured() as measure:
         _encode(frames, enlarged(info, scale), options, Path(folder) / f"alone-{preset}.mkv")
     return measure.result(config.frames)
 
@@ -221,7 +197,7 @@ def _together(config: BenchConfig, clip: Path, preset: str | None, folder: str) 
         threads=config.threads,
         precision=config.precision,
     )
-    with UpscaleJob(job_config) as job, _measured() as measure:
+    with UpscaleJob(job_config) as job, measured() as measure:
         report = job.run(str(clip), output)
     return measure.result(report.frames_out) | {
         "bottleneck": report.bottleneck,

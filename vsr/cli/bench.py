@@ -11,7 +11,7 @@ import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
-from vsr.files.whole import check_writable
+from vsr.files.checks import check_writable
 
 
 @click.command("bench")
@@ -33,7 +33,7 @@ from vsr.files.whole import check_writable
 def command(*, input: str | None, report: Path | None, as_json: bool, **values: Any) -> None:
     """Measure frames per second: each stage alone, then all together into nothing and into x264."""
     from vsr import api
-    from vsr.media.inputs import check_outputs
+    from vsr.media.outputs import check_outputs
 
     check_report_path(report)
     if report is not None:

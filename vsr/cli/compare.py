@@ -12,7 +12,7 @@ import click
 from vsr.cli import text
 
 if TYPE_CHECKING:
-    from vsr.evaluation.compare import Comparison
+    from vsr.evaluation.comparison import Comparison
 
 
 @click.command("compare")

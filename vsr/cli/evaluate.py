@@ -11,7 +11,7 @@ import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
-from vsr.files.whole import check_writable
+from vsr.files.checks import check_writable
 
 if TYPE_CHECKING:
     from vsr.evaluation.evaluate import Evaluation

@@ -17,7 +17,7 @@ _READ_ONCE = "not told of standard input and pipes, which are read once; give a 
 def command(url: str, as_json: bool) -> None:
     """Show what vsr sees in INPUT and what `vsr upscale` would do with it."""
     from vsr import api
-    from vsr.media.read.opening import is_read_once
+    from vsr.media.address import is_read_once
 
     found = api.probe(url).as_dict()
     # Both open the input anew, and a pipe has nothing left for the second.

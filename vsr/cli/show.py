@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vsr import __version__
 from vsr.cli import text
 from vsr.core.errors import ConfigError
-from vsr.files.whole import check_replaceable, is_folder, write_whole
+from vsr.files.checks import check_replaceable, is_folder
+from vsr.files.whole import write_whole
 
 if TYPE_CHECKING:
     from vsr.jobs.report import Report

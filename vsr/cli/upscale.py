@@ -15,7 +15,7 @@ from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import shown
 from vsr.cli.show import check_report_path, report_lines, write_reports
 from vsr.core.errors import ConfigError, VsrError
-from vsr.files.whole import is_folder, stat_of
+from vsr.files.checks import is_folder, stat_of
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig

@@ -14,7 +14,7 @@ from vsr.core.errors import ConfigError
 from vsr.media.frames.planes import av_from_frame, frame_from_av
 from vsr.media.frames.resize import Converter
 from vsr.media.inputs import MEDIA_SUFFIXES, files_below
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.models.spec import GraphLayout, ModelSpec
 from vsr.upscale.graph_inputs import small_inputs
 

@@ -18,7 +18,7 @@ from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
-from vsr.files.whole import check_writable, is_folder, is_special, stat_of
+from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 

@@ -14,7 +14,7 @@ from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
-from vsr.files.whole import is_special
+from vsr.files.checks import is_special
 from vsr.models.registry import CHECKPOINT_SUFFIXES
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 from vsr.upscale import Upscaler

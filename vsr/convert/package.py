@@ -21,7 +21,7 @@ from vsr.backends.graphs.quantize import quantized
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
 from vsr.core.errors import ConfigError, MissingDependencyError
-from vsr.files.whole import make_folder, os_error
+from vsr.files.checks import make_folder, os_error
 from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, load_spec
 
 try:

@@ -127,3 +127,8 @@ class PipelineError(VsrError):
         )
         self.stage = stage
         self.frame_index = frame_index
+
+
+def reason(error: BaseException) -> str:
+    """What an exception of av's says, without its numbers and function names."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +16,17 @@ import numpy.typing as npt
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.core.frame import Frame
 from vsr.evaluation import metrics
+from vsr.evaluation.comparison import Comparison
 from vsr.evaluation.frame_times import Moments
 from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
-from vsr.files.whole import check_writable, write_whole
+from vsr.files.checks import check_writable
+from vsr.files.whole import write_whole
+from vsr.media.address import shown
 from vsr.media.frames.planes import av_from_frame, converted
-from vsr.media.inputs import check_outputs
-from vsr.media.read.opening import shown
-from vsr.media.read.source import open_source
+from vsr.media.outputs import check_outputs
+from vsr.media.read.open import open_source
 from vsr.media.types import Source, SourceOptions
 
 Rgb = npt.NDArray[np.uint8]
@@ -46,31 +47,6 @@ class CompareConfig:
     output: Path = Path("compare.html")
     frames: int | None = None
     overwrite: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """figures: by pair ("a.mp4 to b.mp4"), then by "psnr_y" (dB, 100 for equal frames) and "ssim_y", one value a frame at
-    `seconds`; means: of those. size: (width, height) that all were brought to. output: the page. notes: which inputs were
-    resized, and which differ in time."""
-
-    seconds: Sequence[float]
-    figures: dict[str, dict[str, list[float]]]
-    means: dict[str, dict[str, float]]
-    size: tuple[int, int]
-    output: Path
-    notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
-        return {
-            "seconds": list(self.seconds),
-            "figures": self.figures,
-            "means": self.means,
-            "size": list(self.size),
-            "output": str(self.output),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(order=True, slots=True)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from vsr.core.frame import Frame
 from vsr.evaluation.pictures import side_by_side
-from vsr.files.whole import make_folder
+from vsr.files.checks import make_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.frames.planes import av_from_frame
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale import Upscaler

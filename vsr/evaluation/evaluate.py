@@ -30,8 +30,9 @@ from vsr.evaluation.datasets import (
 )
 from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.inputs import VIDEO_SUFFIXES, check_outputs, files_below
-from vsr.media.read.source import open_source
+from vsr.media.inputs import VIDEO_SUFFIXES, files_below
+from vsr.media.outputs import check_outputs
+from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 from vsr.models import Precision
 from vsr.models.registry import Use, all_models

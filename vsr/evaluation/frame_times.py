@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from vsr.core.frame import Frame
-from vsr.media.read.opening import is_sequence
+from vsr.media.address import is_sequence
 from vsr.media.types import Source
 
 # Matroska and FLV round to milliseconds: an input's first frame, and the one that is looked at.

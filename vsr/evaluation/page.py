@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 if TYPE_CHECKING:
-    from vsr.evaluation.compare import Comparison
+    from vsr.evaluation.comparison import Comparison
 
 Rgb = npt.NDArray[np.uint8]
 

@@ -18,10 +18,10 @@ from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.core.errors import EngineStaleError
 from vsr.core.frame import Frame
-from vsr.files.whole import is_folder
+from vsr.files.checks import is_folder
 from vsr.media.frames.planes import av_from_frame, av_name, frame_from_av
 from vsr.media.frames.resize import Converter
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
 from vsr.models.registry import find_model

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vsr.core.errors import ConfigError, VsrError
-from vsr.files.whole import is_folder, make_folder
+from vsr.files.checks import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
-from vsr.media.inputs import check_outputs, default_output, expand_inputs
-from vsr.media.read.opening import file_name
+from vsr.media.address import file_name
+from vsr.media.inputs import expand_inputs
+from vsr.media.outputs import check_outputs, default_output
 from vsr.media.write.containers import NULL, STDOUT
 from vsr.models import find_model
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from vsr.core.errors import VsrError
 from vsr.jobs.size import enlarged
-from vsr.media.inputs import default_output
-from vsr.media.read.source import open_source
+from vsr.media.outputs import default_output
+from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.media.write.sink import open_sink
 from vsr.models import find_model

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
@@ -17,12 +14,13 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.control import JobControl, Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import Sink, Source
 from vsr.media.write.sink import open_sink
 from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage
 from vsr.upscale import Upscaler
+from vsr.upscale.sequence import batched, inferred
 
 # Frames that may wait between two stages, and the most memory they may take there.
 _QUEUE_FRAMES = 4
@@ -161,48 +159,6 @@ class _Exhaustion:
                 frame.planes, frame.on_device = list(frame.planes), None
             yield frame
         self.reached_end = True
-
-
-def batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Runs of up to `size` frames that can go through one graph together."""
-    batch: list[Frame] = []
-    for frame in frames:
-        if batch and (len(batch) == size or _shape(frame) != _shape(batch[0])):
-            yield batch
-            batch = []
-        batch.append(frame)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def inferred(batches: Iterator[list[Frame]], upscaler: Upscaler) -> Iterator[Frame]:
-    """Every frame of every batch, upscaled, in order."""
-    if upscaler.in_flight == 1:
-        for batch in batches:
-            yield from upscaler.upscale_batch(batch)
-        return
-    whole = 0
-    with ThreadPoolExecutor(upscaler.in_flight, "infer") as pool:
-        begun: deque[Future[list[Frame]]] = deque()
-        for batch in batches:
-            whole = max(whole, len(batch))
-            begun.append(pool.submit(_filled_up, batch, whole, upscaler))
-            if len(begun) == upscaler.in_flight:
-                yield from begun.popleft().result()
-        while begun:
-            yield from begun.popleft().result()
-
-
-def _filled_up(batch: list[Frame], whole: int, upscaler: Upscaler) -> list[Frame]:
-    """A batch upscaled as if it were whole: on a GPU, each size of a batch is compiled for."""
-    return upscaler.upscale_batch([*batch, *batch[-1:] * (whole - len(batch))])[: len(batch)]
-
-
-def _shape(frame: Frame) -> tuple[Any, ...]:
-    return frame.width, frame.height, frame.format, frame.color
 
 
 def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exhaustion) -> Path | None:

@@ -19,11 +19,11 @@ from vsr.live.sinks import LiveSink
 from vsr.live.source import SourceKeeper
 from vsr.live.states import Change, StateLog
 from vsr.live.watchers import Watchers
-from vsr.media.inputs import check_live_outputs
 from vsr.media.live.address import parse_address
 from vsr.media.live.capture import Capture, Captured
 from vsr.media.live.outputs import check_encoder_fits, parse_destination
 from vsr.media.live.timeline import Timeline
+from vsr.media.outputs import check_live_outputs
 from vsr.pipeline import Channel, EndOfStream
 
 _TICK_S = 0.05

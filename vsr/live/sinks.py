@@ -15,7 +15,8 @@ from vsr.live.backoff import Backoff
 from vsr.live.latency import Latency
 from vsr.live.states import Change, StateLog
 from vsr.media.live.outputs import Destination, Output, recording_path
-from vsr.media.live.packets import Encoded, Program
+from vsr.media.live.packets import Program
+from vsr.media.write.encoded import Encoded
 
 # A sink that is this far behind is too slow: it goes on with the next keyframe.
 _MOST_BEHIND_S = 2.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from vsr.core.errors import ConfigError, UnknownModelError, WeightsError
-from vsr.files.whole import is_folder
+from vsr.files.checks import is_folder
 from vsr.models.spec import ModelSpec, load_spec
 
 Use = Literal["video", "picture"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, luma8, read_luma
 from vsr.media.inputs import VIDEO_SUFFIXES, files_below
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 from vsr.training import degradations
 from vsr.training.patch_sampling import Places

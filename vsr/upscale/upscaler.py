@@ -17,13 +17,14 @@ from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
 from vsr.backends.on_device import DeviceEngine, on_host
 from vsr.core.errors import ConfigError, DeviceMemoryError, UnsupportedInputError
-from vsr.core.frame import Fetched, Frame, PixelFormat, Plane
+from vsr.core.frame import Fetched, Frame, PixelFormat
 from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.arrays import array_from_frame, frame_from_array
 from vsr.upscale.engine_cache import EngineCache
 from vsr.upscale.graph_inputs import small_inputs
-from vsr.upscale.tiles import TilePlan, Window
+from vsr.upscale.planes import cut, padded, paste, stacked
+from vsr.upscale.tiles import TilePlan
 
 if TYPE_CHECKING:
     import av
@@ -203,7 +204,7 @@ class Upscaler:
         opaque = replace(first.format, alpha=False)
         layout = GraphLayout.of(opaque, first.color)
         colour_planes = [
-            _stacked([frame.planes[plane] for frame in frames]) for plane in range(opaque.num_planes)
+            stacked([frame.planes[plane] for frame in frames]) for plane in range(opaque.num_planes)
         ]
         large = self._run(layout, opaque, colour_planes, first)
         if first.format.alpha:
@@ -274,7 +275,7 @@ class Upscaler:
                 self._alpha._engines.options = replace(self._engines.options, precision=None)
             self._alpha._tile = self._tile
         gray = PixelFormat("gray", frames[0].format.bits)
-        alpha = [_stacked([frame.planes[-1] for frame in frames])]
+        alpha = [stacked([frame.planes[-1] for frame in frames])]
         return self._alpha._run(GraphLayout.of(gray, frames[0].color), gray, alpha, frames[0])[0]
 
     def _run(
@@ -289,7 +290,7 @@ class Upscaler:
         plan = self._plan(like.width, like.height, format)
         small = small_inputs(format, like.color)
         padded = [
-            _padded(plane, plan.width >> shift[0], plan.height >> shift[1], unit)
+            padded(plane, plan.width >> shift[0], plan.height >> shift[1], unit)
             for plane, shift in zip(planes, log2, strict=True)
         ]
         results: list[NDArray[np.uint8]] = []
@@ -300,7 +301,7 @@ class Upscaler:
         for horizontal, vertical in plan:
             inputs: dict[str, NDArray[np.generic]] = dict(small)
             for name, plane, shift in zip(layout.plane_names, padded, log2, strict=True):
-                part = _cut(plane, horizontal, vertical, shift, unit)
+                part = cut(plane, horizontal, vertical, shift, unit)
                 inputs[name] = np.ascontiguousarray(part)
             with self._engines.taken(
                 layout, {name: inputs[name].shape for name in layout.plane_names}
@@ -311,7 +312,7 @@ class Upscaler:
                 results = larger
                 break
             for result, part, shift in zip(results, larger, log2, strict=True):
-                _paste(result, part, horizontal, vertical, shift, unit, scale)
+                paste(result, part, horizontal, vertical, shift, unit, scale)
         sizes = [
             format.plane_size(plane, like.width * scale, like.height * scale) for plane in range(len(planes))
         ]
@@ -329,49 +330,3 @@ class Upscaler:
         if tile is None:
             tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
         return TilePlan(width, height, min(tile or longest, most), halo, multiple)
-
-
-def _stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:
-    """[N, 1, h, w]; a view where there is one plane."""
-    if len(planes) == 1:
-        return np.asarray(planes[0])[None, None]
-    return np.stack([np.asarray(plane) for plane in planes])[:, None]
-
-
-def _padded(plane: NDArray[np.uint8], width: int, height: int, unit: int) -> NDArray[np.uint8]:
-    """The plane with its last column and row repeated up to width x height samples."""
-    right, below = width - plane.shape[3] // unit, height - plane.shape[2]
-    if not right and not below:
-        return plane
-    samples = plane.reshape(*plane.shape[:3], -1, unit)
-    samples = np.pad(samples, ((0, 0), (0, 0), (0, below), (0, right), (0, 0)), mode="edge")
-    return samples.reshape(*samples.shape[:3], -1)
-
-
-def _cut(
-    plane: NDArray[np.uint8], horizontal: Window, vertical: Window, shift: tuple[int, int], unit: int
-) -> NDArray[np.uint8]:
-    left, width = (horizontal.start >> shift[0]) * unit, (horizontal.length >> shift[0]) * unit
-    top, height = vertical.start >> shift[1], vertical.length >> shift[1]
-    return plane[:, :, top : top + height, left : left + width]
-
-
-def _paste(
-    result: NDArray[np.uint8],
-    part: NDArray[np.uint8],
-    horizontal: Window,
-    vertical: Window,
-    shift: tuple[int, int],
-    unit: int,
-    scale: int,
-) -> None:
-    """Put what of a window is kept to its place."""
-
-    def slices(window: Window, log2: int, unit: int) -> tuple[slice, slice]:
-        factor = scale * unit
-        start, begin, end = (value >> log2 for value in (window.start, window.begin, window.end))
-        return slice(begin * factor, end * factor), slice((begin - start) * factor, (end - start) * factor)
-
-    to_x, from_x = slices(horizontal, shift[0], unit)
-    to_y, from_y = slices(vertical, shift[1], 1)
-    result[:, :, to_y, to_x] = part[:, :, from_y, from_x]

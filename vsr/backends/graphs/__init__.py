@@ -1,0 +1,1 @@
+"""Rewriting ONNX graphs: precisions, int8 and fp8."""

@@ -1,0 +1,1 @@
+"""One frame: its planes, colour, size, fields and side data."""

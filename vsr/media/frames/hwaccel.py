@@ -10,12 +10,11 @@ from av.video.frame import CudaContext, VideoFrame
 
 from vsr.core.color import Color
 from vsr.core.cuda import agree_on_context
-from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.errors import ConfigError, EncodeError, reason
 from vsr.core.frame import Fetched, Frame, SemiPlanar
+from vsr.media.ffmpeg_log import dump_lock
 from vsr.media.frames.color import color_from_av, tag_frame
 from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
-from vsr.media.frames.side_data import dump_lock
-from vsr.media.read.opening import reason
 
 SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 """The formats that stay on a device, by the bits of their 4:2:0 samples."""

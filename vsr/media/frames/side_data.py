@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import struct
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +14,7 @@ import av.logging
 from av.sidedata.sidedata import Type
 
 from vsr.core.color import ChromaLocation
+from vsr.media.ffmpeg_log import dump_lock
 from vsr.media.frames.color import chroma_location
 from vsr.media.types import ContentLight, MasteringDisplay
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # Frames of these may carry an ICC profile, whose side data PyAV frees twice.
 _ICC_CODECS = frozenset({"png", "apng", "mjpeg", "webp", "tiff", "libjxl", "jpegxl", "jpeg2000"})
-
-dump_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from vsr.core.errors import ConfigError, MissingDependencyError
-from vsr.media.read.opening import check_file, file_name, is_url, shown
+from vsr.media.address import check_file, file_name, is_url, shown
 
 _TEST = re.compile(r"testsrc:(?:(\d+)x(\d+))?(?:@(\d+(?:/\d+)?))?")
 _NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rtp srt tcp".split())

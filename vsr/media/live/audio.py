@@ -9,10 +9,9 @@ import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from vsr.core.errors import EncodeError
-from vsr.media.live.packets import Encoded, Template
+from vsr.core.errors import EncodeError, reason
 from vsr.media.live.timeline import TICKS
-from vsr.media.read.opening import reason
+from vsr.media.write.encoded import Encoded, Template
 
 _RATE = 48_000
 _SAMPLES = 1024

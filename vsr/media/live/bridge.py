@@ -11,7 +11,7 @@ from collections import deque
 from typing import IO, Any
 
 from vsr.core.errors import MissingDependencyError
-from vsr.media.read.opening import shown
+from vsr.media.address import shown
 
 _WAIT_S = 2.0
 # What it reports of its progress, which begins once the other side is there.

@@ -11,14 +11,13 @@ import av
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.errors import ConfigError, EncodeError, reason
 from vsr.core.frame import Frame
 from vsr.media.frames.color import apply_color
 from vsr.media.frames.planes import av_from_frame
-from vsr.media.live.packets import Encoded, Template
 from vsr.media.live.timeline import TIME_BASE
-from vsr.media.read.opening import reason
 from vsr.media.types import SinkOptions
+from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoders import TRAITS, encoder_named, plan_encoder
 
 _KEYFRAME_S = 2

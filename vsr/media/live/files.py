@@ -8,7 +8,9 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any
 
-from vsr.files.whole import OutputNull, locked_part, part_path, stat_of
+from vsr.files.checks import part_path, stat_of
+from vsr.files.whole import locked_part
+from vsr.media.write.targets import OutputNull
 
 _AVIO_FLAG_WRITE = 2
 

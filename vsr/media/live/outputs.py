@@ -16,16 +16,17 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vsr.core.errors import ConfigError, EncodeError, MissingDependencyError
-from vsr.files.whole import check_writable
+from vsr.files.checks import check_writable
+from vsr.media.address import is_url, shown
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.files import LiveFiles
-from vsr.media.live.packets import Encoded, Program
+from vsr.media.live.packets import Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.live.rtsp_probe import check_rtsp_answers
-from vsr.media.read.opening import is_url, shown
 from vsr.media.write.containers import container_for
 from vsr.media.write.copy import MPEGTS_CODECS
+from vsr.media.write.encoded import Encoded
 from vsr.media.write.encoders import encoder_named
 
 # FFmpeg holds packets of one stream back until the other has some, but not for longer than this.

@@ -19,9 +19,10 @@ from vsr.core.errors import (
     SourceLostError,
     SourceOpenError,
     SourceTimeoutError,
+    reason,
 )
+from vsr.media.address import is_url, shown
 from vsr.media.live.address import Address
-from vsr.media.read.opening import is_url, reason, shown
 
 _DENIED = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
 _NO_VIDEO = (av.InvalidDataError, av.DecoderNotFoundError, av.DemuxerNotFoundError)

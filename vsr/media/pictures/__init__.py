@@ -1,0 +1,1 @@
+"""Picture files: formats, tags, and pictures inside packets."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from vsr.media.address import sequence_files
 from vsr.media.pictures.files import ORIENTATIONS, exif_with_orientation
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
-from vsr.media.read.opening import sequence_files
 from vsr.media.types import ImageTags
 
 _PIPED = "_pipe"  # how FFmpeg calls its demuxers of a picture's bytes: "jpeg_pipe", "png_pipe"

@@ -7,11 +7,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from vsr.media.types import ImageTags
-from vsr.media.write.animation import plays_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _limit_lock = threading.RLock()
 _ORIENTATION = 0x0112
@@ -80,3 +83,11 @@ def read_image_tags(path: Path) -> ImageTags | None:
     """What `tags_of` finds in an image file; None if that is nothing or it isn't one Pillow reads."""
     with pillow_opened(path) as image:
         return tags_of(image) if image is not None else None
+
+
+def plays_of(image: Image.Image) -> int | None:
+    """How often an opened animation plays, 0 for endlessly; None where it does not say."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":  # which counts how often it plays again
+        return 1 if loop is None else loop and loop + 1
+    return loop if isinstance(loop, int) else None

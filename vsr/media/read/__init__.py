@@ -1,0 +1,1 @@
+"""Reading: what opens an address, demuxes and decodes it."""

@@ -15,9 +15,11 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vsr.core.errors import ConfigError, DecodeError
+from vsr.core.errors import ConfigError, DecodeError, reason
+from vsr.media.address import is_read_once, shown
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
-from vsr.media.read.opening import is_lost, is_read_once, open_container, read_error, reason, shown
+from vsr.media.read.opening import open_container
+from vsr.media.read.refusals import is_lost, read_error
 from vsr.media.read.streams import encrypted
 from vsr.media.read.timestamps import Discontinuities
 from vsr.media.types import PacketShelf, SourceCounters, SourceOptions

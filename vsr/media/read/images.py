@@ -14,8 +14,8 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.core.video import VideoInfo
+from vsr.media.address import check_file, is_sequence, is_url
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
-from vsr.media.read.opening import check_file, is_sequence, is_url
 from vsr.media.types import (
     ContentLight,
     ImageTags,

@@ -13,7 +13,7 @@ from av.stream import Disposition, Stream
 
 from vsr.core.video import VideoInfo
 from vsr.media.frames.color import MATRICES, PRIMARIES, TRANSFERS
-from vsr.media.read.source import open_source
+from vsr.media.read.open import open_source
 from vsr.media.types import ContentLight, MasteringDisplay, SourceOptions
 
 # Frames decoded to see whether they are flagged interlaced or carry captions.

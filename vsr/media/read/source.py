@@ -18,6 +18,7 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
+from vsr.media.address import DEFAULT_SEQUENCE_RATE, is_sequence, is_url, shown
 from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.hwaccel import (
@@ -31,15 +32,7 @@ from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import FrameDetails, captions, frame_details, stream_details
 from vsr.media.pictures.packets import SequenceTags, holds_pictures, tags_of_bytes
 from vsr.media.read.decode import Decoder, check_range, stated_end, wanted_range
-from vsr.media.read.images import is_image_file, open_image
-from vsr.media.read.opening import (
-    DEFAULT_SEQUENCE_RATE,
-    IN_SEGMENTS,
-    is_sequence,
-    is_url,
-    open_container,
-    shown,
-)
+from vsr.media.read.opening import IN_SEGMENTS, open_container
 from vsr.media.read.streams import (
     choose_copied,
     choose_stream,
@@ -55,20 +48,6 @@ from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, Sour
 _FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
 # How far to step back when a container's index leads behind the wanted time; then its beginning.
 _SEEK_BACK_S = (0, 10, None)
-
-
-def open_source(url: str, options: SourceOptions | None = None) -> Source:
-    """Open anything FFmpeg or Pillow reads: a file, an URL, `-` (standard input), a sequence (`frames/%06d.png`), a picture.
-
-    Iterating gives `Frame`s whose planes are views on FFmpeg's memory. pts and time_base are the source's own, also with
-    `start_s`: the sink decides where time begins. Frames of another size or format than the first, in the middle of a
-    stream, are brought back to the first's, counted and noted. Raises SourceOpenError, SourceTimeoutError or ConfigError;
-    iterating raises DecodeError (with `strict`), SourceLostError or SourceTimeoutError (URLs).
-    """
-    options = options or SourceOptions()
-    if is_image_file(url):
-        return open_image(url, options)
-    return FileSource(url, options)
 
 
 class FileSource:

@@ -1,0 +1,1 @@
+"""Writing: what encodes frames and puts packets into a container."""

@@ -5,24 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 from fractions import Fraction
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 GUESSES_LAST = frozenset({"apng", "webp"})
 """Containers whose last picture gets the time of another, by APNG's muxer and WebP's encoder, unless its packet tells."""
 
 _MOST_PLAYS = 65535
 _LONGEST_WEBP_MS = (1 << 24) - 1
-
-
-def plays_of(image: Image.Image) -> int | None:
-    """How often an opened animation plays, 0 for endlessly; None where it does not say."""
-    loop = image.info.get("loop")
-    if image.format == "GIF":  # which counts how often it plays again
-        return 1 if loop is None else loop and loop + 1
-    return loop if isinstance(loop, int) else None
 
 
 def muxer_options(container_format: str, plays: int) -> dict[str, str] | None:

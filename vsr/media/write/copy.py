@@ -15,9 +15,9 @@ import av.logging
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
-from vsr.files.whole import OutputNull
-from vsr.media.frames.side_data import dump_lock
+from vsr.media.ffmpeg_log import dump_lock
 from vsr.media.write.containers import Container
+from vsr.media.write.targets import OutputNull
 
 if TYPE_CHECKING:
     from av.codec.context import CodecContext

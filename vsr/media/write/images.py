@@ -19,7 +19,8 @@ from vsr.core.color import ChromaLocation, Color, Range, luma_coefficients
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
-from vsr.files.whole import check_writable, locked_part, os_error, part_path, sync_folder
+from vsr.files.checks import check_writable, os_error, part_path
+from vsr.files.whole import locked_part, sync_folder
 from vsr.media.frames.planes import av_from_frame, av_name, check_planes, frame_from_av
 from vsr.media.frames.resize import Converter
 from vsr.media.pictures.files import (

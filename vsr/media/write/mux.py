@@ -14,7 +14,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
-from vsr.files.whole import OutputFile, OutputNull, OutputPipe, os_error
+from vsr.files.checks import os_error
+from vsr.files.whole import OutputFile
+from vsr.media.ffmpeg_log import libav_log
 from vsr.media.write.animation import GUESSES_LAST, muxer_options, with_last_duration
 from vsr.media.write.captions import takes_captions, with_captions
 from vsr.media.write.containers import containers_of
@@ -29,7 +31,7 @@ from vsr.media.write.copy import (
     reason_of,
 )
 from vsr.media.write.matroska import PADDING, TrackElements, amend_tracks
-from vsr.media.write.video_stream import libav_log
+from vsr.media.write.targets import OutputNull, OutputPipe
 
 if TYPE_CHECKING:
     from av.stream import Stream

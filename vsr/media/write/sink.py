@@ -13,7 +13,8 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import EncodeError, VsrError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
-from vsr.files.whole import OutputFile, OutputNull, OutputPipe, check_writable
+from vsr.files.checks import check_writable
+from vsr.files.whole import OutputFile
 from vsr.media.frames.color import PRIMARIES, TRANSFERS
 from vsr.media.frames.hwaccel import DeviceFrames
 from vsr.media.frames.planes import av_from_frame, av_name
@@ -27,6 +28,7 @@ from vsr.media.write.encoders import EncoderPlan, plan_encoder
 from vsr.media.write.hdr_params import hdr_options
 from vsr.media.write.images import ImageSink, is_image_output
 from vsr.media.write.mux import Muxer, Output
+from vsr.media.write.targets import OutputNull, OutputPipe
 from vsr.media.write.video_stream import VideoStreamWriter, video_info
 
 # Of matrix, primaries and transfer.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -14,11 +12,12 @@ from av.codec.hwaccel import HWAccel
 from av.stream import Disposition
 
 from vsr.core.errors import ConfigError, EncoderUnavailableError
+from vsr.core.errors import reason as reason_of
 from vsr.core.video import VideoInfo
+from vsr.media.ffmpeg_log import libav_log
 from vsr.media.frames.color import apply_color
 from vsr.media.frames.hwaccel import SEMI_PLANAR
-from vsr.media.frames.side_data import display_matrix, dump_lock
-from vsr.media.read.opening import reason as reason_of
+from vsr.media.frames.side_data import display_matrix
 from vsr.media.write.containers import Container, output_time_base
 from vsr.media.write.copy import MPEGTS_CODECS
 from vsr.media.write.encoders import EncoderPlan, frame_rate_or_default, merged
@@ -33,17 +32,6 @@ if TYPE_CHECKING:
 
 _FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
 _QSCALE = 1 << 1  # AV_CODEC_FLAG_QSCALE
-
-
-@contextlib.contextmanager
-def libav_log() -> Iterator[list[tuple[int, str, str]]]:
-    """What FFmpeg says on this thread meanwhile, from warnings up, as (level, who, line); it is silent otherwise."""
-    with dump_lock, av.logging.Capture(local=True) as logs:
-        av.logging.set_level(av.logging.WARNING)
-        try:
-            yield logs
-        finally:
-            av.logging.set_level(None)
 
 
 class VideoStreamWriter:

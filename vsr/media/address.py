@@ -1,0 +1,135 @@
+"""What an address means: a file, a sequence of pictures, a URL."""
+
+from __future__ import annotations
+
+import re
+import stat
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.core.errors import SourceOpenError, reason
+
+_SEQUENCE = re.compile(r"%(0(\d+))?d")
+
+
+_URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+DEFAULT_SEQUENCE_RATE = Fraction(25)
+
+
+def is_url(url: str) -> bool:
+    """Whether an address names a protocol FFmpeg speaks, not a file."""
+    return bool(_URL.match(url)) and not url.startswith("file://")
+
+
+def file_name(url: str) -> str:
+    """An address that is no URL as the file system knows it: files may be written as `file://...`."""
+    return url.removeprefix("file://")
+
+
+def is_sequence(url: str) -> bool:
+    """Whether an address is a numbered sequence such as `frames/%06d.png`, and no file of that very name."""
+    return bool(_SEQUENCE.search(Path(url).name)) and not is_url(url) and not Path(url).exists()
+
+
+def is_read_once(url: str) -> bool:
+    """Whether what is opened gives its bytes once: standard input, a FIFO, what a shell's `<(...)` names."""
+    path = Path(file_name(url))
+    return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
+
+
+def shown(url: str) -> str:
+    """The address as it may be shown: without user, password, query and stream key."""
+    if not is_url(url):
+        return "standard input" if url == "-" else url
+    scheme, _, rest = url.partition("://")
+    login, _, after = rest.rpartition("@")
+    # A password may hold "/", "?" and "#", unless it is a path or a query that holds the "@".
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if login and ("@" in host or not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", host)):
+        rest = after
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    if scheme.lower().startswith("rtmp") and rest.count("/") > 1:
+        rest = rest.rpartition("/")[0] + "/..."  # the key of a stream is its password
+    return f"{scheme}://{rest}"
+
+
+def sequence_files(url: str) -> list[Path]:
+    """The files of a numbered sequence, in order. Raises SourceOpenError when there is none, or one is missing."""
+    path = Path(url)
+    match = _SEQUENCE.search(path.name)
+    if match is None:
+        raise SourceOpenError(f"{url}: not a numbered sequence", hint="write it like frames/%06d.png")
+    if len(_SEQUENCE.findall(path.name)) > 1:
+        raise SourceOpenError(
+            f"{url}: more than one number in the name", hint="write one, like frames/%06d.png"
+        )
+    before, after = path.name[: match.start()], path.name[match.end() :]
+    width = int(match[2] or 0)
+    pattern = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    numbered: dict[int, Path] = {}
+    try:
+        entries = list(path.parent.iterdir())
+    except OSError as error:
+        raise SourceOpenError(f"{path.parent}: {os_reason(error)}", hint="check the folder's name") from error
+    for entry in entries:
+        found = pattern.fullmatch(entry.name)
+        if found and len(found[1]) == max(width, len(str(int(found[1])))):
+            numbered[int(found[1])] = entry
+    if not numbered:
+        raise SourceOpenError(
+            f"{url}: no such files in {path.parent}", hint="check the pattern and the folder"
+        )
+    numbers = sorted(numbered)
+    missing = next((n for n in range(numbers[0], numbers[-1]) if n not in numbered), None)
+    if missing is not None:
+        name = f"{before}{missing:0{width}d}{after}"
+        raise SourceOpenError(
+            f"{url}: {name} is missing of the sequence {numbers[0]} to {numbers[-1]}",
+            hint="renumber the files, or give them as a glob to treat each as a picture of its own",
+        )
+    return [numbered[n] for n in numbers]
+
+
+def _number_pattern(url: str) -> str:
+    name = Path(url).name
+    match = _SEQUENCE.search(name)
+    assert match is not None
+    return re.escape(name[: match.start()]) + r"(\d+)" + re.escape(name[match.end() :])
+
+
+def check_file(path: Path) -> None:
+    """Raise SourceOpenError unless there is a readable file with something in it."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise SourceOpenError(
+                f"{path}: is a folder", hint="give the files in it, or the folder as an input"
+            )
+        if stat.S_ISREG(status.st_mode):
+            if status.st_size == 0:
+                raise SourceOpenError(
+                    f"{path}: is empty", hint="the file has no bytes; copy or download it again"
+                )
+            path.open("rb").close()
+    except OSError as error:
+        raise SourceOpenError(f"{path}: {os_reason(error)}", hint=os_hint(error)) from error
+
+
+def os_reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder"
+    return reason(error).lower()
+
+
+def os_hint(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "check the name; a sequence is written like frames/%06d.png"
+    if isinstance(error, PermissionError):
+        return "make it readable, or run as its owner"
+    return "check the address"

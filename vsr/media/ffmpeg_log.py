@@ -1,0 +1,23 @@
+"""FFmpeg's log, which is one for the whole process."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import av
+import av.logging
+
+dump_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def libav_log() -> Iterator[list[tuple[int, str, str]]]:
+    """What FFmpeg says on this thread meanwhile, from warnings up, as (level, who, line); it is silent otherwise."""
+    with dump_lock, av.logging.Capture(local=True) as logs:
+        av.logging.set_level(av.logging.WARNING)
+        try:
+            yield logs
+        finally:
+            av.logging.set_level(None)

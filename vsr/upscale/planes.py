@@ -1,0 +1,57 @@
+"""Planes as arrays: stacked, padded, cut into windows and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.core.frame import Plane
+from vsr.upscale.tiles import Window
+
+
+def stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:
+    """[N, 1, h, w]; a view where there is one plane."""
+    if len(planes) == 1:
+        return np.asarray(planes[0])[None, None]
+    return np.stack([np.asarray(plane) for plane in planes])[:, None]
+
+
+def padded(plane: NDArray[np.uint8], width: int, height: int, unit: int) -> NDArray[np.uint8]:
+    """The plane with its last column and row repeated up to width x height samples."""
+    right, below = width - plane.shape[3] // unit, height - plane.shape[2]
+    if not right and not below:
+        return plane
+    samples = plane.reshape(*plane.shape[:3], -1, unit)
+    samples = np.pad(samples, ((0, 0), (0, 0), (0, below), (0, right), (0, 0)), mode="edge")
+    return samples.reshape(*samples.shape[:3], -1)
+
+
+def cut(
+    plane: NDArray[np.uint8], horizontal: Window, vertical: Window, shift: tuple[int, int], unit: int
+) -> NDArray[np.uint8]:
+    left, width = (horizontal.start >> shift[0]) * unit, (horizontal.length >> shift[0]) * unit
+    top, height = vertical.start >> shift[1], vertical.length >> shift[1]
+    return plane[:, :, top : top + height, left : left + width]
+
+
+def paste(
+    result: NDArray[np.uint8],
+    part: NDArray[np.uint8],
+    horizontal: Window,
+    vertical: Window,
+    shift: tuple[int, int],
+    unit: int,
+    scale: int,
+) -> None:
+    """Put what of a window is kept to its place."""
+
+    def slices(window: Window, log2: int, unit: int) -> tuple[slice, slice]:
+        factor = scale * unit
+        start, begin, end = (value >> log2 for value in (window.start, window.begin, window.end))
+        return slice(begin * factor, end * factor), slice((begin - start) * factor, (end - start) * factor)
+
+    to_x, from_x = slices(horizontal, shift[0], unit)
+    to_y, from_y = slices(vertical, shift[1], 1)
+    result[:, :, to_y, to_x] = part[:, :, from_y, from_x]
