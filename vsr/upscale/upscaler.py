@@ -289,18 +289,16 @@ class Upscaler:
         ]
         plan = self._plan(like.width, like.height, format)
         small = small_inputs(format, like.color)
-        padded = [
+        whole = [
             padded(plane, plan.width >> shift[0], plan.height >> shift[1], unit)
             for plane, shift in zip(planes, log2, strict=True)
         ]
         results: list[NDArray[np.uint8]] = []
         if not plan.whole:
-            results = [
-                np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in padded
-            ]
+            results = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in whole]
         for horizontal, vertical in plan:
             inputs: dict[str, NDArray[np.generic]] = dict(small)
-            for name, plane, shift in zip(layout.plane_names, padded, log2, strict=True):
+            for name, plane, shift in zip(layout.plane_names, whole, log2, strict=True):
                 part = cut(plane, horizontal, vertical, shift, unit)
                 inputs[name] = np.ascontiguousarray(part)
             with self._engines.taken(
