@@ -142,7 +142,7 @@ def test_figures() -> None:
 
 def test_a_terminal_gets_a_bar() -> None:
     stream = Terminal()
-    with progress.shown(quiet=False, stream=stream) as show:
+    with progress.progress_bar(quiet=False, stream=stream) as show:
         assert show is not None
         show(UNKNOWN)
         show(HALFWAY)
@@ -153,7 +153,7 @@ def test_elsewhere_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
     stream = io.StringIO()
-    with progress.shown(quiet=False, stream=stream) as show:
+    with progress.progress_bar(quiet=False, stream=stream) as show:
         assert show is not None
         for now in (1.0, 9.0, 11.0, 12.0, 22.0):  # noqa: B007
             show(HALFWAY)
@@ -161,5 +161,5 @@ def test_elsewhere_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_quiet_shows_nothing() -> None:
-    with progress.shown(quiet=True) as show:
+    with progress.progress_bar(quiet=True) as show:
         assert show is None

@@ -367,7 +367,7 @@ def test_credentials_are_in_no_address_that_is_shown() -> None:
         "srt://host:1?passphrase=secret",
         "https://u:secret@h/x.m3u8",
     ):
-        assert "secret" not in parse_address(text).shown
+        assert "secret" not in parse_address(text).redacted
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.media import clips
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
-from vsr.media.address import shown
+from vsr.media.address import redacted
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 
@@ -230,14 +230,14 @@ def test_unreachable_url_is_refused_without_showing_its_password(url: str) -> No
 
 
 def test_credentials_are_never_shown() -> None:
-    assert shown("rtsp://me:pass@cam/1?key=2") == "rtsp://cam/1"
-    assert shown("rtsp://me:p/a@s?s#@cam:554/1") == "rtsp://cam:554/1"
-    assert shown("srt://host:9000?passphrase=secret") == "srt://host:9000"
-    assert shown("https://host:80/@user/live#t") == "https://host:80/@user/live"
-    assert shown("http://[::1]:80/a@b") == "http://[::1]:80/a@b"
-    assert shown("rtmp://host/app/secret") == "rtmp://host/app/..."
-    assert shown("-") == "standard input"
-    assert shown("a@b/c?d.mp4") == "a@b/c?d.mp4"
+    assert redacted("rtsp://me:pass@cam/1?key=2") == "rtsp://cam/1"
+    assert redacted("rtsp://me:p/a@s?s#@cam:554/1") == "rtsp://cam:554/1"
+    assert redacted("srt://host:9000?passphrase=secret") == "srt://host:9000"
+    assert redacted("https://host:80/@user/live#t") == "https://host:80/@user/live"
+    assert redacted("http://[::1]:80/a@b") == "http://[::1]:80/a@b"
+    assert redacted("rtmp://host/app/secret") == "rtmp://host/app/..."
+    assert redacted("-") == "standard input"
+    assert redacted("a@b/c?d.mp4") == "a@b/c?d.mp4"
 
 
 def count_resources() -> tuple[int, int]:

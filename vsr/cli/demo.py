@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vsr.cli.interrupt import interrupts
-from vsr.cli.progress import shown
+from vsr.cli.progress import progress_bar
 from vsr.cli.show import report_lines
 
 
@@ -19,7 +19,7 @@ def command(output_dir: Path, quiet: bool) -> int:
     from vsr import api
 
     control = api.JobControl()
-    with interrupts(control), shown(quiet=quiet) as progress:
+    with interrupts(control), progress_bar(quiet=quiet) as progress:
         result = api.demo(output_dir, progress=progress, control=control)
     if not quiet:
         print("\n".join(report_lines(result.report)))

@@ -41,8 +41,10 @@ def name_of(progress: Progress) -> str:
 
 
 @contextmanager
-def shown(*, quiet: bool, stream: TextIO | None = None) -> Generator[Callable[[Progress], None] | None]:
-    """A function that shows progress, or None where nothing is to be shown."""
+def progress_bar(
+    *, quiet: bool, stream: TextIO | None = None
+) -> Generator[Callable[[Progress], None] | None]:
+    """A function that shows progress: a bar in a terminal, else a line now and then. None if `quiet`."""
     stream = stream if stream is not None else sys.stderr
     if quiet:
         yield None

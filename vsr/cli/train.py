@@ -113,7 +113,7 @@ def command(
     if teacher is not None:
         chosen = dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, teacher=teacher))
     control = Control()
-    with shown(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
+    with progress_bar(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
         result = train(
             TrainConfig(
                 recipe=chosen,
@@ -172,11 +172,11 @@ class Control:
         return self._stopped
 
 
-Shown = tuple["Callable[[Progress], None]", Callable[[str], None]]
+Callbacks = tuple["Callable[[Progress], None]", Callable[[str], None]]
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Generator[Shown]:
+def progress_bar(*, quiet: bool) -> Generator[Callbacks]:
     """Functions that show progress and messages on stderr: a bar in a terminal, a line now and then elsewhere."""
     if quiet:
         yield (lambda progress: None), (lambda message: None)

@@ -12,7 +12,7 @@ import click
 from vsr.cli import options
 from vsr.cli.app import tell_error
 from vsr.cli.interrupt import interrupts
-from vsr.cli.progress import shown
+from vsr.cli.progress import progress_bar
 from vsr.cli.show import check_report_path, report_lines, write_reports
 from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, stat_of
@@ -148,7 +148,7 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
         failures.append(error)
         tell_error(error)
 
-    with interrupts(control), shown(quiet=quiet) as progress:
+    with interrupts(control), progress_bar(quiet=quiet) as progress:
         reports = api.upscale_many(
             config, progress=progress, control=control, on_failure=failed, on_left=left.extend
         )

@@ -23,7 +23,7 @@ from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
 from vsr.files.checks import check_writable
 from vsr.files.whole import write_whole
-from vsr.media.address import shown
+from vsr.media.address import redacted
 from vsr.media.frames.planes import av_from_frame, converted
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
@@ -68,7 +68,7 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     names = [config.a, config.b, *([config.reference] if config.reference else [])]
     check_outputs(names, [str(config.output)])
     check_writable(config.output, overwrite=config.overwrite)
-    labels = names_of_inputs([shown(name) for name in names])
+    labels = names_of_inputs([redacted(name) for name in names])
     pairs = [(0, 2), (1, 2)] if config.reference else [(0, 1)]
     figures: dict[str, dict[str, list[float]]] = {
         f"{labels[x]} to {labels[y]}": {"psnr_y": [], "ssim_y": []} for x, y in pairs

@@ -320,7 +320,7 @@ class Session:
             drops["not decoded in time"] = skipped
         frames_in = counting.frames_in + skipped
         return StreamReport(
-            source=self._address.shown,
+            source=self._address.redacted,
             state=self.states.now,
             seconds=round(end - self._started_at, 3),
             backend=self._rungs.backend,

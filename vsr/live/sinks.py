@@ -46,7 +46,7 @@ class LiveSink:
         on_change: Callable[[Change], None],
     ) -> None:
         self.destination = destination
-        self.name = destination.shown
+        self.name = destination.redacted
         self.states = StateLog(on_change, of=self.name)
         self.latency = Latency()
         self.drops: Counter[str] = Counter()

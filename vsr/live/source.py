@@ -108,7 +108,9 @@ class SourceKeeper:
         why = error.message if isinstance(error, VsrError) else ""
         if wait_s is None:
             assert error is None or isinstance(error, VsrError)
-            self.failed = error or MediaError(f"{self.address.shown}: nothing came for {self._timeout_s:g} s")
+            self.failed = error or MediaError(
+                f"{self.address.redacted}: nothing came for {self._timeout_s:g} s"
+            )
             return
         self._states.enter("reconnecting", why)
         self._next_at = time.monotonic() + wait_s

@@ -39,8 +39,8 @@ def is_read_once(url: str) -> bool:
     return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
 
 
-def shown(url: str) -> str:
-    """The address as it may be shown: without user, password, query and stream key."""
+def redacted(url: str) -> str:
+    """The address without user, password, query and stream key."""
     if not is_url(url):
         return "standard input" if url == "-" else url
     scheme, _, rest = url.partition("://")

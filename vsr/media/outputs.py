@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from vsr.core.errors import ConfigError
 from vsr.files.checks import check_replaceable, part_path, stat_of
-from vsr.media.address import is_sequence, is_url, sequence_files, shown
+from vsr.media.address import is_sequence, is_url, redacted, sequence_files
 from vsr.media.inputs import local_path
 from vsr.media.pictures.files import SUFFIXES as WRITABLE_IMAGES
 from vsr.media.read.images import IMAGE_SUFFIXES, is_animation
@@ -31,7 +31,7 @@ def default_output(
             raise ConfigError(
                 "standard input has no name to make the output's from", hint="name an OUTPUT, or - for stdout"
             )
-        path = Path(PurePosixPath(shown(item)).name) if is_url(item) else local_path(item)
+        path = Path(PurePosixPath(redacted(item)).name) if is_url(item) else local_path(item)
         place = folder if folder is not None else path.parent
         stem, suffix = (path.stem or "output"), path.suffix
         written = output_suffix(suffix)

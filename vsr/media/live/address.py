@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from vsr.core.errors import ConfigError, MissingDependencyError
-from vsr.media.address import check_file, file_name, is_url, shown
+from vsr.media.address import check_file, file_name, is_url, redacted
 
 _TEST = re.compile(r"testsrc:(?:(\d+)x(\d+))?(?:@(\d+(?:/\d+)?))?")
 _NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rtp srt tcp".split())
@@ -30,12 +30,12 @@ _LISTENING = frozenset({"udp", "rtp", "srt", "tcp"})
 class Address:
     """A live source, ready to be opened.
 
-    shown: without credentials. paced: it is given faster than it plays, and each frame waits for its time. ends: its end is
+    redacted: without credentials. paced: it is given faster than it plays, and each frame waits for its time. ends: its end is
     the end, not a loss. clock: the demuxer's timestamps are the time of day. device: a camera or screen.
     """
 
     url: str
-    shown: str
+    redacted: str
     demuxer: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     paced: bool = False
@@ -118,7 +118,7 @@ def _network(text: str, timeout_s: float) -> Address:
     scheme = text.partition("://")[0].lower()
     if scheme not in _NETWORK:
         raise ConfigError(
-            f"{shown(text)}: no live source speaks {scheme}", hint="rtsp, rtmp, http, udp, rtp or srt do"
+            f"{redacted(text)}: no live source speaks {scheme}", hint="rtsp, rtmp, http, udp, rtp or srt do"
         )
     check_host(text)
     micros = str(round(timeout_s * 1_000_000))
@@ -131,22 +131,23 @@ def _network(text: str, timeout_s: float) -> Address:
     elif scheme in BRIDGED:
         if shutil.which("ffmpeg") is None:
             raise MissingDependencyError(
-                f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
+                f"{redacted(text)}: needs the system's ffmpeg for {scheme}",
+                hint="sudo apt-get install ffmpeg",
             )
-        return Address(text, shown(text), "mpegts", options, bridged=True)
+        return Address(text, redacted(text), "mpegts", options, bridged=True)
     elif scheme in ("http", "https", "tcp"):
         options["rw_timeout"] = micros
     elif scheme in ("udp", "rtp"):
         options |= {"timeout": micros, "fifo_size": "65536", "overrun_nonfatal": "1"}
-    return Address(text, shown(text), None, options)
+    return Address(text, redacted(text), None, options)
 
 
 def check_host(url: str) -> None:
     """Raise ConfigError for an address that names nobody to connect to, nor a port to listen at."""
-    scheme, _, rest = shown(url).partition("://")
+    scheme, _, rest = redacted(url).partition("://")
     place = re.split(r"[/?#]", rest)[0].lstrip("@")
     if not (place.strip(":") if scheme.lower() in _LISTENING else place.partition(":")[0]):
-        raise ConfigError(f"{shown(url)}: names no host", hint=f"write it like {scheme}://host/path")
+        raise ConfigError(f"{redacted(url)}: names no host", hint=f"write it like {scheme}://host/path")
 
 
 def _check_demuxer(name: str, text: str) -> None:

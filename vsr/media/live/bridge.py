@@ -11,7 +11,7 @@ from collections import deque
 from typing import IO, Any
 
 from vsr.core.errors import MissingDependencyError
-from vsr.media.address import shown
+from vsr.media.address import redacted
 
 _WAIT_S = 2.0
 # What it reports of its progress, which begins once the other side is there.
@@ -31,7 +31,7 @@ class Bridge:
             import ffmpeg
         except ImportError:
             raise MissingDependencyError(
-                f"{shown(url)}: needs ffmpeg-python", hint='pip install "vsr[live]"'
+                f"{redacted(url)}: needs ffmpeg-python", hint='pip install "vsr[live]"'
             ) from None
         # As data, it neither waits for pictures nor looks at them.
         there, here = (url, "pipe:1") if reads else ("pipe:0", url)
@@ -47,7 +47,7 @@ class Bridge:
             )
         except OSError as error:
             raise MissingDependencyError(
-                f"{shown(url)}: needs the system's ffmpeg", hint="sudo apt-get install ffmpeg"
+                f"{redacted(url)}: needs the system's ffmpeg", hint="sudo apt-get install ffmpeg"
             ) from error
         pipe: IO[Any] | None = self._process.stdout if reads else self._process.stdin
         assert pipe is not None
@@ -71,7 +71,7 @@ class Bridge:
         with contextlib.suppress(ValueError, OSError):
             for line in self._process.stderr:
                 text = line.decode(errors="replace").strip().removeprefix(f"{self._secret}: ")
-                text = text.replace(self._secret, shown(self._secret))
+                text = text.replace(self._secret, redacted(self._secret))
                 if _PROGRESS.fullmatch(text):
                     self.connected = True
                 elif text:

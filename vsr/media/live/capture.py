@@ -148,7 +148,7 @@ class Capture:
             raise self._explained(lost_source(self.address, av.EOFError(0, "end of file"), self._timeout_s))
         if not self.frames:
             raise SourceOpenError(
-                f"{self.address.shown}: no frame of it decodes", hint="check that it plays elsewhere"
+                f"{self.address.redacted}: no frame of it decodes", hint="check that it plays elsewhere"
             )
 
     def _open(self) -> InputContainer:
@@ -167,7 +167,7 @@ class Capture:
         return error
 
     def _demux(self, container: InputContainer) -> None:
-        video = choose_stream(container, None, self.address.shown)
+        video = choose_stream(container, None, self.address.redacted)
         audio = container.streams.best("audio") if self._on_audio is not None else None
         for stream in container.streams:
             if stream not in (video, audio):
@@ -237,7 +237,7 @@ class Capture:
         self._barren_packets += 1
         lasting = self._barren_packets >= _BARREN_PACKETS and now - self._fruitful_at > _BARREN_S
         if lasting and self.frames and not (self.address.ends or self._is_recorded):
-            where = self.address.shown
+            where = self.address.redacted
             raise SourceLostError(f"{where}: nothing of it decodes any more; its codec may have changed")
 
     def _audio(self, packet: Packet[Stream], arrived_at: float) -> None:

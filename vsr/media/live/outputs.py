@@ -17,7 +17,7 @@ from av.stream import Stream
 
 from vsr.core.errors import ConfigError, EncodeError, MissingDependencyError
 from vsr.files.checks import check_writable
-from vsr.media.address import is_url, shown
+from vsr.media.address import is_url, redacted
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.files import LiveFiles
@@ -56,10 +56,10 @@ _SERVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A sink, understood. shown: without credentials. path: of a recording, which is one file after another."""
+    """A sink, understood. redacted: without credentials. path: of a recording, which is one file after another."""
 
     url: str
-    shown: str
+    redacted: str
     format: str
     options: dict[str, str] = field(default_factory=dict)
     path: Path | None = None
@@ -122,7 +122,7 @@ def _server(text: str, timeout_s: float) -> Destination:
     scheme = text.partition("://")[0].lower()
     if scheme not in _SERVERS:
         raise ConfigError(
-            f"{shown(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
+            f"{redacted(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
         )
     check_host(text)
     options = dict(_INTERLEAVE)
@@ -137,9 +137,9 @@ def _server(text: str, timeout_s: float) -> Destination:
     bridged = scheme in _BRIDGED
     if bridged and shutil.which("ffmpeg") is None:
         raise MissingDependencyError(
-            f"{shown(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
+            f"{redacted(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
         )
-    return Destination(url, shown(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s)
+    return Destination(url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s)
 
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
@@ -147,7 +147,7 @@ def check_encoder_fits(destination: Destination, encoder: str) -> None:
     codec = av.Codec(encoder_named(encoder), "w").canonical_name
     if destination.format in _MPEGTS and codec not in MPEGTS_CODECS:
         raise ConfigError(
-            f"{destination.shown}: MPEG-TS cannot hold {codec}", hint="use the encoder libx264 or libx265"
+            f"{destination.redacted}: MPEG-TS cannot hold {codec}", hint="use the encoder libx264 or libx265"
         )
 
 

@@ -21,7 +21,7 @@ from vsr.core.errors import (
     SourceTimeoutError,
     reason,
 )
-from vsr.media.address import is_url, shown
+from vsr.media.address import is_url, redacted
 from vsr.media.live.address import Address
 
 _DENIED = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
@@ -30,7 +30,7 @@ _NO_VIDEO = (av.InvalidDataError, av.DecoderNotFoundError, av.DemuxerNotFoundErr
 
 def refused_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
     """What opening it failed of."""
-    where = address.shown
+    where = address.redacted
     if isinstance(error, MediaError):
         return error
     if isinstance(error, _DENIED):
@@ -64,12 +64,12 @@ def lost_source(address: Address, error: BaseException, timeout_s: float) -> Med
         return error
     if isinstance(error, av.ExitError | TimeoutError):
         return SourceTimeoutError(
-            f"{address.shown}: nothing came for {timeout_s:g} s", hint="check the address and the network"
+            f"{address.redacted}: nothing came for {timeout_s:g} s", hint="check the address and the network"
         )
     if isinstance(error, av.EOFError):
-        return SourceLostError(f"{address.shown}: the other side ended it")
+        return SourceLostError(f"{address.redacted}: the other side ended it")
     return SourceLostError(
-        f"{address.shown}: {reason(error).lower()}", hint="check that the other side is there"
+        f"{address.redacted}: {reason(error).lower()}", hint="check that the other side is there"
     )
 
 
@@ -102,7 +102,7 @@ def refused_output(url: str, error: BaseException) -> MediaError:
     """What opening or writing a sink failed of: EncodeError for what trying again does not mend, else OutputLostError."""
     if isinstance(error, MediaError):
         return error
-    where = shown(url)
+    where = redacted(url)
     if isinstance(error, _DENIED):
         return EncodeError(
             f"{where}: the server wants another user or password",

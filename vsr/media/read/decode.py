@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, DecodeError, reason
-from vsr.media.address import is_read_once, shown
+from vsr.media.address import is_read_once, redacted
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
 from vsr.media.read.opening import open_container
 from vsr.media.read.refusals import is_lost, read_error
@@ -129,7 +129,7 @@ class Decoder:
                     return
                 continue
             if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
-                raise encrypted(shown(self.url))
+                raise encrypted(redacted(self.url))
             if not self._packets and self._holds_pictures:
                 self.picture = bytes(packet)
             self._packets += 1
@@ -187,7 +187,7 @@ class Decoder:
                 self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
             if (frame.is_corrupt or cut) and self.strict:
                 raise DecodeError(
-                    f"{shown(self.url)}: damaged frame{self._at(frame.pts)}",
+                    f"{redacted(self.url)}: damaged frame{self._at(frame.pts)}",
                     hint="leave out --strict to go on",
                 )
             self.counters.damaged_frames += cut
@@ -210,7 +210,7 @@ class Decoder:
         message = f"{reason(error)} ({where}{self._at(packet.pts if packet else None)})"
         if self.strict:
             raise DecodeError(
-                f"{shown(self.url)}: {message}", hint="leave out --strict to skip what is damaged"
+                f"{redacted(self.url)}: {message}", hint="leave out --strict to skip what is damaged"
             ) from error
         self.counters.damaged_packets += 1
         if self.counters.first_error is None:

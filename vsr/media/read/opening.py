@@ -19,8 +19,8 @@ from vsr.media.address import (
     is_read_once,
     is_sequence,
     is_url,
+    redacted,
     sequence_files,
-    shown,
 )
 from vsr.media.read.refusals import OPEN_TIMEOUT_S, READ_TIMEOUT_S, open_error
 
@@ -91,7 +91,7 @@ def open_container(
     if container.format.name in _REFUSED_FORMATS:
         container.close()
         raise SourceOpenError(
-            f"{shown(url)}: not a video or picture", hint="vsr reads what FFmpeg takes for media"
+            f"{redacted(url)}: not a video or picture", hint="vsr reads what FFmpeg takes for media"
         )
     return container
 

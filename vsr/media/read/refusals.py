@@ -9,7 +9,7 @@ from vsr.media.address import (
     is_url,
     os_hint,
     os_reason,
-    shown,
+    redacted,
 )
 
 OPEN_TIMEOUT_S = 20.0
@@ -25,7 +25,7 @@ def is_lost(url: str, error: BaseException) -> bool:
 
 def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeoutError:
     """What could not be opened, and why, as one of our errors."""
-    where = shown(url)
+    where = redacted(url)
     if isinstance(error, av.ExitError):
         return SourceTimeoutError(
             f"{where}: nothing came within {OPEN_TIMEOUT_S:g} s", hint="check the address and the network"
@@ -53,9 +53,10 @@ def read_error(url: str, error: BaseException) -> SourceLostError | SourceTimeou
     """What happened to an address that had been opened."""
     if isinstance(error, av.ExitError):
         return SourceTimeoutError(
-            f"{shown(url)}: nothing came for {READ_TIMEOUT_S:g} s", hint="check the network and begin again"
+            f"{redacted(url)}: nothing came for {READ_TIMEOUT_S:g} s",
+            hint="check the network and begin again",
         )
     return SourceLostError(
-        f"{shown(url)}: the connection broke: {reason(error).lower()}",
+        f"{redacted(url)}: the connection broke: {reason(error).lower()}",
         hint="check the network and begin again, or download it first",
     )

@@ -18,7 +18,7 @@ from vsr.core.color import Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
-from vsr.media.address import DEFAULT_SEQUENCE_RATE, is_sequence, is_url, shown
+from vsr.media.address import DEFAULT_SEQUENCE_RATE, is_sequence, is_url, redacted
 from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.hwaccel import (
@@ -54,7 +54,7 @@ class FileSource:
     """A `Source` over one FFmpeg container."""
 
     def __init__(self, url: str, options: SourceOptions, *, is_image: bool = False) -> None:
-        self.name = shown(url)
+        self.name = redacted(url)
         self.url = url
         self.options = options
         self.strict = options.strict
