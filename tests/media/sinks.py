@@ -42,7 +42,7 @@ def through(
     """Write every frame of a file to an output; the finished sink."""
     with open_source(str(given), reading or SourceOptions()) as source:
         facts = replace(source.info, width=source.info.width * scale, height=source.info.height * scale)
-        sink = open_sink(str(output), SinkOptions(**options), source, info(facts))
+        sink = open_sink(str(output), SinkOptions(**options), source.carried, info(facts))
         try:
             for frame in source:
                 sink.write(change(doubled(frame) if scale == 2 else frame))

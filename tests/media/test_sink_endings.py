@@ -39,7 +39,7 @@ def frames_in(path: Path) -> int:
 
 def some(output: Path, frames: int, ending: str, **options: object) -> object:
     with open_source(str(clips.h264("cfr_sound.mp4", audio=True))) as source:
-        sink = open_sink(str(output), SinkOptions(**options), source, source.info)  # type: ignore[arg-type]
+        sink = open_sink(str(output), SinkOptions(**options), source.carried, source.info)  # type: ignore[arg-type]
         for _, frame in zip(range(frames), source, strict=False):
             sink.write(frame)
         assert not output.exists()
@@ -70,7 +70,7 @@ def test_existing_output_is_refused_unless_allowed(tmp_path: Path) -> None:
         some(output, 3, "finish")
     assert output.read_bytes() == b"precious"
     with open_source(str(clips.h264("cfr.mp4"))) as source:
-        sink = open_sink(str(output), SinkOptions(overwrite=True), source, source.info)
+        sink = open_sink(str(output), SinkOptions(overwrite=True), source.carried, source.info)
         for frame in source:
             sink.write(frame)
         assert output.read_bytes() == b"precious"
@@ -82,7 +82,7 @@ def test_two_at_once_do_not_write_one_file(tmp_path: Path) -> None:
     output, given = tmp_path / "out.mp4", str(clips.h264("cfr.mp4"))
     before = open_files()
     with open_source(given) as source:
-        sink = open_sink(str(output), SinkOptions(), source, source.info)
+        sink = open_sink(str(output), SinkOptions(), source.carried, source.info)
         with pytest.raises(ConfigError, match="another vsr is writing") as caught:
             through(given, output)
         assert caught.value.hint
@@ -326,7 +326,7 @@ def test_many_sinks_keep_no_file_open(tmp_path: Path) -> None:
     before = open_files()
     for number in range(3):
         with open_source(str(clips.h264("cfr.mp4"))) as source:
-            sink = open_sink(str(tmp_path / f"{number}.mkv"), SinkOptions(), source, source.info)
+            sink = open_sink(str(tmp_path / f"{number}.mkv"), SinkOptions(), source.carried, source.info)
             frame = next(iter(source))
             sink.write(frame)
             with pytest.raises(EncodeError):

@@ -132,7 +132,7 @@ def test_sequence_is_refused_where_one_lies(tmp_path: Path) -> None:
 
 def test_abandoned_sequence_leaves_nothing(tmp_path: Path) -> None:
     with open_source(str(clips.h264("cfr.mp4"))) as source:
-        sink = open_sink(str(tmp_path / "out" / "%d.png"), SinkOptions(), source, source.info)
+        sink = open_sink(str(tmp_path / "out" / "%d.png"), SinkOptions(), source.carried, source.info)
         for _, frame in zip(range(3), source, strict=False):
             sink.write(frame)
         sink.abandon()

@@ -156,14 +156,16 @@ def test_hdr10(tmp_path: Path, ending: str, encoder: str | None) -> None:
     given = clips.hdr10()
     through(given, tmp_path / f"out.{ending}", encoder=encoder)
     with opened(given) as a, opened(tmp_path / f"out.{ending}") as b:
-        assert a.mastering_display is not None
-        assert b.mastering_display is not None
-        for x, y in zip(a.mastering_display.primaries, b.mastering_display.primaries, strict=True):
+        assert a.carried.mastering_display is not None
+        assert b.carried.mastering_display is not None
+        for x, y in zip(
+            a.carried.mastering_display.primaries, b.carried.mastering_display.primaries, strict=True
+        ):
             assert [float(v) for v in y] == pytest.approx([float(v) for v in x], abs=2e-5)
-        assert float(b.mastering_display.max_luminance) == pytest.approx(
-            float(a.mastering_display.max_luminance)
+        assert float(b.carried.mastering_display.max_luminance) == pytest.approx(
+            float(a.carried.mastering_display.max_luminance)
         )
-        assert b.content_light == a.content_light
+        assert b.carried.content_light == a.carried.content_light
         assert (b.info.color.matrix, b.info.color.primaries, b.info.color.transfer) == (
             a.info.color.matrix, a.info.color.primaries, a.info.color.transfer,
         )  # fmt: skip
@@ -280,7 +282,9 @@ def test_colours_that_change_on_the_way_are_told_once(tmp_path: Path) -> None:
 
     def said(path: Path) -> tuple[int, int]:
         with opened(path) as source:
-            sink = open_sink(str(tmp_path / "out.mkv"), SinkOptions(overwrite=True), source, source.info)
+            sink = open_sink(
+                str(tmp_path / "out.mkv"), SinkOptions(overwrite=True), source.carried, source.info
+            )
             for frame in source:
                 sink.write(frame)
             sink.finish()

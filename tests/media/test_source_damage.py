@@ -268,7 +268,7 @@ def test_closing_on_another_thread_and_iterating_twice() -> None:
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
-    assert source.container is None
+    assert source.carried.container is None
 
 
 def test_failed_opening_frees_the_file(tmp_path: Path) -> None:

@@ -164,13 +164,13 @@ def test_yuvj_is_full_range() -> None:
 
 def test_hdr10_metadata() -> None:
     with open_source(str(clips.hdr10())) as source:
-        display = source.mastering_display
+        display = source.carried.mastering_display
         assert display is not None
         assert display.primaries[0] == (Fraction(34000, 50000), Fraction(16000, 50000))
         assert display.primaries[1] == (Fraction(13250, 50000), Fraction(34500, 50000))
         assert display.white_point == (Fraction(15635, 50000), Fraction(16450, 50000))
         assert (display.min_luminance, display.max_luminance) == (Fraction(50, 10000), 1000)
-        assert source.content_light == ContentLight(1000, 400)
+        assert source.carried.content_light == ContentLight(1000, 400)
         assert source.info.color == Color(9, 9, 16, Range.LIMITED, ChromaLocation.TOPLEFT)
         assert source.info.format == PixelFormat("yuv", 10, (1, 1))
 
@@ -240,9 +240,9 @@ def test_closed_captions_travel_with_their_frame() -> None:
 def test_cover_art_is_copied_and_not_the_main_video(name: str) -> None:
     with open_source(str(clips.HARD / "misc" / name)) as source:
         assert source.info.codec == "h264"
-        assert "video" in [s.type for s in source.copied]
+        assert "video" in [s.type for s in source.carried.copied]
         list(source)
-        kinds = [p.stream.type for p in source.shelf.take_all()]
+        kinds = [p.stream.type for p in source.carried.shelf.take_all()]
     assert kinds.count("video") == 1
 
 
@@ -272,7 +272,7 @@ def test_size_change_on_the_way_is_brought_back_and_noted() -> None:
 @pytest.mark.parametrize("kind", ["nut", "yuv4mpegpipe"])
 def test_standard_input(kind: str) -> None:
     code = (
-        "from vsr.media.read.source import open_source\n"
+        "from vsr.media.read.open import open_source\n"
         "with open_source('-') as s:\n"
         "    frames = list(s)\n"
         "    print(len(frames), frames[0].width, [float(f.pts * f.time_base) for f in frames[:3]] == [0, 0.04, 0.08])"

@@ -106,11 +106,11 @@ def test_icc_profile_and_exif_are_read(tmp_path: Path, suffix: str) -> None:
     exif[0x010E] = "a test"
     picture().save(tmp_path / f"a{suffix}", icc_profile=profile, exif=exif)
     source, _ = read(tmp_path / f"a{suffix}")
-    assert source.image_tags is not None
-    assert source.image_tags.icc_profile == profile
+    assert source.carried.image_tags is not None
+    assert source.carried.image_tags.icc_profile == profile
     if suffix != ".tiff":  # there EXIF lies among the tags of the file itself
-        assert source.image_tags.exif is not None
-        assert b"a test" in source.image_tags.exif
+        assert source.carried.image_tags.exif is not None
+        assert b"a test" in source.carried.image_tags.exif
     assert source.info.rotation == 270
     assert source.info.display_size == (23, 37)
 
@@ -160,7 +160,7 @@ def test_avif_is_read(tmp_path: Path) -> None:
     picture("RGBA", (64, 48)).save(tmp_path / "b.avif", quality=90)
     source, frame = read(tmp_path / "b.avif")
     assert frame.format.alpha
-    assert source.copied == []
+    assert source.carried.copied == ()
 
 
 def test_sequence_of_pictures_is_a_video(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_joined_transport_streams_run_on_and_stay_in_sync(later: int) -> None:
     path = clips.joined(f"joined{later}.ts", part, other)
     with open_source(str(path)) as source:
         frames = list(source)
-        packets = [p for p in source.shelf.take_all() if p.stream.type == "audio"]
+        packets = [p for p in source.carried.shelf.take_all() if p.stream.type == "audio"]
         assert any("restarts" in note for note in source.notes)
     assert len(frames) == 50
     pts = [f.pts for f in frames]
@@ -131,7 +131,7 @@ def test_a_damaged_time_changes_no_other(damaged: str, stream_id: int, tmp_path:
     (tmp_path / "damaged.ts").write_bytes(data)
     with open_source(str(tmp_path / "damaged.ts")) as source:
         frames = list(source)
-        sound = [p.pts for p in source.shelf.take_all()]
+        sound = [p.pts for p in source.carried.shelf.take_all()]
     expected = read(whole)
     assert len(frames) == len(expected)
     apart = [abs(f.pts - e.pts) for f, e in zip(frames, expected, strict=True)]
@@ -167,8 +167,8 @@ def test_copied_packets_outside_the_range_are_left_out() -> None:
     path = clips.h264("sound.mp4", "-c:a", "aac", audio=True)
     with open_source(str(path), SourceOptions(start_s=0.4, duration_s=0.2)) as source:
         assert len(list(source)) == 5
-        assert source.start_offset == Fraction(4, 10)
-        times = [p.pts * p.time_base for p in source.shelf.take_all()]
+        assert source.carried.start_offset == Fraction(4, 10)
+        times = [p.pts * p.time_base for p in source.carried.shelf.take_all()]
     assert times
     assert min(times) >= Fraction(4, 10)
     assert max(times) < Fraction(6, 10)
@@ -179,9 +179,9 @@ def test_all_packets_of_other_streams_reach_the_shelf_in_order() -> None:
     path = clips.h264("sound.mp4", "-c:a", "aac", audio=True)
     with open_source(str(path)) as source:
         list(source)
-        packets = source.shelf.take_all()
-        assert [s.type for s in source.copied] == ["audio"]
-        assert source.shelf.take_all() == []
+        packets = source.carried.shelf.take_all()
+        assert [s.type for s in source.carried.copied] == ["audio"]
+        assert source.carried.shelf.take_all() == []
     assert [p.pts for p in packets] == clips.packet_times(path, "a:0")
 
 

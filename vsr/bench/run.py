@@ -19,9 +19,8 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.size import enlarged
 from vsr.jobs.upscale import UpscaleJob
 from vsr.machine.environment import environment
-from vsr.media.read.memory import FrameSource
 from vsr.media.read.open import open_source
-from vsr.media.types import SinkOptions, SourceOptions
+from vsr.media.types import Carried, SinkOptions, SourceOptions
 from vsr.media.write.encoders import X264_PRESETS
 from vsr.media.write.sink import open_sink
 from vsr.models import Precision, find_model
@@ -135,7 +134,7 @@ def _make_clip(config: BenchConfig, clip: Path) -> None:
 
 
 def _encode(frames: Iterable[Frame], info: VideoInfo, options: SinkOptions, path: Path) -> None:
-    sink = open_sink(str(path), options, FrameSource(frames, info), info)
+    sink = open_sink(str(path), options, Carried(path.name), info)
     try:
         for frame in frames:
             sink.write(frame)

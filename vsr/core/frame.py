@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from typing import Any, Literal, Protocol, overload
 
@@ -114,6 +115,26 @@ class Fetched(Sequence[Plane]):
         return iter(self._here())
 
 
+class Reset(Enum):
+    """Why a frame does not continue the ones before it: a network with memory forgets them there.
+
+    Sources set all but NETWORK, which is set where the network is changed between two frames.
+    """
+
+    START = "start"
+    """It is the first frame of its source."""
+    SEEK = "seek"
+    """It is the first frame of a source that was asked to begin later than at its beginning."""
+    GAP = "gap"
+    """Time is missing before it: more than half a second, and more than three frames."""
+    SIZE = "size"
+    """The size or the format of the picture changed at the source, also where frames are brought back to the first's."""
+    RECONNECT = "reconnect"
+    """It is the first frame since a live source was connected to again."""
+    NETWORK = "network"
+    """It is the first frame that another network upscales."""
+
+
 @dataclass(slots=True)
 class Frame:
     """One picture on its way through the pipeline.
@@ -121,6 +142,7 @@ class Frame:
     planes: see Plane and PixelFormat, in the format's order. on_device: the same picture where a GPU has it.
     pts, duration: integers in units of time_base seconds; pts is the source's own, None only where a caller made the frame.
     index: 0-based number of the frame in its stream.
+    starts: why a sequence begins anew at this frame; None where the frame continues the one before it.
     side: what travels with the picture and only `media` reads (closed captions and the like), by name.
     """
 
@@ -133,5 +155,6 @@ class Frame:
     duration: int = 0
     time_base: Fraction = Fraction(1, 1000)
     index: int = 0
+    starts: Reset | None = None
     side: dict[str, Any] = field(default_factory=dict)
     on_device: SemiPlanar | None = None

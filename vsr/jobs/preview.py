@@ -53,10 +53,10 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
         size = (large.width, large.height)
         try:
             with Upscaler(use=use) as upscaler, tempfile.TemporaryDirectory(prefix="vsr-") as folder:
-                sink = open_sink(str(Path(folder) / Path(output).name), SinkOptions(), source, large)
+                sink = open_sink(str(Path(folder) / Path(output).name), SinkOptions(), source.carried, large)
                 try:
                     encoder = sink.encoder
-                    warnings = (*source.warnings, *sink.warnings)
+                    warnings = (*source.carried.warnings, *sink.warnings)
                 finally:
                     sink.abandon()
         except VsrError as error:

@@ -71,7 +71,7 @@ class UpscaleJob:
             batch = config.batch or (1 if stays else upscaler.batch(info.width, info.height))
             size = plan.size if plan.size != (large.width, large.height) else None
             options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
-            sink = open_sink(output, options, source, large)
+            sink = open_sink(output, options, source.carried, large)
             try:
                 exhausted = _Exhaustion(source, fetch=not stays)
 
@@ -99,7 +99,7 @@ class UpscaleJob:
         seconds = time.perf_counter() - started
         stages = stage_reports(result.stats)
         return Report(
-            input=source.name,
+            input=source.carried.name,
             output=str(result.value) if result.value else None,
             model=upscaler.spec.id,
             backend=upscaler.backend,
@@ -117,7 +117,7 @@ class UpscaleJob:
             damaged_packets=source.counters.damaged_packets,
             first_error=source.counters.first_error,
             notes=(*source.notes, *plan.notes, *upscaler.notes),
-            warnings=(*source.warnings, *sink.warnings),
+            warnings=(*source.carried.warnings, *sink.warnings),
             stopped_early=result.stopped,
             output_bytes=sink.counters.bytes or None,
             encoder=sink.encoder,
@@ -167,7 +167,7 @@ def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exh
     if exhausted.reached_end and not sink.counters.frames:
         said = f": {source.counters.first_error}" if source.counters.first_error else ""
         raise DecodeError(
-            f"{source.name}: no frame could be decoded{said}", hint="the file may be damaged or empty"
+            f"{source.carried.name}: no frame could be decoded{said}", hint="the file may be damaged or empty"
         )
     if exhausted.reached_end:
         return sink.finish()
@@ -190,6 +190,8 @@ def _progress_of(
         # A header that counted too few must not show more than all.
         known = total if total and total >= done else None
         eta_s = (known - done) / fps if known and fps > 0 else None
-        on_progress(Progress(source.name, done, known, fps, speed, eta_s, item, items, upscaler.doing))
+        on_progress(
+            Progress(source.carried.name, done, known, fps, speed, eta_s, item, items, upscaler.doing)
+        )
 
     return report

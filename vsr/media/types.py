@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -104,32 +104,44 @@ class SourceCounters:
     first_error: str | None = None
 
 
-class Source(Protocol):
-    """An input opened: iterate once for its frames, in presentation order. A context manager.
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What goes from a source to a sink past the network.
 
-    While iterating, packets of `copied` streams are put on `shelf`. Iterating and closing may happen on different
-    threads, one after the other. `start_offset`: seconds every output timestamp is moved back by, so that what begins in
-    the middle (`start_s`) begins at 0; 0 otherwise. `end`: the input's time at which what is wanted ends, None for its own end.
-    `strict`: damage ends it, that of copied packets too.
-    Frames and packets themselves keep the input's time. `notes` are sentences for the user (deinterlaced, tags guessed, layers
-    lost), `warnings` those about what is left out of what a picture file holds.
+    name: the input as messages name it, without credentials. container, stream: FFmpeg's input and its video stream; None where
+    Pillow reads, and once the source is closed. copied: the streams whose packets are put on `shelf` while frames are read.
+    start_offset: seconds every output timestamp is moved back by, so that what begins in the middle (`start_s`) begins at 0;
+    0 otherwise. end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an
+    error, that of copied packets too. warnings: sentences about what of a picture file is not read, complete once the source is
+    open. What a source has to say of its video is in `Source.notes`.
     """
 
     name: str
+    container: InputContainer | None = None
+    stream: Stream | None = None
+    copied: Sequence[Stream] = ()
+    shelf: PacketShelf = field(default_factory=PacketShelf)
+    mastering_display: MasteringDisplay | None = None
+    content_light: ContentLight | None = None
+    image_tags: ImageTags | None = None
+    start_offset: Fraction = Fraction(0)
+    end: Fraction | None = None
+    strict: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """An input opened: iterate once for its frames, in presentation order. A context manager.
+
+    Iterating and closing may happen on different threads, one after the other. Frames, and packets on the shelf of `carried`,
+    keep the input's time. `notes`: sentences for the user about the video (deinterlaced, tags guessed, layers lost), complete
+    once iterated.
+    """
+
     info: VideoInfo
-    container: InputContainer | None
-    stream: Stream | None
-    copied: list[Stream]
-    shelf: PacketShelf
     counters: SourceCounters
     notes: list[str]
-    warnings: list[str]
-    mastering_display: MasteringDisplay | None
-    content_light: ContentLight | None
-    image_tags: ImageTags | None
-    start_offset: Fraction
-    end: Fraction | None
-    strict: bool
+    carried: Carried
 
     def __enter__(self) -> Source: ...
     def __exit__(self, *exc_info: object) -> None: ...

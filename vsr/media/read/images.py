@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,19 +16,7 @@ from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.core.video import VideoInfo
 from vsr.media.address import check_file, is_sequence, is_url
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
-from vsr.media.types import (
-    ContentLight,
-    ImageTags,
-    MasteringDisplay,
-    PacketShelf,
-    Source,
-    SourceCounters,
-    SourceOptions,
-)
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.stream import Stream
+from vsr.media.types import Carried, ImageTags, Source, SourceCounters, SourceOptions
 
 # fmt: off
 IMAGE_SUFFIXES = frozenset({
@@ -67,7 +55,7 @@ def open_image(url: str, options: SourceOptions) -> Source:
     check_file(path)
     tags, orientation, through_pillow = None, (0, False), False
     num_frames, kind = 1, ""
-    left_out: list[str] = []
+    left_out: tuple[str, ...] = ()
     with pillow_opened(path) as image:
         if image is not None:
             width, height = image.size
@@ -103,7 +91,7 @@ def open_image(url: str, options: SourceOptions) -> Source:
             f"{path}: a picture made of tiles, which can't be joined here", hint="convert it to PNG first"
         )
     source.set_image_tags(tags, *orientation)
-    source.warnings += left_out
+    source.carried = replace(source.carried, warnings=left_out)
     return source
 
 
@@ -114,29 +102,18 @@ def _num_frames(image: Image.Image) -> int:
         return 1
 
 
-def _left_out(image: Image.Image) -> list[str]:
+def _left_out(image: Image.Image) -> tuple[str, ...]:
     """Sentences about the pages of a TIFF file that are not read."""
     pages = _num_frames(image) if image.format == "TIFF" else 1
-    return [f"only the first of {pages} pages is read"] if pages > 1 else []
+    return (f"only the first of {pages} pages is read",) if pages > 1 else ()
 
 
 class PillowSource:
     """A `Source` over an image file, decoded by Pillow to 8 bits (16 for gray that has them)."""
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
-        self.name = str(path)
         self.counters = SourceCounters()
         self.notes: list[str] = []
-        self.warnings: list[str] = []
-        self.shelf = PacketShelf()
-        self.container: InputContainer | None = None
-        self.stream: Stream | None = None
-        self.copied: list[Stream] = []
-        self.mastering_display: MasteringDisplay | None = None
-        self.content_light: ContentLight | None = None
-        self.start_offset = Fraction(0)
-        self.end: Fraction | None = None
-        self.strict = options.strict
         self._path = path
         if options.start_s or options.duration_s is not None:
             raise ConfigError(
@@ -147,8 +124,7 @@ class PillowSource:
                 raise SourceOpenError(
                     f"{path}: not a picture FFmpeg or Pillow reads", hint="convert it to PNG first"
                 )
-            self.warnings += _left_out(image)
-            self.image_tags: ImageTags | None = tags_of(image)
+            left_out, tags = _left_out(image), tags_of(image)
             rotation, mirrored = orientation_of(image)
             self._num_frames = getattr(image, "n_frames", 1) if image.format in ("WEBP", "GIF", "PNG") else 1
             still = self._num_frames == 1
@@ -162,10 +138,11 @@ class PillowSource:
                 ) from error
             if image.mode == "CMYK":
                 self.notes.append("CMYK is brought to RGB; its colour profile no longer applies")
-                self.image_tags = ImageTags(None, self.image_tags.exif) if self.image_tags else None
+                tags = ImageTags(None, tags.exif) if tags else None
             width, height = image.size
             self._color = Color(0 if self._format.kind == "rgb" else 2, range=Range.FULL)
             codec = (image.format or "image").lower()
+        self.carried = Carried(str(path), image_tags=tags, strict=options.strict, warnings=left_out)
         self.info = VideoInfo(
             width=width,
             height=height,

@@ -96,29 +96,29 @@ def probe(url: str, *, video_stream: int | None = None) -> Probe:
             if number + 1 >= _FRAMES_LOOKED_AT:
                 break
         interlaced = any(note.startswith("interlaced") for note in source.notes)
-        container = source.container
-        tags = source.image_tags
+        carried = source.carried
+        container, tags = carried.container, carried.image_tags
         streams: tuple[StreamSummary, ...] = ()
         chapters: tuple[ChapterSummary, ...] = ()
-        if container is not None and source.stream is not None:
-            copied = {s.index for s in source.copied}
-            streams = tuple(_stream(s, source.stream.index, copied) for s in container.streams)
+        if container is not None and carried.stream is not None:
+            copied = {s.index for s in carried.copied}
+            streams = tuple(_stream(s, carried.stream.index, copied) for s in container.streams)
             chapters = _chapters(container)
         return Probe(
-            name=source.name,
+            name=carried.name,
             container=container.format.name if container is not None else source.info.codec,
             video=source.info,
             display_size=source.info.display_size,
             streams=streams,
             chapters=chapters,
             metadata=dict(container.metadata) if container is not None else {},
-            mastering_display=source.mastering_display,
-            content_light=source.content_light,
+            mastering_display=carried.mastering_display,
+            content_light=carried.content_light,
             interlaced=interlaced,
             closed_captions=captioned,
             icc_profile=bool(tags and tags.icc_profile),
             exif=bool(tags and tags.exif),
-            notes=(*source.notes, *source.warnings),
+            notes=(*source.notes, *carried.warnings),
         )
 
 

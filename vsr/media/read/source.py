@@ -10,7 +10,6 @@ from fractions import Fraction
 import av
 from av.codec.context import Flags
 from av.container import InputContainer
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -43,7 +42,7 @@ from vsr.media.read.streams import (
 )
 from vsr.media.read.timestamps import Clock, time_of, without_silence
 from vsr.media.read.uniform import Uniform
-from vsr.media.types import ImageTags, PacketShelf, Source, SourceCounters, SourceOptions
+from vsr.media.types import Carried, ImageTags, Source, SourceCounters, SourceOptions
 
 _FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
 # How far to step back when a container's index leads behind the wanted time; then its beginning.
@@ -54,20 +53,16 @@ class FileSource:
     """A `Source` over one FFmpeg container."""
 
     def __init__(self, url: str, options: SourceOptions, *, is_image: bool = False) -> None:
-        self.name = redacted(url)
         self.url = url
         self.options = options
-        self.strict = options.strict
         self.counters = SourceCounters()
         self.notes: list[str] = []
-        self.warnings: list[str] = []
-        self.shelf = PacketShelf()
-        self.image_tags: ImageTags | None = None
+        self.carried = Carried(redacted(url), strict=options.strict)
         self.live = is_url(url) and not url.lower().startswith(("http://", "https://", "ftp://"))
         self._is_image = is_image
         self.has_tiles = False
         """Whether an image file is a grid of pictures FFmpeg gives one by one."""
-        self.container: InputContainer | None = None
+        self._container: InputContainer | None = None
         self._frames: Iterator[VideoFrame] | None = None
         self._deinterlacer = Deinterlacer("off" if is_image else options.deinterlace)
         self._is_sequence = is_sequence(url)
@@ -85,26 +80,32 @@ class FileSource:
         rate = self.options.frame_rate
         device, why_not = decoding_device(self.options.hwaccel)
         self.notes += [why_not] if why_not else []
-        self.container = open_container(self.url, frame_rate=rate, hwaccel=device)
-        self._stream: VideoStream | None = choose_stream(self.container, self.options.video_stream, self.name)
-        self.stream: Stream | None = self._stream
-        self._details = stream_details(self.container, self._stream.index)
-        refuse_encrypted(self._stream, self.name)
-        refuse_dolby_vision(self._details.dolby_vision, self.name)
-        self._made_times = bool(self.container.format.flags & _FORMAT_HAS_NO_TIMES) and not self._is_sequence
+        self._container = open_container(self.url, frame_rate=rate, hwaccel=device)
+        self._stream: VideoStream | None = choose_stream(
+            self._container, self.options.video_stream, self.carried.name
+        )
+        self._details = stream_details(self._container, self._stream.index)
+        refuse_encrypted(self._stream, self.carried.name)
+        refuse_dolby_vision(self._details.dolby_vision, self.carried.name)
+        self._made_times = bool(self._container.format.flags & _FORMAT_HAS_NO_TIMES) and not self._is_sequence
         self._rate = rate if rate and (self._made_times or self._is_sequence) else frame_rate(self._stream)
-        chosen = choose_copied(self.container, self._stream, nothing=self._is_sequence or self._is_image)
-        self.copied: list[Stream] = chosen.streams
+        chosen = choose_copied(self._container, self._stream, nothing=self._is_sequence or self._is_image)
         self.has_tiles = chosen.tiles
         self.notes += chosen.notes
         self._context = decoder_context(self._stream)
-        self._context.thread_type = "SLICE" if self.strict else "AUTO"
+        self._context.thread_type = "SLICE" if self.options.strict else "AUTO"
         # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
         self._context.flags |= int(Flags.unaligned)
         self._context.thread_count = self.options.threads
-        self._wanted = wanted_range(self.container, self.options, made_times=self._made_times)
-        self.start_offset = self._wanted.start or Fraction(0)
-        self.end = self._wanted.end
+        self._wanted = wanted_range(self._container, self.options, made_times=self._made_times)
+        self.carried = replace(
+            self.carried,
+            container=self._container,
+            stream=self._stream,
+            copied=chosen.streams,
+            start_offset=self._wanted.start or Fraction(0),
+            end=self._wanted.end,
+        )
         first = self._first_frame()
         if device and not decodes_on_device(device, self._context, first):
             self.notes.append(
@@ -113,17 +114,17 @@ class FileSource:
         self._describe(on_host(first), on_device=stays_on_device(first))
 
     def _decoder(self) -> Decoder:
-        assert self.container is not None
+        assert self._container is not None
         assert self._stream is not None
         return Decoder(
             self.url,
-            self.container,
+            self._container,
             self._stream,
-            self.copied,
+            self.carried.copied,
             context=self._context,
-            shelf=self.shelf,
+            shelf=self.carried.shelf,
             counters=self.counters,
-            strict=self.strict,
+            strict=self.options.strict,
             live=self.live,
             wanted=self._wanted,
         )
@@ -137,7 +138,7 @@ class FileSource:
             frames = self._timed(self._decoding)
             first = next(frames, None)
             if first is not None and back is not None and self._begins_late(first):
-                self.shelf.take_all()
+                self.carried.shelf.take_all()
                 self.counters.repaired_timestamps = self.counters.damaged_packets = 0
                 self.counters.first_error = None
                 continue
@@ -152,7 +153,7 @@ class FileSource:
 
     def _seek(self, back: int | None) -> bool:
         """Go to a keyframe at or before the start; False where the container can't."""
-        assert self.container is not None
+        assert self._container is not None
         assert self._stream is not None
         assert self._wanted.start is not None
         origin = self._stream.start_time or 0
@@ -162,7 +163,7 @@ class FileSource:
                 origin, int((self._wanted.start - back) / (self._stream.time_base or Fraction(1, 1000)))
             )
         try:
-            self.container.seek(target, stream=self._stream)
+            self._container.seek(target, stream=self._stream)
         except (av.FFmpegError, OSError, ValueError):
             return back is None
         self._context.flush_buffers()
@@ -175,7 +176,7 @@ class FileSource:
         return (origin is None or (first.pts or 0) > origin) and time_of(first) > self._wanted.start
 
     def _timed(self, decoder: Decoder) -> Iterator[VideoFrame]:
-        assert self.container is not None
+        assert self._container is not None
         assert self._stream is not None
         clock = Clock(
             self._stream.time_base or Fraction(1, 90000),
@@ -185,9 +186,9 @@ class FileSource:
             live=self.live,
         )
         frames = clock.stamp(decoder)
-        if self.container.format.name in IN_SEGMENTS:
-            end = stated_end(self.container, self._wanted)
-            return without_silence(frames, end, self.name, self.notes, strict=self.strict)
+        if self._container.format.name in IN_SEGMENTS:
+            end = stated_end(self._container, self._wanted)
+            return without_silence(frames, end, self.carried.name, self.notes, strict=self.options.strict)
         return frames
 
     def _trimmed(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -211,40 +212,44 @@ class FileSource:
         if early is not None and duration is not None:
             begin = start or 0
             return SourceOpenError(
-                f"{self.name}: no frame from {begin:g} s to {begin + duration:g} s",
+                f"{self.carried.name}: no frame from {begin:g} s to {begin + duration:g} s",
                 hint="its video begins later or ends earlier; `vsr probe` shows when",
             )
         if self._wanted.start is not None and not self.counters.first_error:
             return SourceOpenError(
-                f"{self.name}: no frame at or after {start:g} s", hint="start earlier; it ends before that"
+                f"{self.carried.name}: no frame at or after {start:g} s",
+                hint="start earlier; it ends before that",
             )
         why = f": {self.counters.first_error}" if self.counters.first_error else ""
         return SourceOpenError(
-            f"{self.name}: no frame of its {codec} video decodes{why}",
+            f"{self.carried.name}: no frame of its {codec} video decodes{why}",
             hint="it may be encrypted, cut off, or only the header of a segmented video",
         )
 
     # Describing
 
     def _describe(self, first: VideoFrame, *, on_device: bool) -> None:
-        assert self.container is not None
+        assert self._container is not None
         assert self._stream is not None
         stream, context = self._stream, self._context
         codec = context.name
         details = frame_details(first, codec)
         if self._details.dolby_vision is None:
-            refuse_dolby_vision(details.dolby_vision, self.name)
+            refuse_dolby_vision(details.dolby_vision, self.carried.name)
         self._uniform = Uniform(first, context.name, self.counters, self.notes)
         self._format = self._uniform.format
         location = self._details.location or default_chroma_location(self._format, codec)
         if self._format.kind != "yuv" or self._format.log2_chroma != (1, 1):
             location = default_chroma_location(self._format, codec)
         self._fallback: Color = color_from_codec(context, location)
-        is_picture = self._is_image or holds_pictures(self.container.format.name)
+        is_picture = self._is_image or holds_pictures(self._container.format.name)
         if is_picture and self._format.kind == "gray" and not self._fallback.range:
             self._fallback = replace(self._fallback, range=Range.FULL)  # PGM and its like have no tag for it
-        self.mastering_display = details.mastering_display
-        self.content_light = details.content_light
+        self.carried = replace(
+            self.carried,
+            mastering_display=details.mastering_display,
+            content_light=details.content_light,
+        )
         sar = stream.sample_aspect_ratio
         self.info = VideoInfo(
             width=first.width,
@@ -275,11 +280,11 @@ class FileSource:
         return round(time_of(frame) * (self._rate or DEFAULT_SEQUENCE_RATE))
 
     def _duration_s(self) -> float | None:
-        assert self.container is not None
+        assert self._container is not None
         assert self._stream is not None
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
-        return self.container.duration / 1_000_000 if self.container.duration else None
+        return self._container.duration / 1_000_000 if self._container.duration else None
 
     def _add_notes(self, first: VideoFrame, details: FrameDetails) -> None:
         if details.hdr10_plus:
@@ -298,7 +303,7 @@ class FileSource:
 
     def set_image_tags(self, tags: ImageTags | None, rotation: int, mirrored: bool) -> None:
         """What Pillow read of a picture: its tags, and the orientation in them."""
-        self.image_tags = tags
+        self.carried = replace(self.carried, image_tags=tags)
         self.info = replace(self.info, rotation=rotation, mirrored=mirrored)
 
     # Reading
@@ -366,11 +371,10 @@ class FileSource:
         """Free the file, the decoder and its threads. Frames already given stay valid. Closing twice is fine."""
         self._frames = None
         self._deinterlacer = Deinterlacer("off")
-        container, self.container = self.container, None
+        container, self._container = self._container, None
         # PyAV's streams point into the container: none may outlive it.
-        self.stream = None
         self._stream = None
-        self.copied = []
+        self.carried = replace(self.carried, container=None, stream=None, copied=())
         self.__dict__.pop("_decoding", None)
         self.__dict__.pop("_context", None)
         if container is not None:

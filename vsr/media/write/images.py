@@ -34,7 +34,7 @@ from vsr.media.pictures.files import (
     exif_with_orientation,
     write_picture,
 )
-from vsr.media.types import ImageTags, SinkCounters, SinkOptions, Source
+from vsr.media.types import Carried, ImageTags, SinkCounters, SinkOptions
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
 # Of H.273: PQ and HLG; BT.2020 and the two of P3.
@@ -66,7 +66,7 @@ class ImageSink:
     lossless) and AVIF (90).
     """
 
-    def __init__(self, url: str, options: SinkOptions, source: Source, info: VideoInfo) -> None:
+    def __init__(self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> None:
         self.name = url
         self.counters = SinkCounters()
         self.warnings: list[str] = []
@@ -85,8 +85,8 @@ class ImageSink:
         check_writable(path, overwrite=options.overwrite, made_folder=self._match is not None)
         if self._match is not None and not options.overwrite:
             self._refuse_existing()
-        self._tags = self._tags_for(source, info)
-        self._tell_losses(source, info)
+        self._tags = self._tags_for(carried, info)
+        self._tell_losses(carried, info)
 
     def _refuse_existing(self) -> None:
         assert self._match is not None
@@ -100,15 +100,15 @@ class ImageSink:
                         hint="choose another folder, or --overwrite",
                     )
 
-    def _tags_for(self, source: Source, info: VideoInfo) -> ImageTags:
-        tags = source.image_tags or ImageTags()
+    def _tags_for(self, carried: Carried, info: VideoInfo) -> ImageTags:
+        tags = carried.image_tags or ImageTags()
         if tags.exif is None and (info.rotation or info.mirrored):
             return replace(
                 tags, exif=exif_with_orientation(ORIENTATIONS[(info.rotation % 360, info.mirrored)])
             )
         return tags
 
-    def _tell_losses(self, source: Source, info: VideoInfo) -> None:
+    def _tell_losses(self, carried: Carried, info: VideoInfo) -> None:
         fmt, name, options = info.format, self._format.name, self._options
         for option in ("encoder", "crf", "bitrate", "preset", "pix_fmt"):
             if getattr(options, option) is not None:
@@ -121,13 +121,13 @@ class ImageSink:
             self.warnings.append(f"{name} holds 8 bits, the source has {fmt.bits}; PNG and TIFF hold 16")
         if not self._format.tags and (self._tags.icc_profile or self._tags.exif):
             self.warnings.append(f"the ICC profile and EXIF are left out: {name} is written without")
-        elif self._format is SUFFIXES[".tif"] and source.image_tags and source.image_tags.exif:
+        elif self._format is SUFFIXES[".tif"] and carried.image_tags and carried.image_tags.exif:
             self.warnings.append("EXIF is left out but for the orientation: TIFF is written without")
         if self._format is not PNG and _needs_telling(info.color, self._tags):
             self.warnings.append(
                 f"that the colours are HDR or of a wide gamut is left out: {name} is written without; PNG tells it"
             )
-        if source.mastering_display or source.content_light:
+        if carried.mastering_display or carried.content_light:
             self.warnings.append(
                 f"mastering display and content light metadata are left out: {name} is written without"
             )
@@ -135,7 +135,7 @@ class ImageSink:
             self.warnings.append(
                 f"the sample aspect ratio {info.sar} is left out: pictures have square pixels"
             )
-        for stream in source.copied:
+        for stream in carried.copied:
             from vsr.media.write.copy import describe
 
             self.warnings.append(f"{describe(stream)} is left out: pictures hold nothing beside")

@@ -73,10 +73,10 @@ class Muxer:
         """Open the encoder and write the header. Raises ConfigError, EncoderUnavailableError or EncodeError."""
         self.file = output
         self.writer = writer
-        self.source = writer.source
+        self.carried = writer.carried
         self.video_bytes = 0
         self.warnings: list[str] = []
-        self._shift = -self.source.start_offset
+        self._shift = -self.carried.start_offset
         self._copied = copied
         self._copier: PacketCopier | None = None
         self._sent: dict[int, _Sent] = {}
@@ -124,7 +124,7 @@ class Muxer:
             options["movie_timescale"] = str(scale)
         if container.format == "yuv4mpegpipe":
             options["strict"] = "-1"  # more than 8 bits
-        tags = self.source.image_tags
+        tags = self.carried.image_tags
         if tags is not None and tags.plays is not None:
             options |= muxer_options(container.format, tags.plays) or {}
         return options
@@ -138,7 +138,7 @@ class Muxer:
 
     def _add_others(self) -> None:
         container = self.writer.container
-        source = self.source
+        carried = self.carried
         # Attached files last: Matroska numbers its tracks without them.
         attached = {s.index for s in self._copied.streams if s.type == "attachment"} | set(
             self._copied.covers
@@ -150,18 +150,18 @@ class Muxer:
                 copy = self._streams[stream.index] = add_copy(self._container, stream, container)
                 if self._amends and stream.type == "audio":
                     copy.metadata["title"] = copy.metadata.get("title", "") + PADDING
-        if source.container is not None:
+        if carried.container is not None:
             self.warnings += copy_container_facts(
-                source.container, self._container, container, self._shift, source.end
+                carried.container, self._container, container, self._shift, carried.end
             )
-        if source.stream is not None:
-            kept, lost = kept_stream_metadata(dict(source.stream.metadata), container)
+        if carried.stream is not None:
+            kept, lost = kept_stream_metadata(dict(carried.stream.metadata), container)
             self._video.metadata.update(kept)
             if lost:
                 self.warnings.append(
                     f"video stream metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it"
                 )
-            self._video.disposition = source.stream.disposition
+            self._video.disposition = carried.stream.disposition
         if self._amends and self.writer.info.sar != 1:
             self._video.metadata["title"] = self._video.metadata.get("title", "") + PADDING
         if self.writer.plan.format.alpha and container.is_matroska:
@@ -219,7 +219,7 @@ class Muxer:
 
     def _new_copier(self) -> PacketCopier:
         """Once it is known where time begins."""
-        source = self.source.container
+        source = self.carried.container
         # Audio before zero is ours to take care of; what comes from Matroska says it by itself.
         from_matroska = source is not None and "matroska" in source.format.name
         return PacketCopier(
@@ -290,7 +290,7 @@ class Muxer:
     def _mux_copied(self) -> None:
         if self._copier is None:
             return
-        for packet in self.source.shelf.take_all():
+        for packet in self.carried.shelf.take_all():
             index, stream = packet.stream_index, packet.stream
             prepared = self._copier.prepared(packet)
             if prepared is None:
@@ -306,9 +306,9 @@ class Muxer:
                 at = float((prepared.pts or prepared.dts or 0) * prepared.time_base)
                 left_out = self._left_out.setdefault(index, _LeftOut(describe(stream), at, reason_of(error)))
                 left_out.count += 1
-                if self.source.strict:
+                if self.carried.strict:
                     raise EncodeError(
-                        f"{self.source.name}: damaged packet of {left_out.what} at {at:.3f} s: {left_out.reason}",
+                        f"{self.carried.name}: damaged packet of {left_out.what} at {at:.3f} s: {left_out.reason}",
                         hint="leave out --strict to skip what is damaged",
                     ) from error
 

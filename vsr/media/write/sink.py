@@ -19,7 +19,7 @@ from vsr.media.frames.color import PRIMARIES, TRANSFERS
 from vsr.media.frames.hwaccel import DeviceFrames
 from vsr.media.frames.planes import av_from_frame, av_name
 from vsr.media.frames.resize import Converter
-from vsr.media.types import Sink, SinkCounters, SinkOptions, Source
+from vsr.media.types import Carried, Sink, SinkCounters, SinkOptions
 from vsr.media.write.animation import muxer_options
 from vsr.media.write.captions import takes_captions
 from vsr.media.write.containers import NULL, STDOUT, Container, container_for
@@ -41,8 +41,8 @@ _NO_SAR = frozenset(
 )
 
 
-def open_sink(url: str, options: SinkOptions, source: Source, info: VideoInfo) -> Sink:
-    """Open an output for frames that `info` describes; what isn't video is copied from `source`.
+def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> Sink:
+    """Open an output for frames that `info` describes; what isn't video is copied as `carried` says.
 
     url: a file whose ending names the container or picture format, a numbered sequence (`out/%06d.png`), `-` for standard
     output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets.
@@ -53,10 +53,10 @@ def open_sink(url: str, options: SinkOptions, source: Source, info: VideoInfo) -
     exist, EncoderUnavailableError, and EncodeError when the system refuses.
     """
     if is_image_output(url, info, options):
-        return ImageSink(url, options, source, info)
+        return ImageSink(url, options, carried, info)
     if url == NULL and options.encoder is None and options.container_format is None:
         return NullSink()
-    return VideoSink(url, options, source, info)
+    return VideoSink(url, options, carried, info)
 
 
 class NullSink:
@@ -84,7 +84,7 @@ class NullSink:
 class VideoSink:
     """A video file, pipe or encoded nothing. See `vsr.media.types.Sink`."""
 
-    def __init__(self, url: str, options: SinkOptions, source: Source, info: VideoInfo) -> None:
+    def __init__(self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> None:
         self.name = "standard output" if url == STDOUT else url
         self.counters = SinkCounters()
         self.warnings: list[str] = []
@@ -104,7 +104,7 @@ class VideoSink:
         self._converter: Converter | None = None
         self._converter_for: tuple[object, ...] = ()
         encoded = video_info(info, plan, size)
-        writer = VideoStreamWriter(plan, container, encoded, source, options.threads)
+        writer = VideoStreamWriter(plan, container, encoded, carried, options.threads)
         try:
             _check_video(writer, container)
         except VsrError as error:
@@ -114,8 +114,8 @@ class VideoSink:
             _check_video(writer, container)
             self.warnings.append(f"frames go to {plan.name} through the host: {error.message}")
         self._device_frames = DeviceFrames() if writer.device_format else None
-        copied = plan_copy(source.copied, container, writer.add_to, url if path is None else path.name)
-        self.warnings += [*plan.warnings, *copied.warnings, *_lost(writer, container, source, encoded)]
+        copied = plan_copy(carried.copied, container, writer.add_to, url if path is None else path.name)
+        self.warnings += [*plan.warnings, *copied.warnings, *_lost(writer, container, carried, encoded)]
         self._file: Output
         self._file = OutputFile(path) if path else OutputPipe() if url == STDOUT else OutputNull()
         try:
@@ -246,7 +246,7 @@ def _check_video(writer: VideoStreamWriter, container: Container) -> None:
             muxer.discard()
 
 
-def _lost(writer: VideoStreamWriter, container: Container, source: Source, info: VideoInfo) -> list[str]:
+def _lost(writer: VideoStreamWriter, container: Container, carried: Carried, info: VideoInfo) -> list[str]:
     """Sentences for what of the video, beside its samples, the output cannot hold."""
     lost = []
     plan = writer.plan
@@ -263,15 +263,15 @@ def _lost(writer: VideoStreamWriter, container: Container, source: Source, info:
                 f"matrix, range and the like are left out, and players will guess them: {container.format} cannot hold "
                 f"them with {writer.codec}"
             )
-    plays = source.image_tags.plays if source.image_tags else None
+    plays = carried.image_tags.plays if carried.image_tags else None
     if plays not in (None, 1) and muxer_options(container.format, 1) is None:
         often = f"{plays} times" if plays else "endlessly"
         lost.append(f"that it plays {often} is left out: {container.format} has no place for it")
-    if hdr_options(plan.name, source.mastering_display, source.content_light) is None:
+    if hdr_options(plan.name, carried.mastering_display, carried.content_light) is None:
         lost.append(
             f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them"
         )
-    if source.image_tags and source.image_tags.icc_profile:
+    if carried.image_tags and carried.image_tags.icc_profile:
         lost.append("the ICC profile is left out: videos carry colour tags only")
     return lost
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-    from vsr.media.types import Source
+    from vsr.media.types import Carried
 
 _FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
 _QSCALE = 1 << 1  # AV_CODEC_FLAG_QSCALE
@@ -38,12 +38,12 @@ class VideoStreamWriter:
     """The encoder, and the output stream its packets go to. Use `add_to` for a container, once each."""
 
     def __init__(
-        self, plan: EncoderPlan, container: Container, info: VideoInfo, source: Source, threads: int
+        self, plan: EncoderPlan, container: Container, info: VideoInfo, carried: Carried, threads: int
     ) -> None:
         self.plan = plan
         self.container = container
         self.info = info
-        self.source = source
+        self.carried = carried
         self.threads = threads
         rate = info.frame_rate
         self.frame_rate = frame_rate_or_default(rate)
@@ -61,7 +61,7 @@ class VideoStreamWriter:
     def options(self) -> dict[str, str]:
         """All options of the encoder, those of the user over ours."""
         options = dict(self.plan.options)
-        hdr = hdr_options(self.plan.name, self.source.mastering_display, self.source.content_light)
+        hdr = hdr_options(self.plan.name, self.carried.mastering_display, self.carried.content_light)
         if hdr:
             options = merged(hdr, options)
         if not self.container.b_frames:
