@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.base import NOT_FINITE, Arrays, out_of_memory
 from vsr.backends.guarded import GuardedEngine
-from vsr.core.errors import InferenceError
+from vsr.core.errors import InferenceError, reason
 from vsr.core.frame import SemiPlanar
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def inference() -> Generator[None]:
         # CUDA's own, as of pinned memory, are told by their words alone.
         if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
             raise out_of_memory() from error
-        raise InferenceError(f"torch: {error}") from error
+        raise InferenceError(f"torch: {reason(error)}") from error
 
 
 def planes_of(picture: SemiPlanar) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsr.backends.base import DEFAULTS, Arrays, Availability, CompileOptions, Engine, chosen_precision
-from vsr.core.errors import EngineBuildError, InferenceError
+from vsr.core.errors import EngineBuildError, InferenceError, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class OnnxRuntimeEngine(Engine):
         try:
             results = self._session.run(self._outputs, {name: inputs[name] for name in self._inputs})
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise InferenceError(f"ONNX Runtime: {error}") from error
+            raise InferenceError(f"ONNX Runtime: {reason(error)}") from error
         return dict(zip(self._outputs, results, strict=True))
 
 
@@ -68,7 +68,9 @@ class OnnxRuntimeBackend:
             graph = _in_fp8(path, spec) if precision == "fp8" else str(path)
             session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise EngineBuildError(f"ONNX Runtime cannot load {spec.id} ({layout.name}): {error}") from error
+            raise EngineBuildError(
+                f"ONNX Runtime cannot load {spec.id} ({layout.name}): {reason(error)}"
+            ) from error
         return OnnxRuntimeEngine(session, precision)
 
 

@@ -16,7 +16,7 @@ import click
 from vsr import __version__
 from vsr.cli.interrupt import as_keyboard_interrupt
 from vsr.core.cancel import Cancelled
-from vsr.core.errors import VsrError
+from vsr.core.errors import VsrError, reason
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
@@ -102,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _unwritten()  # Whoever read our output has enough.
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-            _tell(f"cannot write to standard output: {error.strerror}", None)
+            _tell(f"cannot write to standard output: {reason(error)}", None)
             return _unwritten()
         last = traceback.extract_tb(error.__traceback__)[-1]
         _tell(

@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 
 from vsr.convert.builder import OPSET
-from vsr.convert.foreign import Runner, first_line, require_finite
-from vsr.core.errors import MissingDependencyError, WeightsError
+from vsr.convert.foreign import Runner, require_finite
+from vsr.core.errors import MissingDependencyError, WeightsError, reason
 
 try:
     import safetensors.torch
@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
     ) from error
 except (ImportError, RuntimeError) as error:  # A torchvision for another build of torch.
     raise MissingDependencyError(
-        f"spandrel cannot be loaded: {first_line(error)}",
+        f"spandrel cannot be loaded: {reason(error)}",
         hint="torch and torchvision must fit: pip install --force-reinstall torch torchvision",
     ) from error
 
@@ -65,7 +65,7 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
             model = _exported(network, reads_code=reads_code)
             difference = _difference(network, model)
         except Exception as error:  # Both raise whatever their many parts do.
-            reasons.append(first_line(error))
+            reasons.append(reason(error))
             continue
         if difference < _CLOSE:
             return model
@@ -84,7 +84,7 @@ def _known(path: Path) -> ImageModelDescriptor[Any]:
             found = spandrel.ModelLoader().load_from_state_dict(state)
     except Exception as error:  # UnsupportedModelError, and what the networks raise for wrong shapes.
         raise WeightsError(
-            f"spandrel knows no network of which {path.name} could be: {first_line(error)}",
+            f"spandrel knows no network of which {path.name} could be: {reason(error)}",
             hint="weights that `vsr train` wrote go through `vsr model export`",
         ) from error
     if not isinstance(found, spandrel.ImageModelDescriptor):
@@ -104,14 +104,14 @@ def _tensors(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise WeightsError(f"cannot read {path}: {reason(error)}") from error
     except UnpicklingError as error:
         raise WeightsError(
             f"{path} holds more than tensors, which is never executed here",
             hint="save its state_dict alone, best as .safetensors",
         ) from error
     except Exception as error:  # torch and safetensors have each their own for damaged files.
-        raise WeightsError(f"{path} is not a whole checkpoint: {first_line(error)}") from error
+        raise WeightsError(f"{path} is not a whole checkpoint: {reason(error)}") from error
     if not isinstance(loaded, dict):
         raise WeightsError(f"{path} holds no table of tensors")
     return loaded

@@ -17,7 +17,7 @@ from vsr.convert.calibrate import calibration
 from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
-from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError
+from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError, reason
 from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
@@ -216,7 +216,7 @@ def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         # The text of safetensors names the path once more.
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
-        raise WeightsError(f"cannot read {weights}: {reason}") from error
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else reason(error)
+        raise WeightsError(f"cannot read {weights}: {why}") from error
     except (safetensors.SafetensorError, TypeError) as error:  # TypeError: a kind of number that NumPy lacks.
-        raise WeightsError(f"cannot read {weights}: {error}") from error
+        raise WeightsError(f"cannot read {weights}: {reason(error)}") from error

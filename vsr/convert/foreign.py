@@ -15,7 +15,7 @@ import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper, shape_inference, version_converter
 
 from vsr.convert.builder import OPSET, GraphBuilder
-from vsr.core.errors import MissingDependencyError, WeightsError
+from vsr.core.errors import MissingDependencyError, WeightsError, reason
 
 try:
     import onnxruntime
@@ -71,7 +71,7 @@ class Runner:
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # The runtime has no common base for what it raises.
-            raise WeightsError(f"ONNX Runtime cannot load it: {first_line(error)}") from error
+            raise WeightsError(f"ONNX Runtime cannot load it: {reason(error)}") from error
         (self._input,) = (port.name for port in self._session.get_inputs())
 
     def __call__(self, picture: Array) -> Array:
@@ -79,7 +79,7 @@ class Runner:
             (result,) = self._session.run(None, {self._input: picture})
         except Exception as error:
             raise WeightsError(
-                f"it does not run on {picture.shape[3]}x{picture.shape[2]} pixels: {first_line(error)}"
+                f"it does not run on {picture.shape[3]}x{picture.shape[2]} pixels: {reason(error)}"
             ) from error
         found: Array = result
         return found
@@ -94,9 +94,9 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or first_line(error)}") from error
+        raise WeightsError(f"cannot read {path}: {reason(error)}") from error
     except Exception as error:  # protobuf, onnx and the file system each have their own.
-        raise WeightsError(f"{path} is not a whole ONNX network: {first_line(error)}") from error
+        raise WeightsError(f"{path} is not a whole ONNX network: {reason(error)}") from error
     return generalised(model, path)
 
 
@@ -129,7 +129,7 @@ def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     try:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:
-        raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {first_line(error)}") from error
+        raise WeightsError(f"{path} cannot be brought to opset {OPSET}: {reason(error)}") from error
 
 
 def require_finite(tensor: npt.NDArray[Any], which: str) -> None:
@@ -368,8 +368,3 @@ def _macs(model: onnx.ModelProto, side: int) -> int:
         elif node.op_type in ("MatMul", "Gemm") and weight:
             total += int(np.prod(out)) * weight[0]
     return total
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

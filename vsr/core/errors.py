@@ -130,5 +130,9 @@ class PipelineError(VsrError):
 
 
 def reason(error: BaseException) -> str:
-    """What an exception of av's says, without its numbers and function names."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """What an exception of another library, or of the system, says in one line; the name of its type where it says nothing.
+
+    Without the number, function and file name that OSError and PyAV's errors put around it.
+    """
+    text = getattr(error, "strerror", None) or str(error)
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

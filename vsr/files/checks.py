@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.errors import ConfigError, EncodeError, reason
 
 PART_SUFFIX = ".part"
 
@@ -36,8 +36,7 @@ def stat_of(path: Path) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"{str(path)!r}: {reason}", hint=HINTS.get(error.errno or 0)) from error
+        raise ConfigError(f"{str(path)!r}: {reason(error)}", hint=HINTS.get(error.errno or 0)) from error
 
 
 def is_folder(path: Path) -> bool:
@@ -86,12 +85,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {folder}: {error.strerror}", hint="name another"
-        ) from error
+        raise ConfigError(f"cannot make the folder {folder}: {reason(error)}", hint="name another") from error
 
 
 def os_error(what: str, error: OSError) -> EncodeError:
     """The user's words for what the operating system refused."""
-    reason = error.strerror or str(error)
-    return EncodeError(f"cannot write {what}: {reason}", hint=HINTS.get(error.errno or 0))
+    return EncodeError(f"cannot write {what}: {reason(error)}", hint=HINTS.get(error.errno or 0))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vsr.core.errors import EncodeError
+from vsr.core.errors import EncodeError, reason
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.write.encoders import merged, safe_options
 
@@ -35,7 +35,7 @@ def compressed(luma: Luma, encoder: Literal["libx264", "libx265"], crf: int, *, 
     try:
         file = _encoded(even, encoder, crf, drift)
     except (av.FFmpegError, ValueError) as error:
-        raise EncodeError(f"cannot compress with {encoder}: {error}") from error
+        raise EncodeError(f"cannot compress with {encoder}: {reason(error)}") from error
     with av.open(file, "r") as decoder:
         *_, last = decoder.decode(video=0)
     return np.asarray(frame_from_av(last).planes[0])[:height, :width].copy()

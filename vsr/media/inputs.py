@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from glob import glob, has_magic
 from pathlib import Path
 
-from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.core.errors import ConfigError, SourceOpenError, reason
 from vsr.files.checks import is_folder
 from vsr.media.address import file_name, is_sequence, is_url, sequence_files
 from vsr.media.read.images import IMAGE_SUFFIXES
@@ -61,7 +61,7 @@ def _expand(given: str) -> list[str]:
         if path.exists():
             return [given]
     except OSError as error:
-        raise SourceOpenError(f"{given}: {error.strerror or error}", hint="check the name") from error
+        raise SourceOpenError(f"{given}: {reason(error)}", hint="check the name") from error
     if is_sequence(given):
         sequence_files(given)
         return [given]
@@ -84,9 +84,7 @@ def _folder(folder: Path) -> list[str]:
         ]
         files = [p for p in files if p.is_file()]
     except OSError as error:
-        raise SourceOpenError(
-            f"{folder}: {error.strerror or error}", hint="make the folder readable"
-        ) from error
+        raise SourceOpenError(f"{folder}: {reason(error)}", hint="make the folder readable") from error
     stems = {p.stem for p in files}
     originals = [p for p in files if not ((m := SCALED.fullmatch(p.stem)) and m["stem"] in stems)]
     if not originals:
@@ -109,7 +107,7 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
         return sorted(path for path in found if path.suffix.lower() in suffixes and path.is_file())
     except OSError as error:
         raise SourceOpenError(
-            f"cannot read {error.filename}: {error.strerror or error}",
+            f"cannot read {error.filename}: {reason(error)}",
             hint="make it readable, or leave it out",
         ) from error
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from vsr.core.color import ChromaLocation, Color
-from vsr.core.errors import WeightsError
+from vsr.core.errors import WeightsError, reason
 from vsr.core.frame import PixelFormat
 
 Choice = TypeVar("Choice", bound=str)
@@ -173,7 +173,7 @@ def load_spec(folder: Path) -> ModelSpec:
         )
     except OSError as error:
         raise WeightsError(
-            f"no model package in {folder}: {error.strerror}", hint="a package has a model.toml"
+            f"no model package in {folder}: {reason(error)}", hint="a package has a model.toml"
         ) from error
     except KeyError as error:
         raise WeightsError(f"{path} is not a whole model spec: it has no {error.args[0]}") from error

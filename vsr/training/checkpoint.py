@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vsr.core.errors import WeightsError
+from vsr.core.errors import WeightsError, reason
 from vsr.files.whole import write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -81,9 +81,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         data = path.read_bytes()  # Not by safetensors: it opens no path that is not UTF-8.
         tensors = safetensors.torch.load(data)
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+        raise WeightsError(f"cannot read {path}: {reason(error)}") from error
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"cannot read {path}: {error}") from error
+        raise WeightsError(f"cannot read {path}: {reason(error)}") from error
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return tensors, dict(header.get("__metadata__", {}))
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, reason
 from vsr.files.whole import lock
 
 
@@ -26,13 +26,13 @@ def held(out: Path, checkpoints: Path) -> Generator[None]:
                     missing.mkdir(exist_ok=True)
                     afterwards.callback(_remove_empty, missing)
             except OSError as error:
-                raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+                raise ConfigError(f"cannot make the folder {folder}: {reason(error)}") from error
             try:  # Not only when the first checkpoint is due.
                 with tempfile.TemporaryFile(dir=folder):
                     pass
             except OSError as error:
                 raise ConfigError(
-                    f"cannot write into {folder}: {error.strerror}", hint="name another folder"
+                    f"cannot write into {folder}: {reason(error)}", hint="name another folder"
                 ) from error
         with _locked(out):
             yield
@@ -49,7 +49,7 @@ def _locked(folder: Path) -> Generator[None]:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise ConfigError(f"cannot look into {folder}: {error.strerror}") from error
+        raise ConfigError(f"cannot look into {folder}: {reason(error)}") from error
     try:
         with contextlib.suppress(
             OSError

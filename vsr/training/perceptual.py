@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vsr.core.errors import WeightsError
+from vsr.core.errors import WeightsError, reason
 
 # Convolutions of each block, their channels, and the place of the compared one, the last of each, in torchvision's numbering.
 _BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
@@ -85,8 +85,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             )  # Of other pickle protocols: what matters is whether it can be read.
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, pickle and safetensors have each their own for what is damaged.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"cannot read {path}: {reason}", hint="torchvision's vgg19 weights, .pth or .safetensors, can be"
+            f"cannot read {path}: {reason(error)}",
+            hint="torchvision's vgg19 weights, .pth or .safetensors, can be",
         ) from error
     return found if isinstance(found, dict) else {}

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, reason
 from vsr.models.archs import spec_from_dict
 
 Section = TypeVar("Section")
@@ -208,7 +208,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             raise ConfigError(f"no recipe {str(name_or_path)!r}", hint=hint)
         table = tomllib.loads(text)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:  # Of endless numbers and of brackets too.
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return recipe_from_dict(name, table)

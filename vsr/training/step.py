@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vsr.core.errors import ConfigError, WeightsError
+from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.models.archs.vae import Vae
 from vsr.training.adversary import Adversary
 from vsr.training.data import PatchPool
@@ -165,7 +165,7 @@ class TrainStep:
                 self._graph, self.graphed = graph, True
             except RuntimeError as error:
                 self._drop_gradients()
-                say(f"the step could not be captured in a CUDA graph, running it eagerly: {error}")
+                say(f"the step could not be captured in a CUDA graph, running it eagerly: {reason(error)}")
             self.load_state(kept)
             self._cursor.zero_()
             stream.synchronize()
@@ -185,8 +185,7 @@ class TrainStep:
             except Exception as error:  # A compiler's, torch's and Triton's own share no base class.
                 self._network = eager
                 self._drop_gradients()
-                first = str(error).strip().splitlines()[:1]
-                say(f"the network could not be compiled, which makes training slower: {''.join(first)}")
+                say(f"the network could not be compiled, which makes training slower: {reason(error)}")
 
     def _advance(self) -> None:
         recipe = self._recipe

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, reason
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def joined(device: torch.device) -> Generator[Workers]:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"the workers don't find each other: {error}", hint="start them with torchrun"
+            f"the workers don't find each other: {reason(error)}", hint="start them with torchrun"
         ) from error
     try:
         yield Workers(distributed.get_rank(), count)

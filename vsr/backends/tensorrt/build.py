@@ -16,7 +16,7 @@ from vsr.backends.tensorrt.gpu import gpu_here
 from vsr.backends.tensorrt.library import OnProgress, TensorRT, installed_library
 from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
-from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError
+from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError, reason
 from vsr.files.whole import write_whole
 from vsr.models.registry import find_model
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec, Precision
@@ -171,7 +171,7 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
             weights = {tensor.name: to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
     except Exception as error:  # protobuf, numpy and the file system each have their own.
         raise EngineBuildError(
-            f"{path}, or its weights, cannot be read: {error}", hint="copy the package again"
+            f"{path}, or its weights, cannot be read: {reason(error)}", hint="copy the package again"
         ) from error
     layers = list(float_layers(model))
     if unknown := sorted(set(recipe.keep_fp32) - set(layers)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from vsr.backends.base import out_of_memory
 from vsr.core.cuda import agree_on_context
-from vsr.core.errors import InferenceError, MissingDependencyError
+from vsr.core.errors import InferenceError, MissingDependencyError, reason
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def on_gpu() -> Generator[None]:
     except cuda.MemoryError as error:
         raise out_of_memory("on the GPU") from error
     except cuda.Error as error:
-        raise InferenceError(f"CUDA: {error}") from error
+        raise InferenceError(f"CUDA: {reason(error)}") from error
     finally:
         context.pop()
 
@@ -59,7 +59,7 @@ def _device() -> Any:
         import pycuda.driver as cuda
     except ImportError as error:
         raise MissingDependencyError(
-            f"PyCUDA cannot be loaded: {error}",
+            f"PyCUDA cannot be loaded: {reason(error)}",
             hint="pip install pycuda (compiles with nvcc), and NVIDIA's driver",
         ) from error
     try:
@@ -71,5 +71,5 @@ def _device() -> Any:
 
 def _unusable(error: Exception) -> MissingDependencyError:
     return MissingDependencyError(
-        f"no NVIDIA GPU can be used: {error}", hint="`nvidia-smi` shows those there are"
+        f"no NVIDIA GPU can be used: {reason(error)}", hint="`nvidia-smi` shows those there are"
     )

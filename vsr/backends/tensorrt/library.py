@@ -22,6 +22,7 @@ from vsr.core.errors import (
     InferenceError,
     MediaError,
     MissingDependencyError,
+    reason,
 )
 from vsr.files.whole import write_whole
 
@@ -64,7 +65,9 @@ class TensorRT:
         try:
             self._module: Any = importlib.import_module(name)
         except ImportError as error:
-            raise MissingDependencyError(f"{name} cannot be loaded: {error}", hint=_INSTALL[name]) from error
+            raise MissingDependencyError(
+                f"{name} cannot be loaded: {reason(error)}", hint=_INSTALL[name]
+            ) from error
         self.name = name
         self.version: str = self._module.__version__
         self._context_config: Any = None

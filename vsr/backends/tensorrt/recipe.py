@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, reason
 from vsr.core.frame import PixelFormat
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
@@ -195,7 +195,7 @@ def load_recipe(path: Path) -> EngineRecipe:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
         # tomllib's own, and what Python makes of bytes, digits and brackets.
         raise ConfigError(f"{path} is not TOML: {error}", hint="engines/recipes/ has examples") from error

@@ -24,7 +24,14 @@ from typing import Any
 from vsr.backends.guarded import Parity
 from vsr.backends.tensorrt.library import Port
 from vsr.backends.tensorrt.recipe import recipe_from_dict
-from vsr.core.errors import ConfigError, EngineBuildError, EngineNotFoundError, EngineStaleError, MediaError
+from vsr.core.errors import (
+    ConfigError,
+    EngineBuildError,
+    EngineNotFoundError,
+    EngineStaleError,
+    MediaError,
+    reason,
+)
 from vsr.files.whole import lock, write_whole
 
 PLAN, MANIFEST, LOG = "engine.plan", "manifest.json", "build.log"
@@ -132,7 +139,7 @@ class EngineStore:
             return []
         except OSError as error:
             raise ConfigError(
-                f"engines cannot lie in {self.folder}: {error.strerror}", hint=_ANOTHER
+                f"engines cannot lie in {self.folder}: {reason(error)}", hint=_ANOTHER
             ) from error
         return sorted(name for name in names if re.fullmatch(f"[0-9a-f]{{{_KEY_LENGTH}}}", name))
 
@@ -195,7 +202,7 @@ class EngineStore:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise EngineStaleError(f"cannot read {path}: {error.strerror}", hint=again) from error
+            raise EngineStaleError(f"cannot read {path}: {reason(error)}", hint=again) from error
         if hashlib.sha256(data).hexdigest() != manifest.plan_sha256:
             raise EngineStaleError(f"{path} is damaged: it is not what was written there", hint=again)
         return data
@@ -222,7 +229,7 @@ class EngineStore:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise EngineBuildError(
-                f"cannot keep the engine in {self.folder}: {error.strerror}",
+                f"cannot keep the engine in {self.folder}: {reason(error)}",
                 hint=f"free some space, or {_ANOTHER}" if full else _ANOTHER,
             ) from error
         finally:
@@ -242,7 +249,7 @@ class EngineStore:
             _delete(self.folder / key)
         except OSError as error:
             raise EngineNotFoundError(
-                f"cannot remove {self.folder / key}: {error.strerror}", hint="delete the folder by hand"
+                f"cannot remove {self.folder / key}: {reason(error)}", hint="delete the folder by hand"
             ) from error
 
     def timing_cache(self, identity: Identity) -> Path:
@@ -259,7 +266,7 @@ class EngineStore:
             file = (self.folder / ".lock").open("w")
         except OSError as error:
             raise EngineBuildError(
-                f"cannot write in {self.folder}: {error.strerror}", hint=_ANOTHER
+                f"cannot write in {self.folder}: {reason(error)}", hint=_ANOTHER
             ) from error
         with file:
             try:

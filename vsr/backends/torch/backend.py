@@ -21,7 +21,7 @@ from vsr.backends.base import (
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
 from vsr.core.cuda import agree_on_context
-from vsr.core.errors import EngineBuildError
+from vsr.core.errors import EngineBuildError, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class TorchBackend:
             graph = compiled(model.graph, dtype, device, fused=fused)
         except Exception as error:  # protobuf's, onnx's and torch's share no base class
             raise EngineBuildError(
-                f"torch cannot run {spec.id} ({layout.name}): {error}",
+                f"torch cannot run {spec.id} ({layout.name}): {reason(error)}",
                 hint="use another backend; if the package was copied, its files may be damaged",
             ) from error
         outputs = [value.name for value in model.graph.output]
@@ -179,7 +179,7 @@ def _unusable(device: torch.device) -> str:
     try:
         torch.ones(1, device=device).add_(1).item()
     except RuntimeError as error:
-        return str(error).splitlines()[0]
+        return reason(error)
     return ""
 
 

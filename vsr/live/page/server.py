@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.core.errors import ConfigError, MissingDependencyError, reason
 from vsr.live.page.metrics import CONTENT_TYPE, exposition
 from vsr.live.report import StreamReport
 from vsr.live.watchers import Watchers
@@ -65,9 +65,8 @@ class PageServer:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
             raise ConfigError(
-                f"cannot listen at {host}:{port}: {reason}", hint="choose another port"
+                f"cannot listen at {host}:{port}: {reason(error).lower()}", hint="choose another port"
             ) from error
         self.port: int = self._socket.getsockname()[1]
         self._only_here = _is_loopback(self._socket.getsockname()[0])

@@ -10,7 +10,7 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from vsr.core.errors import DecodeError
+from vsr.core.errors import DecodeError, reason
 from vsr.media.frames.planes import av_name, converted, is_direct, pixel_format
 
 
@@ -49,7 +49,7 @@ class Deinterlacer:
             self._originals[frame.pts or 0] = frame
             self._graph.vpush(frame)
         except (av.FFmpegError, ValueError) as error:
-            raise DecodeError(f"cannot deinterlace {frame.format.name}: {error}") from error
+            raise DecodeError(f"cannot deinterlace {frame.format.name}: {reason(error)}") from error
         return ready + self._pull()
 
     def flush(self) -> list[VideoFrame]:

@@ -94,7 +94,7 @@ class DeviceFrames:
                 cuda_context=self._context,
             )
         except (av.FFmpegError, ValueError, TypeError, NotImplementedError, MemoryError) as error:
-            raise EncodeError(f"the encoder cannot take a frame from the GPU: {error}") from error
+            raise EncodeError(f"the encoder cannot take a frame from the GPU: {reason(error)}") from error
         tag_frame(result, frame.color)
         result.pts, result.duration, result.time_base = frame.pts, frame.duration, frame.time_base
         return result

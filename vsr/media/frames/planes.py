@@ -17,7 +17,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vsr.core.color import ChromaLocation, Color
-from vsr.core.errors import DecodeError, EncodeError
+from vsr.core.errors import DecodeError, EncodeError, reason
 from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.media.frames.color import color_after, color_from_av, tag_frame
 
@@ -188,7 +188,7 @@ def converted(frame: VideoFrame, name: str, *, size: tuple[int, int] | None = No
             threads=1,
         )
     except (av.FFmpegError, ValueError, MemoryError) as error:
-        raise DecodeError(f"cannot convert {frame.format.name} to {name}: {_reason(error)}") from error
+        raise DecodeError(f"cannot convert {frame.format.name} to {name}: {reason(error)}") from error
     if result is frame:  # PyAV gives the frame itself back where nothing is to be done
         return frame
     tag_frame(result, after)
@@ -212,10 +212,6 @@ def _reformatter() -> VideoReformatter:
 def _sws_matrix(color: Color) -> int:
     """swscale's number of a matrix; BT.601 for those it doesn't know."""
     return color.matrix if color.matrix in (1, 4, 5, 7, 9) else 5
-
-
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def plane_view(plane: VideoPlane, fmt: PixelFormat, index: int, width: int, height: int) -> Bytes:

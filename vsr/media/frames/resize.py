@@ -9,7 +9,7 @@ import av.filter
 from av.video.frame import VideoFrame
 
 from vsr.core.color import ChromaLocation, Color, Range
-from vsr.core.errors import EncodeError
+from vsr.core.errors import EncodeError, reason
 from vsr.media.frames.color import RGB_MATRIX, tag_frame
 from vsr.media.frames.planes import pixel_format
 
@@ -43,7 +43,7 @@ class Converter:
             self._graph = self._built(pix_fmt, size, color, to_pix_fmt, to_size, to_color)
         except (av.FFmpegError, ValueError) as error:
             raise EncodeError(
-                f"cannot convert {pix_fmt} {size[0]}x{size[1]} to {to_pix_fmt} {to_size[0]}x{to_size[1]}: {error}",
+                f"cannot convert {pix_fmt} {size[0]}x{size[1]} to {to_pix_fmt} {to_size[0]}x{to_size[1]}: {reason(error)}",
                 hint="choose another size or pixel format",
             ) from error
 
@@ -107,7 +107,7 @@ class Converter:
             self._graph.vpush(frame)
             result = self._graph.vpull()
         except av.FFmpegError as error:
-            raise EncodeError(f"cannot convert a frame: {error}") from error
+            raise EncodeError(f"cannot convert a frame: {reason(error)}") from error
         result.pts, result.duration = pts, duration
         if time_base is not None:
             result.time_base = time_base

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vsr.core.errors import EncodeError
+from vsr.core.errors import EncodeError, reason
 from vsr.media.types import ImageTags
 
 Rows = npt.NDArray[Any]  # uint8 or uint16
@@ -259,4 +259,4 @@ def _write_pillow(
     try:
         image.save(file, fmt.name, **options)
     except (ValueError, KeyError, RuntimeError) as error:
-        raise EncodeError(f"cannot write a {fmt.name} picture: {error}") from error
+        raise EncodeError(f"cannot write a {fmt.name} picture: {reason(error)}") from error

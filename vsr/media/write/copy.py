@@ -15,6 +15,7 @@ import av.logging
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
+from vsr.core.errors import reason
 from vsr.media.ffmpeg_log import dump_lock
 from vsr.media.write.containers import Container
 from vsr.media.write.targets import OutputNull
@@ -111,13 +112,11 @@ def plan_copy(
             plan.covers[stream.index] = picture
             plan.streams.append(stream)
             continue
-        reason = _refusal(container, stream, add_video)
-        if reason is None:
+        why = _refusal(container, stream, add_video)
+        if why is None:
             plan.streams.append(stream)
         else:
-            plan.warnings.append(
-                f"{describe(stream)} is left out: {container_name} cannot hold it ({reason})"
-            )
+            plan.warnings.append(f"{describe(stream)} is left out: {container_name} cannot hold it ({why})")
     for stream in plan.streams:
         plan.warnings += _lost_facts(stream, container)
     # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
@@ -228,7 +227,7 @@ def _header_error(
             add_copy(output, stream, container)
         output.start_encoding()
     except (av.FFmpegError, ValueError, RuntimeError, TypeError) as error:
-        return reason_of(error)
+        return muxer_reason(error)
     finally:
         file.drop()  # closed: no trailer is asked for
         if output is not None:
@@ -237,13 +236,13 @@ def _header_error(
     return None
 
 
-def reason_of(error: BaseException) -> str:
-    """The message of a PyAV error without its number and file name."""
-    if isinstance(error, av.FFmpegError):
-        text = str(error.strerror or error)
-        return "refused by the muxer" if text == "Invalid argument" else text
+def muxer_reason(error: BaseException) -> str:
+    """Why a container does not take a stream or a packet, in one line."""
+    text = reason(error)
+    if text == "Invalid argument":
+        return "refused by the muxer"
     # "'webm' format does not support 'aac' codec" says twice what is said around it.
-    return "no place for that codec" if "format does not support" in str(error) else str(error)
+    return "no place for that codec" if "format does not support" in text else text
 
 
 def is_chapter_track(stream: Stream) -> bool:

@@ -28,7 +28,7 @@ from vsr.media.write.copy import (
     copy_container_facts,
     describe,
     kept_stream_metadata,
-    reason_of,
+    muxer_reason,
 )
 from vsr.media.write.matroska import PADDING, TrackElements, amend_tracks
 from vsr.media.write.targets import OutputNull, OutputPipe
@@ -173,7 +173,7 @@ class Muxer:
         container, plan = self.writer.container, self.writer.plan
         # FFmpeg's error is often no more than "invalid argument": the reason is in its log.
         errors = [line.strip() for level, _, line in self._said if level <= av.logging.ERROR]
-        reason = errors[-1].partition(". Set -strict")[0] if errors else reason_of(error)
+        reason = errors[-1].partition(". Set -strict")[0] if errors else muxer_reason(error)
         if isinstance(self.file, OutputPipe) and "non seekable" in reason:
             return ConfigError(
                 f"{container.format} cannot be written to standard output, in which there is no going back",
@@ -304,7 +304,9 @@ class Muxer:
                 if self.file.error is not None:
                     raise
                 at = float((prepared.pts or prepared.dts or 0) * prepared.time_base)
-                left_out = self._left_out.setdefault(index, _LeftOut(describe(stream), at, reason_of(error)))
+                left_out = self._left_out.setdefault(
+                    index, _LeftOut(describe(stream), at, muxer_reason(error))
+                )
                 left_out.count += 1
                 if self.carried.strict:
                     raise EncodeError(
@@ -325,7 +327,7 @@ class Muxer:
         if self.file.error is not None:
             return os_error(self.file.name.removeprefix("file:"), self.file.error)
         return EncodeError(
-            f"writing {self.file.name.removeprefix('file:')} failed after {self._next} frames: {reason_of(error)}",
+            f"writing {self.file.name.removeprefix('file:')} failed after {self._next} frames: {muxer_reason(error)}",
             hint="try another container or encoder" if isinstance(error, av.FFmpegError) else None,
         )
 

@@ -11,8 +11,7 @@ import av.logging
 from av.codec.hwaccel import HWAccel
 from av.stream import Disposition
 
-from vsr.core.errors import ConfigError, EncoderUnavailableError
-from vsr.core.errors import reason as reason_of
+from vsr.core.errors import ConfigError, EncoderUnavailableError, reason
 from vsr.core.video import VideoInfo
 from vsr.media.ffmpeg_log import libav_log
 from vsr.media.frames.color import apply_color
@@ -77,7 +76,7 @@ class VideoStreamWriter:
         except (av.FFmpegError, NotImplementedError) as error:
             if device is None:
                 raise
-            raise EncoderUnavailableError(f"{plan.name} finds no GPU: {reason_of(error)}") from error
+            raise EncoderUnavailableError(f"{plan.name} finds no GPU: {reason(error)}") from error
         context = stream.codec_context
         context.width, context.height = info.width, info.height
         context.pix_fmt = self.device_format or plan.pix_fmt
@@ -129,16 +128,16 @@ class VideoStreamWriter:
         self, error: BaseException, asked: dict[str, str], log: list[str]
     ) -> EncoderUnavailableError | ConfigError:
         plan = self.plan
-        reason = "; ".join(line.strip() for line in log[:2]) or getattr(error, "strerror", None) or str(error)
+        why = "; ".join(line.strip() for line in log[:2]) or reason(error)
         if plan.name.endswith(("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")):
             return EncoderUnavailableError(
-                f"encoder {plan.name} cannot run on this machine: {reason}",
+                f"encoder {plan.name} cannot run on this machine: {why}",
                 hint="use libx264 or libx265 instead",
             )
         told = {key: value for key, value in asked.items() if key != "chroma_sample_location"}
         return ConfigError(
             f"encoder {plan.name} refuses {self.info.width}x{self.info.height} {plan.pix_fmt} "
-            f"with {' '.join(f'{k}={v}' for k, v in told.items()) or 'no options'}: {reason}",
+            f"with {' '.join(f'{k}={v}' for k, v in told.items()) or 'no options'}: {why}",
             hint="check its options, the size and the pixel format",
         )
 
