@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.live.rtsp import rtsp_server
+from tests.support.rtsp import rtsp_server
 from vsr.live.config import StreamConfig
 from vsr.live.report import StreamReport
 from vsr.live.session import Session

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.rtsp import needs_rtsp_server, rtsp_server
-from tests.media import clips
+from tests.support import clips
+from tests.support.rtsp import needs_rtsp_server, rtsp_server
 from vsr.cli import main
 
 SOURCE = "testsrc:160x120@25"

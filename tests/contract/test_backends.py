@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from tests.usable import backends
+from tests.support.usable import backends
 from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import load_backend

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from tests.media import clips
+from tests.support import clips
 from vsr.cli import main
 from vsr.convert.community import onnx_from_checkpoint
 from vsr.convert.importing import import_model

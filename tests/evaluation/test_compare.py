@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import browser, needs_chromium
-from tests.media import clips
+from tests.support import clips
+from tests.support.browser import browser, needs_chromium
 from vsr.cli import main
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.evaluation.compare import CompareConfig, compare

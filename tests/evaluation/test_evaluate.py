@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.media import clips
+from tests.support import clips
 from vsr.cli import main
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics

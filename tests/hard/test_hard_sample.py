@@ -8,7 +8,7 @@ import pytest
 
 from tests.hard.check import check
 from tests.hard.sweep import files_of
-from tests.media import clips
+from tests.support import clips
 
 EVERY = 8  # of the table, which is in order of kinds
 

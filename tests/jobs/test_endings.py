@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import vsr
-from tests.jobs.media import QUICK, descriptors, enlarge, own_threads, pictures
-from tests.media import clips
+from tests.support import clips
+from tests.support.enlarged import QUICK, descriptors, enlarge, own_threads, pictures
 from vsr.core.cancel import Cancelled
 from vsr.core.errors import DecodeError, PipelineError, VsrError
 from vsr.core.frame import Frame

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.usable import needs_gpu
+from tests.support.usable import needs_gpu
 from vsr.backends.choose import load_backend
 from vsr.core.errors import EncoderUnavailableError
 from vsr.jobs.config import UpscaleConfig

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.jobs.media import QUICK, enlarge, frame_seconds, luma, pictures, stream
-from tests.media import clips
+from tests.support import clips
+from tests.support.enlarged import QUICK, enlarge, frame_seconds, luma, pictures, stream
 
 # Shape
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import vsr
-from tests.jobs.media import QUICK, enlarge, frame_seconds, packets, seconds, stream, tick
-from tests.media import clips
+from tests.support import clips
+from tests.support.enlarged import QUICK, enlarge, frame_seconds, packets, seconds, stream, tick
 
 # Time
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import vsr
-from tests.jobs.media import QUICK, enlarge, pictures
-from tests.media import clips
+from tests.support import clips
+from tests.support.enlarged import QUICK, enlarge, pictures
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.jobs import upscale as job_module
 from vsr.upscale import Upscaler

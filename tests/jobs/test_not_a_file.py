@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.jobs.media import QUICK, enlarge, frame_seconds, stream
-from tests.media import clips
-from tests.media.serving import served
+from tests.support import clips
+from tests.support.enlarged import QUICK, enlarge, frame_seconds, stream
+from tests.support.serving import served
 from vsr.core.errors import SourceLostError
 from vsr.media.read.opening import RECONNECTING
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.rtsp import free_port, needs_rtsp_server, rtsp_server
-from tests.live.sessions import Running, adds_up, running
 from tests.live.test_sources import ffmpeg_sends
-from tests.media import clips
+from tests.support import clips
+from tests.support.rtsp import free_port, needs_rtsp_server, rtsp_server
+from tests.support.sessions import Running, adds_up, running
 from vsr.live.frame import StreamFrame
 from vsr.live.report import StreamReport
 

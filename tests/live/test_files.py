@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.live.sessions import adds_up, run, running, until
-from tests.media import clips
+from tests.support import clips
+from tests.support.sessions import adds_up, run, running, until
 from vsr.core.errors import EncodeError
 from vsr.media.live.encoder import EncoderOptions, LiveEncoder
 from vsr.media.live.outputs import Output, parse_destination

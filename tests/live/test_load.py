@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.live.sessions import adds_up, running
 from tests.live.test_rtsp import resident_bytes
+from tests.support.sessions import adds_up, running
 
 # So many that a network gets a fraction of a core.
 _HOGS = 6 * (os.cpu_count() or 1)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import vsr
-from tests.live.sessions import QUICK
-from tests.media import clips
+from tests.support import clips
+from tests.support.sessions import QUICK
 
 SOURCE = "testsrc:160x120@25"
 

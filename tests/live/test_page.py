@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser import browser, needs_chromium
-from tests.live.sessions import Running, config, running, until
+from tests.support.browser import browser, needs_chromium
+from tests.support.sessions import Running, config, running, until
 from vsr.core.errors import ConfigError
 from vsr.live.page.server import parse_listen
 from vsr.live.session import Session

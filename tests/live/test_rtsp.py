@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.rtsp import needs_rtsp_server, rtsp_server
-from tests.live.sessions import adds_up, run, running, until
-from tests.media import clips
+from tests.support import clips
+from tests.support.rtsp import needs_rtsp_server, rtsp_server
+from tests.support.sessions import adds_up, run, running, until
 from vsr.core.errors import AccessDeniedError, SourceOpenError, VsrError
 from vsr.media.live.encoder import EncoderOptions
 

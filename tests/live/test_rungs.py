@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.sessions import config, run
+from tests.support.sessions import config, run
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import ConfigError, UnknownModelError
 from vsr.live.rungs import Rungs

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.media import descriptors
-from tests.live.rtsp import free_port, needs_rtsp_server, rtsp_server
-from tests.live.sessions import adds_up, config, run, running, until
 from tests.live.test_sources import background
-from tests.media import clips
+from tests.support import clips
+from tests.support.enlarged import descriptors
+from tests.support.rtsp import free_port, needs_rtsp_server, rtsp_server
+from tests.support.sessions import adds_up, config, run, running, until
 from vsr.core.errors import ConfigError, EncodeError, VsrError
 from vsr.live.session import Session
 from vsr.media.live.encoder import EncoderOptions

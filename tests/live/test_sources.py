@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.live.rtsp import free_port
-from tests.live.sessions import adds_up, run, running, until
-from tests.media import clips
+from tests.support import clips
+from tests.support.rtsp import free_port
+from tests.support.sessions import adds_up, run, running, until
 from vsr.core.errors import ConfigError, SourceOpenError, VsrError
 from vsr.live.frame import StreamFrame
 from vsr.live.rungs import Rungs

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.stages import WAIT_S, pairs, plus_one
+from tests.support.stages import WAIT_S, pairs, plus_one
 from vsr.pipeline import Pipeline, PipelineStats, Stage, run_pipeline
 
 

@@ -10,7 +10,7 @@ from itertools import chain
 
 import pytest
 
-from tests.pipeline.stages import WAIT_S, pairs, plus_one
+from tests.support.stages import WAIT_S, pairs, plus_one
 from vsr.core.cancel import Cancelled, CancelToken
 from vsr.core.errors import DecodeError, PipelineError
 from vsr.pipeline import Pipeline, PipelineStats, Stage, run_pipeline

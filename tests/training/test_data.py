@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.media import clips
+from tests.support import clips
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics
 from vsr.media.compress import compressed

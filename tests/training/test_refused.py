@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.trainings import config_for, small
+from tests.support.trainings import config_for, small
 from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.training.checkpoint import load_tensors, save_tensors
 from vsr.training.recipe import GanRecipe, recipe_from_dict

@@ -15,8 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.training.trainings import config_for, small
-from tests.usable import GPU_IS_REQUIRED
+from tests.support.trainings import config_for, small
+from tests.support.usable import GPU_IS_REQUIRED
 from vsr.core.cancel import Cancelled
 from vsr.core.errors import ConfigError, VsrError
 from vsr.evaluation import metrics

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.usable import backends
+from tests.support.usable import backends
 from vsr.backends.base import DEFAULTS, CompileOptions, Engine
 from vsr.backends.openvino import OpenVinoBackend
 from vsr.core.color import ChromaLocation, Color, Range

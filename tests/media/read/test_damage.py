@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.media import clips
+from tests.support import clips
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
 from vsr.media.address import redacted
 from vsr.media.read.open import open_source

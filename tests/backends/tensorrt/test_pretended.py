@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.backends.pretend_gpu import Memory, pretend
+from tests.support.pretend_gpu import Memory, pretend
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import has_nvidia_gpu, load_backend
 from vsr.backends.guarded import Parity

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media import clips
-from tests.media.sinks import assert_same_times, packets, through, times
+from tests.support import clips
+from tests.support.sinks import assert_same_times, packets, through, times
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.media.types import SourceOptions
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.backends.recipes import recipe
+from tests.support.recipes import recipe
 from vsr.backends.guarded import Parity
 from vsr.backends.tensorrt.build import build_engine
 from vsr.backends.tensorrt.store import EngineStore

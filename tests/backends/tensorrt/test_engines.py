@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.backends.recipes import recipe
+from tests.support.recipes import recipe
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.backends.tensorrt.build import build_engine
 from vsr.backends.tensorrt.cuda_graph import captured

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media import clips
+from tests.support import clips
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.core.frame import Frame
 from vsr.media.read.open import open_source

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.media import clips
-from tests.media.sinks import through
+from tests.support import clips
+from tests.support.sinks import through
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions, SourceOptions

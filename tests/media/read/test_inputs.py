@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.media import clips
+from tests.support import clips
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.media.inputs import expand_inputs
 from vsr.media.outputs import check_outputs, default_output

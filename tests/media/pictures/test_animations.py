@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.media import clips
-from tests.media.sinks import through
+from tests.support import clips
+from tests.support.sinks import through
 from vsr.core.errors import EncodeError
 from vsr.media.outputs import default_output
 

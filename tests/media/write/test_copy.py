@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media import clips
-from tests.media.sinks import assert_same_times, packets, streams, through
+from tests.support import clips
+from tests.support.sinks import assert_same_times, packets, streams, through
 from vsr.core.errors import EncodeError
 from vsr.media.types import SourceOptions
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.backends.recipes import recipe
+from tests.support.recipes import recipe
 from vsr.backends.tensorrt.build import build_engine
 from vsr.backends.tensorrt.recipe import Extent, load_recipe, recipe_for, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore
@@ -18,7 +18,7 @@ from vsr.core.errors import (
 from vsr.models.registry import find_model
 from vsr.models.spec import GraphLayout, load_spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "engines" / "recipes").glob("*.toml")), ids=lambda p: p.stem)

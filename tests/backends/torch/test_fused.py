@@ -96,7 +96,7 @@ def printed_by(code: str, *arguments: str, **environment: str) -> dict[str, Any]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env={**os.environ, **environment},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,
@@ -194,7 +194,7 @@ def test_a_convolution_that_is_refused_is_refused_fused_too() -> None:
 
 
 def test_kernels_make_what_the_nodes_make() -> None:
-    code = "import json; from tests.backends.test_fused import *; print(json.dumps(all_of_it()))"
+    code = "import json; from tests.backends.torch.test_fused import *; print(json.dumps(all_of_it()))"
     apart = printed_by(code, TRITON_INTERPRET="1")
     for case, (*_, left) in CONVOLUTIONS.items():
         difference, nodes = apart[case]

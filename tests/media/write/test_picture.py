@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.media import clips
-from tests.media.sinks import through
+from tests.support import clips
+from tests.support.sinks import through
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import Frame

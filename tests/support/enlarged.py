@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vsr
-from tests.media import clips
+from tests.support import clips
 
 QUICK = {"preset": "ultrafast"}
 """For x264 and x265 outputs whose picture does not matter."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media import clips
+from tests.support import clips
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame, PixelFormat

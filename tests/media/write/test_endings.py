@@ -16,8 +16,8 @@ import av
 import pytest
 from PIL import Image
 
-from tests.media import clips
-from tests.media.sinks import doubled, through
+from tests.support import clips
+from tests.support.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.files import whole as commit
 from vsr.files.whole import OutputFile, write_whole
@@ -25,7 +25,7 @@ from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions
 from vsr.media.write.sink import open_sink
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def open_files() -> int:
@@ -219,7 +219,7 @@ def test_refusals_leave_nothing_open(tmp_path: Path) -> None:
 
 
 def child(code: str, *args: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
-    head = "import sys; from tests.media.sinks import *; from vsr.core.errors import *\n"
+    head = "import sys; from tests.support.sinks import *; from vsr.core.errors import *\n"
     command = [sys.executable, "-c", head + textwrap.dedent(code), *args]
     return subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
 
