@@ -19,11 +19,10 @@ from tests.support import clips
 from tests.support.enlarged import QUICK, descriptors, enlarge, own_threads, pictures
 from vsr.core.cancel import Cancelled
 from vsr.core.errors import DecodeError, PipelineError, VsrError
-from vsr.core.frame import Frame
-from vsr.jobs import upscale as job_module
 from vsr.media.read.source import FileSource
 from vsr.media.write.sink import VideoSink
 from vsr.upscale import Upscaler
+from vsr.upscale.sequence import Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 25
@@ -74,7 +73,7 @@ def inject(monkeypatch: pytest.MonkeyPatch, place: str, fault: Callable[[], None
     """Let `fault` be called on the thread of one stage, in the middle of the clip."""
     owner, name, wrap, at = {
         "decode": (FileSource, "__iter__", failing_items, AT),
-        "batch": (job_module, "batched", failing_items, AT),
+        "push": (Sequence, "push", failing, AT),
         "infer": (Upscaler, "upscale_batch", failing, AT),
         "encode": (VideoSink, "write", failing, AT),
         "flush": (VideoSink, "finish", failing, 1),
@@ -82,7 +81,7 @@ def inject(monkeypatch: pytest.MonkeyPatch, place: str, fault: Callable[[], None
     monkeypatch.setattr(owner, name, wrap(getattr(owner, name), fault, at))
 
 
-STAGES = ["decode", "batch", "infer", "encode", "flush"]
+STAGES = ["decode", "push", "infer", "encode", "flush"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -137,16 +136,11 @@ def test_stopped_before_the_first_frame_leaves_nothing(
 ) -> None:
     control = vsr.JobControl()
     monkeypatch.setattr(FileSource, "__iter__", failing_items(FileSource.__iter__, control.stop, 1))
-    monkeypatch.setattr(job_module, "inferred", lambda batches, upscaler: _none_of(batches))
+    monkeypatch.setattr(Sequence, "push", lambda _self, _frame: [])
     report = enlarge(clips.h264(), tmp_path / "out.mp4", control=control, **QUICK)
     assert report.stopped_early
     assert report.output is None
     assert list(tmp_path.iterdir()) == []
-
-
-def _none_of(batches: Iterator[list[Frame]]) -> Iterator[Frame]:
-    for _batch in batches:
-        yield from ()
 
 
 def test_the_next_input_follows_one_that_failed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from vsr.evaluation.metrics import psnr
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models import shipped_models
 from vsr.upscale import Upscaler
-from vsr.upscale.arrays import array_from_frame, frame_from_array
+from vsr.upscale.pictures import array_from_frame, frame_from_array
 
 FORMATS = [
     PixelFormat("yuv", 8, (1, 1)),

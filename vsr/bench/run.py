@@ -25,7 +25,6 @@ from vsr.media.write.encoders import X264_PRESETS
 from vsr.media.write.sink import open_sink
 from vsr.models import Precision, find_model
 from vsr.upscale import Upscaler
-from vsr.upscale.sequence import batched, inferred
 
 # Decoded frames kept in memory; longer runs repeat them.
 _MAX_KEPT = 60
@@ -159,7 +158,8 @@ def _infer_alone(
     upscaler: Upscaler, frames: list[Frame], config: BenchConfig, batch: int
 ) -> tuple[dict[str, Any], list[Frame]]:
     def upscaled(count: int) -> Iterator[Frame]:
-        return inferred(batched(islice(cycle(frames), count), batch), upscaler)
+        with upscaler.sequence(batch=batch) as sequence:
+            yield from sequence.stream(islice(cycle(frames), count))
 
     for _ in upscaled(batch * upscaler.in_flight):
         pass  # compiles

@@ -7,9 +7,10 @@ PSNR is 100 dB at most, as it is of equal pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from vsr.evaluation import metrics
 from vsr.evaluation.datasets import (
     METRICS,
     PICTURE_SUFFIXES,
+    LumaPair,
     luma8,
     luma_pair,
     read_rgb,
@@ -194,14 +196,20 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
     """No figures where it is too small."""
     rows: list[Figures] = []
     before: tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]] | None = None
-    with open_source(str(path), SourceOptions()) as source:
+    pairs: deque[LumaPair] = deque()
+
+    def small(frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            pairs.append(luma_pair(path.stem, luma8(frame), upscaler.scale))
+            yield replace(_gray_frame(pairs[-1].lr), starts=frame.starts)
+
+    with open_source(str(path), SourceOptions()) as source, upscaler.sequence() as sequence:
         if min(source.info.width, source.info.height) < _least_side(upscaler.scale):
             return {}
-        for frame in islice(source, most):
-            pair = luma_pair(path.stem, luma8(frame), upscaler.scale)
-            result = larger_luma(upscaler, pair.lr)
-            row = _on_y(result, pair.hr, upscaler.scale)
-            now = result.astype(np.int16), pair.hr.astype(np.int16)
+        for frame in sequence.stream(small(islice(source, most))):
+            result, original = np.asarray(frame.planes[0]), pairs.popleft().hr
+            row = _on_y(result, original, upscaler.scale)
+            now = result.astype(np.int16), original.astype(np.int16)
             if before is not None:
                 row["flicker"] = float(np.abs((now[0] - before[0]) - (now[1] - before[1])).mean())
             before = now
@@ -211,8 +219,11 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
 
 def larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:
     """Luma uint8 [h, w] as a gray picture through `upscaler`: uint8 [h*scale, w*scale]."""
-    frame = Frame([luma], luma.shape[1], luma.shape[0], PixelFormat("gray"))
-    return np.asarray(upscaler.upscale(frame).planes[0])
+    return np.asarray(upscaler.upscale(_gray_frame(luma)).planes[0])
+
+
+def _gray_frame(luma: Picture) -> Frame:
+    return Frame([luma], luma.shape[1], luma.shape[0], PixelFormat("gray"))
 
 
 def _on_y(result: Picture, original: Picture, border: int) -> Figures:

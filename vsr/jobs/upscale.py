@@ -1,4 +1,4 @@
-"""One input to one output: decode, batch, infer, encode."""
+"""One input to one output: decode, infer, encode."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from vsr.media.write.sink import open_sink
 from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage
 from vsr.upscale import Upscaler
-from vsr.upscale.sequence import batched, inferred
 
-# Frames that may wait between two stages, and the most memory they may take there.
-_QUEUE_FRAMES = 4
+# Batches that may wait between two stages, and the most memory they may take there.
+_QUEUE_BATCHES = 4
 _QUEUE_BYTES = 96 << 20
 
 # PyAV's frames and their side data hold each other: without the collector, which counts objects and not their size, hundreds
@@ -67,8 +66,7 @@ class UpscaleJob:
             upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
             stays = info.on_device and upscaler.on_gpu
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
-            # What stays on the GPU goes frame by frame.
-            batch = config.batch or (1 if stays else upscaler.batch(info.width, info.height))
+            batch = config.batch or upscaler.batch(info.width, info.height)
             size = plan.size if plan.size != (large.width, large.height) else None
             options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
             sink = open_sink(output, options, source.carried, large)
@@ -80,10 +78,7 @@ class UpscaleJob:
 
                 pipeline: Pipeline[Path | None] = Pipeline(
                     exhausted,
-                    [
-                        Stage("batch", lambda frames: batched(frames, batch), len),
-                        Stage("infer", lambda batches: inferred(batches, upscaler)),
-                    ],
+                    [Stage("infer", lambda frames: _infer(frames, upscaler, config.batch))],
                     encode,
                     capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
                     cancel=self._control.cancelling,
@@ -161,6 +156,11 @@ class _Exhaustion:
         self.reached_end = True
 
 
+def _infer(frames: Iterator[Frame], upscaler: Upscaler, batch: int | None) -> Iterator[Frame]:
+    with upscaler.sequence(batch=batch) as sequence:
+        yield from sequence.stream(frames)
+
+
 def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exhaustion) -> Path | None:
     for frame in frames:
         sink.write(frame)
@@ -175,7 +175,8 @@ def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exh
 
 
 def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int:
-    return max(1, min(_QUEUE_FRAMES, _QUEUE_BYTES // (2 * width * height * bytes_per_sample * batch)))
+    """Frames of that size that may wait: a batch at least."""
+    return max(batch, min(_QUEUE_BATCHES * batch, _QUEUE_BYTES // (2 * width * height * bytes_per_sample)))
 
 
 def _progress_of(

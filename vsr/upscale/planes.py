@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.core.frame import Plane
+from vsr.core.color import Color
+from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.upscale.tiles import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What planes hold. Frames of one kind go through a graph together. width, height: luma samples."""
+
+    width: int
+    height: int
+    format: PixelFormat
+    color: Color
+
+    @staticmethod
+    def of(frame: Frame) -> Kind:
+        return Kind(frame.width, frame.height, frame.format, frame.color)
 
 
 def stacked(planes: Sequence[Plane]) -> NDArray[np.uint8]:

@@ -3,51 +3,129 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
-from vsr.core.frame import Frame
-from vsr.upscale import Upscaler
+from vsr.core.frame import Frame, Reset
+from vsr.upscale.planes import Kind
 
-
-def batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Runs of up to `size` frames that can go through one graph together."""
-    batch: list[Frame] = []
-    for frame in frames:
-        if batch and (len(batch) == size or _shape(frame) != _shape(batch[0])):
-            yield batch
-            batch = []
-        batch.append(frame)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+Upscale = Callable[[list[Frame]], list[Frame]]
 
 
-def inferred(batches: Iterator[list[Frame]], upscaler: Upscaler) -> Iterator[Frame]:
-    """Every frame of every batch, upscaled, in order."""
-    if upscaler.in_flight == 1:
-        for batch in batches:
-            yield from upscaler.upscale_batch(batch)
-        return
-    whole = 0
-    with ThreadPoolExecutor(upscaler.in_flight, "infer") as pool:
-        begun: deque[Future[list[Frame]]] = deque()
-        for batch in batches:
-            whole = max(whole, len(batch))
-            begun.append(pool.submit(_filled_up, batch, whole, upscaler))
-            if len(begun) == upscaler.in_flight:
-                yield from begun.popleft().result()
-        while begun:
-            yield from begun.popleft().result()
+class Sequence:
+    """One stream through an Upscaler, made by `Upscaler.sequence`. A context manager; for one thread.
+
+    Frames come out as they went in: as many, in the same order. A frame comes out of the push that completed its batch, or of a
+    later one: several batches are under way at a time where the backend wants that, on threads that end with the Sequence.
+    With `batch` and `in_flight` of 1, each push returns the frame it was given.
+
+    An error ends the Sequence. The frames before it still come out; then each push and flush raises it.
+    """
+
+    def __init__(self, upscale: Upscale, batch: Callable[[Frame], int], in_flight: int) -> None:
+        """upscale: for frames of one kind. batch: how many frames like this one go together. in_flight: most batches at a
+        time."""
+        self._upscale, self._size, self._in_flight = upscale, batch, in_flight
+        self._kind: Kind | None = None
+        self._batch: list[Frame] = []
+        self._largest = 0  # Batch of this kind so far.
+        self._begun: deque[Future[list[Frame]]] = deque()
+        self._done: list[Frame] = []
+        self._failed: Exception | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def __enter__(self) -> Sequence:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def push(self, frame: Frame) -> list[Frame]:
+        """Take the next frame; return those that are done by now. Where `Frame.starts` says so, the stream begins anew with it.
+
+        Raises what `Upscaler.upscale` raises, RuntimeError after `close`.
+        """
+        if self._failed is None:
+            self._check_open()
+            if frame.starts is not None:
+                self.reset(frame.starts)
+            kind = Kind.of(frame)
+            if kind != self._kind:
+                self._begin()
+                self._kind, self._largest = kind, 0
+            self._batch.append(frame)
+            if len(self._batch) >= self._size(frame):
+                self._begin()
+        return self._given()
+
+    def flush(self) -> list[Frame]:
+        """Return all frames that have not come out yet, when they are done. More may be pushed afterwards. Raises as `push`."""
+        if self._failed is None:
+            self._check_open()
+            self._begin()
+            while self._begun and self._failed is None:
+                self._collect()
+        return self._given()
+
+    def reset(self, why: Reset) -> None:
+        """Begin anew: no frame pushed from now on depends on one before. Frames pushed before still come out.
+
+        A network without memory forgets nothing, whatever the reason; its next frame begins a batch.
+        """
+        self._begin()
+
+    def stream(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Push all, then flush. Raises as `push`."""
+        for frame in frames:
+            yield from self.push(frame)
+        yield from self.flush()
+
+    def close(self) -> None:
+        """End the threads; frames that have not come out are dropped. Closing twice does nothing."""
+        self._closed = True
+        if self._threads:
+            self._threads.shutdown(cancel_futures=True)
+        self._batch, self._done = [], []
+        self._begun.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the sequence is closed")
+
+    def _begin(self) -> None:
+        """Upscale what is batched, here or on a thread. With as many under way as there may be, wait for the first."""
+        if not self._batch or self._failed is not None:
+            return
+        if self._in_flight == 1:
+            try:
+                self._done += self._upscale(self._batch)
+            except Exception as error:
+                self._failed = error
+        else:
+            self._threads = self._threads or ThreadPoolExecutor(self._in_flight, "infer")
+            self._largest = max(self._largest, len(self._batch))
+            self._begun.append(self._threads.submit(_filled_up, self._batch, self._largest, self._upscale))
+            if len(self._begun) == self._in_flight:
+                self._collect()
+        self._batch = []
+
+    def _collect(self) -> None:
+        try:
+            self._done += self._begun[0].result()
+        except Exception as error:
+            self._failed = error
+        self._begun.popleft()
+
+    def _given(self) -> list[Frame]:
+        """What is done; where there is nothing, the error, if there was one."""
+        done, self._done = self._done, []
+        if self._failed is not None and not done:
+            raise self._failed
+        return done
 
 
-def _filled_up(batch: list[Frame], whole: int, upscaler: Upscaler) -> list[Frame]:
-    """A batch upscaled as if it were whole: on a GPU, each size of a batch is compiled for."""
-    return upscaler.upscale_batch([*batch, *batch[-1:] * (whole - len(batch))])[: len(batch)]
-
-
-def _shape(frame: Frame) -> tuple[Any, ...]:
-    return frame.width, frame.height, frame.format, frame.color
+def _filled_up(batch: list[Frame], size: int, upscale: Upscale) -> list[Frame]:
+    """A batch upscaled as if it had `size` frames, by repeating its last: a GPU wants a graph for each size of a batch, and
+    graphs there are slow to make. For networks without memory only."""
+    return upscale([*batch, *batch[-1:] * (size - len(batch))])[: len(batch)]

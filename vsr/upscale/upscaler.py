@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import abc
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
 from vsr.backends.on_device import DeviceEngine, on_host
-from vsr.core.errors import ConfigError, DeviceMemoryError, UnsupportedInputError
+from vsr.core.errors import ConfigError, DeviceMemoryError
 from vsr.core.frame import Fetched, Frame, PixelFormat
 from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
-from vsr.upscale.arrays import array_from_frame, frame_from_array
 from vsr.upscale.engine_cache import EngineCache
 from vsr.upscale.graph_inputs import small_inputs
+from vsr.upscale.pictures import frame_from_picture, picture_from_frame
 from vsr.upscale.planes import cut, padded, paste, stacked
+from vsr.upscale.sequence import Sequence
 from vsr.upscale.tiles import TilePlan
 
 if TYPE_CHECKING:
@@ -134,31 +136,34 @@ class Upscaler:
         Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError; for the first picture of a size also
         what `Backend.compile` raises.
         """
-        if isinstance(picture, Frame):
-            return self.upscale_batch([picture])[0]
-        if isinstance(picture, np.ndarray):
-            return array_from_frame(self.upscale(frame_from_array(picture)))
-        if type(picture).__module__.startswith("av."):
-            from vsr.media.frames.planes import av_from_frame, frame_from_av
-
-            return av_from_frame(self.upscale(frame_from_av(cast("av.VideoFrame", picture))))
-        raise UnsupportedInputError(
-            f"cannot upscale a {type(picture).__name__}",
-            hint="give a NumPy array, a PyAV VideoFrame or a vsr Frame",
-        )
+        return picture_from_frame(self.upscale_batch([frame_from_picture(picture)])[0], picture)
 
     def stream(self, pictures: Iterable[Any]) -> Iterator[Any]:
-        """Each picture of an iterable, upscaled, in order, as `upscale` does."""
-        for picture in pictures:
-            yield self.upscale(picture)
+        """Each picture of an iterable, upscaled, in order, as `upscale` does; each comes before the next is asked for."""
+        with self.sequence(batch=1, in_flight=1) as sequence:
+            for picture in pictures:
+                for frame in sequence.push(frame_from_picture(picture)):
+                    yield picture_from_frame(frame, picture)
 
-    def upscale_batch(self, frames: Sequence[Frame]) -> list[Frame]:
+    def sequence(self, *, batch: int | None = None, in_flight: int | None = None) -> Sequence:
+        """One stream of frames, to be pushed in order; any number may share this Upscaler.
+
+        batch: frames in a run, None for the backend's choice. in_flight: most batches at a time, None likewise.
+        """
+
+        def size(frame: Frame) -> int:
+            # What stays on the GPU goes frame by frame.
+            return batch or (1 if frame.on_device else self.batch(frame.width, frame.height))
+
+        return Sequence(self.upscale_batch, size, in_flight or self.in_flight)
+
+    def upscale_batch(self, frames: abc.Sequence[Frame]) -> list[Frame]:
         """Frames of one size, format and colour, in one go."""
         for _ in range(self.passes):
             frames = self._one_pass(frames)
         return list(frames)
 
-    def _one_pass(self, frames: Sequence[Frame]) -> list[Frame]:
+    def _one_pass(self, frames: abc.Sequence[Frame]) -> list[Frame]:
         """Frames, larger by the model's scale; in smaller parts, from here on, where memory is too short for them."""
         while True:
             tile, most = self._tile, self._most_frames
@@ -171,12 +176,12 @@ class Upscaler:
                     if (tile, most) == (self._tile, self._most_frames):  # Else another thread saw to it.
                         self._take_less(frames, error)
 
-    def _together(self, frames: Sequence[Frame]) -> int:
+    def _together(self, frames: abc.Sequence[Frame]) -> int:
         """How many of these go at a time."""
         pixels = max((frame.width * frame.height for frame in frames), default=1)
         return max(1, min(len(frames), self._most_frames, _MAX_RUN_PIXELS // pixels))
 
-    def _take_less(self, frames: Sequence[Frame], error: DeviceMemoryError) -> None:
+    def _take_less(self, frames: abc.Sequence[Frame], error: DeviceMemoryError) -> None:
         """Fewer frames at a time, then smaller tiles. Raises the error where neither is left."""
         frame, together = frames[0], self._together(frames)
         if together > 1:
@@ -197,7 +202,7 @@ class Upscaler:
     def _say(self, doing: str) -> None:
         self.doing = doing
 
-    def _at_once(self, frames: Sequence[Frame]) -> list[Frame]:
+    def _at_once(self, frames: abc.Sequence[Frame]) -> list[Frame]:
         first = frames[0]
         if all(frame.on_device for frame in frames) and (there := self._on_device(frames)):
             return there
@@ -222,7 +227,7 @@ class Upscaler:
             for number, frame in enumerate(frames)
         ]
 
-    def _on_device(self, frames: Sequence[Frame]) -> list[Frame]:
+    def _on_device(self, frames: abc.Sequence[Frame]) -> list[Frame]:
         """Frames that stay where they lie; none where they must pass through the host, which is noted."""
         first, scale = frames[0], self.spec.scale
         if importlib.util.find_spec("torch") is None:
@@ -266,7 +271,7 @@ class Upscaler:
             self.notes.append(note)
         return []
 
-    def _enlarged_alpha(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
+    def _enlarged_alpha(self, frames: abc.Sequence[Frame]) -> NDArray[np.uint8]:
         """Alpha goes through cubic enlargement: a network would draw detail into it."""
         with self._lock:
             if self._alpha is None:

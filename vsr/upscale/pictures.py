@@ -1,8 +1,8 @@
-"""NumPy pictures as frames, and back."""
+"""Pictures of any kind as frames, and back."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,43 @@ from numpy.typing import NDArray
 from vsr.core.color import Color, Range
 from vsr.core.errors import UnsupportedInputError
 from vsr.core.frame import Frame, PixelFormat
+
+if TYPE_CHECKING:
+    import av
+
+
+def frame_from_picture(picture: Any) -> Frame:
+    """Of a Frame, a PyAV VideoFrame or a NumPy array, as `frame_from_array` takes it.
+
+    Raises UnsupportedInputError for anything else.
+    """
+    if isinstance(picture, Frame):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return frame_from_array(picture)
+    if _is_av(picture):
+        from vsr.media.frames.planes import frame_from_av
+
+        return frame_from_av(cast("av.VideoFrame", picture))
+    raise UnsupportedInputError(
+        f"cannot upscale a {type(picture).__name__}",
+        hint="give a NumPy array, a PyAV VideoFrame or a vsr Frame",
+    )
+
+
+def picture_from_frame(frame: Frame, like: Any) -> Any:
+    """The frame as a picture of the kind that `like` is."""
+    if isinstance(like, np.ndarray):
+        return array_from_frame(frame)
+    if _is_av(like):
+        from vsr.media.frames.planes import av_from_frame
+
+        return av_from_frame(frame)
+    return frame
+
+
+def _is_av(picture: Any) -> bool:
+    return type(picture).__module__.startswith("av.")
 
 
 def frame_from_array(array: NDArray[Any]) -> Frame:
