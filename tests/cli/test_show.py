@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from vsr.cli import progress, text
+from vsr.cli import main, progress, text
 from vsr.cli.show import check_report_path, report_lines, write_json, write_reports
-from vsr.core.errors import ConfigError, VsrError
+from vsr.core.errors import ConfigError, FileError, VsrError
 from vsr.jobs.control import Progress
 from vsr.jobs.report import Report, StageReport
 
@@ -96,6 +97,19 @@ def test_a_report_that_cannot_be_written_is_refused_early(tmp_path: Path) -> Non
 )
 def test_numbers(written: str, expected: str) -> None:
     assert written == expected
+
+
+def test_a_report_that_cannot_be_written_is_an_error_of_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json.part").symlink_to(tmp_path / "elsewhere")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "in.png")
+    report = ["--report", str(tmp_path / "report.json")]
+    out = str(tmp_path / "out.png")
+    code = main(["upscale", str(tmp_path / "in.png"), out, "--model", "bicubic", "--quiet", *report])
+    assert code == FileError.exit_code
+    assert f"error: cannot write {tmp_path}/report.json.part: " in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png", "report.json.part"]
 
 
 def test_table_and_tree() -> None:

@@ -18,7 +18,7 @@ import vsr
 from tests.support import clips
 from tests.support.enlarged import QUICK, descriptors, enlarge, own_threads, pictures
 from vsr.core.cancel import Cancelled
-from vsr.core.errors import DecodeError, PipelineError, VsrError
+from vsr.core.errors import DecodeError, FileError, PipelineError, VsrError
 from vsr.media.read.source import FileSource
 from vsr.media.write.sink import VideoSink
 from vsr.upscale import Upscaler
@@ -223,7 +223,7 @@ def test_killed_at_any_moment_no_name_is_on_a_part(moment: str, tmp_path: Path) 
 def test_full_disk(tmp_path: Path) -> None:
     command = f"ulimit -f 20; exec {sys.executable} -m vsr upscale {clips.h264()} {tmp_path}/out.mp4 --crf 1 --model bicubic"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode not in (0, -signal.SIGXFSZ)
+    assert done.returncode == FileError.exit_code
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith(f"error: cannot write {tmp_path}/out.mp4.part: File too large")
     assert "Traceback" not in done.stderr
@@ -237,4 +237,4 @@ def test_output_that_takes_nothing() -> None:
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert errors == [f"error: cannot write stdout: {os.strerror(28)}"]
-    assert done.returncode != 0
+    assert done.returncode == FileError.exit_code

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.trainings import config_for, small
-from vsr.core.errors import ConfigError, VsrError, WeightsError
+from vsr.core.errors import ConfigError, FileError, VsrError, WeightsError
 from vsr.training.checkpoint import load_tensors, save_tensors
 from vsr.training.recipe import GanRecipe, recipe_from_dict
 from vsr.training.trainer import Progress, train
@@ -71,10 +71,10 @@ def test_checkpoints_that_tell_what_cannot_be(fact: str, value: Any, pictures: P
 
 
 def test_where_nothing_can_be_written_or_lost(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot write into /proc"):
+    with pytest.raises(FileError, match="cannot write into /proc"):
         train(config_for(pictures, Path("/proc"), small(steps=2)))
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot make the folder"):
+    with pytest.raises(FileError, match="cannot make the folder"):
         train(config_for(pictures, tmp_path / "file", small(steps=2)))
     for name in ("weights.safetensors", "model.toml"):
         out = tmp_path / f"with-{name}"

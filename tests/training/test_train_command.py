@@ -15,6 +15,7 @@ from PIL import Image
 from vsr.cli.app import run
 from vsr.cli.train import Control
 from vsr.core.cancel import Cancelled
+from vsr.core.errors import FileError
 from vsr.training.render import rendered_luma
 
 RECIPE = """
@@ -87,6 +88,18 @@ def test_another_teacher(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(arguments(folder, *once, "bicubic-x2")) == 0
     told = json.loads((folder / "out" / "train.json").read_text())["recipe"]["data"]
     assert told["teacher"] == "bicubic-x2"
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "train.json"])
+def test_what_cannot_be_written_is_an_error_of_files(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / f"{name}.part").symlink_to(folder / "elsewhere")
+    assert run(arguments(folder, "--steps", "1", "--device", "cpu", "--quiet")) == FileError.exit_code
+    told = capsys.readouterr().err
+    assert f"error: cannot write {folder}/out/{name}.part: Too many levels of symbolic links" in told
+    assert not (folder / "elsewhere").exists()
 
 
 def interrupted(folder: Path, awaited: str, *more: str) -> int:

@@ -128,5 +128,6 @@ class Backend(Protocol):
         """Compile one graph for input planes of these shapes (N, 1, h, w x bytes).
 
         Raises ConfigError for a precision that is not to be had, WeightsError, MissingDependencyError, EngineBuildError,
-        DeviceMemoryError; EngineNotFoundError and EngineStaleError where there is none and none may be built.
+        FileError for an engine that cannot be kept, DeviceMemoryError;
+        EngineNotFoundError and EngineStaleError where there is none and none may be built.
         """

@@ -69,7 +69,7 @@ def check_report_path(path: Path | None) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON for people and programs. Raises EncodeError."""
+    """Write JSON for people and programs. Raises FileError."""
     write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
 
 

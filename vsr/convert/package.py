@@ -72,7 +72,7 @@ def write_package(
 ) -> ModelSpec:
     """Write the package into `folder`, replacing one that is there only once the new one is whole.
 
-    `make` gives the frame graphs of a network that is not on luma. Raises ConfigError or EncodeError where nothing can be
+    `make` gives the frame graphs of a network that is not on luma. Raises FileError where nothing can be
     written.
     """
     make = make or partial(frame_graph, network, exact=facts.precision == "fp32")

@@ -60,11 +60,17 @@ class EncoderUnavailableError(MediaError):
 
 
 class EncodeError(MediaError):
-    """Writing the output failed."""
+    """The encoder or the container cannot take what it is given."""
 
 
 class OutputLostError(MediaError):
     """A server or disk that was written to went away; it may come back."""
+
+
+class FileError(VsrError):
+    """The system refused to write a file, a folder or a pipe: a full disk, no permission, a reader that went away."""
+
+    exit_code = 7
 
 
 class ModelError(VsrError):

@@ -24,7 +24,7 @@ def side_by_side(
 ) -> None:
     """Write a PNG: both RGB pictures (height, width, 3) above, the pieces where they differ most, magnified, below.
 
-    Raises EncodeError where it cannot be written.
+    Raises FileError where it cannot be written.
     """
     height, width = left.shape[:2]
     crop = min(_CROP, height, width)
@@ -53,7 +53,7 @@ def pieces(
     columns: Mapping[str, NDArray[np.uint8]], places: Sequence[tuple[int, int]], side: int, path: Path
 ) -> None:
     """Write a PNG: a column for each RGB picture (height, width, 3), a row for each place (top, left), whose piece of `side`
-    pixels it shows magnified. Raises EncodeError where it cannot be written.
+    pixels it shows magnified. Raises FileError where it cannot be written.
     """
     step = side * _PIECE_ZOOM + _GAP
     sheet = Image.new("RGB", (len(columns) * step - _GAP, _LABEL + len(places) * step - _GAP), "white")

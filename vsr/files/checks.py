@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from vsr.core.errors import ConfigError, EncodeError, reason
+from vsr.core.errors import ConfigError, FileError, reason
 
 PART_SUFFIX = ".part"
 
@@ -81,13 +81,16 @@ def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) ->
 
 
 def make_folder(folder: Path) -> None:
-    """Make it unless it is there. Raises ConfigError."""
+    """Make it, and those above it, unless it is there. Raises FileError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {reason(error)}", hint="name another") from error
+        raise FileError(
+            f"cannot make the folder {folder}: {reason(error)}",
+            hint=HINTS.get(error.errno or 0, "name another"),
+        ) from error
 
 
-def os_error(what: str, error: OSError) -> EncodeError:
+def os_error(what: str, error: OSError) -> FileError:
     """The user's words for what the operating system refused."""
-    return EncodeError(f"cannot write {what}: {reason(error)}", hint=HINTS.get(error.errno or 0))
+    return FileError(f"cannot write {what}: {reason(error)}", hint=HINTS.get(error.errno or 0))

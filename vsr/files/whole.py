@@ -69,7 +69,7 @@ class OutputFile:
 
     It keeps the first error the system gave, since FFmpeg's buffers would tell of it late or never, and counts bytes.
     `name` is what FFmpeg opens when it moves the index to the front. It is locked until it ends.
-    wait: until another run that writes the same file is done. Raises EncodeError, and ConfigError for such a run where it is
+    wait: until another run that writes the same file is done. Raises FileError, and ConfigError for such a run where it is
     not waited for, and for the name of a device or a pipe.
     """
 
@@ -154,7 +154,7 @@ class OutputFile:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name only once it is complete. Raises EncodeError, ConfigError.
+    """Write a file that appears under its name only once it is complete. Raises FileError, ConfigError.
 
     Two that write one file at a time do so one after the other: these are small, and shared caches among them.
     """

@@ -191,7 +191,7 @@ class Sink(Protocol):
     counters: SinkCounters
 
     def write(self, frame: Frame) -> None:
-        """Encode one frame of `Sink.info`'s format. Raises EncodeError."""
+        """Encode one frame of `Sink.info`'s format. Raises EncodeError or FileError."""
 
     def finish(self) -> Path | None:
         """Drain the encoder and the shelf, write the trailer, fsync, rename. Returns the path (None for stdout and null)."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
-from vsr.core.errors import ConfigError, reason
+from vsr.core.errors import FileError, reason
 from vsr.files.whole import lock
 
 
@@ -17,7 +17,7 @@ def held(out: Path, checkpoints: Path) -> Generator[None]:
     """Both folders, made where they were missing, and `out` locked while inside. Those it made are gone afterwards if nothing
     was written into them.
 
-    Raises ConfigError where they cannot be made or written into, and where another training holds `out`.
+    Raises FileError where they cannot be made or written into, ConfigError where another training holds `out`.
     """
     with contextlib.ExitStack() as afterwards:
         for folder in dict.fromkeys((out, checkpoints)):
@@ -26,12 +26,12 @@ def held(out: Path, checkpoints: Path) -> Generator[None]:
                     missing.mkdir(exist_ok=True)
                     afterwards.callback(_remove_empty, missing)
             except OSError as error:
-                raise ConfigError(f"cannot make the folder {folder}: {reason(error)}") from error
+                raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
             try:  # Not only when the first checkpoint is due.
                 with tempfile.TemporaryFile(dir=folder):
                     pass
             except OSError as error:
-                raise ConfigError(
+                raise FileError(
                     f"cannot write into {folder}: {reason(error)}", hint="name another folder"
                 ) from error
         with _locked(out):
@@ -49,7 +49,7 @@ def _locked(folder: Path) -> Generator[None]:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise ConfigError(f"cannot look into {folder}: {reason(error)}") from error
+        raise FileError(f"cannot look into {folder}: {reason(error)}") from error
     try:
         with contextlib.suppress(
             OSError

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.support import clips
 from tests.support.sinks import doubled, through
-from vsr.core.errors import ConfigError, EncodeError
+from vsr.core.errors import ConfigError, EncodeError, FileError
 from vsr.files import whole as commit
 from vsr.files.whole import OutputFile, write_whole
 from vsr.media.read.open import open_source
@@ -169,7 +169,7 @@ def test_a_part_that_is_a_link_is_not_written_through(name: str, tmp_path: Path)
     part.symlink_to(precious)
     with Image.new("RGB", (8, 8), "red") as image:
         image.save(tmp_path / "in.png")
-    with pytest.raises(EncodeError, match="symbolic link") as caught:
+    with pytest.raises(FileError, match="symbolic link") as caught:
         through(tmp_path / "in.png", tmp_path / name, overwrite=True)
     assert ".part" in str(caught.value.hint)
     assert precious.read_bytes() == b"precious"
@@ -231,7 +231,7 @@ def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
         try:
             through(sys.argv[1], sys.argv[2], scale=2, crf=1)
-        except EncodeError as error:
+        except FileError as error:
             sys.exit(f"told: {error.message}")
     """
     process = child(code, str(clips.h264("cfr.mp4")), str(tmp_path / "out.mp4"))
@@ -245,7 +245,7 @@ def test_broken_pipe_is_told_at_once() -> None:
     code = """
         try:
             through(sys.argv[1], "-", scale=2)
-        except EncodeError as error:
+        except FileError as error:
             sys.exit(f"told: {error.message} / {error.hint}")
     """
     process = child(code, str(clips.h264("cfr.mp4")), stdout=subprocess.PIPE)

@@ -107,8 +107,8 @@ def build_engine(
     """Build what a recipe says, unless it is there and not to be built `again`.
 
     say is told before a build how long such took, and "" when it is over. Raises what `wanted_engine` does; EngineBuildError;
-    where it is not there and none `may_build`, EngineNotFoundError, or EngineStaleError if what is there was made from
-    something else.
+    FileError where it cannot be written; where it is not there and none `may_build`, EngineNotFoundError, or EngineStaleError
+    if what is there was made from something else.
     """
     store = store or EngineStore()
     wanted = wanted_engine(recipe)

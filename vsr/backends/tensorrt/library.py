@@ -19,8 +19,8 @@ from vsr.core.errors import (
     DeviceMemoryError,
     EngineBuildError,
     EngineStaleError,
+    FileError,
     InferenceError,
-    MediaError,
     MissingDependencyError,
     reason,
 )
@@ -194,7 +194,7 @@ class TensorRT:
         """Write what was compiled for contexts made so far, so that the next start need not."""
         data = self._runtime_cache.serialize() if self._runtime_cache is not None else None
         if data is not None:
-            with contextlib.suppress(MediaError):  # Of a store that may only be read.
+            with contextlib.suppress(FileError):  # Of a store that may only be read.
                 write_whole(path, bytes(data))
 
     def ports(self, engine: Any) -> list[Port]:

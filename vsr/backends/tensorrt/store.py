@@ -26,10 +26,9 @@ from vsr.backends.tensorrt.library import Port
 from vsr.backends.tensorrt.recipe import recipe_from_dict
 from vsr.core.errors import (
     ConfigError,
-    EngineBuildError,
     EngineNotFoundError,
     EngineStaleError,
-    MediaError,
+    FileError,
     reason,
 )
 from vsr.files.whole import lock, write_whole
@@ -209,7 +208,7 @@ class EngineStore:
 
     def add(self, manifest: Manifest, plan: bytes, log: str) -> Path:
         """Keep an engine, replacing one of the same key once it is whole; to be called while the store is `locked`. Raises
-        EngineBuildError for a full disk."""
+        FileError."""
         target = self.folder / manifest.identity.key
         part = None
         try:
@@ -228,7 +227,7 @@ class EngineStore:
             os.replace(part, target)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            raise EngineBuildError(
+            raise FileError(
                 f"cannot keep the engine in {self.folder}: {reason(error)}",
                 hint=f"free some space, or {_ANOTHER}" if full else _ANOTHER,
             ) from error
@@ -239,7 +238,7 @@ class EngineStore:
 
     def record(self, manifest: Manifest) -> None:
         """Replace what is said of an engine that is there; a store that is only read stays as it is."""
-        with contextlib.suppress(MediaError):
+        with contextlib.suppress(FileError):
             text = json.dumps(manifest.as_dict(), indent=1) + "\n"
             write_whole(self.folder / manifest.identity.key / MANIFEST, text.encode())
 
@@ -260,14 +259,12 @@ class EngineStore:
     @contextlib.contextmanager
     def locked(self, say: Callable[[str], None]) -> Iterator[None]:
         """While one process builds here, others that want to wait, and `say` so: mostly it is the same engine that they want.
-        Raises EngineBuildError."""
+        Raises FileError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = (self.folder / ".lock").open("w")
         except OSError as error:
-            raise EngineBuildError(
-                f"cannot write in {self.folder}: {reason(error)}", hint=_ANOTHER
-            ) from error
+            raise FileError(f"cannot write in {self.folder}: {reason(error)}", hint=_ANOTHER) from error
         with file:
             try:
                 lock(file, Path(file.name), wait=False)

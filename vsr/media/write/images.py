@@ -141,7 +141,7 @@ class ImageSink:
             self.warnings.append(f"{describe(stream)} is left out: pictures hold nothing beside")
 
     def write(self, frame: Frame) -> None:
-        """Write one frame as a picture. Raises EncodeError."""
+        """Write one frame as a picture. Raises EncodeError or FileError."""
         if self._ended:
             raise EncodeError(f"{self.name} is closed already")
         if self._match is None and self.counters.frames:
@@ -201,7 +201,7 @@ class ImageSink:
         return picture_of(frame, bits=16 if frame.format.bits > 8 and self._format.bits > 8 else 8)
 
     def finish(self) -> Path | None:
-        """Give the picture its name; returns it, or the folder of a sequence. Raises EncodeError."""
+        """Give the picture its name; returns it, or the folder of a sequence. Raises EncodeError or FileError."""
         if self._ended:
             return None
         self._ended = True

@@ -13,7 +13,7 @@ import av.logging
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError
+from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError, FileError
 from vsr.files.checks import os_error
 from vsr.files.whole import OutputFile
 from vsr.media.ffmpeg_log import libav_log
@@ -70,7 +70,7 @@ class Muxer:
     """One output being written: its encoded video and everything copied beside it."""
 
     def __init__(self, output: Output, writer: VideoStreamWriter, copied: CopyPlan) -> None:
-        """Open the encoder and write the header. Raises ConfigError, EncoderUnavailableError or EncodeError."""
+        """Open the encoder and write the header. Raises ConfigError, EncoderUnavailableError, EncodeError or FileError."""
         self.file = output
         self.writer = writer
         self.carried = writer.carried
@@ -167,7 +167,7 @@ class Muxer:
         if self.writer.plan.format.alpha and container.is_matroska:
             self._video.metadata["alpha_mode"] = "1"
 
-    def _refused(self, error: BaseException) -> ConfigError | EncodeError:
+    def _refused(self, error: BaseException) -> ConfigError | EncodeError | FileError:
         if self.file.error is not None:
             return os_error(self.file.name.removeprefix("file:"), self.file.error)
         container, plan = self.writer.container, self.writer.plan
@@ -323,7 +323,7 @@ class Muxer:
                 "early by that (.mkv and .mp4 keep it)"
             )
 
-    def _failed(self, error: BaseException) -> EncodeError:
+    def _failed(self, error: BaseException) -> EncodeError | FileError:
         if self.file.error is not None:
             return os_error(self.file.name.removeprefix("file:"), self.file.error)
         return EncodeError(
@@ -332,7 +332,7 @@ class Muxer:
         )
 
     def close(self) -> None:
-        """Drain the encoder and the shelf, write the trailer. Raises EncodeError; the file is then not whole."""
+        """Drain the encoder and the shelf, write the trailer. Raises EncodeError or FileError; the file is then not whole."""
         if not self._open:
             return
         self._open = False

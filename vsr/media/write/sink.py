@@ -50,7 +50,7 @@ def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo)
     `options.size`; its time_base is the source's.
 
     Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that
-    exist, EncoderUnavailableError, and EncodeError when the system refuses.
+    exist, EncoderUnavailableError, EncodeError for what the container refuses, and FileError where the system does.
     """
     if is_image_output(url, info, options):
         return ImageSink(url, options, carried, info)
@@ -129,7 +129,7 @@ class VideoSink:
         self._captions_told = False
 
     def write(self, frame: Frame) -> None:
-        """Encode one frame and mux what is ready, copied packets included. Raises EncodeError."""
+        """Encode one frame and mux what is ready, copied packets included. Raises EncodeError or FileError."""
         if self._ended:
             raise EncodeError(f"{self.name} is closed already")
         if (frame.width, frame.height, frame.format) != self._given:
@@ -184,7 +184,10 @@ class VideoSink:
         return self._converter(given)
 
     def finish(self) -> Path | None:
-        """Drain encoder and shelf, write the trailer, make it last, rename. Raises EncodeError, with nothing left behind."""
+        """Drain encoder and shelf, write the trailer, make it last, rename.
+
+        Raises EncodeError or FileError, with nothing left behind.
+        """
         if self._ended:
             return None
         self._ended = True
