@@ -20,7 +20,7 @@ from PIL import Image
 from vsr.evaluation.pictures import busiest, pieces
 from vsr.media.samples import CLIP
 from vsr.models.registry import find_model, shipped_models
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 FOLDER = Path(__file__).parent / "crops"
 FRAME, PIECES, SIDE = 40, 3, 96

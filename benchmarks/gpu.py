@@ -37,8 +37,9 @@ from vsr.models import GraphLayout, ModelSpec, find_model
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.models.spec import WEIGHTS_NAME
-from vsr.upscale import Upscaler
 from vsr.upscale.graph_inputs import small_inputs
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
 
 SECONDS = 0.5
 BATCHES, MOST_PIXELS = (1, 2, 4), 4 * 1280 * 720
@@ -191,9 +192,8 @@ def main() -> None:
         args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
     for found in result["results"] if args.frames else []:
         width, height = found["size"]
-        config = BenchConfig(
-            found["model"], found["backend"], (width, height), args.frames, presets=("superfast",)
-        )
+        network = NetworkOptions(found["model"], backend=found["backend"])
+        config = BenchConfig(network, (width, height), args.frames, presets=("superfast",))
         found["bench"] = {key: value for key, value in bench(config).items() if key in ("alone", "together")}
         print(found["model"], width, height, json.dumps(found["bench"]), flush=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -24,6 +24,7 @@ from tests.support.rtsp import rtsp_server
 from vsr.live.config import StreamConfig
 from vsr.live.report import StreamReport
 from vsr.live.session import Session
+from vsr.upscale.options import NetworkOptions
 
 _SAMPLE_S = 10.0
 _WARM_UP_S = 60.0
@@ -105,7 +106,9 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.what == "soak":
         source = f"testsrc:{asked.source_size}@{asked.rate}"
-        config = StreamConfig(source, ("null",), model=asked.model, duration_s=asked.minutes * 60)
+        config = StreamConfig(
+            source, ("null",), network=NetworkOptions(asked.model), duration_s=asked.minutes * 60
+        )
         report, rows = stream(config)
     else:
         with (
@@ -114,7 +117,9 @@ def main() -> int:
             rtsp_server("--record", f"{folder}/published.mkv") as server,
         ):
             sinks = (server.url("record"), f"{folder}/recorded.mp4")
-            config = StreamConfig(camera.url(), sinks, model=asked.model, duration_s=asked.seconds)
+            config = StreamConfig(
+                camera.url(), sinks, network=NetworkOptions(asked.model), duration_s=asked.seconds
+            )
             report, rows = stream(config)
     faults = faults_of(report, rows, strict=True)
     told = {"stream": report.as_dict(), "samples": rows, "faults": faults, "cores": os.cpu_count()}

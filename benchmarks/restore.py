@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from vsr.evaluation.metrics import blur
 from vsr.evaluation.pictures import busiest, pieces
 from vsr.media.samples import CLIP
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 HERE = Path(__file__).parent
 FIRST, FRAMES, SIDE, PIECES = 30, 12, 96, 5

@@ -17,6 +17,7 @@ from vsr.bench.run import BenchConfig, bench
 from vsr.convert.export import package_from_weights
 from vsr.evaluation.evaluate import EvaluateConfig, evaluate
 from vsr.models import Precision
+from vsr.upscale.options import NetworkOptions
 
 SPEED_FRAMES = 40
 PACKAGES = Path(__file__).parent.parent / "vsr" / "models" / "packages"
@@ -73,7 +74,7 @@ def measure(
     model: str, folder: Path, precision: Precision | None = None
 ) -> tuple[dict[str, dict[str, float]], str]:
     """PSNR and SSIM of Y by set, and the precision it ran in."""
-    found = evaluate(EvaluateConfig((folder,), model, precision=precision))
+    found = evaluate(EvaluateConfig((folder,), NetworkOptions(model, precision=precision)))
     figures = {
         name: {metric: mean[f"{metric}_y"] for metric in ("psnr", "ssim")}
         for name, mean in sorted(found.means.items())
@@ -124,7 +125,7 @@ def main() -> None:
         figures, precision = measure(str(draft.folder), args.eval)
         exact, _ = measure(str(draft.folder), args.eval, "fp32")
         bicubic, _ = measure(f"bicubic-x{draft.scale}", args.eval)
-        speed = bench(BenchConfig(str(draft.folder), frames=SPEED_FRAMES, presets=()))
+        speed = bench(BenchConfig(NetworkOptions(str(draft.folder)), frames=SPEED_FRAMES, presets=()))
     quality = rounded(figures)
     rows = [
         f"| {name} | {bicubic[name]['psnr']:.2f} dB / {bicubic[name]['ssim']:.4f} "

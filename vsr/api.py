@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from vsr.models.registry import all_models as list_models
     from vsr.models.registry import find_model
     from vsr.models.spec import ModelSpec, Precision
+    from vsr.upscale.options import NetworkOptions
     from vsr.upscale.upscaler import Upscaler
 
 # Name: module it comes from (and its name there, where that differs).
@@ -59,6 +60,7 @@ _HOMES: Mapping[str, str] = {
     "Frame": "vsr.core.frame",
     "JobControl": "vsr.jobs.control",
     "ModelSpec": "vsr.models.spec",
+    "NetworkOptions": "vsr.upscale.options",
     "OpenStream": "vsr.live.open_stream",
     "PixelFormat": "vsr.core.frame",
     "Preview": "vsr.jobs.preview",
@@ -106,6 +108,7 @@ __all__ = [
     "Frame",
     "JobControl",
     "ModelSpec",
+    "NetworkOptions",
     "OpenStream",
     "PixelFormat",
     "Preview",
@@ -195,14 +198,22 @@ def upscale_file(
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.many import upscale_many
     from vsr.media.types import SinkOptions, SourceOptions
+    from vsr.upscale.options import NetworkOptions
 
     config = UpscaleConfig(
         inputs=(str(input),),
         output=None if output is None else str(output),
-        scale=scale,
+        network=NetworkOptions(
+            model=model,
+            scale=scale,
+            backend=backend,
+            tile=tile,
+            batch=batch,
+            threads=threads,
+            precision=precision,
+            build=build,
+        ),
         size=size,
-        model=model,
-        backend=backend,
         source=SourceOptions(
             video_stream=video_stream,
             start_s=start_s,
@@ -210,7 +221,6 @@ def upscale_file(
             deinterlace=deinterlace,
             strict=strict,
             frame_rate=frame_rate,
-            threads=threads,
             hwaccel=hwaccel,
         ),
         sink=SinkOptions(
@@ -221,13 +231,7 @@ def upscale_file(
             pix_fmt=pix_fmt,
             encoder_options=dict(encoder_options or {}),
             overwrite=overwrite,
-            threads=threads,
         ),
-        batch=batch,
-        tile=tile,
-        threads=threads,
-        precision=precision,
-        build=build,
     )
     return upscale_many(config, progress=progress, control=control)[0]
 
@@ -235,34 +239,76 @@ def upscale_file(
 def open_stream(
     source: str,
     *sinks: str,
-    scale: int = 2,
+    scale: int | None = None,
     model: str = "auto",
+    backend: str = "auto",
     max_latency_s: float = 0.2,
     timeout_s: float = 5.0,
     retries: int | None = None,
     realtime: bool = False,
-    **options: Any,
+    size: tuple[int, int] | None = None,
+    frame_rate: Fraction | None = None,
+    audio: bool = True,
+    encoder: str = "libx264",
+    crf: float | None = None,
+    bitrate: int | None = None,
+    preset: str | None = None,
+    encoder_options: Mapping[str, str] | None = None,
+    rotate_s: float | None = None,
+    rotate_bytes: int | None = None,
+    overwrite: bool = False,
+    duration_s: float | None = None,
+    preview: str | None = None,
+    token: str | None = None,
+    tile: int | None = None,
+    threads: int = 0,
+    precision: Precision | None = None,
+    build: bool = True,
 ) -> OpenStream:
     """Open a live source and upscale it; a context manager to iterate over, for `StreamFrame`s as they come.
 
     source and sinks are what `vsr stream` takes; sinks may be left out. What is not taken from the loop in time is dropped,
-    never queued. options: further fields of `StreamConfig`.
+    never queued. scale: 2, 3 or 4, None for the model's own (2 for `auto`). size and frame_rate: asked of cameras and screens.
+    bitrate in bits a second; the rest as `vsr stream --help` says.
 
     Raises VsrError (see vsr.core.errors): at once for what cannot work, while iterating for a source that is lost for good.
     """
     from vsr.live.config import StreamConfig
     from vsr.live.open_stream import OpenStream
+    from vsr.media.live.encoder import EncoderOptions
+    from vsr.upscale.options import NetworkOptions
 
-    return OpenStream(
-        StreamConfig(
-            source=str(source),
-            sinks=tuple(map(str, sinks)),
-            scale=scale,
+    config = StreamConfig(
+        source=str(source),
+        sinks=tuple(map(str, sinks)),
+        network=NetworkOptions(
             model=model,
-            max_latency_s=max_latency_s,
-            timeout_s=timeout_s,
-            retries=retries,
-            realtime=realtime,
-            **options,
-        )
+            scale=scale,
+            backend=backend,
+            tile=tile,
+            threads=threads,
+            precision=precision,
+            build=build,
+        ),
+        max_latency_s=max_latency_s,
+        timeout_s=timeout_s,
+        retries=retries,
+        realtime=realtime,
+        size=size,
+        frame_rate=frame_rate,
+        audio=audio,
+        encoder=EncoderOptions(
+            encoder=encoder,
+            crf=crf,
+            bitrate=bitrate,
+            preset=preset,
+            encoder_options=dict(encoder_options or {}),
+        ),
+        rotate_s=rotate_s,
+        rotate_bytes=rotate_bytes,
+        overwrite=overwrite,
+        duration_s=duration_s,
+        preview=preview,
+        token=token,
     )
+    return OpenStream(config)

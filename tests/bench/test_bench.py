@@ -14,12 +14,13 @@ from vsr.bench.synthetic import synthetic_frames
 from vsr.cli import main
 from vsr.machine.doctor import doctor
 from vsr.machine.environment import environment
+from vsr.upscale.options import NetworkOptions
 
 
 def test_every_part_is_measured_on_every_frame() -> None:
     said: list[str] = []
     result = bench(
-        BenchConfig(model="bicubic", size=(96, 64), frames=25, presets=("ultrafast", "ultrafast")),
+        BenchConfig(NetworkOptions("bicubic"), (96, 64), frames=25, presets=("ultrafast", "ultrafast")),
         said.append,
     )
     assert set(result["alone"]) == {"decode", "infer", "encode x264 ultrafast"}

@@ -83,8 +83,8 @@ def test_every_option_arrives(api: Api) -> None:
     config = api.config
     assert config is not None
     assert (config.inputs, config.output, config.size) == (("in.mp4",), "out.nut", (1920, 1080))
-    assert (config.model, config.backend) == ("fast-x2", "onnxruntime")
-    assert (config.batch, config.tile, config.threads) == (4, 256, 2)
+    assert (config.network.model, config.network.backend) == ("fast-x2", "onnxruntime")
+    assert (config.network.batch, config.network.tile, config.network.threads) == (4, 256, 2)
     assert (config.source.start_s, config.source.duration_s, config.source.video_stream) == (60, 2.5, 1)
     assert (config.source.deinterlace, config.source.strict) == ("off", True)
     assert config.source.frame_rate == Fraction(30000, 1001)

@@ -21,7 +21,7 @@ from vsr.convert.importing import import_model
 from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.models.registry import find_model
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

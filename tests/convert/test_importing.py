@@ -24,7 +24,7 @@ from vsr.core.errors import ConfigError, WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation.metrics import psnr
 from vsr.models.registry import find_model
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 
 def saved(

@@ -21,7 +21,7 @@ from vsr.media.samples import CLIP
 from vsr.models import ModelSpec, find_model
 from vsr.models.archs.rounding import rounded_features, rounded_kernels
 from vsr.models.spec import ALL_LAYOUTS
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics
 from vsr.evaluation.evaluate import EvaluateConfig, evaluate
 from vsr.evaluation.resize import resize_bicubic
+from vsr.upscale.options import NetworkOptions
 
 
 def save(path: Path, rgb: np.ndarray) -> None:
@@ -34,7 +35,7 @@ def test_bicubic_on_pictures_is_bicubic(tmp_path: Path) -> None:
     rgb = smooth(1)
     save(tmp_path / "A" / "one.png", rgb)
     save(tmp_path / "B" / "two.png", smooth(2))
-    found = evaluate(EvaluateConfig((tmp_path,), "bicubic-x2"))
+    found = evaluate(EvaluateConfig((tmp_path,), NetworkOptions("bicubic-x2")))
     assert list(found.sets) == ["A", "B"]
     assert (found.scale, found.border) == (2, 2)
     figures = found.sets["A"]["one"]
@@ -58,7 +59,9 @@ def test_flicker_is_what_changes_otherwise_than_in_the_original(tmp_path: Path) 
         folder = tmp_path / name
         folder.mkdir()
         (folder / clip.name).write_bytes(clip.read_bytes())
-        figures[name] = evaluate(EvaluateConfig((folder,), "bicubic-x2", frames=6)).sets[name][name]
+        figures[name] = evaluate(EvaluateConfig((folder,), NetworkOptions("bicubic-x2"), frames=6)).sets[
+            name
+        ][name]
     assert figures["still"]["flicker"] == 0
     assert figures["moving"]["flicker"] > 0
     assert figures["moving"]["psnr_y"] > 15
@@ -66,9 +69,9 @@ def test_flicker_is_what_changes_otherwise_than_in_the_original(tmp_path: Path) 
 
 def test_folders_without_anything(tmp_path: Path) -> None:
     with pytest.raises(SourceOpenError, match="neither pictures nor videos"):
-        evaluate(EvaluateConfig((tmp_path,), "bicubic"))
+        evaluate(EvaluateConfig((tmp_path,), NetworkOptions("bicubic")))
     with pytest.raises(SourceOpenError, match="not a folder"):
-        evaluate(EvaluateConfig((tmp_path / "none",), "bicubic"))
+        evaluate(EvaluateConfig((tmp_path / "none",), NetworkOptions("bicubic")))
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +106,9 @@ def test_sets_and_pictures_of_one_name_are_all_measured(tmp_path: Path) -> None:
     save(tmp_path / "A" / "HR" / "1.png", smooth(5))
     save(tmp_path / "A" / "HR" / "1.bmp", smooth(6))
     save(tmp_path / "B" / "HR" / "1.png", smooth(7))
-    found = evaluate(EvaluateConfig((tmp_path / "A" / "HR", tmp_path / "B" / "HR"), "bicubic"))
+    found = evaluate(
+        EvaluateConfig((tmp_path / "A" / "HR", tmp_path / "B" / "HR"), NetworkOptions("bicubic"))
+    )
     assert {name: list(rows) for name, rows in found.sets.items()} == {
         "A/HR": ["1.bmp", "1.png"],
         "B/HR": ["1"],
@@ -116,11 +121,11 @@ def test_gray_of_16_bits_is_measured_as_that_of_8(tmp_path: Path) -> None:
     gray = smooth(8)[..., 1]
     save(tmp_path / "8.png", gray)
     save(tmp_path / "16.png", gray.astype(np.uint16) * 257)
-    rows = evaluate(EvaluateConfig((tmp_path,), "bicubic")).sets[tmp_path.name]
+    rows = evaluate(EvaluateConfig((tmp_path,), NetworkOptions("bicubic"))).sets[tmp_path.name]
     assert rows["8"] == rows["16"]
     save(tmp_path / "float.tif", gray.astype(np.float32))
     with pytest.raises(DecodeError, match=r"float\.tif"):
-        evaluate(EvaluateConfig((tmp_path,), "bicubic"))
+        evaluate(EvaluateConfig((tmp_path,), NetworkOptions("bicubic")))
 
 
 def test_auto_is_what_upscale_takes_for_each_kind(
@@ -150,7 +155,7 @@ def test_a_scale_the_model_does_not_come_to_is_refused(
     monkeypatch.setenv("VSR_MODELS", str(tmp_path))
     save(tmp_path / "one.png", smooth(10))
     with pytest.raises(ConfigError, match=rf"x{scale:g} cannot be reached by ") as found:
-        evaluate(EvaluateConfig((tmp_path,), model, scale=scale))
+        evaluate(EvaluateConfig((tmp_path,), NetworkOptions(model, scale)))
     assert found.value.hint == ("give --scale 2" if scale < 2 else "give --scale 4, or --model bicubic-x3")
 
 
@@ -175,7 +180,9 @@ def test_what_is_too_small_is_left_out_and_named(tmp_path: Path, capsys: pytest.
 def test_a_name_that_is_no_utf_8_is_shown_as_far_as_it_can_be(tmp_path: Path) -> None:
     save(tmp_path / "a.png", smooth(12))
     os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/a\xff.png")  # noqa: PTH104 - bytes
-    assert list(evaluate(EvaluateConfig((tmp_path,), "bicubic")).sets[tmp_path.name]) == ["a\ufffd"]
+    assert list(evaluate(EvaluateConfig((tmp_path,), NetworkOptions("bicubic"))).sets[tmp_path.name]) == [
+        "a\ufffd"
+    ]
 
 
 def test_a_report_replaces_nothing_that_is_measured(

@@ -21,8 +21,8 @@ from vsr.core.cancel import Cancelled
 from vsr.core.errors import DecodeError, FileError, PipelineError, VsrError
 from vsr.media.read.source import FileSource
 from vsr.media.write.sink import VideoSink
-from vsr.upscale import Upscaler
 from vsr.upscale.sequence import Sequence
+from vsr.upscale.upscaler import Upscaler
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 25
@@ -148,7 +148,9 @@ def test_the_next_input_follows_one_that_failed(tmp_path: Path) -> None:
     broken.write_bytes(clips.h264().read_bytes()[:300])
     failures: list[str] = []
     config = vsr.UpscaleConfig(
-        inputs=(str(broken), str(clips.h264())), output=f"{tmp_path}/larger/", model="bicubic"
+        inputs=(str(broken), str(clips.h264())),
+        output=f"{tmp_path}/larger/",
+        network=vsr.NetworkOptions("bicubic"),
     )
     reports = vsr.upscale_many(config, on_failure=lambda url, error: failures.append(url))
     assert failures == [str(broken)]

@@ -18,6 +18,7 @@ from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.models.spec import Precision
+from vsr.upscale.options import NetworkOptions
 
 pytestmark = needs_gpu
 
@@ -28,9 +29,7 @@ def upscaled(
     config = UpscaleConfig(
         (str(CLIP),),
         str(output),
-        model="fast",
-        backend=backend,
-        precision=precision,
+        NetworkOptions("fast", backend=backend, precision=precision),
         source=SourceOptions(hwaccel=hwaccel, duration_s=1),
         sink=SinkOptions(encoder=encoder),
     )

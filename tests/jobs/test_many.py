@@ -16,7 +16,7 @@ from tests.support import clips
 from tests.support.enlarged import QUICK, enlarge, pictures
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.jobs import upscale as job_module
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 
 def run_many(
@@ -25,7 +25,7 @@ def run_many(
     config = vsr.UpscaleConfig(
         inputs=tuple(map(str, inputs)),
         output=None if output is None else str(output),
-        model="bicubic",
+        network=vsr.NetworkOptions("bicubic"),
         sink=vsr.SinkOptions(preset="ultrafast"),
     )
     told = None if failures is None else lambda url, error: failures.append(f"{Path(url).name}: {error}")
@@ -60,7 +60,9 @@ def test_a_folder_goes_to_a_folder(tmp_path: Path) -> None:
 def test_auto_takes_another_model_for_pictures_than_for_video_and_says_so(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "b.png")
     names = (str(small(tmp_path / "a.mp4")), str(tmp_path / "b.png"))
-    config = vsr.UpscaleConfig(inputs=names, output=f"{tmp_path}/out/", backend="openvino")
+    config = vsr.UpscaleConfig(
+        inputs=names, output=f"{tmp_path}/out/", network=vsr.NetworkOptions(backend="openvino")
+    )
     video, picture = vsr.upscale_many(config)
     assert (video.model, picture.model) == ("balanced-x2", "quality-x2")
     assert "model balanced-x2, for video without a GPU" in video.notes
@@ -106,7 +108,7 @@ def refused(*inputs: Path | str, output: Path | str, match: str, report: Path | 
             vsr.UpscaleConfig(
                 inputs=tuple(map(str, inputs)),
                 output=str(output),
-                model="bicubic",
+                network=vsr.NetworkOptions("bicubic"),
                 sink=vsr.SinkOptions(overwrite=True),
                 report=report,
             )
@@ -200,7 +202,9 @@ def test_stopped_tells_which_inputs_were_not_begun(tmp_path: Path, monkeypatch: 
         return report
 
     monkeypatch.setattr(job_module.UpscaleJob, "run", stopping)
-    config = vsr.UpscaleConfig(inputs=tuple(names), output=f"{tmp_path}/out/", model="bicubic")
+    config = vsr.UpscaleConfig(
+        inputs=tuple(names), output=f"{tmp_path}/out/", network=vsr.NetworkOptions("bicubic")
+    )
     reports = vsr.upscale_many(config, control=control, on_left=left.extend)
     assert [r.input for r in reports] == names[:2]
     assert left == names[2:]
@@ -228,7 +232,10 @@ def test_pictures_of_many_sizes_keep_few_networks(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(job_module, "Upscaler", Counted)
     config = vsr.UpscaleConfig(
-        inputs=tuple(map(str, names)), output=f"{tmp_path}/out/", model="bicubic", size=(48, 48)
+        inputs=tuple(map(str, names)),
+        output=f"{tmp_path}/out/",
+        network=vsr.NetworkOptions("bicubic"),
+        size=(48, 48),
     )
     reports = vsr.upscale_many(config)
     assert most <= 4
@@ -244,8 +251,6 @@ def test_pictures_of_many_sizes_keep_few_networks(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"threads": 10**11}, "threads"),
-        ({"tile": 10**11}, "tile"),
         ({"source": vsr.SourceOptions(start_s=1e20)}, "start"),
         ({"source": vsr.SourceOptions(start_s=float("nan"))}, "start"),
         ({"source": vsr.SourceOptions(duration_s=-1.0)}, "duration"),

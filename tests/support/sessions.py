@@ -6,20 +6,26 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from vsr.live.config import StreamConfig
 from vsr.live.frame import StreamFrame
 from vsr.live.report import StreamReport
 from vsr.live.session import Session
+from vsr.upscale.options import NetworkOptions
 
 # Nothing is late: what is tested is not how fast this machine is just now.
 PATIENT_S = 30.0
 QUICK = {"model": "bicubic", "max_latency_s": PATIENT_S}
+_OF_NETWORK = [field.name for field in fields(NetworkOptions)]
 
 
 def config(source: str, *sinks: str, **options: Any) -> StreamConfig:
-    return StreamConfig(source=source, sinks=sinks, **{**QUICK, **options})
+    """options: fields of StreamConfig, and of its network."""
+    given = {**QUICK, **options}
+    network = NetworkOptions(**{name: given.pop(name) for name in _OF_NETWORK if name in given})
+    return StreamConfig(source=source, sinks=sinks, network=network, **given)
 
 
 def run(source: str, *sinks: str, **options: Any) -> StreamReport:

@@ -19,7 +19,7 @@ from vsr.training.checkpoint import load_tensors
 from vsr.training.recipe import recipe_from_dict
 from vsr.training.trainer import TrainConfig, train
 from vsr.training.validation import upscaled_luma
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 SMALL: dict[str, dict[str, int]] = {
     "srcnn": {"first": 16, "second": 8},

@@ -15,7 +15,7 @@ from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.frame import Frame, PixelFormat
 from vsr.media.frames.hwaccel import SEMI_PLANAR, DeviceFrames, frame_on_device
 from vsr.media.frames.planes import av_from_frame, converted, frame_from_av
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 torch = pytest.importorskip("torch")
 

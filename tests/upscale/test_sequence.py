@@ -13,9 +13,9 @@ from vsr.backends.onnxruntime import BACKEND
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import InferenceError
 from vsr.core.frame import Frame, Reset
-from vsr.upscale import Upscaler
 from vsr.upscale.pictures import frame_from_array
 from vsr.upscale.sequence import Sequence
+from vsr.upscale.upscaler import Upscaler
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation.metrics import psnr
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models import shipped_models
-from vsr.upscale import Upscaler
 from vsr.upscale.pictures import array_from_frame, frame_from_array
+from vsr.upscale.upscaler import Upscaler
 
 FORMATS = [
     PixelFormat("yuv", 8, (1, 1)),

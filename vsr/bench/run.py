@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
@@ -23,8 +23,9 @@ from vsr.media.read.open import open_source
 from vsr.media.types import Carried, SinkOptions, SourceOptions
 from vsr.media.write.encoders import X264_PRESETS
 from vsr.media.write.sink import open_sink
-from vsr.models import Precision, find_model
-from vsr.upscale import Upscaler
+from vsr.models import find_model
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
 
 # Decoded frames kept in memory; longer runs repeat them.
 _MAX_KEPT = 60
@@ -33,22 +34,25 @@ _X264_SIDE = 16384
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """size: (width, height) of the frames in, unless `input` names a clip: even, and up to 16384 pixels a side once enlarged.
-    frames: how many are measured.
+    """network: its scale must be one that the model reaches exactly. size: (width, height) of the frames in, unless `input`
+    names a clip: even, and up to 16384 pixels a side once enlarged. frames: how many are measured.
 
-    presets: of x264, each measured once, alone and at the end of the whole; a null sink always is. batch, threads, precision as
-    in UpscaleConfig; what batch was taken is in the result.
+    presets: of x264, each measured once, alone and at the end of the whole; a null sink always is.
+    Raises ConfigError.
     """
 
-    model: str = "auto"
-    backend: str = "auto"
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     size: tuple[int, int] = (960, 540)
     frames: int = 240
     input: str | None = None
     presets: tuple[str, ...] = ("veryfast", "superfast")
-    batch: int | None = None
-    threads: int = 0
-    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise ConfigError(f"{self.frames} frames are out of range", hint="give 1 or more")
+        for preset in self.presets:
+            if preset not in X264_PRESETS:
+                raise ConfigError(f"x264 has no preset {preset!r}", hint=f"it has {', '.join(X264_PRESETS)}")
 
 
 def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict[str, Any]:
@@ -56,23 +60,22 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
 
     Each part has frames, seconds, fps and cpu_s (of the whole process, codec and runtime threads included); `together`
     also has cpu_over_alone, its processor time over that of its stages measured alone. Raises ConfigError, before any work, for
-    a preset that x264 lacks and a size it cannot encode, and what `Upscaler` and `open_source` raise.
+    a size that x264 cannot encode, and what `Upscaler` and `open_source` raise.
     """
     say = say or (lambda _text: None)
     config = replace(config, presets=tuple(dict.fromkeys(config.presets)))
-    _check(config)
+    _check_size(config)
     with tempfile.TemporaryDirectory(prefix="vsr-bench-") as folder:
         clip = Path(folder) / "in.mkv"
         say("making the clip")
         _make_clip(config, clip)
         alone: dict[str, Any] = {}
-        with Upscaler(
-            config.model, backend=config.backend, threads=config.threads, precision=config.precision
-        ) as upscaler:
+        with Upscaler(config.network) as upscaler:
+            config.network.check_reached(upscaler.spec, upscaler.scale)
             say("decode")
-            alone["decode"], frames, info = _decode_alone(clip)
+            alone["decode"], frames, info = _decode_alone(clip, config.network.threads)
             say(f"infer, {upscaler.spec.id} on {upscaler.backend}")
-            batch = config.batch or upscaler.batch(info.width, info.height)
+            batch = upscaler.batch(info.width, info.height)
             alone["infer"], large = _infer_alone(upscaler, frames, config, batch)
             for preset in config.presets:
                 say(f"encode, x264 {preset}")
@@ -92,7 +95,8 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
             )
     return {
         "environment": environment(),
-        "config": asdict(config)
+        "config": asdict(config.network)
+        | {name: value for name, value in asdict(config).items() if name != "network"}
         | {"model": model, "backend": backend, "batch": batch, "precision": precision},
         "size_in": [info.width, info.height],
         "size_out": [info.width * upscaler.scale, info.height * upscaler.scale],
@@ -101,13 +105,10 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
     }
 
 
-def _check(config: BenchConfig) -> None:
-    for preset in config.presets:
-        if preset not in X264_PRESETS:
-            raise ConfigError(f"x264 has no preset {preset!r}", hint=f"it has {', '.join(X264_PRESETS)}")
+def _check_size(config: BenchConfig) -> None:
     if config.input is None:
         width, height = config.size
-        most = _X264_SIDE // find_model(config.model).scale
+        most = _X264_SIDE // find_model(config.network.model, config.network.scale or 2.0).scale
         if width % 2 or height % 2 or not 2 <= min(width, height) <= max(width, height) <= most:
             raise ConfigError(
                 f"size {width}x{height} cannot be measured", hint=f"give even sides from 2 to {most} pixels"
@@ -142,8 +143,8 @@ def _encode(frames: Iterable[Frame], info: VideoInfo, options: SinkOptions, path
         sink.abandon()
 
 
-def _decode_alone(clip: Path) -> tuple[dict[str, Any], list[Frame], VideoInfo]:
-    with open_source(str(clip), SourceOptions()) as source:
+def _decode_alone(clip: Path, threads: int) -> tuple[dict[str, Any], list[Frame], VideoInfo]:
+    with open_source(str(clip), SourceOptions(threads=threads)) as source:
         frames: list[Frame] = []
         count = 0
         with measured() as measure:
@@ -158,7 +159,7 @@ def _infer_alone(
     upscaler: Upscaler, frames: list[Frame], config: BenchConfig, batch: int
 ) -> tuple[dict[str, Any], list[Frame]]:
     def upscaled(count: int) -> Iterator[Frame]:
-        with upscaler.sequence(batch=batch) as sequence:
+        with upscaler.sequence() as sequence:
             yield from sequence.stream(islice(cycle(frames), count))
 
     for _ in upscaled(batch * upscaler.in_flight):
@@ -177,7 +178,7 @@ def _encode_alone(
     step = max(1, large[0].duration)
     repeated = islice(cycle(large), config.frames)
     frames = (replace(frame, pts=n * step, index=n) for n, frame in enumerate(repeated))
-    options = SinkOptions(encoder="libx264", preset=preset, threads=config.threads)
+    options = SinkOptions(encoder="libx264", preset=preset, threads=config.network.threads)
     with measured() as measure:
         _encode(frames, enlarged(info, scale), options, Path(folder) / f"alone-{preset}.mkv")
     return measure.result(config.frames)
@@ -186,16 +187,7 @@ def _encode_alone(
 def _together(config: BenchConfig, clip: Path, preset: str | None, folder: str) -> dict[str, Any]:
     output = str(Path(folder) / f"together-{preset}.mkv") if preset else "null:"
     sink = SinkOptions(encoder="libx264", preset=preset, overwrite=True) if preset else SinkOptions()
-    job_config = UpscaleConfig(
-        inputs=(str(clip),),
-        output=output,
-        model=config.model,
-        backend=config.backend,
-        sink=sink,
-        batch=config.batch,
-        threads=config.threads,
-        precision=config.precision,
-    )
+    job_config = UpscaleConfig((str(clip),), output, config.network, sink=sink)
     with UpscaleJob(job_config) as job, measured() as measure:
         report = job.run(str(clip), output)
     return measure.result(report.frames_out) | {

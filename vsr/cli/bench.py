@@ -15,7 +15,8 @@ from vsr.files.checks import check_writable
 
 
 @click.command("bench")
-@click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package.")
+@options.model
+@options.own_scale
 @options.backend
 @click.option(
     "--size", type=options.SIZE, default="960x540", show_default=True, help="Of the frames that go in."
@@ -23,8 +24,7 @@ from vsr.files.checks import check_writable
 @click.option("--input", help="A clip to take the frames from, instead of synthetic ones.")
 @click.option("--frames", type=click.IntRange(1), default=240, show_default=True, help="How many.")
 @options.batch
-@options.threads
-@options.precision
+@options.running
 @click.option(
     "--preset", "presets", multiple=True, default=("veryfast", "superfast"), help="Of x264; may be repeated."
 )
@@ -39,9 +39,10 @@ def command(*, input: str | None, report: Path | None, as_json: bool, **values: 
     if report is not None:
         check_writable(report, overwrite=True)
     check_outputs([input] if input else [], [], report)
-    result = api.benchmark(
-        api.BenchConfig(input=input, **values), lambda doing: print(doing, file=sys.stderr)
+    config = api.BenchConfig(
+        options.network(values), values["size"], values["frames"], input, values["presets"]
     )
+    result = api.benchmark(config, lambda doing: print(doing, file=sys.stderr))
     if report is not None:
         write_json(report, result)
     print(json.dumps(result, indent=2, default=str) if as_json else "\n".join(lines(result)))

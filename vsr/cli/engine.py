@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from vsr.cli import text
 from vsr.cli.options import SizeType
+from vsr.models import Precision
 
 if TYPE_CHECKING:
     from vsr.backends.tensorrt.recipe import EngineRecipe
@@ -43,7 +44,7 @@ def command() -> None:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16", "int8", "fp8"]),
+    type=click.Choice(get_args(Precision)),
     help="Of the network.  [default: fp16, or fp32 for models that need it]",
 )
 @click.option(

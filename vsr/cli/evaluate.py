@@ -20,7 +20,7 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
 
 
 @click.command("evaluate")
-@click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package.")
+@options.model
 @click.option(
     "--data",
     required=True,
@@ -28,20 +28,18 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
     type=click.Path(path_type=Path),
     help="Folder of original pictures or videos, or of such folders; may be repeated.",
 )
-@click.option(
-    "--scale",
-    type=click.FloatRange(1, 16),
-    help="Factor per side that the model comes to.  [default: its own]",
-)
+@options.own_scale
 @options.backend
 @click.option(
     "--frames", type=click.IntRange(1), default=60, show_default=True, help="Of each video at most."
 )
-@options.threads
-@options.precision
+@options.batch
+@options.running
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
-def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **values: Any) -> None:
+def command(
+    *, data: tuple[Path, ...], frames: int, report: Path | None, as_json: bool, **values: Any
+) -> None:
     """Measure how close a model comes to originals that it is given reduced.
 
     \b
@@ -56,7 +54,7 @@ def command(*, data: tuple[Path, ...], report: Path | None, as_json: bool, **val
     if report is not None:
         check_writable(report, overwrite=True)
     found = api.evaluate(
-        api.EvaluateConfig(data=data, report=report, **values),
+        api.EvaluateConfig(data, options.network(values), frames, report),
         lambda doing: print(doing, file=sys.stderr, flush=True),
     )
     for note in found.notes:

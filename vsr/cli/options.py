@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import click
 
-from vsr.jobs.config import MAX_BITRATE, MAX_SECONDS, MAX_TERM, MAX_THREADS
+from vsr.jobs.config import MAX_BITRATE, MAX_SECONDS, MAX_TERM
+from vsr.models import Precision
+from vsr.upscale.options import MAX_BATCH, MAX_SCALE, MAX_THREADS, MAX_TILE, NetworkOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SizeType(click.ParamType[tuple[int, int]]):
@@ -124,17 +130,67 @@ RATE = RateType()
 KEY_VALUE = KeyValueType()
 ROTATION = RotationType()
 
+
+def group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in this order in the help."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+model = click.option(
+    "--model", default="auto", show_default=True, help="Name of a model or path of a package."
+)
+scale = click.option(
+    "--scale",
+    type=click.FloatRange(1, MAX_SCALE),
+    help="Factor per side.  [default: the model's own; 2 for auto]",
+)
+own_scale = click.option(
+    "--scale",
+    type=click.FloatRange(1, MAX_SCALE),
+    help="Factor per side that the model comes to.  [default: its own]",
+)
 backend = click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
 batch = click.option(
     "--batch",
-    type=click.IntRange(1, 64),
+    type=click.IntRange(1, MAX_BATCH),
     help="Frames in a run of the network.  [default: the backend's choice]",
-)
-threads = click.option(
-    "--threads", type=click.IntRange(0, MAX_THREADS), default=0, help="Processor threads.  [default: all]"
 )
 precision = click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16", "int8", "fp8"]),
+    type=click.Choice(get_args(Precision)),
     help="Of the network.  [default: the fastest here]",
 )
+running = group(
+    click.option(
+        "--tile",
+        type=click.IntRange(0, MAX_TILE),
+        help="Side of tiles in pixels, 0 for none.  [default: auto]",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(0, MAX_THREADS),
+        default=0,
+        help="Processor threads.  [default: all]",
+    ),
+    precision,
+    click.option(
+        "--no-build",
+        "build",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Fail where a TensorRT engine would have to be built first.",
+    ),
+)
+
+
+def network(values: Mapping[str, Any]) -> NetworkOptions:
+    """The network that the options of a command describe. Raises ConfigError."""
+    names = [field.name for field in fields(NetworkOptions)]
+    return NetworkOptions(**{name: values[name] for name in names if name in values})

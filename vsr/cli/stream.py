@@ -37,7 +37,9 @@ TERMINAL_INTERVAL_S = 0.5
 @click.command("stream", epilog=EPILOG)
 @click.argument("source")
 @click.argument("sinks", nargs=-1, metavar="SINK...")
-@click.option("--scale", type=click.IntRange(2, 4), default=2, show_default=True, help="Factor per side.")
+@click.option(
+    "--scale", type=click.IntRange(2, 4), help="Factor per side.  [default: the model's own; 2 for auto]"
+)
 @click.option(
     "--model", default="auto", show_default=True, help="A name pins it; auto goes by what the machine can do."
 )
@@ -89,8 +91,7 @@ TERMINAL_INTERVAL_S = 0.5
     help="Serve a page to look at; on this machine unless a host is given.",
 )
 @click.option("--token", help="Whoever looks at the page must give it, as in /?token=...")
-@options.threads
-@options.precision
+@options.running
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
@@ -129,9 +130,7 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
     return StreamConfig(
         source=values["source"],
         sinks=values["sinks"],
-        scale=values["scale"],
-        model=values["model"],
-        backend=values["backend"],
+        network=options.network(values),
         max_latency_s=values["max_latency"] / 1000,
         timeout_s=values["timeout"],
         retries=values["retries"],
@@ -152,8 +151,6 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
         duration_s=values["duration"],
         preview=values["preview"],
         token=values["token"],
-        threads=values["threads"],
-        precision=values["precision"],
         report=report,
     )
 

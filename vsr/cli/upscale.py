@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,6 @@ from vsr.files.checks import is_folder, stat_of
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 EPILOG = """\b
 Examples:
@@ -49,26 +47,13 @@ def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     return tuple(inputs), output
 
 
-def _group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    def apply(function: F) -> F:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return apply
-
-
-_picture_options = _group(
-    click.option(
-        "--scale",
-        type=click.FloatRange(1, 16),
-        help="Factor per side.  [default: the model's own; 2 for auto]",
-    ),
+_picture_options = options.group(
+    options.scale,
     click.option("--size", type=options.SIZE, help="Exact size in displayed pixels, instead of --scale."),
-    click.option("--model", default="auto", show_default=True, help="Name of a model or path of a package."),
+    options.model,
     options.backend,
 )
-_source_options = _group(
+_source_options = options.group(
     click.option("--video-stream", type=click.IntRange(0), metavar="N", help="Which video stream, from 0."),
     click.option("--start", type=options.SECONDS, help="Begin there."),
     click.option("--duration", type=options.SECONDS, help="End after so much."),
@@ -85,7 +70,7 @@ _source_options = _group(
     ),
     click.option("--strict", is_flag=True, help="Stop at the first damaged packet instead of skipping it."),
 )
-_sink_options = _group(
+_sink_options = options.group(
     click.option("--encoder", help="An FFmpeg encoder, such as libx265.  [default: the container's]"),
     click.option("--crf", type=float, help="Constant quality, as the encoder counts it."),
     click.option("--bitrate", type=options.BITRATE, help="Instead of --crf: 8M, 800k."),
@@ -101,21 +86,9 @@ _sink_options = _group(
     click.option("--format", "container_format", help="Container, where the output's name does not tell it."),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
 )
-_run_options = _group(
+_run_options = options.group(
     options.batch,
-    click.option(
-        "--tile", type=click.IntRange(0), help="Side of tiles in pixels, 0 for none.  [default: auto]"
-    ),
-    options.threads,
-    options.precision,
-    click.option(
-        "--no-build",
-        "build",
-        is_flag=True,
-        flag_value=False,
-        default=True,
-        help="Fail where a TensorRT engine would have to be built first.",
-    ),
+    options.running,
     click.option(
         "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there."
     ),
@@ -179,10 +152,8 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
     return UpscaleConfig(
         inputs=inputs,
         output=output,
-        scale=values["scale"],
+        network=options.network(values),
         size=values["size"],
-        model=values["model"],
-        backend=values["backend"],
         source=SourceOptions(
             video_stream=values["video_stream"],
             start_s=values["start"],
@@ -202,10 +173,5 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
             overwrite=values["overwrite"],
             container_format=values["container_format"],
         ),
-        batch=values["batch"],
-        tile=values["tile"],
-        threads=values["threads"],
-        precision=values["precision"],
-        build=values["build"],
         report=report,
     )

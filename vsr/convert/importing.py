@@ -17,7 +17,7 @@ from vsr.core.frame import Frame, PixelFormat
 from vsr.files.checks import is_special
 from vsr.models.registry import CHECKPOINT_SUFFIXES
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 _SIDE = 96
 

@@ -20,7 +20,8 @@ from vsr.media.frames.planes import av_from_frame
 from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SinkOptions, SourceOptions
-from vsr.upscale import Upscaler
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
 
 # A frame with fur and grass in it.
 _SHOWN_FRAME = 40
@@ -47,7 +48,9 @@ def demo(
     folder = Path(output_dir)
     make_folder(folder)
     video, picture = folder / f"{CLIP.stem}_x2.mp4", folder / "before-after.png"
-    config = UpscaleConfig((str(CLIP),), str(video), model=model, sink=SinkOptions(overwrite=True))
+    config = UpscaleConfig(
+        (str(CLIP),), str(video), network=NetworkOptions(model), sink=SinkOptions(overwrite=True)
+    )
     with UpscaleJob(config, control) as job:
         report = job.run(str(CLIP), str(video), on_progress=progress)
     if report.stopped_early:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
-from vsr.models import Precision
-from vsr.models.registry import Use, all_models
-from vsr.upscale import Upscaler
+from vsr.models.registry import Use
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
 
 Picture = npt.NDArray[np.uint8]
 Figures = dict[str, float]
@@ -48,18 +48,19 @@ DEGRADATION = "bicubic (MATLAB's, antialiased), 8 bits"
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
-    """data: folders of pictures, of videos, or of such folders. frames: of each video at most. scale: one that the model
-    reaches by itself, None for its own. report: where the caller writes the figures, which may be no file that is measured.
-    The rest as in UpscaleConfig."""
+    """data: folders of pictures, of videos, or of such folders. network: its scale must be one that the model reaches exactly.
+    frames: of each video at most. report: where the caller writes the figures, which may be no file that is measured.
+    Raises ConfigError.
+    """
 
     data: tuple[Path, ...]
-    model: str = "auto"
-    scale: float | None = None
-    backend: str = "auto"
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     frames: int = 60
-    threads: int = 0
-    precision: Precision | None = None
     report: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise ConfigError(f"{self.frames} frames are out of range", hint="give 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,25 +140,11 @@ class _Upscalers:
         self.made: dict[Use, Upscaler] = {}
 
     def of(self, use: Use) -> Upscaler:
-        config = self._config
-        use = use if config.model == "auto" else "video"  # One that is named serves both.
+        network = self._config.network
+        use = use if network.model == "auto" else "video"  # One that is named serves both.
         if use not in self.made:
-            upscaler = Upscaler(
-                config.model,
-                scale=config.scale,
-                backend=config.backend,
-                threads=config.threads,
-                precision=config.precision,
-                use=use,
-            )
-            self.made[use] = self._stack.enter_context(upscaler)
-            if config.scale not in (None, upscaler.scale):
-                able = [spec.id for spec in all_models() if spec.scale == config.scale]
-                raise ConfigError(
-                    f"x{config.scale:g} cannot be reached by {upscaler.spec.id}, which comes to x{upscaler.scale}",
-                    hint=f"give --scale {upscaler.scale}"
-                    + (f", or --model {' or '.join(able)}" if able else ""),
-                )
+            upscaler = self.made[use] = self._stack.enter_context(Upscaler(network, use=use))
+            network.check_reached(upscaler.spec, upscaler.scale)
         return self.made[use]
 
 

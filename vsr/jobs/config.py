@@ -7,10 +7,9 @@ from pathlib import Path
 
 from vsr.core.errors import ConfigError
 from vsr.media.types import SinkOptions, SourceOptions
-from vsr.models import Precision
+from vsr.upscale.options import NetworkOptions
 
 MAX_SIDE = 32768
-MAX_THREADS = 1024
 MAX_SECONDS = 10**9
 MAX_BITRATE = 10**11
 MAX_TERM = 2**31 - 1
@@ -22,49 +21,28 @@ class UpscaleConfig:
     """One call of `vsr upscale`.
 
     inputs: files, folders, globs, sequences, URLs or "-". output: a file, "-", "null:", or a folder for several inputs; None
-    for a name beside each input. scale: factor per side, None for the model's own (2 for `auto`). size: (width, height) in
-    displayed pixels. model, backend, tile, threads, precision, build: see `vsr.Upscaler`. batch: frames in a run of
-    the network, None for the backend's choice (1 on processors). report: where the caller writes the reports, which may be no
-    input and no output.
+    for a name beside each input. network: its scale is that of the output. size: (width, height) in displayed pixels, instead
+    of a scale. Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report:
+    where the caller writes the reports, which may be no input and no output.
     Raises ConfigError.
     """
 
     inputs: tuple[str, ...]
     output: str | None = None
-    scale: float | None = None
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     size: tuple[int, int] | None = None
-    model: str = "auto"
-    backend: str = "auto"
     source: SourceOptions = field(default_factory=SourceOptions)
     sink: SinkOptions = field(default_factory=SinkOptions)
-    batch: int | None = None
-    tile: int | None = None
-    threads: int = 0
-    precision: Precision | None = None
-    build: bool = True
     report: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
             raise ConfigError("no input given", hint="vsr upscale INPUT... OUTPUT")
-        if self.scale is not None and self.size is not None:
+        if self.network.scale is not None and self.size is not None:
             raise ConfigError("--scale and --size exclude each other", hint="give one of them")
-        if self.scale is not None and not 1 <= self.scale <= 16:
-            raise ConfigError(f"scale {self.scale:g} is out of range", hint="give a factor from 1 to 16")
         if self.size is not None and not (0 < self.size[0] <= MAX_SIDE and 0 < self.size[1] <= MAX_SIDE):
             raise ConfigError(
                 f"size {self.size[0]}x{self.size[1]} is out of range", hint="give WIDTHxHEIGHT in pixels"
-            )
-        if self.batch is not None and not 1 <= self.batch <= 64:
-            raise ConfigError(f"batch {self.batch} is out of range", hint="give 1 to 64 frames")
-        if not 0 <= self.threads <= MAX_THREADS:
-            raise ConfigError(
-                f"threads {self.threads} is out of range",
-                hint=f"give 0 for all cores, or a number up to {MAX_THREADS}",
-            )
-        if self.tile is not None and not 0 <= self.tile <= MAX_SIDE:
-            raise ConfigError(
-                f"tile {self.tile} is out of range", hint=f"give 0 for none, or pixels up to {MAX_SIDE}"
             )
         self._check_media()
 

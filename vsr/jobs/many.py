@@ -27,7 +27,7 @@ def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
     output = file_name(config.output) if config.output is not None else None
     folder = Path(output) if output is not None and _names_folder(output) else None
     if output is None or folder is not None:
-        suffix_scale = config.scale or find_model(config.model).scale
+        suffix_scale = config.network.scale or find_model(config.network.model).scale
         outputs = default_output(items, suffix_scale, config.size, folder)
     elif len(items) == 1 or output == NULL:
         outputs = [output] * len(items)

@@ -15,7 +15,7 @@ from vsr.media.types import SinkOptions, SourceOptions
 from vsr.media.write.sink import open_sink
 from vsr.models import find_model
 from vsr.models.registry import Use
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 _OF_STDIN = "output.mkv"
 

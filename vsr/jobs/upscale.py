@@ -19,7 +19,7 @@ from vsr.media.types import Sink, Source
 from vsr.media.write.sink import open_sink
 from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 # Batches that may wait between two stages, and the most memory they may take there.
 _QUEUE_BATCHES = 4
@@ -60,16 +60,18 @@ class UpscaleJob:
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         config = self._config
-        with open_source(url, config.source) as source:
+        threads = config.network.threads
+        reading = replace(config.source, threads=config.source.threads or threads)
+        with open_source(url, reading) as source:
             info = source.info
-            plan = plan_size(info, config.scale, config.size)
+            plan = plan_size(info, config.network.scale, config.size)
             upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
             stays = info.on_device and upscaler.on_gpu
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
-            batch = config.batch or upscaler.batch(info.width, info.height)
+            batch = upscaler.batch(info.width, info.height)
             size = plan.size if plan.size != (large.width, large.height) else None
-            options = replace(config.sink, size=size, threads=config.sink.threads or config.threads)
-            sink = open_sink(output, options, source.carried, large)
+            writing = replace(config.sink, size=size, threads=config.sink.threads or threads)
+            sink = open_sink(output, writing, source.carried, large)
             try:
                 exhausted = _Exhaustion(source, fetch=not stays)
 
@@ -78,7 +80,7 @@ class UpscaleJob:
 
                 pipeline: Pipeline[Path | None] = Pipeline(
                     exhausted,
-                    [Stage("infer", lambda frames: _infer(frames, upscaler, config.batch))],
+                    [Stage("infer", lambda frames: _infer(frames, upscaler))],
                     encode,
                     capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
                     cancel=self._control.cancelling,
@@ -119,22 +121,13 @@ class UpscaleJob:
         )
 
     def _upscaler(self, factor: float | None, use: Use) -> Upscaler:
-        config = self._config
-        use = use if config.model == "auto" else "video"  # One that is named serves both.
+        network = self._config.network
+        use = use if network.model == "auto" else "video"  # One that is named serves both.
         upscaler = self._upscalers.pop((factor, use), None)
         if upscaler is None:
             if len(self._upscalers) == _KEPT_UPSCALERS:
                 self._upscalers.pop(next(iter(self._upscalers))).close()
-            upscaler = Upscaler(
-                config.model,
-                scale=factor,
-                backend=config.backend,
-                tile=config.tile,
-                threads=config.threads,
-                precision=config.precision,
-                build=config.build,
-                use=use,
-            )
+            upscaler = Upscaler(replace(network, scale=factor), use=use)
         self._upscalers[factor, use] = upscaler  # last is the one used last
         return upscaler
 
@@ -156,8 +149,8 @@ class _Exhaustion:
         self.reached_end = True
 
 
-def _infer(frames: Iterator[Frame], upscaler: Upscaler, batch: int | None) -> Iterator[Frame]:
-    with upscaler.sequence(batch=batch) as sequence:
+def _infer(frames: Iterator[Frame], upscaler: Upscaler) -> Iterator[Frame]:
+    with upscaler.sequence() as sequence:
         yield from sequence.stream(frames)
 
 

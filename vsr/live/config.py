@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsr.core.errors import ConfigError
 from vsr.media.live.encoder import EncoderOptions
-from vsr.models import Precision
+from vsr.upscale.options import NetworkOptions
 
 _MOST_S = 10_000_000
 
@@ -17,20 +17,18 @@ _MOST_S = 10_000_000
 class StreamConfig:
     """One call of `vsr stream`.
 
-    source, sinks: as `vsr stream --help` says. scale: factor per side. model: a name pins it; "auto" measures and steps between
-    networks. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source, or a sink
-    that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the source is
-    a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of recordings.
-    duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it asks for.
-    report: a file written when it is over, which may lie on no input and no output.
+    source, sinks: as `vsr stream --help` says. network: a model with a name is pinned; "auto" measures and steps between the
+    networks of one scale. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source,
+    or a sink that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the
+    source is a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of
+    recordings. duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it
+    asks for. report: a file written when it is over, which may lie on no input and no output.
     Raises ConfigError.
     """
 
     source: str
     sinks: tuple[str, ...] = ()
-    scale: int = 2
-    model: str = "auto"
-    backend: str = "auto"
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     max_latency_s: float = 0.2
     timeout_s: float = 5.0
     retries: int | None = None
@@ -43,15 +41,19 @@ class StreamConfig:
     rotate_bytes: int | None = None
     overwrite: bool = False
     duration_s: float | None = None
-    threads: int = 0
-    precision: Precision | None = None
     preview: str | None = None
     token: str | None = None
     report: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.scale not in (2, 3, 4):
-            raise ConfigError(f"scale {self.scale} is out of range", hint="a stream is enlarged by 2, 3 or 4")
+        if self.network.scale not in (None, 2, 3, 4):
+            raise ConfigError(
+                f"scale {self.network.scale:g} is out of range", hint="a stream is enlarged by 2, 3 or 4"
+            )
+        if self.network.batch not in (None, 1):
+            raise ConfigError(
+                f"batch {self.network.batch} is out of range", hint="a stream is enlarged frame by frame"
+            )
         for name, value, least in (
             ("the latency", self.max_latency_s, 0.02),
             ("the timeout", self.timeout_s, 0.2),

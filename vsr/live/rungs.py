@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
@@ -13,7 +13,8 @@ from vsr.live.config import StreamConfig
 from vsr.live.ladder import Ladder, Step
 from vsr.models.registry import find_model
 from vsr.models.spec import CALIBRATED, Precision
-from vsr.upscale import Upscaler
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
 
 # From the heaviest to the one that always keeps up.
 _FAMILIES = ("quality", "balanced", "fast", "bicubic")
@@ -39,21 +40,14 @@ class Rungs:
 
     def __init__(self, config: StreamConfig) -> None:
         """Raises ConfigError where there is no network of that scale, and what Upscaler raises."""
-        names = _FAMILIES if config.model == "auto" else (config.model,)
-        made = [
-            Upscaler(
-                name,
-                scale=config.scale,
-                backend=config.backend,
-                threads=config.threads,
-                precision=_precision(name, config),
-            )
-            for name in names
-        ]
-        self._upscalers = [upscaler for upscaler in made if upscaler.scale == config.scale]
+        network = config.network
+        names = _FAMILIES if network.model == "auto" else (network.model,)
+        made = [Upscaler(replace(network, model=name, precision=_precision(name, network))) for name in names]
+        scale = network.scale or made[0].scale
+        self._upscalers = [upscaler for upscaler in made if upscaler.scale == scale]
         if not self._upscalers:
             raise ConfigError(
-                f"{config.model} enlarges by {made[0].scale}, not by {config.scale}",
+                f"{network.model} enlarges by {made[0].scale}, not by {scale:g}",
                 hint=f"--scale {made[0].scale}, or another --model",
             )
         self.backend = made[0].backend
@@ -150,8 +144,8 @@ class Rungs:
             upscaler.close()
 
 
-def _precision(name: str, config: StreamConfig) -> Precision | None:
+def _precision(name: str, network: NetworkOptions) -> Precision | None:
     """What is asked for, unless a rung of the ladder cannot be computed so: then what is fastest."""
-    spec = find_model(name, config.scale)
-    cannot = spec.precision == "fp32" or (config.precision in CALIBRATED and not spec.calibration)
-    return None if config.model == "auto" and cannot else config.precision
+    spec = find_model(name, network.scale or 2.0)
+    cannot = spec.precision == "fp32" or (network.precision in CALIBRATED and not spec.calibration)
+    return None if network.model == "auto" and cannot else network.precision

@@ -18,7 +18,7 @@ from vsr.core.cancel import Cancelled
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair
 from vsr.evaluation.evaluate import larger_luma
-from vsr.upscale import Upscaler
+from vsr.upscale.upscaler import Upscaler
 
 Luma = npt.NDArray[np.uint8]
 

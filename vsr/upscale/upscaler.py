@@ -9,7 +9,7 @@ from collections import abc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
 from vsr.backends.on_device import DeviceEngine, on_host
-from vsr.core.errors import ConfigError, DeviceMemoryError
+from vsr.core.errors import DeviceMemoryError
 from vsr.core.frame import Fetched, Frame, PixelFormat
 from vsr.models import GraphLayout, Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.engine_cache import EngineCache
 from vsr.upscale.graph_inputs import small_inputs
+from vsr.upscale.options import NetworkOptions
 from vsr.upscale.pictures import frame_from_picture, picture_from_frame
 from vsr.upscale.planes import cut, padded, paste, stacked
 from vsr.upscale.sequence import Sequence
@@ -45,15 +46,16 @@ _MIN_TILE = 128
 class Upscaler:
     """One model on one backend. A context manager; for any number of threads, of which `in_flight` get on at a time.
 
-    model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and `use`. scale: the
-    factor wanted; the model is run as often as it takes to reach it, and `Upscaler.scale` says what that comes to. backend:
-    `auto` or a name. tile: LR pixels a side, None to tile only what is large. threads: 0 for all cores. precision: of the
-    network, None for the fastest. build: whether engines that are not there may be built (TensorRT). `notes` tells what was
-    chosen, `doing` what takes long just now.
+    model: NetworkOptions, or the name of a model, with the other fields of NetworkOptions as keywords. The model is run as
+    often as it takes to reach the scale; `Upscaler.scale` says what that comes to. use: what `auto` chooses for. `notes` tells
+    what was chosen, `doing` what takes long just now.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError.
     """
 
+    @overload
+    def __init__(self, model: NetworkOptions, *, use: Use = "video") -> None: ...
+    @overload
     def __init__(
         self,
         model: str = "auto",
@@ -61,31 +63,27 @@ class Upscaler:
         scale: float | None = None,
         backend: str = "auto",
         tile: int | None = None,
+        batch: int | None = None,
         threads: int = 0,
         precision: Precision | None = None,
         build: bool = True,
         use: Use = "video",
-    ) -> None:
-        if scale is not None and not 0 < scale <= 16:
-            raise ConfigError(f"scale {scale:g} is out of range", hint="give a factor above 0 and up to 16")
-        if tile is not None and tile != 0 and tile < 16:
-            raise ConfigError(f"tile {tile} is too small", hint="give at least 16 pixels, or 0 for no tiles")
-        if precision not in (None, *get_args(Precision)):
-            raise ConfigError(f"precision {precision!r}", hint=f"there is {', '.join(get_args(Precision))}")
-        if threads < 0:
-            raise ConfigError(f"threads {threads} is out of range", hint="give 0 for all cores")
-        self._backend, self.notes = choose_backend(backend)
+    ) -> None: ...
+    def __init__(self, model: NetworkOptions | str = "auto", *, use: Use = "video", **options: Any) -> None:
+        network = replace(model if isinstance(model, NetworkOptions) else NetworkOptions(model), **options)
+        self._backend, self.notes = choose_backend(network.backend)
         self.on_gpu = self._backend.probe().on_gpu
-        self.spec = find_model(model, scale or 2.0, use, on_gpu=self.on_gpu)
-        if model == "auto":
+        self.spec = find_model(network.model, network.scale or 2.0, use, on_gpu=self.on_gpu)
+        if network.model == "auto":
             self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu)[1]}")
-        self.passes = 1 if scale is None else max(1, math.ceil(math.log(scale, self.spec.scale) - 1e-9))
+        steps = math.log(network.scale, self.spec.scale) if network.scale is not None else 1
+        self.passes = max(1, math.ceil(steps - 1e-9))
         self.scale = self.spec.scale**self.passes
-        self._tile = tile
+        self._tile, self._batch = network.tile, network.batch
         self._most_frames = 64  # In one go; fewer where memory is short.
         self.doing = ""
-        options = CompileOptions(threads, precision, build, self._say)
-        self._engines = EngineCache(self._backend, self.spec, options)
+        compiling = CompileOptions(network.threads, network.precision, network.build, self._say)
+        self._engines = EngineCache(self._backend, self.spec, compiling)
         self._alpha: Upscaler | None = None
         self._lock = threading.Lock()
 
@@ -101,7 +99,7 @@ class Upscaler:
 
     def batch(self, width: int, height: int) -> int:
         """How many frames of a size `upscale_batch` should be given: more than one of small ones on a GPU."""
-        return max(1, min(self._backend.batch, _MAX_RUN_PIXELS // (width * height)))
+        return self._batch or max(1, min(self._backend.batch, _MAX_RUN_PIXELS // (width * height)))
 
     @property
     def precision(self) -> str:
@@ -148,12 +146,12 @@ class Upscaler:
     def sequence(self, *, batch: int | None = None, in_flight: int | None = None) -> Sequence:
         """One stream of frames, to be pushed in order; any number may share this Upscaler.
 
-        batch: frames in a run, None for the backend's choice. in_flight: most batches at a time, None likewise.
+        batch: frames in a run, None for what the Upscaler was made with. in_flight: most batches at a time, None likewise.
         """
 
         def size(frame: Frame) -> int:
             # What stays on the GPU goes frame by frame.
-            return batch or (1 if frame.on_device else self.batch(frame.width, frame.height))
+            return batch or self._batch or (1 if frame.on_device else self.batch(frame.width, frame.height))
 
         return Sequence(self.upscale_batch, size, in_flight or self.in_flight)
 

@@ -1,0 +1,68 @@
+"""Which network runs, on what, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from vsr.core.errors import ConfigError
+from vsr.models import ModelSpec, Precision
+from vsr.models.registry import all_models
+
+MAX_SCALE = 16
+MAX_BATCH = 64
+MAX_THREADS = 1024
+MIN_TILE, MAX_TILE = 16, 32768
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """The network of an Upscaler.
+
+    model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and kind of input.
+    scale: factor per side, None for the model's own (2 for `auto`). backend: `auto` or a name. tile: side of a tile in LR
+    pixels, 0 for no tiles, None to tile only what is large. batch: frames in a run of the network, None for the backend's
+    choice. threads: of the processor, 0 for all cores. precision: None for the fastest. build: whether an engine that is
+    missing may be built (TensorRT).
+    Raises ConfigError for a number out of range and a precision that doesn't exist.
+    """
+
+    model: str = "auto"
+    scale: float | None = None
+    backend: str = "auto"
+    tile: int | None = None
+    batch: int | None = None
+    threads: int = 0
+    precision: Precision | None = None
+    build: bool = True
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not 1 <= self.scale <= MAX_SCALE:
+            raise ConfigError(
+                f"scale {self.scale:g} is out of range", hint=f"give a factor from 1 to {MAX_SCALE}"
+            )
+        if self.tile not in (None, 0) and not MIN_TILE <= self.tile <= MAX_TILE:
+            raise ConfigError(
+                f"tile {self.tile} is out of range",
+                hint=f"give {MIN_TILE} to {MAX_TILE} pixels, or 0 for no tiles",
+            )
+        if self.batch is not None and not 1 <= self.batch <= MAX_BATCH:
+            raise ConfigError(f"batch {self.batch} is out of range", hint=f"give 1 to {MAX_BATCH} frames")
+        if not 0 <= self.threads <= MAX_THREADS:
+            raise ConfigError(
+                f"threads {self.threads} is out of range",
+                hint=f"give 0 for all cores, or a number up to {MAX_THREADS}",
+            )
+        if self.precision not in (None, *get_args(Precision)):
+            raise ConfigError(
+                f"there is no precision {self.precision!r}", hint=f"choose {', '.join(get_args(Precision))}"
+            )
+
+    def check_reached(self, spec: ModelSpec, scale: int) -> None:
+        """Raises ConfigError where a model that comes to `scale` doesn't come to the one that is asked for."""
+        if self.scale not in (None, scale):
+            able = [other.id for other in all_models() if other.scale == self.scale]
+            raise ConfigError(
+                f"x{self.scale:g} cannot be reached by {spec.id}, which comes to x{scale}",
+                hint=f"give --scale {scale}" + (f", or --model {' or '.join(able)}" if able else ""),
+            )
