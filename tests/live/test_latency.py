@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.support.clock import PretendedClock
 from vsr.live.latency import Latency
 
 
@@ -23,15 +24,15 @@ def test_percentiles_are_right_to_two_percent() -> None:
 
 
 def test_the_recent_ones_are_those_of_ten_seconds() -> None:
-    now = [0.0]
-    latency = Latency(clock=lambda: now[0])
+    clock = PretendedClock()
+    latency = Latency(clock)
     for second in range(60):
-        now[0] = float(second)
         latency.add(0.5 if second < 50 else 0.1)
+        clock.advance(1 if second < 59 else 0)
     assert latency.recent().count == 10
     assert latency.recent().most_ms == 100
     assert latency.overall().p50_ms == pytest.approx(500, rel=0.02)
-    now[0] = 1000.0
+    clock.advance(1000)
     assert latency.recent().count == 0
 
 
@@ -41,18 +42,18 @@ def test_nothing_is_zeros() -> None:
 
 
 def test_memory_does_not_grow() -> None:
-    now = [0.0]
-    latency = Latency(clock=lambda: now[0])
+    clock = PretendedClock()
+    latency = Latency(clock)
 
     def held() -> int:
         return sum(sys.getsizeof(item) for item in latency._seconds) + len(latency._seconds)
 
-    for frame in range(3000):
-        now[0] = frame / 30
+    for _ in range(3000):
+        clock.advance(1 / 30)
         latency.add(0.05)
     before = held()
-    for frame in range(3000, 30000):
-        now[0] = frame / 30
+    for _ in range(27000):
+        clock.advance(1 / 30)
         latency.add(0.05)
     assert held() <= before
 

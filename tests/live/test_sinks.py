@@ -211,7 +211,7 @@ def test_a_fault_of_the_network_ends_the_stream_and_finishes_the_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session(config(SOURCE, str(tmp_path / "recorded.mp4")))
-    whole, calls = session._rungs.upscale, []
+    whole, calls = session._parts.rungs.upscale, []
 
     def failing(frame: object) -> object:
         calls.append(frame)
@@ -219,7 +219,7 @@ def test_a_fault_of_the_network_ends_the_stream_and_finishes_the_recording(
             raise RuntimeError("out of luck")
         return whole(frame)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(session._rungs, "upscale", failing)
+    monkeypatch.setattr(session._parts.rungs, "upscale", failing)
     with pytest.raises(VsrError, match="internal error in infer: RuntimeError: out of luck"):
         session.run()
     assert len(clips.frame_times(tmp_path / "recorded.mp4")) == 19

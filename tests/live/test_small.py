@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.clock import PretendedClock
 from vsr.live.backoff import MOST_S, Backoff
 from vsr.live.states import Change, StateLog
 from vsr.media.live.pace import Lag, Pace
@@ -141,13 +142,13 @@ def test_a_jump_is_no_lag(jump_s: int) -> None:
 
 
 def test_what_comes_too_fast_waits_for_its_time() -> None:
-    now = [50.0]
-    pace = Pace(clock=lambda: now[0])
+    clock = PretendedClock(50.0)
+    pace = Pace(clock)
     assert [pace.due(Fraction(frame, 10)) for frame in range(5)] == pytest.approx(
         [50, 50.1, 50.2, 50.3, 50.4]
     )
-    now[0] = 50.45
+    clock.advance(0.45)
     assert pace.due(Fraction(1, 2)) == pytest.approx(50.5)
     # After a long sleep it begins anew.
-    now[0] = 100.0
+    clock.advance(49.55)
     assert pace.due(Fraction(6, 10)) == 100.0

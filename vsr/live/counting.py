@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from fractions import Fraction
 from itertools import pairwise
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.frame import Frame
 from vsr.live.latency import Latency
 from vsr.live.load import Load
@@ -20,18 +20,20 @@ _FPS_WINDOW_S = 3.0
 
 
 class Counting:
-    """frames_in and frames_out, sizes, latencies, the load of the stages, steps of the ladder."""
+    """frames_in and frames_out, sizes, latencies, the load of the stages, steps of the ladder. began_at: on the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self.began_at = clock.now()
         self.frames_in = 0
         self.frames_out = 0
         self.first_out_at: float | None = None
         self.size_in = (0, 0)
         self.size_out = (0, 0)
-        self.latency = Latency()
-        self.decode = Load()
-        self.infer = Load()
-        self.encode = Load()
+        self.latency = Latency(clock)
+        self.decode = Load(clock)
+        self.infer = Load(clock)
+        self.encode = Load(clock)
         self.steps: deque[LadderStep] = deque(maxlen=_KEPT_STEPS)
         self._times: deque[int] = deque(maxlen=_INTERVALS)
         self._out_at: deque[float] = deque()
@@ -44,7 +46,7 @@ class Counting:
         self._times.append(frame.pts)
 
     def gone_out(self, frame: Frame) -> None:
-        now = time.monotonic()
+        now = self._clock.now()
         self.frames_out += 1
         self.first_out_at = self.first_out_at or now
         self.size_out = frame.width, frame.height
@@ -60,8 +62,8 @@ class Counting:
         return 1 / (middle * TIME_BASE) if middle > 0 else None
 
     def fps(self) -> float:
-        """Frames that went out, a second, over the last few."""
-        now = time.monotonic()
+        """Frames a second that went out, over the last seconds."""
+        now = self._clock.now()
         recent = [at for at in list(self._out_at) if at >= now - _FPS_WINDOW_S]
         return len(recent) / _FPS_WINDOW_S
 
@@ -70,5 +72,5 @@ class Counting:
         stages = {"decode": self.decode, "infer": self.infer, "encode": self.encode}
         return {name: round(stage.part(), 3) for name, stage in stages.items()}
 
-    def stepped(self, at_s: float, before: str, after: str, why: str) -> None:
-        self.steps.append(LadderStep(round(at_s, 2), before, after, why))
+    def stepped(self, before: str, after: str, why: str) -> None:
+        self.steps.append(LadderStep(round(self._clock.now() - self.began_at, 2), before, after, why))

@@ -1,12 +1,12 @@
-"""A queue that holds no item longer than it is worth something: the oldest go first."""
+"""A queue that drops items which have become too old, the oldest first."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 
 T = TypeVar("T")
 
@@ -17,16 +17,17 @@ FULL = "queue full"
 class FreshQueue(Generic[T]):
     """Carries items with the time they were captured at from one thread to another. Putting never waits.
 
-    budget_s: how old an item may be when its work is done. work_s, set by the reader, is how long that work takes: what would
-    be too old by then is dropped when the reader comes for it, unless it is the newest there is. Dropped items are counted in
-    `drops` by reason; `late` is that of those too old, which the reader may change while it does something else.
+    budget_s: how old an item may be when its work is done. The reader keeps `work_s` up to date, how long that work takes: an
+    item that would be too old by then is dropped when the reader comes for it, unless it is the newest there is. Dropped items
+    are counted in `drops` by reason. `late` is the reason of items that are too old; the reader changes it while it does
+    something else.
     """
 
     def __init__(
-        self, budget_s: float, capacity: int = 64, *, clock: Callable[[], float] = time.monotonic
+        self, budget_s: float, capacity: int = 64, *, late: str = LATE, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self.work_s = 0.0
-        self.late = LATE
+        self.late = late
         self.drops: Counter[str] = Counter()
         self.high_water = 0
         self._budget_s = budget_s
@@ -40,7 +41,7 @@ class FreshQueue(Generic[T]):
         return len(self._items)
 
     def put(self, item: T, captured_at: float) -> None:
-        """Add an item; too old ones go, then the oldest where there is no room."""
+        """Add an item; drop those too old, then the oldest where there is no room."""
         with self._changed:
             if self._closed:
                 self.drops["stopped"] += 1
@@ -55,19 +56,19 @@ class FreshQueue(Generic[T]):
     def take(self, timeout_s: float) -> T | None:
         """The oldest item that is still fresh; None when there was none in time, or the queue is closed and empty."""
         with self._changed:
-            end = time.monotonic() + timeout_s
+            end = self._clock.now() + timeout_s
             while True:
                 self._drop_older_than(self._budget_s)
                 while len(self._items) > 1 and self._age() > self._budget_s - self.work_s:
                     self._drop(self.late)
                 if self._items:
                     return self._items.popleft()[1]
-                left_s = end - time.monotonic()
-                if self._closed or left_s <= 0 or not self._changed.wait(left_s):
+                left_s = end - self._clock.now()
+                if self._closed or left_s <= 0 or not self._clock.wait(self._changed, left_s):
                     return None
 
     def close(self) -> None:
-        """No more come: what waits can still be taken."""
+        """No more items come. What waits can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -77,19 +78,19 @@ class FreshQueue(Generic[T]):
         return self._closed
 
     def empty(self, reason: str) -> None:
-        """Drop all there is."""
+        """Drop all items."""
         with self._changed:
             while self._items:
                 self._drop(reason)
 
     def give_up(self, reason: str) -> None:
-        """Drop all there is, and what was taken last."""
+        """Drop all items, and count the one taken last as dropped, too."""
         self.empty(reason)
         with self._changed:
             self.drops[reason] += 1
 
     def _age(self) -> float:
-        return self._clock() - self._items[0][0]
+        return self._clock.now() - self._items[0][0]
 
     def _drop_older_than(self, seconds: float) -> None:
         while self._items and self._age() > seconds:

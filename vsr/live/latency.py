@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 
 # Buckets, each a fiftieth wider than the one before: percentiles are right to 2 %.
 _LEAST_S = 1e-4
@@ -32,7 +33,7 @@ class Percentiles:
 class Latency:
     """Durations of all frames, and of those of the last ten seconds. Added to by one thread, read by any."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._all = [0] * _BUCKETS
@@ -41,7 +42,7 @@ class Latency:
 
     def add(self, seconds: float) -> None:
         bucket = _bucket(seconds)
-        second = int(self._clock())
+        second = int(self._clock.now())
         with self._lock:
             self._all[bucket] += 1
             self._most_s = max(self._most_s, seconds)
@@ -59,7 +60,7 @@ class Latency:
     def recent(self) -> Percentiles:
         """Of the last ten seconds."""
         with self._lock:
-            self._forget(int(self._clock()))
+            self._forget(int(self._clock.now()))
             counts = [sum(column) for column in zip(*(item[1] for item in self._seconds), strict=True)]
             return _percentiles(counts, max((item[2][0] for item in self._seconds), default=0.0))
 

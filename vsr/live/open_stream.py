@@ -23,8 +23,9 @@ class OpenStream:
     """Iterate for `StreamFrame`s; a context manager. See `vsr.open_stream`."""
 
     def __init__(self, config: StreamConfig) -> None:
-        self._frames: FreshQueue[StreamFrame] = FreshQueue(config.max_latency_s, _WAITING_FRAMES)
-        self._frames.late = "not taken"
+        self._frames: FreshQueue[StreamFrame] = FreshQueue(
+            config.max_latency_s, _WAITING_FRAMES, late="not taken"
+        )
         self._session = Session(config, take=self._put)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-stream", daemon=True)

@@ -27,12 +27,13 @@ _EARLY_PACKETS = 500
 class Publisher:
     """Encodes once for all sinks. A change of size, colour or rate, or sound that appears, begins a new program."""
 
-    def __init__(self, options: EncoderOptions) -> None:
-        self.sinks: Sequence[LiveSink] = ()
+    def __init__(self, options: EncoderOptions, sinks: Sequence[LiveSink], keyframe: threading.Event) -> None:
+        """keyframe: set by a sink that begins anew. The next frame is then one it can begin with."""
         self.described = ""
         self._options = options
+        self._sinks = sinks
         self._lock = threading.Lock()
-        self._keyframe = threading.Event()
+        self._keyframe = keyframe
         self._encoder: LiveEncoder | None = None
         self._key: tuple[object, ...] = ()
         self._program: Program | None = None
@@ -41,10 +42,6 @@ class Publisher:
         self._number = 0
         self._audio: AudioEncoder | None = None
         self._early: deque[Encoded] = deque(maxlen=_EARLY_PACKETS)
-
-    def want_keyframe(self) -> None:
-        """A sink begins anew: the next frame is to be one it can begin with."""
-        self._keyframe.set()
 
     def video(self, captured: Captured, upscaled: StreamFrame) -> None:
         """Encode a frame and hand it out. Raises ConfigError, EncoderUnavailableError, EncodeError."""
@@ -82,7 +79,7 @@ class Publisher:
 
     def _hand_out(self, packets: Sequence[Encoded], program: Program) -> None:
         for packet in packets:
-            for sink in self.sinks:
+            for sink in self._sinks:
                 sink.offer(packet, program)
 
     def _encoder_for(

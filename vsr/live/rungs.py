@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 import threading
-import time
 from dataclasses import dataclass, replace
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import ConfigError
-from vsr.core.frame import Frame
+from vsr.core.frame import Frame, Reset
 from vsr.live.config import StreamConfig
 from vsr.live.ladder import Ladder, Step
 from vsr.models.registry import find_model
@@ -36,10 +36,14 @@ class Measured:
 
 
 class Rungs:
-    """Upscalers of one scale, heaviest first. `upscale` is for one thread, the rest for any."""
+    """Upscalers of one scale, heaviest first. `upscale` is for one thread, the rest for any.
 
-    def __init__(self, config: StreamConfig) -> None:
+    The stream goes through a Sequence of each network; measuring does not touch it.
+    """
+
+    def __init__(self, config: StreamConfig, clock: Clock = SYSTEM_CLOCK) -> None:
         """Raises ConfigError where there is no network of that scale, and what Upscaler raises."""
+        self._clock = clock
         network = config.network
         names = _FAMILIES if network.model == "auto" else (network.model,)
         made = [Upscaler(replace(network, model=name, precision=_precision(name, network))) for name in names]
@@ -50,6 +54,7 @@ class Rungs:
                 f"{network.model} enlarges by {made[0].scale}, not by {scale:g}",
                 hint=f"--scale {made[0].scale}, or another --model",
             )
+        self._sequences = [upscaler.sequence(batch=1, in_flight=1) for upscaler in self._upscalers]
         self.backend = made[0].backend
         self.notes = list(made[0].notes)
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
@@ -58,6 +63,8 @@ class Rungs:
         self._top = 0
         self._lock = threading.Lock()
         self._rung = 0
+        # The one that upscaled the last frame.
+        self._last: int | None = None
 
     @property
     def model(self) -> str:
@@ -104,42 +111,47 @@ class Rungs:
         upscaler.upscale(frame)  # compiles
         times: list[float] = []
         # Where there is no choice a few times will do: the stream waits for it.
-        end = time.monotonic() + (0.0 if self.pinned else _MEASURE_S)
-        while len(times) < _LEAST_RUNS or time.monotonic() < end:
-            started = time.monotonic()
+        end = self._clock.now() + (0.0 if self.pinned else _MEASURE_S)
+        while len(times) < _LEAST_RUNS or self._clock.now() < end:
+            started = self._clock.now()
             upscaler.upscale(frame)
-            times.append(time.monotonic() - started)
+            times.append(self._clock.now() - started)
             if times[0] > hopeless_s:
                 break
         return statistics.median(times)
 
     def upscale(self, frame: Frame) -> tuple[Frame, str, float]:
-        """(the larger frame, the model's name, seconds it took)."""
-        upscaler = self._upscalers[self._rung]
-        started = time.monotonic()
-        large = upscaler.upscale(frame)
-        seconds = time.monotonic() - started
+        """(the larger frame, the model's name, seconds it took) for the stream's next frame."""
+        rung = self._rung
+        if rung != self._last and self._last is not None and frame.starts is None:
+            frame.starts = Reset.NETWORK
+        self._last = rung
+        started = self._clock.now()
+        (large,) = self._sequences[rung].push(frame)
+        seconds = self._clock.now() - started
         with self._lock:
             if self._ladder is not None:
-                self._ladder.worked(time.monotonic(), seconds)
-        return large, upscaler.spec.id, seconds
+                self._ladder.worked(self._clock.now(), seconds)
+        return large, self._upscalers[rung].spec.id, seconds
 
     def dropped(self, count: int) -> None:
         """So many frames were too late."""
         with self._lock:
             if self._ladder is not None:
-                self._ladder.dropped(time.monotonic(), count)
+                self._ladder.dropped(self._clock.now(), count)
 
     def step(self, interval_s: float) -> tuple[str, str, str] | None:
         """Change the network where that is called for: (the one before, the one now, why)."""
         with self._lock:
-            step: Step | None = self._ladder.step(time.monotonic(), interval_s) if self._ladder else None
+            step: Step | None = self._ladder.step(self._clock.now(), interval_s) if self._ladder else None
             if step is None:
                 return None
             self._rung = self._top + step.after
         return self.measured[self._top + step.before].model, self.model, step.why
 
     def close(self) -> None:
+        for sequence in self._sequences:
+            sequence.close()
         for upscaler in self._upscalers:
             upscaler.close()
 

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import PipelineError, VsrError
+from vsr.live.assembly import assemble
 from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
-from vsr.live.fresh_queue import FreshQueue
-from vsr.live.page.server import PageServer, parse_listen
-from vsr.live.publish import Publisher
+from vsr.live.inference import Inference
+from vsr.live.page.server import PageServer
 from vsr.live.report import StreamReport
-from vsr.live.rungs import Rungs
-from vsr.live.sinks import LiveSink
 from vsr.live.source import SourceKeeper
 from vsr.live.states import Change, StateLog
 from vsr.live.watchers import Watchers
-from vsr.media.live.address import parse_address
 from vsr.media.live.capture import Capture, Captured
-from vsr.media.live.outputs import check_encoder_fits, parse_destination
 from vsr.media.live.timeline import Timeline
-from vsr.media.outputs import check_live_outputs
 from vsr.pipeline import Channel, EndOfStream
 
 _TICK_S = 0.05
+_END_TICK_S = 0.01
 _FIRST_FRAME_S = 0.1
 _LEAVE_S = 0.5
 _END_S = 5.0
-_DEFAULT_INTERVAL_S = 1 / 30
-# Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
-_LEAST_CAPACITY = 64
-_FASTEST = 60
-PREVIEW = "preview"
-DEFAULT_LISTEN = ":8080"
 
 
 class Session:
@@ -51,64 +41,32 @@ class Session:
         *,
         on_change: Callable[[Change], None] = lambda _change: None,
         take: Callable[[StreamFrame], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """on_change: told of changes of the source's state and the sinks', on threads of ours; take: given every upscaled
-        frame, likewise. Raises VsrError where something cannot work."""
+        """on_change: called with each change of the source's state and the sinks', on threads of the session. take: called with
+        every upscaled frame, likewise. Raises VsrError where something cannot work.
+        """
         self.config = config
         self.states = StateLog(on_change)
-        self.watchers = Watchers()
-        self.counting = Counting()
         self.page: PageServer | None = None
         self._take = take
-        self._address = parse_address(
-            config.source,
-            realtime=config.realtime,
-            timeout_s=config.timeout_s,
-            size=config.size,
-            frame_rate=config.frame_rate,
+        self._clock = clock
+        self._parts = assemble(config, on_change, clock)
+        self.counting = Counting(clock)
+        self.watchers = Watchers(clock)
+        self._timeline = Timeline(self.counting.began_at)
+        self._inference = Inference(
+            self._parts.rungs, config.max_latency_s, self.counting, self._hand_on, clock
         )
-        destinations = [
-            parse_destination(
-                sink,
-                timeout_s=config.timeout_s,
-                rotate_s=config.rotate_s,
-                rotate_bytes=config.rotate_bytes,
-                overwrite=config.overwrite,
-            )
-            for sink in config.sinks
-            if sink != PREVIEW
-        ]
-        for destination in destinations:
-            check_encoder_fits(destination, config.encoder.encoder)
-        files = [destination.file for destination in destinations if destination.file is not None]
-        check_live_outputs(config.source, files, config.report)
-        listen = DEFAULT_LISTEN if config.preview is None and PREVIEW in config.sinks else config.preview
-        self._listen = parse_listen(listen) if listen is not None else None
-        self._rungs = Rungs(config)
-        self._started_at = time.monotonic()
-        self._timeline = Timeline(self._started_at)
-        self._publisher = Publisher(config.encoder)
-        self._sinks = [
-            LiveSink(destination, config.timeout_s, config.retries, self._publisher.want_keyframe, on_change)
-            for destination in destinations
-        ]
-        self._publisher.sinks = self._sinks
-        self._queue: FreshQueue[Captured] = FreshQueue(
-            config.max_latency_s, max(_LEAST_CAPACITY, round(_FASTEST * config.max_latency_s))
-        )
-        self._queue.late = "starting"
         self._encoding: Channel[tuple[Captured, StreamFrame]] = Channel(1)
         self._keeper = SourceKeeper(
-            self._address, config.timeout_s, config.retries, self.states, self._connect
+            self._parts.address, config.timeout_s, config.retries, self.states, self._connect, clock
         )
+        self._connections = 0
         # Plain values: what sets them may be a signal handler, which must take no lock.
         self._stops = False
         self._cancels = False
         self._error: VsrError | None = None
-        self._late_seen = 0
-        self._first: Captured | None = None
-        self._size: tuple[int, int] | None = None
-        self._interval_s = _DEFAULT_INTERVAL_S
         self._ended_at: float | None = None
 
     # Ending
@@ -128,29 +86,30 @@ class Session:
     ) -> StreamReport:
         """Run until the source ends, `stop`, or an error, which is raised.
 
-        on_tick: called now and then. on_page: told where the page is.
+        on_tick: called now and then. on_page: called with the page's address.
         """
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=f"vsr-{name}", daemon=True)
-            for name, work in (("infer", self._infer), ("encode", self._encode))
+            for name, work in (("infer", self._inference.run), ("encode", self._encode))
         ]
+        sinks = self._parts.sinks
         try:
-            if self._listen is not None:
-                self.page = PageServer(self._listen, self.config.token, self.watchers, self.report)
+            if self._parts.listen is not None:
+                self.page = PageServer(self._parts.listen, self.config.token, self.watchers, self.report)
                 on_page(self.page.url)
-            if self._address.paced:
+            if self._parts.address.paced:
                 self._prepare_ahead()
             for thread in threads:
                 thread.start()
-            for sink in self._sinks:
+            for sink in sinks:
                 sink.begin()
             while not self._over():
                 self._keeper.tick()
-                for sink in self._sinks:
+                for sink in sinks:
                     sink.watch()
-                self._watch_ladder()
+                self._inference.watch()
                 on_tick()
-                time.sleep(_TICK_S)
+                self._clock.sleep(_TICK_S)
         finally:
             self._end(threads)
         if self._error is not None:
@@ -158,37 +117,38 @@ class Session:
         return self.report()
 
     def _over(self) -> bool:
-        failed = next((sink.failed for sink in self._sinks if sink.failed is not None), None)
+        failed = next((sink.failed for sink in self._parts.sinks if sink.failed is not None), None)
         self._error = self._error or self._keeper.failed or failed
         if self._error is not None or self._keeper.ended or self._stops:
             return True
         duration_s, began = self.config.duration_s, self.counting.first_out_at
-        return duration_s is not None and began is not None and time.monotonic() - began >= duration_s
+        return duration_s is not None and began is not None and self._clock.now() - began >= duration_s
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
+        sinks, queue = self._parts.sinks, self._inference.queue
         self._keeper.leave()
-        self._queue.close()
+        queue.close()
         if self._error is not None or self._cancels:
-            self._queue.empty("stopped")
+            queue.empty("stopped")
         self._wait_for(lambda: not any(thread.is_alive() for thread in threads))
-        self._queue.empty("stopped")
-        for sink in self._sinks:
+        queue.empty("stopped")
+        for sink in sinks:
             sink.end()
-        self._wait_for(lambda: not any(sink.alive for sink in self._sinks))
-        for sink in self._sinks:
+        self._wait_for(lambda: not any(sink.alive for sink in sinks))
+        for sink in sinks:
             sink.leave()
         self._keeper.join(0.0 if self._cancels else _LEAVE_S)
         self.watchers.close()
         if self.page is not None:
             self.page.close()
-        self._rungs.close()
+        self._parts.rungs.close()
         self.states.enter("stopped", self._error.message if self._error is not None else "")
-        self._ended_at = time.monotonic()
+        self._ended_at = self._clock.now()
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
-        end = time.monotonic() + _END_S
-        while not done() and not self._cancels and time.monotonic() < end:
-            time.sleep(0.01)
+        end = self._clock.now() + _END_S
+        while not done() and not self._cancels and self._clock.now() < end:
+            self._clock.sleep(_END_TICK_S)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -206,129 +166,81 @@ class Session:
 
     def _connect(self) -> Capture:
         self._timeline.restart()
-        on_audio = self._publisher.audio if self.config.audio and self._sinks else None
+        self._connections += 1
+        on_audio = self._parts.publisher.audio if self.config.audio and self._parts.sinks else None
         return Capture(
-            self._address,
+            self._parts.address,
             self._timeline,
             self.config.timeout_s,
-            self._captured,
+            self._inference.put,
             on_audio,
             self.counting.decode.busy,
+            connection=self._connections,
+            clock=self._clock,
         )
-
-    def _captured(self, captured: Captured) -> None:
-        if not self._rungs.prepared:
-            # The stream begins when the networks are ready: what comes while they are made is not counted.
-            self._first = captured
-            return
-        self.counting.captured(captured)
-        self._queue.put(captured, captured.at)
 
     def _prepare_ahead(self) -> None:
         """Networks for a source that waits for us: from its first frame, which is then read once more."""
         found: list[Captured] = []
+        timeline = Timeline(self.counting.began_at)
         capture = Capture(
-            self._address, Timeline(self._started_at), self.config.timeout_s, found.append, None
+            self._parts.address, timeline, self.config.timeout_s, found.append, None, clock=self._clock
         )
         while not found and not capture.done.wait(_FIRST_FRAME_S) and not self._stops:
             pass
         capture.leave()
         capture.join(_END_S)
         if found:
-            self._prepare(found[0])
-
-    def _prepare(self, captured: Captured) -> None:
-        rate = captured.frame_rate or self.counting.rate()
-        self._interval_s = float(1 / rate) if rate else _DEFAULT_INTERVAL_S
-        self._rungs.prepare(captured.frame, self._interval_s)
+            self._inference.prepare(found[0])
 
     # Stages
 
-    def _begin(self) -> None:
-        """Networks for the first frame, where there are none yet."""
-        while not self._rungs.prepared and not self._queue.closed:
-            if self._first is not None:
-                self._prepare(self._first)
-            else:
-                time.sleep(_TICK_S)
-
-    def _infer(self) -> None:
-        self._begin()
-        while True:
-            captured = self._queue.take(_TICK_S)
-            if captured is None:
-                if self._queue.closed:
-                    return
-                continue
-            frame = captured.frame
-            if (frame.width, frame.height) != self._size:
-                before, self._size = self._size, None
-                if before is not None:
-                    self._queue.late = "size changed"
-                    self._prepare(captured)
-                self._size = frame.width, frame.height
-                if before is not None and time.monotonic() - captured.at > self.config.max_latency_s:
-                    # What came meanwhile would be late, and all after it: it goes on with what comes next.
-                    self._queue.give_up(self._queue.late)
-                    continue
-            with self.counting.infer.busy():
-                large, model, seconds = self._rungs.upscale(frame)
-            self._queue.work_s += (seconds - self._queue.work_s) / 8
-            upscaled = StreamFrame(large, model, captured.at)
-            if self.watchers.wanted:
-                self.watchers.offer(frame, large)
-            if self._take is not None:
-                self._take(upscaled)
-            if not self._encoding.put((captured, upscaled)):
-                return
+    def _hand_on(self, captured: Captured, upscaled: StreamFrame) -> bool:
+        """From "infer" to everybody who wants the frame, the thread "encode" last."""
+        if self.watchers.wanted:
+            self.watchers.offer(captured.frame, upscaled.frame)
+        if self._take is not None:
+            self._take(upscaled)
+        return self._encoding.put((captured, upscaled))
 
     def _encode(self) -> None:
+        publisher = self._parts.publisher
         while True:
             try:
                 captured, upscaled = self._encoding.get()
             except EndOfStream:
-                self._publisher.flush()
+                publisher.flush()
                 return
-            if self._sinks:
+            if self._parts.sinks:
                 with self.counting.encode.busy():
-                    self._publisher.video(captured, upscaled)
+                    publisher.video(captured, upscaled)
             else:
-                self.counting.latency.add(time.monotonic() - captured.at)
+                self.counting.latency.add(self._clock.now() - captured.at)
             self.counting.gone_out(upscaled.frame)
-            if (captured.frame.width, captured.frame.height) == self._size:
-                self._queue.late = "late"  # The encoder and the networks of this size are at work.
-
-    def _watch_ladder(self) -> None:
-        late = self._queue.drops["late"]
-        if late > self._late_seen:
-            self._rungs.dropped(late - self._late_seen)
-            self._late_seen = late
-        rate = self.counting.rate()
-        self._interval_s = float(1 / rate) if rate else self._interval_s
-        step = self._rungs.step(self._interval_s)
-        if step is not None:
-            self.counting.stepped(time.monotonic() - self._started_at, *step)
+            self._inference.encoded(captured.frame)
 
     def report(self) -> StreamReport:
         """Everything so far."""
-        counting, queue = self.counting, self._queue
+        counting, queue, sinks, rungs = (
+            self.counting, self._inference.queue, self._parts.sinks, self._parts.rungs,
+        )  # fmt: skip
         drops = {reason: count for reason, count in dict(queue.drops).items() if count}
-        latency = self._sinks[0].latency if self._sinks else counting.latency
-        end = self._ended_at if self._ended_at is not None else time.monotonic()
+        latency = sinks[0].latency if sinks else counting.latency
+        end = self._ended_at if self._ended_at is not None else self._clock.now()
         skipped = self._keeper.skipped
         if skipped:
             drops["not decoded in time"] = skipped
         frames_in = counting.frames_in + skipped
         return StreamReport(
-            source=self._address.redacted,
+            source=self._parts.address.redacted,
             state=self.states.now,
-            seconds=round(end - self._started_at, 3),
-            backend=self._rungs.backend,
-            precision=self._rungs.precision,
-            model=self._rungs.model,
+            seconds=round(end - counting.began_at, 3),
+            backend=rungs.backend,
+            precision=rungs.precision,
+            model=rungs.model,
             size_in=counting.size_in,
             size_out=counting.size_out,
-            encoder=self._publisher.described,
+            encoder=self._parts.publisher.described,
             frames_in=frames_in,
             frames_out=counting.frames_out,
             in_flight=frames_in - counting.frames_out - sum(drops.values()),
@@ -337,7 +249,7 @@ class Session:
             latency=latency.overall(),
             recent=latency.recent(),
             load=counting.load(),
-            measured=tuple(self._rungs.measured),
+            measured=tuple(rungs.measured),
             steps=tuple(counting.steps),
             reconnects=self.states.count("reconnecting"),
             stalls=self.states.count("stalled"),
@@ -345,6 +257,6 @@ class Session:
             damaged_packets=self._keeper.damaged_packets,
             queue_high_water=queue.high_water,
             changes=tuple(change.as_dict() for change in self.states.changes()),
-            sinks=tuple(sink.as_dict() for sink in self._sinks),
-            notes=tuple(self._rungs.notes),
+            sinks=tuple(sink.as_dict() for sink in sinks),
+            notes=tuple(rungs.notes),
         )

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import AccessDeniedError, MediaError, SourceOpenError, VsrError
 from vsr.live.backoff import Backoff
 from vsr.live.states import StateLog
 from vsr.media.live.address import Address
 from vsr.media.live.capture import Capture
 
-# Connections left behind that FFmpeg has not come back from; then no new one is made until one of them ends.
+# So many connections may be left behind in calls of FFmpeg that do not return. Then no new one is made until one of them ends.
 _MOST_LEFT = 8
 # Opening has its own timeout in FFmpeg, with a better message; the watchdog comes after it.
 _GRACE_S = 0.5
 
 
 class SourceKeeper:
-    """`tick`, called a few times a second, does all there is to do and never waits.
+    """Holds the connection there is. `tick`, called a few times a second, does all the work and never waits.
 
-    connect: makes a connection. `ended`: the source came to its own end. `failed`: what ended it for good.
+    connect: makes a connection. `ended`: the source came to its own end. `failed`: the error that ended it for good.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class SourceKeeper:
         retries: int | None,
         states: StateLog,
         connect: Callable[[], Capture],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.address = address
         self.ended = False
@@ -38,6 +39,7 @@ class SourceKeeper:
         self._skipped = 0
         self._timeout_s = timeout_s
         self._backoff = Backoff(retries)
+        self._clock = clock
         self._states = states
         self._connect = connect
         self._capture: Capture | None = None
@@ -65,7 +67,7 @@ class SourceKeeper:
     def tick(self) -> None:
         if self.ended or self.failed is not None:
             return
-        now = time.monotonic()
+        now = self._clock.now()
         capture = self._capture
         if capture is None:
             self._left = [old for old in self._left if not old.done.is_set()]
@@ -91,9 +93,9 @@ class SourceKeeper:
 
     def join(self, timeout_s: float) -> None:
         """Wait for threads that are on their way out."""
-        end = time.monotonic() + timeout_s
+        end = self._clock.now() + timeout_s
         for capture in self._left:
-            capture.join(max(0.0, end - time.monotonic()))
+            capture.join(max(0.0, end - self._clock.now()))
 
     def _over(self, capture: Capture, error: BaseException | None, *, stalled: bool = False) -> None:
         self._forget(capture)
@@ -113,7 +115,7 @@ class SourceKeeper:
             )
             return
         self._states.enter("reconnecting", why)
-        self._next_at = time.monotonic() + wait_s
+        self._next_at = self._clock.now() + wait_s
 
     def _may_retry(self, error: BaseException) -> bool:
         if isinstance(error, AccessDeniedError) or not isinstance(error, MediaError):

@@ -1,10 +1,10 @@
-"""Pictures for whoever looks on: made only while somebody does."""
+"""Pictures for the page, made only while somebody looks at it."""
 
 from __future__ import annotations
 
 import threading
-import time
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.frame import Frame
 
 _LEAST_INTERVAL_S = 1 / 12
@@ -13,7 +13,8 @@ _LEAST_INTERVAL_S = 1 / 12
 class Watchers:
     """A slot for the newest pair of frames, before and after. Filled only when it is empty and somebody watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._changed = threading.Condition()
         self._count = 0
         self._pair: tuple[Frame, Frame] | None = None
@@ -23,7 +24,7 @@ class Watchers:
     @property
     def wanted(self) -> bool:
         """Whether a pair is to be offered now."""
-        return self._count > 0 and self._pair is None and time.monotonic() >= self._next_at
+        return self._count > 0 and self._pair is None and self._clock.now() >= self._next_at
 
     @property
     def count(self) -> int:
@@ -41,7 +42,7 @@ class Watchers:
     def offer(self, before: Frame, after: Frame) -> None:
         with self._changed:
             self._pair = before, after
-            self._next_at = time.monotonic() + _LEAST_INTERVAL_S
+            self._next_at = self._clock.now() + _LEAST_INTERVAL_S
             self._changed.notify_all()
 
     def take(self) -> tuple[Frame, Frame] | None:

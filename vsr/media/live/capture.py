@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.color import Color
 from vsr.core.errors import MediaError, PipelineError, SourceLostError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
@@ -53,13 +54,17 @@ _BARREN_PACKETS = 10
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A frame with pts in ticks of the timeline. at: when its packet came, or was due, on the monotonic clock."""
+    """A frame with pts in ticks of the timeline.
+
+    at: when its packet came, or was due, on the clock. connection: which one it came from, 1 for the first.
+    """
 
     frame: Frame
     at: float
     sar: Fraction
     frame_rate: Fraction | None
     has_audio: bool
+    connection: int = 1
 
 
 class Capture:
@@ -78,11 +83,14 @@ class Capture:
         on_frame: Callable[[Captured], None],
         on_audio: Callable[[AudioFrame, int], None] | None,
         busy: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        *,
+        connection: int = 1,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.address = address
         self.error: BaseException | None = None
         self.done = threading.Event()
-        self.heard_at = time.monotonic()
+        self.heard_at = clock.now()
         self.frames = 0
         self.damaged_packets = 0
         self.skipped = 0
@@ -92,6 +100,8 @@ class Capture:
         self._on_frame = on_frame
         self._on_audio = on_audio
         self._busy = busy
+        self._connection = connection
+        self._clock = clock
         self._lock = threading.Lock()
         self._left = threading.Event()
         self._bridge: Bridge | None = None
@@ -136,7 +146,7 @@ class Capture:
                 error = TimeoutError()
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
         # Opened without a word from it: FFmpeg's own timeout comes first, or the next connection would find the port taken.
-        self.heard_at = time.monotonic()
+        self.heard_at = self._clock.now()
         with contextlib.closing(container):
             try:
                 self._demux(container)
@@ -178,12 +188,12 @@ class Capture:
         )
         decoder = _Decoder(video)
         paced = self.address.paced or self._is_recorded
-        pace = Pace() if paced else None
+        pace = Pace(self._clock) if paced else None
         timeless = container.format.name in _TIMELESS
         lag = None if paced or timeless else Lag()
         wanted: list[Stream] = [video] if audio is None else [video, audio]
         for packet in container.demux(*wanted):
-            arrived_at = time.monotonic()
+            arrived_at = self._clock.now()
             self.heard_at = arrived_at
             if self._left.is_set():
                 return
@@ -193,9 +203,9 @@ class Capture:
             stamp = packet.dts if packet.dts is not None else packet.pts
             if pace is not None and stamp is not None and packet.time_base and packet.size:
                 arrived_at = pace.due(stamp * packet.time_base)
-                if self._left.wait(max(0.0, arrived_at - time.monotonic())):
+                if self._clock.wait(self._left, max(0.0, arrived_at - self._clock.now())):
                     return
-                self.heard_at = time.monotonic()
+                self.heard_at = self._clock.now()
             if is_video and lag is not None and stamp is not None and packet.time_base and packet.size:
                 behind_s = lag.behind_s(stamp * packet.time_base, arrived_at)
                 if not decoder.takes(packet, behind_s):
@@ -226,11 +236,13 @@ class Capture:
                 if self._left.is_set():
                     return
                 frame.pts = self._timeline.ticks("video", stamp, at)
-                self._on_frame(Captured(frame, at, decoder.sar, decoder.rate, self.has_audio))
+                self._on_frame(
+                    Captured(frame, at, decoder.sar, decoder.rate, self.has_audio, self._connection)
+                )
 
     def _check_fruit(self, fruitful: bool) -> None:
         """Raise SourceLostError where packets go on to come and decode to nothing: opened anew, it has another decoder."""
-        now = time.monotonic()
+        now = self._clock.now()
         if fruitful:
             self._fruitful_at, self._barren_packets = now, 0
             return

@@ -1,11 +1,11 @@
-"""When frames are due, and how far behind those are that should have come before."""
+"""When frames are due, and how far behind late packets are."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from fractions import Fraction
+
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 
 # Later than this, or earlier: the stream has jumped, or the machine slept.
 _LOST_S = 3.0
@@ -14,13 +14,13 @@ _LOST_S = 3.0
 class Pace:
     """Says when a frame is due, by its own time and the first one's."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._anchor: float | None = None
 
     def due(self, stamp: Fraction) -> float:
         """When a frame with that time, in seconds, is to be given, on the monotonic clock."""
-        now = self._clock()
+        now = self._clock.now()
         if self._anchor is None or abs(self._anchor + float(stamp) - now) > _LOST_S:
             self._anchor = now - float(stamp)
         return self._anchor + float(stamp)

@@ -1,0 +1,79 @@
+"""What a stream's configuration means: its address, its sinks, its networks, all checked before anything runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vsr.core.clock import Clock
+from vsr.live.config import StreamConfig
+from vsr.live.page.server import parse_listen
+from vsr.live.publish import Publisher
+from vsr.live.rungs import Rungs
+from vsr.live.sinks import LiveSink
+from vsr.live.states import Change
+from vsr.media.live.address import Address, parse_address
+from vsr.media.live.outputs import Destination, check_encoder_fits, parse_destination
+from vsr.media.outputs import check_live_outputs
+
+PREVIEW = "preview"
+DEFAULT_LISTEN = ":8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of a stream, none of them running. listen: (host, port) of the page, None where there is none."""
+
+    address: Address
+    listen: tuple[str, int] | None
+    rungs: Rungs
+    sinks: tuple[LiveSink, ...]
+    publisher: Publisher
+
+
+def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: Clock) -> Assembly:
+    """The parts a configuration asks for. on_change: called with the changes of the sinks' states.
+
+    Raises VsrError where something of it cannot work.
+    """
+    address = parse_address(
+        config.source,
+        realtime=config.realtime,
+        timeout_s=config.timeout_s,
+        size=config.size,
+        frame_rate=config.frame_rate,
+    )
+    destinations = _destinations(config)
+    files = [destination.file for destination in destinations if destination.file is not None]
+    check_live_outputs(config.source, files, config.report)
+    listen = DEFAULT_LISTEN if config.preview is None and PREVIEW in config.sinks else config.preview
+    keyframe = threading.Event()
+    sinks = tuple(
+        LiveSink(destination, config.timeout_s, config.retries, keyframe.set, on_change, clock)
+        for destination in destinations
+    )
+    return Assembly(
+        address=address,
+        listen=parse_listen(listen) if listen is not None else None,
+        rungs=Rungs(config, clock),
+        sinks=sinks,
+        publisher=Publisher(config.encoder, sinks, keyframe),
+    )
+
+
+def _destinations(config: StreamConfig) -> list[Destination]:
+    destinations = [
+        parse_destination(
+            sink,
+            timeout_s=config.timeout_s,
+            rotate_s=config.rotate_s,
+            rotate_bytes=config.rotate_bytes,
+            overwrite=config.overwrite,
+        )
+        for sink in config.sinks
+        if sink != PREVIEW
+    ]
+    for destination in destinations:
+        check_encoder_fits(destination, config.encoder.encoder)
+    return destinations

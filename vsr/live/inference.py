@@ -1,0 +1,125 @@
+"""Frames from the source's queue through the network in use. The only place where a stream drops frames for their age."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from vsr.core.clock import SYSTEM_CLOCK, Clock
+from vsr.core.frame import Frame
+from vsr.live.counting import Counting
+from vsr.live.frame import StreamFrame
+from vsr.live.fresh_queue import LATE, FreshQueue
+from vsr.live.rungs import Rungs
+from vsr.live.starts import Starts
+from vsr.media.live.capture import Captured
+
+_TICK_S = 0.05
+_DEFAULT_INTERVAL_S = 1 / 30
+# Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
+_LEAST_CAPACITY = 64
+_FASTEST = 60
+
+
+class Inference:
+    """`put` is for the source's thread, `run` for one of its own, in order, with one frame at a time. The rest is for any.
+
+    budget_s: how old a frame may be when it goes out. hand_on: takes a frame and its enlargement, on `run`'s thread; False
+    where no more are wanted.
+    """
+
+    def __init__(
+        self,
+        rungs: Rungs,
+        budget_s: float,
+        counting: Counting,
+        hand_on: Callable[[Captured, StreamFrame], bool],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.queue: FreshQueue[Captured] = FreshQueue(
+            budget_s, max(_LEAST_CAPACITY, round(_FASTEST * budget_s)), late="starting", clock=clock
+        )
+        self._rungs = rungs
+        self._budget_s = budget_s
+        self._counting = counting
+        self._hand_on = hand_on
+        self._clock = clock
+        self._starts = Starts()
+        self._first: Captured | None = None
+        self._first_came = threading.Event()
+        self._size: tuple[int, int] | None = None
+        self._interval_s = _DEFAULT_INTERVAL_S
+        self._late_seen = 0
+
+    def put(self, captured: Captured) -> None:
+        """Queue a frame. The stream begins when the networks are ready: frames that come before are not counted."""
+        if not self._rungs.prepared:
+            self._first = captured
+            self._first_came.set()
+            return
+        self._counting.captured(captured)
+        self.queue.put(captured, captured.at)
+
+    def prepare(self, captured: Captured) -> None:
+        """Compile and measure the networks for frames like that one."""
+        rate = captured.frame_rate or self._counting.rate()
+        self._interval_s = float(1 / rate) if rate else _DEFAULT_INTERVAL_S
+        self._rungs.prepare(captured.frame, self._interval_s)
+
+    def run(self) -> None:
+        """Until the queue is closed and empty, or no more are wanted."""
+        self._prepare_first()
+        while True:
+            captured = self.queue.take(_TICK_S)
+            if captured is None:
+                if self.queue.closed:
+                    return
+            elif self._fits(captured) and not self._upscale(captured):
+                return
+
+    def encoded(self, frame: Frame) -> None:
+        """That frame of the source has gone out: the networks and the encoder of its size are at work."""
+        if (frame.width, frame.height) == self._size:
+            self.queue.late = LATE
+
+    def watch(self) -> None:
+        """Change the network where that is called for. Call it a few times a second."""
+        late = self.queue.drops[LATE]
+        if late > self._late_seen:
+            self._rungs.dropped(late - self._late_seen)
+            self._late_seen = late
+        rate = self._counting.rate()
+        self._interval_s = float(1 / rate) if rate else self._interval_s
+        step = self._rungs.step(self._interval_s)
+        if step is not None:
+            self._counting.stepped(*step)
+
+    def _prepare_first(self) -> None:
+        """Networks for the first frame, where there are none yet."""
+        while not self._rungs.prepared and not self.queue.closed:
+            if self._clock.wait(self._first_came, _TICK_S):
+                assert self._first is not None
+                self.prepare(self._first)
+
+    def _fits(self, captured: Captured) -> bool:
+        """Make the networks fit its size. False where that took too long for the frame to be of use."""
+        size = captured.frame.width, captured.frame.height
+        if size == self._size:
+            return True
+        before, self._size = self._size, None
+        if before is not None:
+            self.queue.late = "size changed"
+            self.prepare(captured)
+        self._size = size
+        if before is None or self._clock.now() - captured.at <= self._budget_s:
+            return True
+        # The frames that came meanwhile would be late, and all after them: it goes on with the next that comes.
+        self.queue.give_up(self.queue.late)
+        return False
+
+    def _upscale(self, captured: Captured) -> bool:
+        captured.frame.starts = self._starts.of(captured)
+        with self._counting.infer.busy():
+            large, model, seconds = self._rungs.upscale(captured.frame)
+        self.queue.work_s += (seconds - self.queue.work_s) / 8
+        return self._hand_on(captured, StreamFrame(large, model, captured.at))
