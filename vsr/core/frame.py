@@ -128,7 +128,7 @@ class Reset(Enum):
     GAP = "gap"
     """Time is missing before it: more than half a second, and more than three frames."""
     SIZE = "size"
-    """The size or the format of the picture changed at the source, also where frames are brought back to the first's."""
+    """The size of the picture changed at the source, also where frames are brought back to that of the first."""
     RECONNECT = "reconnect"
     """It is the first frame since a live source was connected to again."""
     NETWORK = "network"

@@ -8,6 +8,7 @@ import os
 import threading
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -240,9 +241,13 @@ def test_credentials_are_never_shown() -> None:
     assert redacted("a@b/c?d.mp4") == "a@b/c?d.mp4"
 
 
+def count_tasks() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 def count_resources() -> tuple[int, int]:
     gc.collect()
-    return len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/proc/self/task").iterdir()))
+    return len(list(Path("/proc/self/fd").iterdir())), count_tasks()
 
 
 @pytest.mark.parametrize("taken", [0, 3, 1000])
@@ -278,6 +283,45 @@ def test_failed_opening_frees_the_file(tmp_path: Path) -> None:
         with pytest.raises(SourceOpenError):
             open_source(str(tmp_path / "sound.wav"))
     assert count_resources() == before
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "opened.choose_stream", "opened.stream_details", "opened.decoder_context", "opened.wanted_range",
+        "wanted.Decoder", "wanted.without_silence", "source.frame_details", "source.Uniform", "source.video_info",
+    ],
+)  # fmt: skip
+def test_an_error_anywhere_in_opening_frees_files_and_threads(
+    segments: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_source(str(segments)) as source:
+        next(iter(source))
+    before = count_resources()
+    with monkeypatch.context() as patched:
+        patched.setattr(f"vsr.media.read.{place}", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt) as caught:
+            open_source(str(segments), SourceOptions(threads=2))
+    # The file is closed although the error still holds all that led to it.
+    assert count_resources()[0] == before[0]
+    del caught
+    assert count_resources() == before
+
+
+def test_a_closed_source_frees_its_decoder_while_others_hold_it() -> None:
+    """Without waiting for the garbage collector."""
+    path = str(long())
+    with open_source(path) as source:
+        next(iter(source))
+    before = count_resources()
+    gc.disable()
+    try:
+        source = open_source(path, SourceOptions(threads=4))
+        assert count_tasks() > before[1]
+        source.close()
+        assert count_tasks() == before[1]
+    finally:
+        gc.enable()
 
 
 HARD_SAMPLE = [

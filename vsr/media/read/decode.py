@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
 
 import av
-from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vsr.core.errors import ConfigError, DecodeError, reason
-from vsr.media.address import is_read_once, redacted
+from vsr.core.errors import DecodeError, reason
+from vsr.core.frame import Reset
+from vsr.media.address import is_read_once
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
+from vsr.media.read.opened import Opened
 from vsr.media.read.opening import open_container
 from vsr.media.read.refusals import is_lost, read_error
 from vsr.media.read.streams import encrypted
-from vsr.media.read.timestamps import Discontinuities
-from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
+from vsr.media.read.timestamps import Discontinuities, Starts
+from vsr.media.types import PacketShelf, SourceCounters
 
 # Errors of av_read_frame in a row, after which the rest of a file counts as lost.
 _MAX_READ_ERRORS = 32
@@ -32,88 +30,42 @@ MAX_DUMB_BYTES = 256 << 20
 _FORMAT_HAS_DISCONTINUITIES = 0x0200  # AVFMT_TS_DISCONT
 
 
-@dataclass(frozen=True, slots=True)
-class TimeRange:
-    """What is wanted of an input, in seconds of its own clock; None is open."""
-
-    start: Fraction | None = None
-    end: Fraction | None = None
-
-    def holds(self, time: Fraction) -> bool:
-        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
-
-
-def check_range(options: SourceOptions) -> None:
-    """Raise ConfigError for a start or a duration that no input has."""
-    if options.start_s is not None and options.start_s < 0:
-        raise ConfigError(f"start is {options.start_s:g} s", hint="give a time from the beginning, 0 or more")
-    if options.duration_s is not None and options.duration_s <= 0:
-        raise ConfigError(f"duration is {options.duration_s:g} s", hint="give a time above 0")
-
-
-def wanted_range(container: InputContainer, options: SourceOptions, *, made_times: bool) -> TimeRange:
-    """What `start_s` and `duration_s` choose. made_times: the container has none, and those made begin at 0."""
-    start, duration = options.start_s, options.duration_s
-    if start is None and duration is None:
-        return TimeRange()
-    origin = Fraction(0)
-    if not made_times and container.start_time is not None:
-        origin = Fraction(container.start_time, 1_000_000)
-    begin = origin + Fraction(start or 0).limit_denominator(1_000_000)
-    end = begin + Fraction(duration).limit_denominator(1_000_000) if duration is not None else None
-    return TimeRange(begin if start else None, end)
-
-
-def stated_end(container: InputContainer, wanted: TimeRange) -> Fraction | None:
-    """Where the container says that it ends, in seconds; None where it does not say, or all that is wanted ends earlier."""
-    length, start = container.duration, container.start_time or 0
-    return Fraction(start + length, 1_000_000) if length and wanted.end is None else None
-
-
 class Decoder:
-    """Decodes one video stream of a container packet by packet, and shelves the packets of `copied`.
+    """Decodes the video of an opened input packet by packet, and shelves the packets of the streams that are copied.
 
     A packet that doesn't decode is skipped and counted, or raises DecodeError where `strict`. Frames come in presentation
-    order with FFmpeg's own pts.
+    order with FFmpeg's own pts. Where the container's clock jumps, a gap is noted in `starts`.
     """
 
     def __init__(
         self,
-        url: str,
-        container: InputContainer,
-        stream: VideoStream,
-        copied: Sequence[Stream],
+        opened: Opened,
         *,
-        context: VideoCodecContext,
         shelf: PacketShelf,
         counters: SourceCounters,
-        strict: bool = False,
-        live: bool = False,
-        wanted: TimeRange = TimeRange(),
+        starts: Starts,
+        strict: bool,
     ) -> None:
-        self.url = url
-        self.container = container
-        self.stream = stream
-        self.copied = list(copied)
-        self.context = context
-        self.shelf = shelf
-        self.counters = counters
-        self.strict = strict
-        self.live = live
-        self.wanted = wanted
+        self._opened = opened
+        self._context = opened.context
+        self._stream = opened.stream
+        self._shelf = shelf
+        self._counters = counters
+        self._starts = starts
+        self._strict = strict
         self.done = False
         """Set by the reader of frames once it wants no more: only copied packets are still collected."""
-        discontinuous = container.format.flags & _FORMAT_HAS_DISCONTINUITIES
+        discontinuous = opened.container.format.flags & _FORMAT_HAS_DISCONTINUITIES
         self.discontinuities = Discontinuities() if discontinuous else None
-        self._holds_pictures = holds_pictures(container.format.name)
+        self._holds_pictures = holds_pictures(opened.container.format.name)
         # Of a file that ends too early FFmpeg's decoder makes up the rest, and only logs it.
-        self._is_jpeg = self._holds_pictures and context.name == "mjpeg"
+        self._is_jpeg = self._holds_pictures and opened.context.name == "mjpeg"
         self._packets = 0
         self.picture: bytes | None = None
         """The first packet where packets are whole picture files, tags and all."""
         self._dumb_packets = self._dumb_bytes = 0
         # AVI knows no presentation times; what FFmpeg makes up for B-frames isn't in order.
-        self._times_are_of_packets = container.format.name == "avi"
+        self._times_are_of_packets = opened.container.format.name == "avi"
         self._unordered_times: list[int] = []
         self._keyframe_pts: int | None = None
         self._last_packet_pts: int | None = None
@@ -121,7 +73,7 @@ class Decoder:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         for packet in self._read():
-            if packet.stream_index != self.stream.index:
+            if packet.stream_index != self._stream.index:
                 self._shelve(packet)
                 continue
             if self.done:
@@ -129,7 +81,7 @@ class Decoder:
                     return
                 continue
             if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
-                raise encrypted(redacted(self.url))
+                raise encrypted(self._opened.name)
             if not self._packets and self._holds_pictures:
                 self.picture = bytes(packet)
             self._packets += 1
@@ -147,19 +99,19 @@ class Decoder:
         errors = 0
         while True:
             try:
-                for packet in self.container.demux(self.stream, *self.copied):
+                for packet in self._opened.container.demux(self._stream, *self._opened.copied):
                     errors = 0
                     if packet.size == 0:
                         continue
                     if self.discontinuities is not None:
-                        self.discontinuities.shift(packet)
+                        self._note_jump(packet, jumps=self.discontinuities.shift(packet))
                     yield packet
                 return
             except IndexError:
                 return  # PyAV at the end of an input in which streams turned up on the way
             except (av.FFmpegError, OSError, MemoryError) as error:
-                if self.live or isinstance(error, av.ExitError) or is_lost(self.url, error):
-                    raise read_error(self.url, error) from error
+                if self._opened.live or isinstance(error, av.ExitError) or is_lost(self._opened.url, error):
+                    raise read_error(self._opened.url, error) from error
                 errors += 1
                 if errors == 1:
                     self._damage(error, "reading", None)
@@ -185,12 +137,12 @@ class Decoder:
                 frame.pts = heapq.heappop(self._unordered_times)
             if frame.pts is not None:
                 self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
-            if (frame.is_corrupt or cut) and self.strict:
+            if (frame.is_corrupt or cut) and self._strict:
                 raise DecodeError(
-                    f"{redacted(self.url)}: damaged frame{self._at(frame.pts)}",
+                    f"{self._opened.name}: damaged frame{self._at(frame.pts)}",
                     hint="leave out --strict to go on",
                 )
-            self.counters.damaged_frames += cut
+            self._counters.damaged_frames += cut
             yield frame
         if frames:
             self._dumb_packets = self._dumb_bytes = 0
@@ -200,39 +152,39 @@ class Decoder:
 
     def _decode(self, packet: Packet[Stream] | None) -> list[VideoFrame]:
         try:
-            return self.context.decode(packet)
+            return self._context.decode(packet)
         except av.BlockingIOError:
             # The decoder is stuck on what it holds: it starts anew with this packet.
-            self.context.flush_buffers()
-            return self.context.decode(packet)
+            self._context.flush_buffers()
+            return self._context.decode(packet)
 
     def _damage(self, error: BaseException, where: str, packet: Packet[Stream] | None) -> None:
         message = f"{reason(error)} ({where}{self._at(packet.pts if packet else None)})"
-        if self.strict:
+        if self._strict:
             raise DecodeError(
-                f"{redacted(self.url)}: {message}", hint="leave out --strict to skip what is damaged"
+                f"{self._opened.name}: {message}", hint="leave out --strict to skip what is damaged"
             ) from error
-        self.counters.damaged_packets += 1
-        if self.counters.first_error is None:
-            self.counters.first_error = message
+        self._counters.damaged_packets += 1
+        if self._counters.first_error is None:
+            self._counters.first_error = message
 
     def _at(self, pts: int | None) -> str:
-        if pts is None or not self.stream.time_base:
+        if pts is None or not self._stream.time_base:
             return ""
-        return f" at {float(pts * self.stream.time_base):.3f} s"
+        return f" at {float(pts * self._stream.time_base):.3f} s"
 
     def _shelve(self, packet: Packet[Stream]) -> None:
         cover = packet.stream.disposition & Disposition.attached_pic
         stamp = packet.pts if packet.pts is not None else packet.dts
-        if cover or stamp is None or self.wanted.holds(stamp * packet.time_base):
-            self.shelf.put(packet)
+        if cover or stamp is None or self._opened.wanted.holds(stamp * packet.time_base):
+            self._shelf.put(packet)
 
     def _far_beyond(self, packet: Packet[Stream]) -> bool:
         """Whether the file is so far past the wanted end that no copied packet before it is still to come."""
         stamp = packet.dts if packet.dts is not None else packet.pts
-        if not self.copied or self.wanted.end is None or stamp is None:
+        if not self._opened.copied or self._opened.wanted.end is None or stamp is None:
             return True
-        return stamp * packet.time_base > self.wanted.end + 2
+        return stamp * packet.time_base > self._opened.wanted.end + 2
 
     def _note_packet(self, packet: Packet[Stream]) -> None:
         if self._times_are_of_packets:
@@ -246,6 +198,10 @@ class Decoder:
             self._keyframe_pts = packet.pts
         self._last_packet_pts = max(packet.pts, self._last_packet_pts or packet.pts)
 
+    def _note_jump(self, packet: Packet[Stream], *, jumps: bool) -> None:
+        if jumps and packet.stream_index == self._stream.index and packet.pts is not None:
+            self._starts.note(packet.pts, Reset.GAP)
+
     def _lost_tail(self) -> Iterator[VideoFrame]:
         """Frames PyAV leaves in the decoder when a damaged packet is among the last: draining stops at the first error.
 
@@ -256,16 +212,16 @@ class Decoder:
             last is None
             or key is None
             or (self._last_packet_pts or last) <= last
-            or self.live
-            or is_read_once(self.url)
+            or self._opened.live
+            or is_read_once(self._opened.url)
         ):
             return
-        if self.context is not self.stream.codec_context:
+        if self._context is not self._stream.codec_context:
             return
         if self.discontinuities is not None and self.discontinuities.count:
             return
-        with open_container(self.url) as container:
-            stream = container.streams[self.stream.index]
+        with open_container(self._opened.url) as container:
+            stream = container.streams[self._stream.index]
             if not isinstance(stream, VideoStream) or not stream.codec_context:
                 return
             stream.codec_context.thread_type = "SLICE"

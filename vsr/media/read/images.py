@@ -1,9 +1,9 @@
-"""Reading image files: through FFmpeg where it does them justice, through Pillow otherwise."""
+"""Image files as Pillow sees them, and those that it reads for us."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from PIL import Image
 
 from vsr.core.color import Color, Range
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
-from vsr.core.frame import Frame, PixelFormat, Plane
+from vsr.core.frame import Frame, PixelFormat, Plane, Reset
 from vsr.core.video import VideoInfo
-from vsr.media.address import check_file, is_sequence, is_url
+from vsr.media.address import is_sequence, is_url
+from vsr.media.pictures.packets import PictureTags
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
 from vsr.media.types import Carried, ImageTags, Source, SourceCounters, SourceOptions
 
@@ -27,7 +28,6 @@ IMAGE_SUFFIXES = frozenset({
 # fmt: on
 # Modes FFmpeg's decoders take for something else, or not at all.
 _PILLOW_MODES = frozenset({"CMYK", "LAB", "HSV", "YCbCr"})
-_FFMPEG_KNOWS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP"})
 _STILL_TIME_BASE = Fraction(1, 25)
 
 
@@ -47,52 +47,41 @@ def is_animation(path: Path) -> bool:
         return image is not None and _num_frames(image) > 1
 
 
-def open_image(url: str, options: SourceOptions) -> Source:
-    """Open an image file; animations (GIF, APNG, WebP, AVIF) become video. Raises SourceOpenError."""
-    from vsr.media.read.source import FileSource
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What Pillow says of an image file. kind: its name of the format, "" where it cannot read the file. needs_pillow: FFmpeg
+    would get the picture wrong. is_animation: FFmpeg gives several frames. warnings: sentences about what is not read.
+    """
 
-    path = Path(url)
-    check_file(path)
-    tags, orientation, through_pillow = None, (0, False), False
-    num_frames, kind = 1, ""
-    left_out: tuple[str, ...] = ()
+    kind: str = ""
+    tags: PictureTags = field(default_factory=PictureTags)
+    needs_pillow: bool = False
+    is_animation: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def image_facts(path: Path) -> ImageFacts:
+    """Look into the header of an image file. Raises SourceOpenError where the picture is too large for FFmpeg."""
     with pillow_opened(path) as image:
-        if image is not None:
-            width, height = image.size
-            if not fits_ffmpeg(width, height):
-                raise SourceOpenError(
-                    f"{path}: {width}x{height} is beyond what FFmpeg holds, about 16,000 x 16,000 pixels",
-                    hint="cut it into smaller pictures first",
-                )
-            tags, orientation, kind = tags_of(image), orientation_of(image), image.format or ""
-            num_frames = _num_frames(image) if kind in ("GIF", "PNG", "WEBP", "AVIF") else 1
-            left_out = _left_out(image)
-            through_pillow = image.mode in _PILLOW_MODES or (kind == "WEBP" and num_frames > 1)
-            if kind == "AVIF" and num_frames == 1 and image.mode in ("RGBA", "LA"):
-                through_pillow = True  # FFmpeg sees the alpha plane as another video
-    if options.video_stream not in (None, 0):
-        raise SourceOpenError(
-            f"{path}: a picture has no video stream {options.video_stream}", hint="leave out --video-stream"
+        if image is None:
+            return ImageFacts()
+        width, height = image.size
+        if not fits_ffmpeg(width, height):
+            raise SourceOpenError(
+                f"{path}: {width}x{height} is beyond what FFmpeg holds, about 16,000 x 16,000 pixels",
+                hint="cut it into smaller pictures first",
+            )
+        kind = image.format or ""
+        moves = kind in ("GIF", "PNG", "WEBP", "AVIF") and _num_frames(image) > 1
+        # FFmpeg sees the alpha plane of an AVIF as another video.
+        alpha_apart = kind == "AVIF" and not moves and image.mode in ("RGBA", "LA")
+        return ImageFacts(
+            kind=kind,
+            tags=PictureTags(tags_of(image), orientation_of(image)),
+            needs_pillow=image.mode in _PILLOW_MODES or (kind == "WEBP" and moves) or alpha_apart,
+            is_animation=moves,
+            warnings=_left_out(image),
         )
-    if through_pillow:
-        return PillowSource(path, options)
-    animated = num_frames > 1 and kind in ("GIF", "PNG", "AVIF")
-    try:
-        source = FileSource(url, options, is_image=not animated)
-    except SourceOpenError:
-        if not kind or kind in _FFMPEG_KNOWS:  # damaged, then: Pillow would fill in the rest
-            raise
-        return PillowSource(path, options)
-    if source.has_tiles:
-        source.close()
-        if kind:
-            return PillowSource(path, options)
-        raise SourceOpenError(
-            f"{path}: a picture made of tiles, which can't be joined here", hint="convert it to PNG first"
-        )
-    source.set_image_tags(tags, *orientation)
-    source.carried = replace(source.carried, warnings=left_out)
-    return source
 
 
 def _num_frames(image: Image.Image) -> int:
@@ -124,7 +113,7 @@ class PillowSource:
                 raise SourceOpenError(
                     f"{path}: not a picture FFmpeg or Pillow reads", hint="convert it to PNG first"
                 )
-            left_out, tags = _left_out(image), tags_of(image)
+            warnings, tags = _left_out(image), tags_of(image)
             rotation, mirrored = orientation_of(image)
             self._num_frames = getattr(image, "n_frames", 1) if image.format in ("WEBP", "GIF", "PNG") else 1
             still = self._num_frames == 1
@@ -142,7 +131,7 @@ class PillowSource:
             width, height = image.size
             self._color = Color(0 if self._format.kind == "rgb" else 2, range=Range.FULL)
             codec = (image.format or "image").lower()
-        self.carried = Carried(str(path), image_tags=tags, strict=options.strict, warnings=left_out)
+        self.carried = Carried(str(path), image_tags=tags, strict=options.strict, warnings=warnings)
         self.info = VideoInfo(
             width=width,
             height=height,
@@ -188,6 +177,7 @@ class PillowSource:
                 duration=duration,
                 time_base=self.info.time_base,
                 index=index,
+                starts=None if index else Reset.START,
             )
             pts += duration
 

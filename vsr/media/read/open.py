@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from vsr.media.read.images import is_image_file, open_image
+from pathlib import Path
+
+from vsr.core.errors import SourceOpenError
+from vsr.media.address import check_file
+from vsr.media.read.images import PillowSource, image_facts, is_image_file
+from vsr.media.read.opened import open_video
 from vsr.media.read.source import FileSource
 from vsr.media.types import Source, SourceOptions
+
+# Formats FFmpeg reads well: what it refuses of them is damaged, and Pillow would fill in the rest.
+_FFMPEG_KNOWS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP"})
 
 
 def open_source(url: str, options: SourceOptions | None = None) -> Source:
@@ -17,5 +25,32 @@ def open_source(url: str, options: SourceOptions | None = None) -> Source:
     """
     options = options or SourceOptions()
     if is_image_file(url):
-        return open_image(url, options)
-    return FileSource(url, options)
+        return _open_image(url, options)
+    return FileSource(open_video(url, options), options)
+
+
+def _open_image(url: str, options: SourceOptions) -> Source:
+    """Open an image file, with FFmpeg where it does it justice; animations (GIF, APNG, WebP, AVIF) become video."""
+    path = Path(url)
+    check_file(path)
+    facts = image_facts(path)
+    if options.video_stream not in (None, 0):
+        raise SourceOpenError(
+            f"{path}: a picture has no video stream {options.video_stream}", hint="leave out --video-stream"
+        )
+    if facts.needs_pillow:
+        return PillowSource(path, options)
+    try:
+        opened = open_video(url, options, is_image=not facts.is_animation)
+        if not opened.has_tiles:
+            return FileSource(opened, options, tags=facts.tags, warnings=facts.warnings)
+    except SourceOpenError:
+        if not facts.kind or facts.kind in _FFMPEG_KNOWS:
+            raise
+        return PillowSource(path, options)
+    opened.close()
+    if facts.kind:
+        return PillowSource(path, options)
+    raise SourceOpenError(
+        f"{path}: a picture made of tiles, which can't be joined here", hint="convert it to PNG first"
+    )

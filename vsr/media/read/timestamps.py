@@ -11,6 +11,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import DecodeError
+from vsr.core.frame import Reset
 from vsr.media.types import SourceCounters
 
 # As ffmpeg's dts_delta_threshold.
@@ -32,12 +33,13 @@ class Discontinuities:
         self._offsets = deque([Fraction(0)], maxlen=_KEPT_OFFSETS)
         self._last: dict[int, Fraction] = {}
         self._next: dict[int, Fraction] = {}
+        self._jumps: dict[int, int] = {}
 
-    def shift(self, packet: Packet[Stream]) -> None:
-        """Move the packet's pts and dts to the continuous clock."""
+    def shift(self, packet: Packet[Stream]) -> bool:
+        """Move the packet's pts and dts to the continuous clock; whether it is its stream's first behind a jump."""
         stamp = packet.dts if packet.dts is not None else packet.pts
         if stamp is None or not packet.time_base:
-            return
+            return False
         time = stamp * packet.time_base
         offset = self._offset(time, packet)
         self._last[packet.stream_index] = time + offset
@@ -50,6 +52,10 @@ class Discontinuities:
                 packet.pts += ticks
             if packet.dts is not None:
                 packet.dts += ticks
+        if offset != self._offsets[0] or self._jumps.get(packet.stream_index, 0) == self.count:
+            return False
+        self._jumps[packet.stream_index] = self.count
+        return True
 
     def _offset(self, time: Fraction, packet: Packet[Stream]) -> Fraction:
         latest, index = self._offsets[0], packet.stream_index
@@ -107,12 +113,37 @@ def without_silence(
         notes.append(f"the video ends after {lasts}")
 
 
+class Starts:
+    """Where a sequence begins anew, and why: noted by pts while packets and frames come, asked for every frame in order."""
+
+    def __init__(self) -> None:
+        self._noted: dict[int, Reset] = {}
+
+    def note(self, pts: int, why: Reset) -> None:
+        """A sequence begins anew at the frame of that pts or, where it never comes, at the one after it."""
+        self._noted[pts] = why
+
+    def at(self, pts: int) -> Reset | None:
+        """Why one begins at the frame of that pts; pts rises from call to call."""
+        why = None
+        for noted in sorted(noted for noted in self._noted if noted <= pts):
+            why = self._noted.pop(noted)
+        return why
+
+    def clear(self) -> None:
+        """Forget what is noted."""
+        self._noted.clear()
+
+
 class Clock:
     """Gives every frame a pts and a duration, in the stream's time base, strictly rising.
 
     What the frame brings stays. A missing pts is the packet's dts or, where the container has no times at all (`made`), the
     count over the rate. A pts that doesn't rise becomes the tick after the one before. A missing duration is the distance
     to the next frame, for which one frame is held back; the last one's comes from the rate. With `live` nothing is held.
+
+    Where a frame comes more than half a second, and three frames' time, after the one before was to end, a gap is noted in
+    `starts`. What a frame says of its own duration counts, so that a slide which is shown for long leaves no gap.
     """
 
     def __init__(
@@ -120,6 +151,7 @@ class Clock:
         time_base: Fraction,
         rate: Fraction | None,
         counters: SourceCounters,
+        starts: Starts,
         *,
         made: bool = False,
         live: bool = False,
@@ -127,10 +159,12 @@ class Clock:
         self._time_base = time_base
         self._step = 1 / (rate or Fraction(25)) / time_base
         self._counters = counters
+        self._starts = starts
         self._made = made
         self._live = live
         self._last: int | None = None
         self._exact = Fraction(0)
+        self._stated = 0
 
     def stamp(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         """The frames with pts, duration and time_base set."""
@@ -139,6 +173,8 @@ class Clock:
             before = self._last
             frame.time_base = self._time_base
             frame.pts = self._pts(frame)
+            self._note_gap(frame.pts, before)
+            self._stated = frame.duration or 0
             if self._made:  # FFmpeg's guess goes wrong after the first frames
                 frame.duration = max(1, round(self._exact + self._step) - frame.pts)
             if held is not None:
@@ -157,6 +193,15 @@ class Clock:
         if held is not None:
             held.duration = max(1, round(self._step))
             yield held
+
+    def _note_gap(self, pts: int, before: int | None) -> None:
+        """`before`: the pts of the frame before."""
+        if self._made or before is None:
+            return
+        shown = Fraction(self._stated) or self._step
+        missing = pts - before - shown
+        if missing > 3 * max(shown, self._step) and missing * self._time_base > _GAP_S:
+            self._starts.note(pts, Reset.GAP)
 
     def _pts(self, frame: VideoFrame) -> int:
         pts = None if self._made else frame.pts

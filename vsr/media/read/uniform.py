@@ -8,20 +8,26 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from vsr.core.color import Color
+from vsr.core.frame import Reset
 from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
+from vsr.media.read.timestamps import Starts
 from vsr.media.types import SourceCounters
 
 
 class Uniform:
-    """Gives every frame the size and format of the first, with swscale, as players show it; counted, and noted once.
+    """Gives every frame the size and format of the first, with swscale, as players show it; counted, and noted once. Where the
+    size changes, a sequence begins anew.
 
     format is that of the first frame, without alpha where that is a palette's or a GIF's and all opaque.
     """
 
-    def __init__(self, first: VideoFrame, codec: str, counters: SourceCounters, notes: list[str]) -> None:
+    def __init__(
+        self, first: VideoFrame, codec: str, counters: SourceCounters, notes: list[str], starts: Starts
+    ) -> None:
         self._counters = counters
         self._notes = notes
-        self._size = first.width, first.height
+        self._starts = starts
+        self._size = self._last_size = first.width, first.height
         self._drops_alpha = self._lost_noted = self._color_noted = False
         self._levels: tuple[int, bool] | None = None
         self.format = pixel_format(first.format.name)
@@ -36,9 +42,13 @@ class Uniform:
 
     def push(self, frame: VideoFrame) -> VideoFrame:
         """The frame, or a converted one. Raises DecodeError where swscale knows no way."""
+        size = frame.width, frame.height
+        if size != self._last_size:
+            self._last_size = size
+            self._starts.note(frame.pts or 0, Reset.SIZE)
         if self.fits(frame):
             return frame
-        same_size = (frame.width, frame.height) == self._size
+        same_size = size == self._size
         fmt = pixel_format(frame.format.name)
         if same_size and self._drops_alpha and replace(fmt, alpha=False) == self.format:
             if not self._lost_noted and not _is_opaque(frame):

@@ -1,0 +1,88 @@
+"""What is known of a video once its first frame is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from av.video.frame import VideoFrame
+
+from vsr.core.color import Color, Range
+from vsr.core.frame import PixelFormat
+from vsr.core.video import VideoInfo
+from vsr.media.address import DEFAULT_SEQUENCE_RATE
+from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
+from vsr.media.frames.side_data import FrameDetails
+from vsr.media.pictures.packets import PictureTags, holds_pictures
+from vsr.media.read.opened import Opened
+
+
+def untagged_color(opened: Opened, fmt: PixelFormat) -> Color:
+    """What frames that say nothing of their colour have: what the stream says, or its codec means. fmt: the frames' own."""
+    codec = opened.context.name
+    location = opened.details.location or default_chroma_location(fmt, codec)
+    if fmt.kind != "yuv" or fmt.log2_chroma != (1, 1):
+        location = default_chroma_location(fmt, codec)
+    color = color_from_codec(opened.context, location)
+    is_picture = opened.is_image or holds_pictures(opened.container.format.name)
+    if is_picture and fmt.kind == "gray" and not color.range:
+        color = replace(color, range=Range.FULL)  # PGM and its like have no tag for it
+    return color
+
+
+def video_info(
+    opened: Opened,
+    first: VideoFrame,
+    details: FrameDetails,
+    fmt: PixelFormat,
+    untagged: Color,
+    tags: PictureTags | None,
+    *,
+    on_device: bool,
+) -> VideoInfo:
+    """The video as its frames come, in format `fmt`. first: on the host, with its `details`. tags: a picture file's own, whose
+    orientation is taken over the stream's. on_device: frames stay on a GPU.
+    """
+    stream = opened.stream
+    rotation, mirrored = details.rotation or opened.details.rotation, details.mirrored
+    if tags is not None:
+        rotation, mirrored = tags.orientation
+    sar = stream.sample_aspect_ratio
+    return VideoInfo(
+        width=first.width,
+        height=first.height,
+        format=fmt,
+        color=color_from_av(first, fmt, fallback=untagged),
+        sar=sar if sar and sar > 0 else Fraction(1),
+        rotation=rotation,
+        mirrored=mirrored,
+        time_base=first.time_base or opened.time_base,
+        frame_rate=opened.rate,
+        codec=stream.codec_context.name if stream.codec_context else opened.context.name,
+        num_frames_from_header=stream.frames or None,
+        duration_s_from_header=None if opened.made_times else _duration_s(opened),
+        is_image=opened.is_image,
+        on_device=on_device,
+    )
+
+
+def _duration_s(opened: Opened) -> float | None:
+    stream, container = opened.stream, opened.container
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1_000_000 if container.duration else None
+
+
+def notes_on(opened: Opened, first: VideoFrame, details: FrameDetails) -> list[str]:
+    """Sentences for the user: layers that are lost, times that are made."""
+    notes = []
+    if details.hdr10_plus:
+        notes.append("HDR10+ dynamic metadata will be lost; the static HDR10 metadata stays")
+    if details.dolby_vision or opened.details.dolby_vision:
+        notes.append("the Dolby Vision layer will be lost; the base layer stays")
+    if opened.made_times:
+        rate = opened.rate or DEFAULT_SEQUENCE_RATE
+        notes.append(f"a raw stream has no timestamps: they are made for {float(rate):g} frames a second")
+    if "f16" in first.format.name or "f32" in first.format.name:
+        notes.append("floating point samples are brought to 16 bits; what lies outside 0 to 1 is clipped")
+    return notes

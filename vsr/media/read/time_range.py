@@ -1,0 +1,51 @@
+"""What is wanted of an input, in its own time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from vsr.core.errors import ConfigError
+from vsr.media.types import SourceOptions
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """What is wanted of an input, in seconds of its own clock; None is open."""
+
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+    def holds(self, time: Fraction) -> bool:
+        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+
+def check_range(options: SourceOptions) -> None:
+    """Raise ConfigError for a start or a duration that no input has."""
+    if options.start_s is not None and options.start_s < 0:
+        raise ConfigError(f"start is {options.start_s:g} s", hint="give a time from the beginning, 0 or more")
+    if options.duration_s is not None and options.duration_s <= 0:
+        raise ConfigError(f"duration is {options.duration_s:g} s", hint="give a time above 0")
+
+
+def wanted_range(container: InputContainer, options: SourceOptions, *, made_times: bool) -> TimeRange:
+    """What `start_s` and `duration_s` choose. made_times: the container has none, and those made begin at 0."""
+    start, duration = options.start_s, options.duration_s
+    if start is None and duration is None:
+        return TimeRange()
+    origin = Fraction(0)
+    if not made_times and container.start_time is not None:
+        origin = Fraction(container.start_time, 1_000_000)
+    begin = origin + Fraction(start or 0).limit_denominator(1_000_000)
+    end = begin + Fraction(duration).limit_denominator(1_000_000) if duration is not None else None
+    return TimeRange(begin if start else None, end)
+
+
+def stated_end(container: InputContainer, wanted: TimeRange) -> Fraction | None:
+    """Where the container says that it ends, in seconds; None where it does not say, or all that is wanted ends earlier."""
+    length, start = container.duration, container.start_time or 0
+    return Fraction(start + length, 1_000_000) if length and wanted.end is None else None
