@@ -18,17 +18,16 @@ matrix, range and depth.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from vsr.core.color import ChromaLocation, Color
-from vsr.core.errors import WeightsError, reason
+from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.core.frame import PixelFormat
+from vsr.core.tables import checked, filled, in_range, read_table, short
 
-Choice = TypeVar("Choice", bound=str)
 Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in; int8 and fp8 (E4M3) where a package carries a calibration."""
@@ -95,13 +94,13 @@ class ModelSpec:
     where less is not enough.
     calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
     empty where the package has no int8 graphs.
-    network, training, quality: free tables: architecture, provenance, measured figures.
+    network, training, quality: free tables: architecture, provenance, measured figures. Raises ConfigError.
     """
 
     id: str
     title: str
     scale: int
-    domain: str
+    domain: Literal["luma", "rgb"]
     size_multiple: int
     halo: int
     macs_per_pixel: int
@@ -109,10 +108,17 @@ class ModelSpec:
     precision: Literal["any", "fp32"]
     licence: str
     folder: Path
-    calibration: Mapping[str, tuple[float, float]]
-    network: Mapping[str, Any]
-    training: Mapping[str, Any]
-    quality: Mapping[str, Any]
+    calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        in_range("scale", self.scale, 1, 16)
+        in_range("size_multiple", self.size_multiple, 1, 256)
+        in_range("halo", self.halo, 0, 1 << 16)
+        in_range("macs_per_pixel", self.macs_per_pixel, 0, 1 << 62)
+        in_range("parameters", self.parameters, 0, 1 << 62)
 
     def graph(self, layout: GraphLayout, *, int8: bool = False) -> Path:
         """Path of the frame graph for a layout. Raises WeightsError where the package lacks it."""
@@ -153,68 +159,28 @@ def load_spec(folder: Path) -> ModelSpec:
     """The spec of the package in a folder. Raises WeightsError where `model.toml` is missing or says what cannot be."""
     path = folder / "model.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return ModelSpec(
-            id=_text(table, "id"),
-            title=_text(table, "title"),
-            scale=_whole(table, "scale", 1, 16),
-            domain=_one_of(table, "domain", ("luma", "rgb")),
-            size_multiple=_whole(table, "size_multiple", 1, 256),
-            halo=_whole(table, "halo", 0, 1 << 16),
-            macs_per_pixel=_whole(table, "macs_per_pixel", 0, 1 << 62),
-            parameters=_whole(table, "parameters", 0, 1 << 62),
-            precision=_one_of(table, "precision", ("any", "fp32")),
-            licence=_text(table, "licence"),
-            folder=folder,
-            calibration={name: _ends(name, ends) for name, ends in _table(table, "calibration").items()},
-            network=_table(table, "network"),
-            training=_table(table, "training"),
-            quality=_table(table, "quality"),
-        )
+        table = read_table(path)
     except OSError as error:
         raise WeightsError(
             f"no model package in {folder}: {reason(error)}", hint="a package has a model.toml"
         ) from error
-    except KeyError as error:
-        raise WeightsError(f"{path} is not a whole model spec: it has no {error.args[0]}") from error
-    except RecursionError as error:
-        raise WeightsError(f"{path} is not a whole model spec: its values are nested too deeply") from error
-    except ValueError as error:
-        raise WeightsError(f"{path} is not a whole model spec: {error}") from error
+    except ConfigError as error:
+        raise WeightsError(error.message, hint=error.hint) from error
+    try:
+        return filled(ModelSpec, table, parsers={"calibration": _calibration}, folder=folder)
+    except ConfigError as error:
+        raise WeightsError(f"{path} is not a whole model spec: {error.message}", hint=error.hint) from error
 
 
-def _text(table: Mapping[str, Any], name: str) -> str:
-    if not isinstance(table[name], str):
-        raise ValueError(f"{name} is {table[name]!r}, not a text")
-    return str(table[name])
-
-
-def _whole(table: Mapping[str, Any], name: str, least: int, most: int) -> int:
-    value = table[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{name} is {value!r}, not a whole number from {least} to {most}")
-    return value
-
-
-def _one_of(table: Mapping[str, Any], name: str, choices: tuple[Choice, ...]) -> Choice:
-    for choice in choices:
-        if table[name] == choice:
-            return choice
-    raise ValueError(f"{name} is {table[name]!r}, not {' or '.join(map(repr, choices))}")
-
-
-def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = table.get(name, {})
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} is {value!r}, not a table")
-    return value
+def _calibration(value: Any) -> dict[str, tuple[float, float]]:
+    table = checked("calibration", value, Mapping[str, Any])
+    return {name: _ends(name, ends) for name, ends in table.items()}
 
 
 def _ends(name: str, ends: Any) -> tuple[float, float]:
-    try:
-        least, most = map(float, ends)
-    except (TypeError, ValueError, OverflowError):
-        least, most = math.nan, math.nan
-    if not -math.inf < least <= most < math.inf:
-        raise ValueError(f"calibration of {name} is {ends!r}, not two finite numbers, the lesser first")
-    return least, most
+    pair = checked(f"calibration of {name}", ends, tuple[float, ...])
+    if len(pair) != 2 or not -math.inf < pair[0] <= pair[1] < math.inf:
+        raise ConfigError(
+            f"calibration of {name} must be two finite numbers, the lesser first, got {short(ends)}"
+        )
+    return float(pair[0]), float(pair[1])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import reprlib
-import tomllib
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vsr.core.errors import ConfigError, reason
+from vsr.core.tables import checked, filled, one_of, only_known, prefixed, read_table, short
 from vsr.models.archs import spec_from_dict
-
-Section = TypeVar("Section")
 
 # What float32 holds, in which the steps are computed.
 _LARGEST = 3.4e38
@@ -44,13 +40,8 @@ class DataRecipe:
         _require(
             self.patch >= 8 and self.patch % 2 == 0, f"patch must be even and at least 8, got {self.patch}"
         )
-        known = ("bicubic", "realistic")
-        _require(
-            self.degradation in known, f"degradation must be {' or '.join(known)}, got {self.degradation!r}"
-        )
+        one_of("degradation", self.degradation, ("bicubic", "realistic"))
         _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
-        numbers = all(type(scale) in (int, float) for scale in self.hr_scales)
-        _require(numbers, f"hr_scales must be numbers, got {list(self.hr_scales)}")
         # There is no ground truth beyond the photograph itself, and a teacher needs none.
         most = 2 if self.teacher else 1
         fine = bool(self.hr_scales) and all(0 < scale <= most for scale in self.hr_scales)
@@ -107,8 +98,7 @@ class TrainRecipe:
         _require(self.muon_lr > 0, f"muon_lr must be positive, got {self.muon_lr}")
         _require(self.warmup >= 0, f"warmup must not be negative, got {self.warmup}")
         for name, known in _CHOICES.items():
-            value = getattr(self, name)
-            _require(value in known, f"{name} must be {' or '.join(known)}, got {value!r}")
+            one_of(name, getattr(self, name), known)
         _require(self.halvings >= 0, f"halvings must not be negative, got {self.halvings}")
         _require(self.weight_decay >= 0, f"weight_decay must not be negative, got {self.weight_decay}")
         _require(0 <= self.mse_share <= 1, f"mse_share must be in 0..1, got {self.mse_share}")
@@ -199,70 +189,36 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     path = Path(name_or_path)
     try:
         if path.suffix == ".toml":
-            text, name = path.read_text(encoding="utf-8-sig"), path.stem  # Some editors begin with a mark.
-        elif str(name_or_path) in shipped_recipes():
-            name = str(name_or_path)
-            text = (resources.files("vsr.training") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
-        else:
-            hint = f"shipped are: {', '.join(shipped_recipes())}; a file's name ends in .toml"
-            raise ConfigError(f"no recipe {str(name_or_path)!r}", hint=hint)
-        table = tomllib.loads(text)
+            return recipe_from_dict(path.stem, read_table(path))
+        if (name := str(name_or_path)) in shipped_recipes():
+            return recipe_from_dict(
+                name, read_table(resources.files("vsr.training") / "recipes" / f"{name}.toml")
+            )
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {reason(error)}") from error
-    except (ValueError, RecursionError) as error:  # Of endless numbers and of brackets too.
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    return recipe_from_dict(name, table)
+    hint = f"shipped are: {', '.join(shipped_recipes())}; a file's name ends in .toml"
+    raise ConfigError(f"no recipe {str(name_or_path)!r}", hint=hint)
 
 
 def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
     """A recipe from plain values, as `Recipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
-    if unknown := sorted(set(table) - {"name", "scale", "arch", "data", "train", "gan"}):
-        raise ConfigError(f"recipe {name}: unknown entry {', '.join(unknown)}")
-    for key in ("arch", "data", "train", "gan"):
-        if not isinstance(table.get(key, {}), Mapping):
-            raise ConfigError(
-                f"recipe {name}: {key} must be a table, got {table[key]!r}",
-                hint=f"write [{key}] above its entries",
+    with prefixed(f"recipe {name}: "):
+        only_known(table, ("name", "scale", "arch", "data", "train", "gan"))
+        sections = {
+            key: dict(checked(key, table.get(key, {}), Mapping[str, Any]))
+            for key in ("arch", "data", "train", "gan")
+        }
+        if "name" not in sections["arch"] or "scale" not in table:
+            raise ConfigError("scale and [arch] name are missing", hint="every recipe has them")
+        arch = checked("[arch] name", sections["arch"].pop("name"), str)
+        spec = spec_from_dict(arch, {"scale": table["scale"], **sections["arch"]})
+        data = filled(DataRecipe, sections["data"], "[data] ")
+        train = filled(TrainRecipe, sections["train"], "[train] ")
+        gan = filled(GanRecipe, sections["gan"], "[gan] ") if "gan" in table else None
+        with prefixed("[data] "):
+            return Recipe(
+                name=name, scale=table["scale"], arch=arch, spec=spec, data=data, train=train, gan=gan
             )
-    arch = dict(table.get("arch", {}))
-    if "name" not in arch or "scale" not in table:
-        raise ConfigError(f"recipe {name} needs scale and [arch] name")
-    arch_name = str(arch.pop("name"))
-    with _prefixed(f"recipe {name}: "):
-        spec = spec_from_dict(arch_name, {"scale": table["scale"], **arch})
-    data = dict(table.get("data", {}))
-    if isinstance(data.get("hr_scales"), list):
-        data["hr_scales"] = tuple(data["hr_scales"])
-    sections: dict[str, Any] = {
-        "data": _section(DataRecipe, f"recipe {name}: [data]", data),
-        "train": _section(TrainRecipe, f"recipe {name}: [train]", table.get("train", {})),
-        "gan": _section(GanRecipe, f"recipe {name}: [gan]", table["gan"]) if "gan" in table else None,
-    }
-    with _prefixed(f"recipe {name}: [data] "):
-        return Recipe(name=name, scale=table["scale"], arch=arch_name, spec=spec, **sections)
-
-
-def _section(kind: type[Section], where: str, values: Mapping[str, Any]) -> Section:
-    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    for key, value in values.items():
-        if key not in defaults:
-            raise ConfigError(f"{where} has no {key}", hint=f"it has: {', '.join(defaults)}")
-        expected = type(defaults[key])
-        whole_as_float = expected is float and type(value) is int
-        if type(value) is not expected and not whole_as_float:
-            word = "list" if expected is tuple else expected.__name__
-            raise ConfigError(f"{where} {key} must be of type {word}, got {value!r}")
-    with _prefixed(f"{where} "):
-        return kind(**values)
-
-
-@contextmanager
-def _prefixed(where: str) -> Generator[None]:
-    """Errors inside say where the value is."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(where + error.message, hint=error.hint) from error
 
 
 def _require_finite(section: Any) -> None:
@@ -270,8 +226,7 @@ def _require_finite(section: Any) -> None:
     for field in fields(section):
         value = getattr(section, field.name)
         if isinstance(field.default, float) and not abs(value) <= _LARGEST:
-            # Shortened: a whole number may have any count of digits.
-            raise ConfigError(f"{field.name} must be a number up to {_LARGEST}, got {reprlib.repr(value)}")
+            raise ConfigError(f"{field.name} must be a number up to {_LARGEST}, got {short(value)}")
 
 
 def _require(condition: bool, message: str) -> None:

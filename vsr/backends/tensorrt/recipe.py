@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsr.core.errors import ConfigError, reason
 from vsr.core.frame import PixelFormat
+from vsr.core.tables import checked, filled, in_range, one_of, read_table, short
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
@@ -44,7 +45,7 @@ class Extent:
         whole = len(given) == 3 and all(type(n) is int for n in given)
         if not whole or not 1 <= given[0] <= given[1] <= given[2] <= most:
             raise ConfigError(
-                f"{name} must be a whole number from 1 to {most}, or three of them, [min, opt, max], got {_short(value)}"
+                f"{name} must be a whole number from 1 to {most}, or three of them, [min, opt, max], got {short(value)}"
             )
         return Extent(*given)
 
@@ -82,16 +83,13 @@ class EngineRecipe:
     optimization_level: int = 3
 
     def __post_init__(self) -> None:
-        _one_of("layout", self.layout, tuple(_LAYOUTS))
-        _one_of("chroma", self.chroma, get_args(Chroma))
-        _one_of("precision", self.precision, (*get_args(Precision), "auto"))
-        _one_of("library", self.library, (*get_args(Library), "auto"))
-        if not 0 <= self.optimization_level <= 5:
-            raise ConfigError(f"optimization_level must be in 0..5, got {self.optimization_level}")
-        if not 0 <= self.min_psnr_db < 100:
-            raise ConfigError(f"min_psnr_db must be in 0..99, got {self.min_psnr_db}")
-        if not 0 <= self.workspace_mb <= _MAX_MB:
-            raise ConfigError(f"workspace_mb must be in 0..{_MAX_MB}, got {_short(self.workspace_mb)}")
+        one_of("layout", self.layout, _LAYOUTS)
+        one_of("chroma", self.chroma, get_args(Chroma))
+        one_of("precision", self.precision, (*get_args(Precision), "auto"))
+        one_of("library", self.library, (*get_args(Library), "auto"))
+        in_range("optimization_level", self.optimization_level, 0, 5)
+        in_range("min_psnr_db", self.min_psnr_db, 0, 99)
+        in_range("workspace_mb", self.workspace_mb, 0, _MAX_MB)
         if self.keep_fp32 and self.precision not in ("auto", "fp16", "bf16"):
             raise ConfigError(f"keep_fp32 is for fp16 and bf16, not {self.precision}")
         if self.batch.max * self.width.max * self.height.max > MAX_PIXELS:
@@ -102,7 +100,7 @@ class EngineRecipe:
         for capability in self.compute_capabilities:
             if not re.fullmatch("[0-9]{1,3}[.][0-9]{1,2}", capability):
                 raise ConfigError(
-                    f"{_short(capability)} is no compute capability",
+                    f"{short(capability)} is no compute capability",
                     hint="as NVIDIA writes them: 8.6, 8.9, 12.0",
                 )
 
@@ -193,56 +191,25 @@ def recipe_for(
 def load_recipe(path: Path) -> EngineRecipe:
     """The recipe of a TOML file. Raises ConfigError naming what is wrong."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return recipe_from_dict(read_table(path), str(path))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {reason(error)}") from error
-    except (ValueError, RecursionError) as error:
-        # tomllib's own, and what Python makes of bytes, digits and brackets.
-        raise ConfigError(f"{path} is not TOML: {error}", hint="engines/recipes/ has examples") from error
-    return recipe_from_dict(table, str(path))
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=error.hint or "engines/recipes/ has examples") from error
 
 
 def recipe_from_dict(table: Mapping[str, Any], name: str = "recipe") -> EngineRecipe:
     """A recipe from plain values, as `EngineRecipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
-    try:
-        return _recipe_from_dict(table)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error.message}", hint=error.hint) from error
+    sides = ("width", "height", "batch")
+    parsers = {side: partial(Extent.of, name=side) for side in sides} | {
+        texts: partial(_sorted, texts) for texts in ("compute_capabilities", "keep_fp32")
+    }
+    return filled(EngineRecipe, table, f"{name}: ", parsers=parsers)
 
 
-def _recipe_from_dict(table: Mapping[str, Any]) -> EngineRecipe:
-    known = {field.name: field for field in fields(EngineRecipe)}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            raise ConfigError(f"{key} is unknown", hint=f"there may be: {', '.join(known)}")
-        default = known[key].default
-        if isinstance(default, Extent):
-            values[key] = Extent.of(value, key)
-        elif isinstance(default, tuple):
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{key} must be a list of strings, got {_short(value)}")
-            values[key] = tuple(sorted(set(value), key=_by_number))
-        else:
-            kind = int if isinstance(default, int) else str
-            if type(value) is not kind:
-                raise ConfigError(f"{key} must be of type {kind.__name__}, got {_short(value)}")
-            values[key] = value
-    if "model" not in values:
-        raise ConfigError("no model is named", hint='model = "fast-x2"')
-    return EngineRecipe(**values)
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, got {_short(value)}")
-
-
-def _by_number(text: str) -> tuple[list[int], str]:
-    """So that 8.9 comes before 12.0, and what is written in another order is the same recipe."""
-    return [int(digits) for digits in re.findall("[0-9]{1,9}", text)], text
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+def _sorted(name: str, value: Any) -> tuple[str, ...]:
+    """By number, so that 8.9 comes before 12.0, and what is written in another order is the same recipe."""
+    texts = checked(name, value, tuple[str, ...])
+    return tuple(
+        sorted(set(texts), key=lambda text: ([int(n) for n in re.findall("[0-9]{1,9}", text)], text))
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.core.tables import checked, filled
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,8 @@ def spec_from_dict(name: str, hyperparameters: Mapping[str, Any]) -> Any:
         raise ConfigError(
             f"no architecture {name!r}", hint=f"there are: {', '.join(ARCHITECTURES)}"
         ) from None
-    if not isinstance(hyperparameters, Mapping):
-        raise ConfigError(f"{name}: hyperparameters must be a table, got {hyperparameters!r}")
-    spec = architecture.load(architecture.spec)
-    known = [field.name for field in fields(spec)]
-    if unknown := sorted(set(hyperparameters) - set(known)):
-        raise ConfigError(
-            f"{name} has no hyperparameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}"
-        )
-    for key, value in hyperparameters.items():
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ConfigError(f"{name}: {key} must be a whole number, got {value!r}")
-    try:
-        return spec(**hyperparameters)
-    except TypeError as error:
-        raise ConfigError(f"{name}: {error}", hint=f"it has: {', '.join(known)}") from error
+    return filled(
+        architecture.load(architecture.spec),
+        checked(f"{name}: hyperparameters", hyperparameters, Mapping[str, Any]),
+        f"{name}: ",
+    )
