@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -111,11 +113,17 @@ def test_scripts_are_whole(script: str) -> None:
     assert path.suffix == ".sh" or path.stat().st_mode & 0o111
 
 
-def test_the_wheel_holds_the_package_and_its_data(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("hatchling")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    (wheel,) = tmp_path.glob("*.whl")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_the_package_and_its_data(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     files = {path for path in (ROOT / "vsr").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
@@ -124,6 +132,45 @@ def test_the_wheel_holds_the_package_and_its_data(tmp_path: Path) -> None:
     assert wheel.stat().st_size < 20_000_000
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert not any(name.startswith("tests/") for name in held)
+
+
+CLIENT = """\
+from pathlib import Path
+
+import vsr
+
+
+def enlarged(path: Path) -> int:
+    report = vsr.upscale_file(str(path), scale=2)
+    vsr.upscale_file(path)  # type: ignore[arg-type]
+    report.frames_out = 1  # type: ignore[misc]
+    vsr.nosuch()  # type: ignore[attr-defined]
+    return report.frames_out
+"""
+
+
+def test_what_is_installed_has_types(wheel: Path, tmp_path: Path) -> None:
+    """mypy follows the types of an installed package only where it has a `py.typed`, and says where an ignore is needless."""
+    pytest.importorskip("mypy")
+    venv.create(tmp_path / "venv")
+    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (tmp_path / "client.py").write_text(CLIENT)
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+
+    def mypy() -> str:
+        python = tmp_path / "venv" / "bin" / "python"
+        command = [sys.executable, "-m", "mypy", "--python-executable", str(python), "client.py"]
+        clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=110
+        )
+        return done.stdout + done.stderr
+
+    assert mypy() == "Success: no issues found in 1 source file\n"
+    (packages / "vsr" / "py.typed").unlink()
+    assert "missing library stubs or py.typed marker" in mypy()
 
 
 @pytest.fixture(scope="module")

@@ -146,14 +146,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, original = home.partition(":")
-    value = getattr(importlib.import_module(module), original or name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # A type checker that sees it takes any name for one that is there.
+
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, original = home.partition(":")
+        value = getattr(importlib.import_module(module), original or name)
+        globals()[name] = value
+        return value
 
 
 def upscale_file(
