@@ -20,5 +20,5 @@ def test_a_job_takes_batches_as_the_backend_wants(tmp_path: Path, monkeypatch: p
     with UpscaleJob(config) as job:
         report = job.run(str(CLIP), str(tmp_path / "out.mkv"))
         (upscaler,) = job._upscalers.values()
-        assert {luma[0] for luma, *_chroma in upscaler._engines.compiled} == {4}
+        assert {luma[0] for luma, *_chroma in upscaler.network.compiled} == {4}
     assert report.frames_in == report.frames_out

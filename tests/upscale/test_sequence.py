@@ -65,7 +65,7 @@ def test_pictures_are_the_same_whatever_is_under_way(monkeypatch: pytest.MonkeyP
             with upscaler.sequence() as sequence:
                 found = planes(sequence.stream(iter(frames(9))))
             # Whoever came first; with batches of four, the last frame's is filled up.
-            assert [luma[0] for luma, *_chroma in upscaler._engines.compiled] == [batch]
+            assert [luma[0] for luma, *_chroma in upscaler.network.compiled] == [batch]
         for one, other in zip(wanted, found, strict=True):
             np.testing.assert_array_equal(one, other)
 

@@ -150,8 +150,8 @@ def test_a_long_side_is_cut_however_narrow_the_picture() -> None:
     with Upscaler("fast", precision="fp32") as upscaler, Upscaler("fast", tile=0, precision="fp32") as whole:
         np.testing.assert_array_equal(upscaler.upscale(strip), whole.upscale(strip))
         sizes = [
-            max(max(shape) for shapes in engines.compiled for shape in shapes)
-            for engines in (upscaler._engines, whole._engines)
+            max(max(shape) for shapes in network.compiled for shape in shapes)
+            for network in (upscaler.network, whole.network)
         ]
     assert sizes[0] <= 1024 + 32
     assert 31_000 < sizes[1] < 33_000, "although no tiles were asked for"

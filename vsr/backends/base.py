@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.core.errors import ConfigError, DeviceMemoryError
+from vsr.core.errors import ConfigError, DeviceMemoryError, InferenceError
 from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -23,18 +23,40 @@ NOT_FINITE = "not_finite"
 IN_FLIGHT = 3
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a network keeps of a stream from one frame to the next; made by `Engine.new_state`.
+
+    It belongs to the stream, never to an engine, which any number of streams may share. tensors: by the names of the graph,
+    where the engine computes; none for a network without memory.
+    """
+
+    tensors: Mapping[str, object] = field(default_factory=dict)
+
+
 class Engine(ABC):
     """A frame graph compiled for planes of fixed shapes; a context manager. Used by as many threads at a time as its backend
-    says: on a GPU, one frame is copied while another is computed."""
+    says: on a GPU, one frame is copied while another is computed. No engine carries a State yet."""
 
     precision: Precision
 
-    @abstractmethod
-    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def new_state(self) -> State:
+        """The State before the first frame of a stream."""
+        return State()
+
+    def run(self, inputs: Arrays, state: State | None = None) -> dict[str, NDArray[np.uint8]]:
         """Planes and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep.
 
-        Raises InferenceError, DeviceMemoryError.
+        state: what earlier frames of the stream left; None for a frame by itself.
+        Raises InferenceError, also for the state of another network; DeviceMemoryError.
         """
+        if state is not None and state.tensors:
+            raise InferenceError(f"the network has no state {', '.join(state.tensors)}")
+        return self._planes(inputs)
+
+    @abstractmethod
+    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+        """As `run`."""
 
     def close(self) -> None:  # noqa: B027 - most runtimes let go by themselves
         """Let go of what the runtime holds."""

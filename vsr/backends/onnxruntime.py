@@ -27,7 +27,7 @@ class OnnxRuntimeEngine(Engine):
         self._inputs = [value.name for value in session.get_inputs()]
         self._outputs = [value.name for value in session.get_outputs()]
 
-    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         try:
             results = self._session.run(self._outputs, {name: inputs[name] for name in self._inputs})
         except Exception as error:  # ONNX Runtime's exceptions share no base class

@@ -52,7 +52,7 @@ class OpenVinoEngine(Engine):
         self._inputs = [port.get_any_name() for port in compiled.inputs]
         self._outputs = {port.get_any_name(): tuple(port.shape) for port in compiled.outputs}
 
-    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         import openvino
 
         outputs: dict[str, NDArray[np.uint8]] = {}

@@ -68,7 +68,7 @@ class UpscaleJob:
             upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
             stays = info.on_device and upscaler.on_gpu
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
-            batch = upscaler.batch(info.width, info.height)
+            batch = upscaler.batch(info.width, info.height, on_device=stays)
             size = plan.size if plan.size != (large.width, large.height) else None
             writing = replace(config.sink, size=size, threads=config.sink.threads or threads)
             sink = open_sink(output, writing, source.carried, large)

@@ -92,6 +92,8 @@ class ModelSpec:
     size_multiple: LR width and height must be multiples (inputs are padded), 1..256. halo: LR pixels around an output pixel
     that it depends on, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "fp32"
     where less is not enough.
+    states: tensors that the network hands from each frame to the next, by their names in the graphs; empty for one without
+    memory.
     calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
     empty where the package has no int8 graphs.
     network, training, quality: free tables: architecture, provenance, measured figures. Raises ConfigError.
@@ -108,6 +110,7 @@ class ModelSpec:
     precision: Literal["any", "fp32"]
     licence: str
     folder: Path
+    states: tuple[str, ...] = ()
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -148,6 +151,7 @@ class ModelSpec:
             "parameters": self.parameters,
             "precision": self.precision,
             "licence": self.licence,
+            "states": list(self.states),
             "calibration": dict(self.calibration),
             "network": dict(self.network),
             "training": dict(self.training),

@@ -1,4 +1,4 @@
-"""The compiled graphs of an Upscaler, as its frames need them."""
+"""The engines of a network, compiled as planes need them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Shapes = tuple[tuple[int, ...], ...]
 class EngineCache:
     """Engines of one model on one backend, those used last; for several threads.
 
-    options: of those to come. precision: of the last one compiled, empty before.
+    backend: its name. precision: of the last engine compiled, empty before.
     """
 
     def __init__(self, backend: Backend, spec: ModelSpec, options: CompileOptions) -> None:
-        self.options, self.precision = options, ""
-        self._backend, self._spec = backend, spec
+        self.backend, self.precision = backend.name, ""
+        self._backend, self._spec, self._options = backend, spec, options
         self._engines: OrderedDict[tuple[GraphLayout, Shapes], Engine] = OrderedDict()
         self._users: Counter[tuple[GraphLayout, Shapes]] = Counter()
         self._lock = threading.Lock()  # While an engine is made.
@@ -44,7 +44,7 @@ class EngineCache:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
                     self._engines.pop(other).close()
-                made = self._engines[key] = self._backend.compile(self._spec, layout, shapes, self.options)
+                made = self._engines[key] = self._backend.compile(self._spec, layout, shapes, self._options)
                 self.precision = made.precision
             self._engines.move_to_end(key)
             self._users[key] += 1

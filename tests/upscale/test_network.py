@@ -1,0 +1,105 @@
+"""A network takes planes and gives larger ones; one for the picture and one for alpha. Engines run with or without a State."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.usable import backends
+from vsr.backends import choose_backend
+from vsr.backends.base import CompileOptions, State
+from vsr.backends.openvino import BACKEND as OPENVINO
+from vsr.core.color import Color
+from vsr.core.errors import InferenceError, UnsupportedInputError, WeightsError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.models import GraphLayout, find_model
+from vsr.models.spec import load_spec
+from vsr.upscale.graph_inputs import small_inputs
+from vsr.upscale.memory import Portion
+from vsr.upscale.network import Network
+from vsr.upscale.planes import Kind
+from vsr.upscale.upscaler import Upscaler
+
+YUV420 = PixelFormat("yuv", 8, (1, 1))
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+
+
+def network(model: str, tile: int | None = None) -> Network:
+    return Network(find_model(model), OPENVINO, CompileOptions(), Portion(tile, []))
+
+
+def test_planes_in_larger_planes_out() -> None:
+    kind = Kind(31, 17, YUV420, Color())
+    pictures = [
+        [noise(17, 31), noise(9, 16), noise(9, 16)],
+        [255 - noise(17, 31), noise(9, 16), noise(9, 16)],
+    ]
+    whole, tiled = network("bicubic"), network("bicubic", tile=16)
+    large = whole.run(pictures, kind)
+    assert [[plane.shape for plane in planes] for planes in large] == [[(34, 62), (17, 31), (17, 31)]] * 2
+    for one, other in zip(large, tiled.run(pictures, kind), strict=True):
+        for plane, again in zip(one, other, strict=True):
+            np.testing.assert_array_equal(plane, again)
+    assert {luma[0] for luma, *_chroma in whole.compiled} == {2}, "both in one run"
+    assert whole.run([], kind) == []
+    whole.close()
+    whole.close()
+    tiled.close()
+
+
+def test_alpha_goes_through_cubic_enlargement_like_a_gray_picture() -> None:
+    luma, alpha, chroma = noise(24, 32), 255 - noise(24, 32), noise(12, 16)
+    kind = Kind(32, 24, YUV420, Color())
+    with Upscaler("fast", precision="fp32") as upscaler:
+        (opaque,) = upscaler.network.run([[luma, chroma, chroma]], kind)
+        with_alpha = PixelFormat("yuv", 8, (1, 1), alpha=True)
+        found = upscaler.upscale(Frame([luma, chroma, chroma, alpha], 32, 24, with_alpha))
+        assert len(upscaler.network.compiled) == 1, "the picture's, which alpha has no part in"
+    ((cubic,),) = network("bicubic").run([[alpha]], Kind(32, 24, PixelFormat("gray"), Color()))
+    for plane, expected in zip(found.planes, [*opaque, cubic], strict=True):
+        np.testing.assert_array_equal(np.asarray(plane), expected)
+
+
+def package(folder: Path, states: str) -> Path:
+    shutil.copytree(find_model("bicubic").folder, folder)
+    text = (folder / "model.toml").read_text(encoding="utf-8")
+    (folder / "model.toml").write_text(f"states = {states}\n{text}", encoding="utf-8")
+    return folder
+
+
+def test_a_model_with_states_is_refused_before_it_runs(tmp_path: Path) -> None:
+    assert find_model("fast").states == ()
+    folder = package(tmp_path / "model", '["before", "flow"]')
+    assert load_spec(folder).as_dict()["states"] == ["before", "flow"]
+    with pytest.raises(UnsupportedInputError, match="carries before, flow from frame to frame"):
+        Upscaler(str(folder))
+
+
+@pytest.mark.parametrize("states", ["1", "[1]", '"before"'])
+def test_states_are_names(states: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"states.* must be"):
+        load_spec(package(tmp_path / "model", states))
+
+
+@pytest.mark.parametrize("backend", backends())
+def test_a_state_changes_nothing_and_another_networks_is_refused(backend: str) -> None:
+    layout = GraphLayout("gray", 1)
+    planes = {"y": noise(1, 1, 24, 32)} | small_inputs(PixelFormat("gray"), Color())
+    chosen, _notes = choose_backend(backend)
+    with chosen.compile(find_model("fast"), layout, {"y": (1, 1, 24, 32)}) as engine:
+        alone = engine.run(planes)
+        one, other = engine.new_state(), engine.new_state()
+        assert one is not other
+        for _ in range(2):
+            np.testing.assert_array_equal(engine.run(planes, one)["y_out"], alone["y_out"])
+        assert not one.tensors
+        with pytest.raises(InferenceError, match="no state before"):
+            engine.run(planes, State({"before": planes["y"]}))
+        # Nor is it spoilt by that.
+        np.testing.assert_array_equal(engine.run(planes, other)["y_out"], alone["y_out"])

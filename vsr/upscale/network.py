@@ -1,0 +1,132 @@
+"""A network: planes in, larger planes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsr.backends.base import Backend, CompileOptions
+from vsr.core.errors import UnsupportedInputError
+from vsr.core.frame import Plane, SemiPlanar
+from vsr.models import GraphLayout, ModelSpec
+from vsr.upscale.engine_cache import EngineCache, Shapes
+from vsr.upscale.graph_inputs import small_inputs
+from vsr.upscale.memory import Portion
+from vsr.upscale.on_device import run_on_device
+from vsr.upscale.planes import Kind, cut, padded, paste, stacked
+from vsr.upscale.tiles import TilePlan
+
+# Above this many LR pixels a frame is cut into tiles: the widest shipped network then takes about a gigabyte.
+_MAX_PIXELS = 2_500_000
+_DEFAULT_TILE = 1024
+# Sides that make more than this are cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of a result.
+_MAX_ROWS = 64_000
+
+
+class Network:
+    """One model on one backend, whose engines it compiles as planes need them. For any number of threads.
+
+    portion: how much goes through at a time; shared by networks that learn from each other where memory is short.
+    Raises UnsupportedInputError for a model with states.
+    """
+
+    def __init__(self, spec: ModelSpec, backend: Backend, options: CompileOptions, portion: Portion) -> None:
+        if spec.states:
+            raise UnsupportedInputError(
+                f"{spec.id} carries {', '.join(spec.states)} from frame to frame, which no backend does yet",
+                hint="take a model without states; `vsr model list` shows the models",
+            )
+        self.spec = spec
+        self._portion = portion
+        self._engines = EngineCache(backend, spec, options)
+        portion.when_short(self._engines.drop_idle)
+
+    @property
+    def precision(self) -> str:
+        """What the convolutions are computed in, empty before the first run."""
+        return self._engines.precision
+
+    @property
+    def compiled(self) -> list[Shapes]:
+        """Shapes of the planes that each engine there is takes."""
+        return self._engines.compiled
+
+    def close(self) -> None:
+        """Free the engines. Closing twice does nothing."""
+        self._engines.close()
+
+    def run(self, pictures: Sequence[Sequence[Plane]], kind: Kind) -> list[list[NDArray[np.uint8]]]:
+        """The planes of each picture, `spec.scale` times as wide and as high; see Plane for what they are.
+
+        kind: of all pictures, without alpha. Large pictures are cut into tiles, and sides are padded as the network needs it;
+        neither shows. Raises InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
+        """
+        return self._portion.run(lambda part: self._run(part, kind), pictures, kind, self._plan)
+
+    def run_on_device(self, pictures: Sequence[SemiPlanar], kind: Kind) -> list[SemiPlanar]:
+        """The same for pictures that stay on their device. Raises also LeavesDevice, where they cannot."""
+        return self._portion.run(
+            lambda part: run_on_device(self._engines, self._plan(kind), part, kind),
+            pictures,
+            kind,
+            self._plan,
+        )
+
+    def _run(self, pictures: Sequence[Sequence[Plane]], kind: Kind) -> list[list[NDArray[np.uint8]]]:
+        scale, unit, plan = self.spec.scale, kind.format.bytes_per_sample, self._plan(kind)
+        names = (layout := GraphLayout.of(kind.format, kind.color)).plane_names
+        shifts = [
+            kind.format.log2_chroma if number in (1, 2) and kind.format.kind == "yuv" else (0, 0)
+            for number in range(len(names))
+        ]
+        whole = [
+            padded(
+                stacked([picture[number] for picture in pictures]),
+                plan.width >> shift[0],
+                plan.height >> shift[1],
+                unit,
+            )
+            for number, shift in enumerate(shifts)
+        ]
+        small = small_inputs(kind.format, kind.color)
+        large: list[NDArray[np.uint8]] = []
+        if not plan.whole:
+            large = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in whole]
+        for horizontal, vertical in plan:
+            parts = {
+                name: np.ascontiguousarray(cut(plane, horizontal, vertical, shift, unit))
+                for name, plane, shift in zip(names, whole, shifts, strict=True)
+            }
+            with self._engines.taken(layout, {name: part.shape for name, part in parts.items()}) as engine:
+                outputs = engine.run({**small, **parts})
+            larger = [outputs[f"{name}_out"] for name in names]
+            if plan.whole:
+                large = larger
+                break
+            for result, part, shift in zip(large, larger, shifts, strict=True):
+                paste(result, part, horizontal, vertical, shift, unit, scale)
+        sizes = [
+            kind.format.plane_size(number, kind.width * scale, kind.height * scale)
+            for number in range(len(names))
+        ]
+        return [
+            [
+                plane[number, 0, :height, : width * unit]
+                for plane, (width, height) in zip(large, sizes, strict=True)
+            ]
+            for number in range(len(pictures))
+        ]
+
+    def _plan(self, kind: Kind) -> TilePlan:
+        log2_chroma = kind.format.log2_chroma
+        multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in log2_chroma))
+        width, height = -(-kind.width // multiple) * multiple, -(-kind.height // multiple) * multiple
+        # Chroma looks two of its own samples around.
+        halo = max(self.spec.halo, 2 << max(log2_chroma))
+        tile, longest, most = self._portion.tile, max(width, height), _MAX_ROWS // self.spec.scale
+        if tile is None:
+            tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
+        return TilePlan(width, height, min(tile or longest, most), halo, multiple)
