@@ -20,7 +20,7 @@ from tests.support.sessions import adds_up, run, running, until
 from vsr.core.errors import EncodeError
 from vsr.media.live.encoder import EncoderOptions, LiveEncoder
 from vsr.media.live.outputs import Output, parse_destination
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.live.timeline import TICKS, TIME_BASE
 from vsr.media.read.open import open_source
 

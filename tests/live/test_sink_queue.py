@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Literal, cast
 
 import pytest
+from av.packet import Packet
 
 from tests.support.clock import PretendedClock
 from tests.support.sessions import until
 from vsr.live.sink_queue import _NEXT, Item, SinkCounts, SinkQueue, SinkState
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded, Template
 
 PROGRAM = Program(1, cast("Template", None), None)
@@ -21,7 +22,9 @@ def packet(
     at_s: float = 0.0, *, keyframe: bool = False, kind: Literal["video", "audio"] = "video", size: int = 10
 ) -> Item:
     pts = round(at_s * 1000)
-    return Item(Encoded(kind, bytes(size), pts, pts, 40, Fraction(1, 1000), keyframe), PROGRAM)
+    data = Packet(bytes(size))
+    data.is_keyframe = keyframe
+    return Item(Encoded(kind, data, pts, pts, 40, Fraction(1, 1000)), PROGRAM)
 
 
 class Wanted:

@@ -13,7 +13,7 @@ from vsr.live.sinks import LiveSink
 from vsr.media.live.audio import AudioEncoder
 from vsr.media.live.capture import Captured
 from vsr.media.live.encoder import EncoderOptions, LiveEncoder
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
 if TYPE_CHECKING:

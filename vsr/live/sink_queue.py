@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
 # A sink that is this far behind is too slow: it goes on with the next keyframe.
@@ -112,7 +112,7 @@ class SinkQueue:
                 self._drop(item.frames, STOPPED if self._state is SinkState.ENDING else NOT_CONNECTED)
             else:
                 self._items.append(item)
-                self._bytes += len(packet.data)
+                self._bytes += packet.size
                 if (item.frames and self._behind_s(packet) > _MOST_BEHIND_S) or self._bytes > _MOST_BYTES:
                     self._empty("too slow")
                     self._enter(SinkState.UNTIL_KEYFRAME)
@@ -141,7 +141,7 @@ class SinkQueue:
             if self._closed or not self._items:
                 return None
             item = self._items.popleft()
-            self._bytes -= len(item.packet.data)
+            self._bytes -= item.packet.size
             self._unconfirmed += item.frames
             return item
 
@@ -150,7 +150,7 @@ class SinkQueue:
         with self._changed:
             if not self._closed:
                 self._items.appendleft(item)
-                self._bytes += len(item.packet.data)
+                self._bytes += item.packet.size
                 self._unconfirmed -= item.frames
 
     def confirm_but(self, num_unconfirmed: int) -> bool:

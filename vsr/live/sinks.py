@@ -14,7 +14,7 @@ from vsr.live.latency import Latency
 from vsr.live.sink_queue import Item, SinkCounts, SinkQueue
 from vsr.live.states import Change, StateLog
 from vsr.media.live.outputs import Destination, Output, recording_path
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
 # Threads that hang in a sink for good; then no new ones are started.
@@ -199,7 +199,7 @@ class _Worker:
             return
         sink.states.enter("streaming")
         sink.backoff.succeeded()
-        sink.bytes += len(packet.data)
+        sink.bytes += packet.size
         sink.latency.add(sink.clock.now() - packet.captured_at)
 
     def _full(self, output: Output, item: Item) -> bool:

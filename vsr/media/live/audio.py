@@ -8,10 +8,11 @@ from fractions import Fraction
 import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.codec.context import Flags
 
 from vsr.core.errors import EncodeError, reason
 from vsr.media.live.timeline import TICKS
-from vsr.media.write.encoded import Encoded, Template
+from vsr.media.write.encoded import Encoded, Template, nowhere
 
 _RATE = 48_000
 _SAMPLES = 1024
@@ -24,12 +25,14 @@ class AudioEncoder:
     """AAC, stereo, 48 kHz. `template` is what sinks make their streams of."""
 
     def __init__(self) -> None:
-        self.template = Template()
-        stream = self.template.container.add_stream("aac", rate=_RATE)
+        container = nowhere()
+        stream = container.add_stream("aac", rate=_RATE)
         stream.codec_context.layout = "stereo"
         stream.codec_context.bit_rate = _BIT_RATE
         stream.codec_context.time_base = Fraction(1, _RATE)
-        self.template.container.start_encoding()
+        stream.codec_context.flags |= int(Flags.global_header)
+        container.start_encoding()
+        self.template = Template(stream)
         self._stream = stream
         self._resampler: AudioResampler | None = None
         self._form: tuple[object, ...] = ()
@@ -61,15 +64,7 @@ class AudioEncoder:
         frame.time_base = Fraction(1, _RATE)
         self._given += frame.samples
         return [
-            Encoded(
-                "audio",
-                bytes(packet),
-                packet.pts,
-                packet.dts,
-                packet.duration or _SAMPLES,
-                packet.time_base,
-                True,
-            )
+            Encoded.of("audio", packet)
             for packet in self._stream.encode(frame)
             if packet.pts is not None and packet.dts is not None
         ]

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
-import av
+from av.packet import Packet
 from av.video.frame import PictureType
-from av.video.stream import VideoStream
 
-from vsr.core.errors import ConfigError, EncodeError, reason
 from vsr.core.frame import Frame
-from vsr.media.frames.color import apply_color
 from vsr.media.frames.planes import av_from_frame
 from vsr.media.live.timeline import TIME_BASE
 from vsr.media.types import SinkOptions
+from vsr.media.write.encode import VideoEncoder
 from vsr.media.write.encoded import Encoded, Template
-from vsr.media.write.encoders import TRAITS, encoder_named, plan_encoder
+from vsr.media.write.encoders import TRAITS, EncoderPlan, encoder_named, plan_encoder
 
 _KEYFRAME_S = 2
 # Visually close to the source and a third of the bits of what files get: it has to go through a network.
@@ -58,55 +56,24 @@ class LiveEncoder:
 
     def __init__(self, options: EncoderOptions, like: Frame, frame_rate: Fraction, sar: Fraction) -> None:
         """Raises EncoderUnavailableError or ConfigError."""
-        name = encoder_named(options.encoder)
-        traits = TRAITS.get(name)
-        crf = options.crf
-        if crf is None and options.bitrate is None and traits is not None and traits.crf_option == "crf":
-            crf = _CRF
-        preset = options.preset or _PRESETS.get(name)
-        sink = SinkOptions(
-            crf=crf,
-            bitrate=options.bitrate,
-            preset=preset,
-            pix_fmt="yuv420p",
-            encoder_options={**_LOW_LATENCY.get(name, {}), **options.encoder_options},
-        )
-        plan = plan_encoder(name, like.format, like.color, like.width, like.height, sink)
+        plan = _plan(options, like)
         self.described = " ".join(
-            [name, f"{like.width}x{like.height}", *(f"{k}={v}" for k, v in plan.options.items())]
+            [plan.name, f"{like.width}x{like.height}", *(f"{k}={v}" for k, v in plan.options.items())]
         )
         self._captured: dict[int, float] = {}
-        self.template = Template()
-        try:
-            stream = cast(VideoStream, self.template.container.add_stream(name, rate=frame_rate))
-            context = stream.codec_context
-            context.width, context.height, context.pix_fmt = like.width, like.height, plan.pix_fmt
-            context.time_base, context.framerate = TIME_BASE, frame_rate
-            context.sample_aspect_ratio = sar
-            context.gop_size = max(1, round(_KEYFRAME_S * frame_rate))
-            context.max_b_frames = 0
-            apply_color(context, plan.color, plan.format)
-            context.thread_type = "SLICE"
-            small = like.width * like.height <= _ONE_THREAD_PIXELS
-            context.thread_count = 1 if small else min(8, os.cpu_count() or 1)
-            if plan.bitrate is not None:
-                context.bit_rate = plan.bitrate
-                plan.options.setdefault("maxrate", str(plan.bitrate))
-                plan.options.setdefault("bufsize", str(plan.bitrate // 2))
-            context.options = {**context.options, **plan.options}
-            context.open()
-            if context.options:  # What the encoder knows is taken out.
-                raise ConfigError(
-                    f"encoder {name} has no option {', '.join(map(repr, sorted(context.options)))}",
-                    hint="check its --encoder-option",
-                )
-            self.template.container.start_encoding()
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise ConfigError(
-                f"encoder {name} refuses {like.width}x{like.height}: {reason(error)}",
-                hint="check its options, or choose another --encoder",
-            ) from error
-        self._stream = stream
+        self._encoder = VideoEncoder(plan, (like.width, like.height), frame_rate, TIME_BASE)
+        context = self._encoder.context
+        context.sample_aspect_ratio = sar
+        context.gop_size = max(1, round(_KEYFRAME_S * frame_rate))
+        context.max_b_frames = 0
+        context.thread_type = "SLICE"
+        small = like.width * like.height <= _ONE_THREAD_PIXELS
+        context.thread_count = 1 if small else min(8, os.cpu_count() or 1)
+        ceiling = {}
+        if plan.bitrate is not None:
+            ceiling = {"maxrate": str(plan.bitrate), "bufsize": str(plan.bitrate // 2)}
+        self._encoder.open({**ceiling, **plan.options}, global_header=True, listens=False)
+        self.template = Template(self._encoder.stream, sar)
 
     def encode(self, frame: Frame, captured_at: float, *, keyframe: bool = False) -> list[Encoded]:
         """Packets of a frame whose pts is in ticks of the timeline. Raises EncodeError."""
@@ -115,21 +82,28 @@ class LiveEncoder:
         if keyframe:
             picture.pict_type = PictureType.I
         self._captured[picture.pts] = captured_at
-        return self._encoded(picture)
+        return [self._encoded(packet) for packet in self._encoder.encode(picture)]
 
     def flush(self) -> list[Encoded]:
-        """What the encoder still holds; it takes no more."""
-        return self._encoded(None)
+        """What the encoder still holds; it takes no more. Raises EncodeError."""
+        return [self._encoded(packet) for packet in self._encoder.flush()]
 
-    def _encoded(self, picture: av.VideoFrame | None) -> list[Encoded]:
-        try:
-            packets = self._stream.encode(picture)
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise EncodeError(f"the encoder failed: {reason(error)}") from error
-        return [self._of(packet) for packet in packets]
+    def _encoded(self, packet: Packet[Any]) -> Encoded:
+        encoded = Encoded.of("video", packet)
+        return replace(encoded, captured_at=self._captured.pop(encoded.pts, 0.0))
 
-    def _of(self, packet: Any) -> Encoded:
-        return Encoded(
-            "video", bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.time_base, packet.is_keyframe,
-            self._captured.pop(packet.pts, 0.0),
-        )  # fmt: skip
+
+def _plan(options: EncoderOptions, like: Frame) -> EncoderPlan:
+    name = encoder_named(options.encoder)
+    traits = TRAITS.get(name)
+    crf = options.crf
+    if crf is None and options.bitrate is None and traits is not None and traits.crf_option == "crf":
+        crf = _CRF
+    sink = SinkOptions(
+        crf=crf,
+        bitrate=options.bitrate,
+        preset=options.preset or _PRESETS.get(name),
+        pix_fmt="yuv420p",
+        encoder_options={**_LOW_LATENCY.get(name, {}), **options.encoder_options},
+    )
+    return plan_encoder(name, like.format, like.color, like.width, like.height, sink)

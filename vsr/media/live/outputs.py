@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 from av.container import OutputContainer
-from av.packet import Packet
 from av.stream import Stream
 
 from vsr.core.errors import ConfigError, EncodeError, MissingDependencyError
@@ -21,7 +20,7 @@ from vsr.media.address import is_url, redacted
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.files import LiveFiles
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.live.rtsp_probe import check_rtsp_answers
 from vsr.media.write.containers import container_for
@@ -186,11 +185,7 @@ class Output:
             self._container = self._open(number)
             for kind, template in (("video", program.video), ("audio", program.audio)):
                 if template is not None:
-                    stream = self._container.add_stream_from_template(template.stream, opaque=True)
-                    stream.time_base = template.stream.time_base
-                    self._streams[kind] = stream
-                    if destination.format in ("mp4", "mov") and stream.codec.canonical_name == "hevc":
-                        stream.codec_context.codec_tag = "hvc1"  # the tag Apple's players insist on
+                    self._streams[kind] = template.add_to(self._container)
             self._container.start_encoding()
             self._check_files()
         except ConfigError as error:  # another run writes it
@@ -255,18 +250,13 @@ class Output:
                 self._before_keyframe = self.frames, self._files.bytes
             self.frames += 1
             self._seconds = float(time - self._began)
-        self.bytes += len(packet.data)
+        self.bytes += packet.size
         stream = self._streams.get(packet.kind)
         if self._container is None or stream is None or time < self._began:
             return
         shift = round(self._began / packet.time_base)
-        copy: Packet[Any] = Packet(packet.data)
-        copy.pts, copy.dts, copy.duration = packet.pts - shift, packet.dts - shift, packet.duration
-        copy.time_base = packet.time_base
-        copy.is_keyframe = packet.keyframe
-        copy.stream = stream
         try:
-            self._container.mux_one(copy)
+            self._container.mux_one(packet.shared(stream, -shift))
             self._check_files()
             if not self.connected and monotonic() - self._opened_at > self.destination.timeout_s:
                 raise TimeoutError

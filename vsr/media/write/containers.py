@@ -18,6 +18,10 @@ NULL = "null:"
 
 # FFmpeg's AVFMT_NOFILE: the muxer takes a name and opens what it likes, as those of HLS, DASH, segments and devices do.
 _OPENS_FILES = 1
+_GLOBAL_HEADER = 0x0040  # AVFMT_GLOBALHEADER
+
+IS_MOV = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "ismv", "f4v"})
+"""Containers of the ISO base media family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,12 @@ class Container:
     @property
     def is_mov(self) -> bool:
         """Whether it is of the ISO base media family."""
-        return self.format in ("mp4", "mov", "ipod", "3gp", "3g2", "ismv", "f4v")
+        return self.format in IS_MOV
+
+    @property
+    def global_header(self) -> bool:
+        """Whether parameter sets stand in its header, so that encoders leave them out of the packets."""
+        return bool(av.ContainerFormat(self.format, "w").flags & _GLOBAL_HEADER)
 
     @property
     def takes_sar_from_codec(self) -> bool:

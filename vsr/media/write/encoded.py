@@ -1,41 +1,126 @@
-"""What encoders hand to containers: bytes and times, which many containers may take at once."""
+"""What encoders hand to containers: packets with their times, and the parameters of the stream they belong to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import av
 from av.container import OutputContainer
+from av.packet import Packet
 from av.stream import Stream
 
+from vsr.media.write.containers import IS_MOV
 from vsr.media.write.targets import OutputNull
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One packet. pts, dts, duration: in time_base. captured_at: when its picture was, on the monotonic clock; 0 for audio."""
+    """One packet. pts, dts, duration: in time_base. captured_at: when its picture was, on the monotonic clock; 0 for audio.
+
+    packet: FFmpeg's, with the data, the flags and the side data; its own times don't count. PyAV can neither copy a packet nor
+    set all of its flags (disposable), and some packets only point to what they own. So a single container takes it as it
+    is (`taken`), and each of several containers a packet around the same data (`shared`).
+    """
 
     kind: Literal["video", "audio"]
-    data: bytes
+    packet: Packet[Any]
     pts: int
     dts: int
     duration: int
     time_base: Fraction
-    keyframe: bool
     captured_at: float = 0.0
 
-
-class Template:
-    """An encoder inside a container that goes nowhere: other containers take their stream's parameters from it.
-
-    It is never closed, only let go of: a sink may be reading it just then.
-    """
-
-    def __init__(self) -> None:
-        self.container: OutputContainer = av.open(OutputNull(), "w", format="mp4")
+    @classmethod
+    def of(cls, kind: Literal["video", "audio"], packet: Packet[Any]) -> Encoded:
+        """An encoder's packet with the times that the encoder gave it."""
+        assert packet.pts is not None
+        assert packet.dts is not None
+        return cls(kind, packet, packet.pts, packet.dts, packet.duration or 0, packet.time_base)
 
     @property
-    def stream(self) -> Stream:
-        return self.container.streams[0]
+    def size(self) -> int:
+        """Bytes of data."""
+        return self.packet.size
+
+    @property
+    def keyframe(self) -> bool:
+        return self.packet.is_keyframe
+
+    def taken(self, stream: Stream) -> Packet[Any]:
+        """FFmpeg's packet itself, ready for the only container that gets it."""
+        return self._timed(self.packet, stream, 0)
+
+    def shared(self, stream: Stream, shift: int = 0) -> Packet[Any]:
+        """A packet around the same bytes, without side data, moved by `shift` ticks: for one container of several."""
+        packet = _around(self.packet)
+        packet.is_keyframe = self.keyframe
+        return self._timed(packet, stream, shift)
+
+    def _timed(self, packet: Packet[Any], stream: Stream, shift: int) -> Packet[Any]:
+        packet.time_base = self.time_base
+        packet.pts, packet.dts, packet.duration = self.pts + shift, self.dts + shift, self.duration
+        packet.stream = stream
+        return packet
+
+    def with_data(self, data: bytes) -> Encoded:
+        """The same with other bytes."""
+        packet = _around(data)
+        packet.is_keyframe = self.keyframe
+        for side_data in self.packet.iter_sidedata():
+            packet.set_sidedata(side_data)
+        return replace(self, packet=packet)
+
+
+def _around(data: Any) -> Packet[Any]:
+    """A packet that refers to any object with bytes, another packet among them, which PyAV's types don't say."""
+    return Packet(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Parameters of an encoded stream: what containers that are to hold it make theirs of.
+
+    stream: of a container that is kept alive by it, with its header written. sar, alpha: what Matroska's header says too; the
+    parameters hold the shape of a sample rounded by some encoders, and don't tell of alpha that has left the samples.
+    """
+
+    stream: Stream
+    sar: Fraction = Fraction(1)
+    alpha: bool = False
+
+    @property
+    def time_base(self) -> Fraction:
+        """Of the packets, in seconds."""
+        assert self.stream.time_base
+        return self.stream.time_base
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the codec: h264."""
+        return self.stream.codec_context.codec.canonical_name
+
+    @property
+    def encoder(self) -> str:
+        """FFmpeg's name of the encoder: libx264."""
+        return self.stream.codec_context.name
+
+    def add_to(self, output: OutputContainer) -> Stream:
+        """Add a stream with these parameters to a container. Raises what PyAV raises."""
+        stream = output.add_stream_from_template(self.stream, opaque=True)
+        stream.time_base = self.time_base
+        # PyAV takes the tag for another container's; here it is what the encoder calls its samples.
+        tag = self.stream.codec_context.codec_tag
+        if self.codec == "hevc" and output.format.name in IS_MOV:
+            tag = "hvc1"  # the tag Apple's players insist on
+        stream.codec_context.codec_tag = tag
+        return stream
+
+
+def nowhere() -> OutputContainer:
+    """A container that takes any codec and writes nothing: encoders live in it.
+
+    It is never closed, only let go of: other containers may be reading its streams just then.
+    """
+    return av.open(OutputNull(), "w", format="null")

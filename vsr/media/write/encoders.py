@@ -15,6 +15,7 @@ from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import ConfigError, DecodeError, EncoderUnavailableError
 from vsr.core.frame import PixelFormat
 from vsr.media.frames.color import color_after
+from vsr.media.frames.hwaccel import SEMI_PLANAR
 from vsr.media.frames.planes import is_direct, pixel_format
 from vsr.media.types import SinkOptions
 
@@ -102,6 +103,15 @@ class EncoderPlan:
     bitrate: int | None
     qscale: float | None
     warnings: tuple[str, ...]
+
+    @property
+    def takes_device_frames(self) -> bool:
+        """Whether the encoder takes frames where they lie on a GPU."""
+        return (
+            self.name.endswith("_nvenc")
+            and self.format.log2_chroma == (1, 1)
+            and self.format.bits in SEMI_PLANAR
+        )
 
 
 @lru_cache(maxsize=1)

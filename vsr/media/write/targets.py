@@ -1,11 +1,42 @@
-"""What FFmpeg writes into that is no file: standard output, or nothing."""
+"""What FFmpeg writes into: a file that appears when it is whole (`OutputFile`), standard output, or nothing."""
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
+from pathlib import Path
+from typing import Protocol
 
 from vsr.files.checks import os_error
+
+
+class Target(Protocol):
+    """What a container is written into, as PyAV expects it of a file. Exactly one of `commit`, `keep` and `drop` ends it.
+
+    name: where the output is, for FFmpeg and messages. bytes: its length so far. error: the first one the system gave, since
+    FFmpeg's buffers tell of it late or never.
+    """
+
+    name: str
+    bytes: int
+    error: OSError | None
+
+    @property
+    def closed(self) -> bool: ...
+    def readable(self) -> bool: ...
+    def writable(self) -> bool: ...
+    def seekable(self) -> bool: ...
+    def write(self, data: builtins.bytes) -> int: ...
+
+    def commit(self) -> Path | None:
+        """End it whole, under its name; its path, None where there is none. Raises FileError."""
+
+    def keep(self) -> Path | None:
+        """End it as it is, under the name of a part; its path, None where there is none. Raises FileError."""
+
+    def drop(self) -> None:
+        """End it and delete what was written, unless it has ended before."""
 
 
 class OutputPipe:

@@ -1,4 +1,4 @@
-"""What encoders hand to sinks: bytes and times, which many sinks may hold at once."""
+"""Which streams go out together, and of what parameters."""
 
 from __future__ import annotations
 

@@ -1,0 +1,136 @@
+"""A video encoder: opened with everything that is asked of it, then frames in and packets out."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+from av.codec.context import Flags
+from av.codec.hwaccel import HWAccel
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError, reason
+from vsr.media.ffmpeg_log import libav_log
+from vsr.media.frames.color import apply_color
+from vsr.media.write.encoded import nowhere
+from vsr.media.write.encoders import EncoderPlan
+
+_ON_DEVICES = ("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")
+
+
+class VideoEncoder:
+    """An encoder for frames of one size. What is not in the plan is set on `context` before `open`.
+
+    `stream`, with the encoder's parameters once it is open, is what a `Template` is made of.
+    """
+
+    def __init__(
+        self,
+        plan: EncoderPlan,
+        size: tuple[int, int],
+        frame_rate: Fraction,
+        time_base: Fraction,
+        *,
+        device: HWAccel | None = None,
+    ) -> None:
+        """size: width, height. time_base: of the frames. device: where the frames lie, None for the host's memory.
+
+        Raises EncoderUnavailableError where there is no such device.
+        """
+        self.plan = plan
+        self.frames = 0
+        self._nowhere = nowhere()
+        try:
+            stream = self._nowhere.add_stream(plan.name, rate=frame_rate, hwaccel=device)
+        except (av.FFmpegError, NotImplementedError) as error:
+            if device is None:
+                raise
+            raise EncoderUnavailableError(f"{plan.name} finds no GPU: {reason(error)}") from error
+        self.stream = cast(VideoStream, stream)
+        context = self.context
+        context.width, context.height = size
+        context.pix_fmt = plan.pix_fmt
+        context.time_base, context.framerate = time_base, frame_rate
+        apply_color(context, plan.color, plan.format)
+        if plan.bitrate is not None:
+            context.bit_rate = plan.bitrate
+        if plan.qscale is not None:
+            context.flags |= int(Flags.qscale)
+            if plan.qscale == int(plan.qscale):
+                context.global_quality = int(plan.qscale)
+
+    @property
+    def context(self) -> VideoCodecContext:
+        return self.stream.codec_context
+
+    def open(self, options: Mapping[str, str], *, global_header: bool, listens: bool) -> None:
+        """Open it with FFmpeg's options. Raises EncoderUnavailableError, or ConfigError for what it refuses or doesn't know.
+
+        global_header: put parameter sets into the stream's parameters only. listens: take the reason of a refusal, and what is
+        wrong in a `-params` list, from FFmpeg's log. Not while a decoder may be closing on another thread: see `libav_log`.
+        """
+        context = self.context
+        if global_header:
+            context.flags |= int(Flags.global_header)
+        asked = {**context.options, **options}
+        context.options = asked
+        log: list[tuple[int, str, str]] = []
+        try:
+            with libav_log() if listens else contextlib.nullcontext(log) as log:
+                context.open()
+        except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
+            raise self._refused(error, asked, [line for _, _, line in log]) from error
+        # What the encoder knows is taken out; x265 and the like log what they don't, and go on.
+        found = (
+            re.search(r"(?:Error parsing option|Unknown option:?) '?([\w-]+)", line) for _, _, line in log
+        )
+        unknown = [*sorted(context.options), *(match[1] for match in found if match)]
+        if unknown:
+            own = ", ".join(option.name for option in context.supported_options.private)
+            raise ConfigError(
+                f"encoder {self.plan.name} has no option {', '.join(map(repr, unknown))}",
+                hint=f"its own options: {own or 'none'}",
+            )
+        self._nowhere.start_encoding()
+
+    def _refused(
+        self, error: BaseException, asked: Mapping[str, str], log: list[str]
+    ) -> EncoderUnavailableError | ConfigError:
+        plan, context = self.plan, self.context
+        why = "; ".join(line.strip() for line in log[:2]) or reason(error)
+        if plan.name.endswith(_ON_DEVICES):
+            return EncoderUnavailableError(
+                f"encoder {plan.name} cannot run on this machine: {why}",
+                hint="use libx264 or libx265 instead",
+            )
+        options = " ".join(f"{k}={v}" for k, v in asked.items() if k != "chroma_sample_location")
+        return ConfigError(
+            f"encoder {plan.name} refuses {context.width}x{context.height} {plan.pix_fmt} "
+            f"with {options or 'no options'}: {why}",
+            hint="check its options, the size and the pixel format",
+        )
+
+    def encode(self, frame: VideoFrame) -> list[Packet[Any]]:
+        """Packets that are ready after a frame whose pts is in the encoder's time_base. Raises EncodeError."""
+        self.frames += 1
+        return self._packets(frame)
+
+    def flush(self) -> list[Packet[Any]]:
+        """What the encoder still holds; it takes no more. Raises EncodeError."""
+        return self._packets(None)
+
+    def _packets(self, frame: VideoFrame | None) -> list[Packet[Any]]:
+        try:
+            return list(self.stream.encode(frame))
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise EncodeError(
+                f"encoder {self.plan.name} failed after {self.frames} frames: {reason(error)}",
+                hint="try another encoder",
+            ) from error
