@@ -1,11 +1,14 @@
-"""What of a video, beside its samples, an output cannot hold."""
+"""What of a video or a picture an output cannot hold, beside what its encoder says of the samples."""
 
 from __future__ import annotations
 
 from vsr.core.video import VideoInfo
-from vsr.media.types import Carried
+from vsr.media.pictures.files import PNG, SUFFIXES, PictureFormat
+from vsr.media.types import Carried, ImageTags, SinkOptions
 from vsr.media.write.animation import muxer_options
+from vsr.media.write.cicp import needs_cicp
 from vsr.media.write.containers import Container
+from vsr.media.write.copy import describe
 from vsr.media.write.encoders import EncoderPlan
 from vsr.media.write.hdr_params import hdr_options
 
@@ -19,7 +22,7 @@ _NO_SAR = frozenset(
 )
 
 
-def lost_facts(
+def lost_by_video(
     plan: EncoderPlan, codec: str, container: Container, carried: Carried, info: VideoInfo
 ) -> list[str]:
     """Sentences for what of the video, beside its samples, the output cannot hold."""
@@ -47,4 +50,34 @@ def lost_facts(
         )
     if carried.image_tags and carried.image_tags.icc_profile:
         lost.append("the ICC profile is left out: videos carry colour tags only")
+    return lost
+
+
+def lost_by_picture(
+    kind: PictureFormat, tags: ImageTags, options: SinkOptions, carried: Carried, info: VideoInfo
+) -> list[str]:
+    """Sentences for what a picture of that format cannot hold. tags: those it gets."""
+    fmt, name = info.format, kind.name
+    lost = [
+        f"{option} is for video and has no effect on {name} pictures"
+        for option in ("encoder", "crf", "bitrate", "preset", "pix_fmt")
+        if getattr(options, option) is not None
+    ]
+    if fmt.alpha and not kind.alpha:
+        lost.append(f"{name} carries no alpha: the alpha channel is dropped; PNG, TIFF and WebP carry it")
+    if fmt.bits > kind.bits:
+        lost.append(f"{name} holds 8 bits, the source has {fmt.bits}; PNG and TIFF hold 16")
+    if not kind.tags and (tags.icc_profile or tags.exif):
+        lost.append(f"the ICC profile and EXIF are left out: {name} is written without")
+    elif kind is SUFFIXES[".tif"] and carried.image_tags and carried.image_tags.exif:
+        lost.append("EXIF is left out but for the orientation: TIFF is written without")
+    if kind is not PNG and needs_cicp(info.color, tags):
+        lost.append(
+            f"that the colours are HDR or of a wide gamut is left out: {name} is written without; PNG tells it"
+        )
+    if carried.mastering_display or carried.content_light:
+        lost.append(f"mastering display and content light metadata are left out: {name} is written without")
+    if info.sar != 1:
+        lost.append(f"the sample aspect ratio {info.sar} is left out: pictures have square pixels")
+    lost += [f"{describe(stream)} is left out: pictures hold nothing beside" for stream in carried.copied]
     return lost

@@ -24,8 +24,8 @@ from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoders import EncoderPlan, plan_encoder
 from vsr.media.write.endings import EndsOnce
 from vsr.media.write.file_encoder import FileEncoder
-from vsr.media.write.images import ImageSink, is_image_output
-from vsr.media.write.losses import lost_facts
+from vsr.media.write.images import is_image_output, open_images
+from vsr.media.write.losses import lost_by_video
 from vsr.media.write.mux import Muxer
 from vsr.media.write.targets import OutputNull, OutputPipe, Target
 
@@ -42,7 +42,7 @@ def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo)
     exist, EncoderUnavailableError, EncodeError for what the container refuses, and FileError where the system does.
     """
     if is_image_output(url, info, options):
-        return ImageSink(url, options, carried, info)
+        return open_images(url, options, carried, info)
     if url == NULL and options.encoder is None and options.container_format is None:
         return NullSink()
     return VideoSink(url, options, carried, info)
@@ -97,7 +97,7 @@ class VideoSink(EndsOnce):
         template = encoder.template
         _check_container(container, template, carried)
         copied = plan_copy(carried.copied, container, template.add_to, url if path is None else path.name)
-        lost = lost_facts(plan, template.codec, container, carried, encoded)
+        lost = lost_by_video(plan, template.codec, container, carried, encoded)
         self.warnings += [*plan.warnings, *copied.warnings, *lost]
         self._clock = OutputClock(
             container, encoder.time_base, encoder.frame_rate, carried.start_offset, self.warnings

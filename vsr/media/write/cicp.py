@@ -1,0 +1,31 @@
+"""What a PNG file says of colours that are not those of sRGB."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import BinaryIO
+
+from vsr.core.color import Color
+from vsr.media.types import ImageTags
+
+# Of H.273: PQ and HLG; BT.2020 and the two of P3.
+_HDR_TRANSFERS = frozenset({16, 18})
+_WIDE_PRIMARIES = frozenset({9, 11, 12})
+_PNG_HEADER_BYTES = 33  # signature and IHDR, after which colour is told
+
+
+def needs_cicp(color: Color, tags: ImageTags) -> bool:
+    """Whether a picture would look wrong altogether as sRGB, which is what one without tags and profile is taken for."""
+    if tags.icc_profile:
+        return False  # it tells more than code points do, and these would go before it
+    return color.transfer in _HDR_TRANSFERS or color.primaries in _WIDE_PRIMARIES
+
+
+def insert_cicp(file: BinaryIO, color: Color) -> None:
+    """Tell in a PNG file what its codes mean: primaries and transfer of H.273, RGB, full range."""
+    data = b"cICP" + bytes([color.primaries, color.transfer, 0, 1])
+    file.seek(_PNG_HEADER_BYTES)
+    rest = file.read()
+    file.seek(_PNG_HEADER_BYTES)
+    file.write(struct.pack(">I", 4) + data + struct.pack(">I", zlib.crc32(data)) + rest)
