@@ -21,7 +21,7 @@ from vsr.jobs.upscale import UpscaleJob
 from vsr.machine.environment import environment
 from vsr.media.read.open import open_source
 from vsr.media.types import Carried, SinkOptions, SourceOptions
-from vsr.media.write.encoders import X264_PRESETS
+from vsr.media.write.encoder_traits import X264_PRESETS
 from vsr.media.write.sink import open_sink
 from vsr.models import find_model
 from vsr.upscale.options import NetworkOptions

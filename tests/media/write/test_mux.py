@@ -16,7 +16,7 @@ from vsr.media.frames.planes import av_from_frame
 from vsr.media.read.open import open_source
 from vsr.media.types import Carried, SinkOptions
 from vsr.media.write.containers import Container, container_for
-from vsr.media.write.copy import CopyPlan
+from vsr.media.write.copy_plan import CopyPlan
 from vsr.media.write.encoded import Encoded
 from vsr.media.write.encoders import plan_encoder
 from vsr.media.write.file_encoder import FileEncoder

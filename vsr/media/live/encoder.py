@@ -16,7 +16,8 @@ from vsr.media.live.timeline import TIME_BASE
 from vsr.media.types import SinkOptions
 from vsr.media.write.encode import VideoEncoder
 from vsr.media.write.encoded import Encoded, Template
-from vsr.media.write.encoders import TRAITS, EncoderPlan, encoder_named, plan_encoder
+from vsr.media.write.encoder_traits import TRAITS
+from vsr.media.write.encoders import EncoderPlan, encoder_named, plan_encoder
 
 _KEYFRAME_S = 2
 # Visually close to the source and a third of the bits of what files get: it has to go through a network.

@@ -23,8 +23,7 @@ from vsr.media.live.files import LiveFiles
 from vsr.media.live.program import Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.live.rtsp_probe import check_rtsp_answers
-from vsr.media.write.containers import container_for
-from vsr.media.write.copy import MPEGTS_CODECS
+from vsr.media.write.containers import MPEGTS_CODECS, container_for
 from vsr.media.write.encoded import Encoded
 from vsr.media.write.encoders import encoder_named
 

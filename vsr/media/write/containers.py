@@ -13,6 +13,13 @@ import av
 from vsr.core.errors import ConfigError
 from vsr.core.frame import PixelFormat
 
+# MPEG-TS is given anything as "private data" by FFmpeg, which nothing reads back; these have a type of their own.
+MPEGTS_CODECS = frozenset(
+    "h264 hevc mpeg1video mpeg2video mpeg4 vvc vc1 dirac cavs jpeg2000 jpegxs evc aac aac_latm mp1 mp2 mp3 ac3 eac3 ac4 dts "
+    "truehd opus s302m pcm_bluray dvb_subtitle dvb_teletext hdmv_pgs_subtitle hdmv_text_subtitle arib_caption klv "
+    "timed_id3 scte_35 smpte_2038 epg".split()
+)
+
 STDOUT = "-"
 NULL = "null:"
 

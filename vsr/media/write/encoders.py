@@ -4,86 +4,27 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 import av
 from av.codec.context import CodecContext
 
-from vsr.core.color import ChromaLocation, Color, Range
-from vsr.core.errors import ConfigError, DecodeError, EncoderUnavailableError
+from vsr.core.color import Color
+from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.core.frame import PixelFormat
-from vsr.media.frames.color import color_after
 from vsr.media.frames.hwaccel import SEMI_PLANAR
-from vsr.media.frames.planes import is_direct, pixel_format
+from vsr.media.frames.planes import pixel_format
 from vsr.media.types import SinkOptions
-
-X264_PRESETS = (
-    "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split()
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """How an encoder is told about quality and speed.
-
-    crf_option: the option `crf` goes to; "qscale" is FFmpeg's fixed quantiser, None where there is no such thing.
-    crf_range, crf: what it takes and vsr's default. preset_option, presets, preset: likewise for speed; no presets listed
-    means whatever the encoder itself accepts. bitrate: it can be given a rate. even: 4:2:0 needs even sides (and 4:2:2 even
-    widths). lossless: neither quality nor rate. counts_frames: its clock is the frame rate, nothing finer.
-    """
-
-    crf_option: str | None = None
-    crf_range: tuple[float, float] = (0, 51)
-    crf: float | None = None
-    preset_option: str | None = None
-    presets: tuple[str, ...] = ()
-    preset: str | None = None
-    bitrate: bool = True
-    even: bool = False
-    lossless: bool = False
-    counts_frames: bool = False
-    options: dict[str, str] = field(default_factory=dict)
-
-
-_X264 = Traits("crf", (0, 51), 16, "preset", tuple(X264_PRESETS), "veryfast", even=True)
-_MPEG = Traits("qscale", (1, 31), 2, counts_frames=True)
-_NVENC = Traits("cq", (0, 51), 18, "preset", tuple(f"p{i}" for i in range(1, 8)), "p5", options={"rc": "vbr"})
-_QSV = Traits("global_quality", (1, 51), 18, "preset", tuple(X264_PRESETS[2:9]), "medium")
-_LOSSLESS = Traits(lossless=True, bitrate=False)
-
-# "veryfast" costs a third of "medium" in x264 and less still in x265: on the few cores an upscaler leaves over, the encoder
-# must not be what the network waits for. Quality is held by the crf; only the size of the file pays.
-TRAITS: dict[str, Traits] = {
-    "libx264": _X264,
-    "libx264rgb": _X264,
-    "libx265": replace(_X264, crf=17, options={"x265-params": "log-level=error"}),
-    "libsvtav1": Traits("crf", (0, 63), 18, "preset", tuple(str(i) for i in range(-1, 14)), "10", even=True),
-    "libaom-av1": Traits("crf", (0, 63), 18, "cpu-used", tuple(str(i) for i in range(9)), "6"),
-    "libvpx-vp9": Traits("crf", (0, 63), 18, "cpu-used", tuple(str(i) for i in range(-8, 9)), "4",
-                         options={"deadline": "good", "row-mt": "1"}),
-    "libvpx": Traits("crf", (4, 63), 8, "cpu-used", tuple(str(i) for i in range(-16, 17)), "4",
-                     options={"deadline": "good"}),
-    "h264_nvenc": _NVENC, "hevc_nvenc": _NVENC, "av1_nvenc": _NVENC,
-    "h264_qsv": _QSV, "hevc_qsv": _QSV, "av1_qsv": _QSV, "vp9_qsv": _QSV,
-    "mjpeg": Traits("qscale", (1, 31), 2),
-    "mpeg4": _MPEG, "mpeg2video": _MPEG, "mpeg1video": _MPEG, "msmpeg4": _MPEG, "msmpeg4v2": _MPEG, "h263p": _MPEG,
-    "flv": _MPEG, "wmv1": _MPEG, "wmv2": _MPEG, "h261": _MPEG, "h263": _MPEG,
-    "prores_ks": Traits("qscale", (0, 64), bitrate=True), "prores": Traits(), "prores_aw": Traits(), "dnxhd": Traits(),
-    "libwebp": Traits("quality", (0, 100), 95, "preset", ("none", "default", "picture", "photo", "drawing", "icon", "text"),
-                      bitrate=False),
-    "libwebp_anim": Traits("quality", (0, 100), 95, "preset",
-                           ("none", "default", "picture", "photo", "drawing", "icon", "text"), bitrate=False),
-    **dict.fromkeys("ffv1 utvideo huffyuv ffvhuff magicyuv png apng qtrle gif rawvideo wrapped_avframe v210 v410 r210 r10k "
-                    "tiff bmp jpegls ljpeg qoi dpx exr zlib zmbv flashsv".split(), _LOSSLESS),
-}  # fmt: skip
-
-# Codecs whose decoders hand alpha back, among those whose encoders list a format with it.
-_ALPHA = frozenset(
-    "prores_ks ffv1 png apng qtrle libvpx libvpx-vp9 libwebp libwebp_anim utvideo magicyuv ffvhuff huffyuv rawvideo "
-    "tiff bmp qoi jpeg2000 cfhd exr dpx hap".split()
+from vsr.media.write.encoder_formats import (
+    best_pix_fmt,
+    check_even,
+    check_pix_fmt,
+    encoded_color,
+    lost_samples,
 )
+from vsr.media.write.encoder_traits import Traits, traits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +98,13 @@ def plan_encoder(
     Raises EncoderUnavailableError for unknown encoders, ConfigError for values they don't take.
     """
     name = encoder_named(name)
-    traits = TRAITS.get(name) or _guessed_traits(name)
+    traits = traits_of(name)
     pix_fmt = options.pix_fmt or best_pix_fmt(name, fmt)
-    _check_pix_fmt(name, pix_fmt)
+    check_pix_fmt(name, pix_fmt)
     target = pixel_format(pix_fmt)
     warnings = lost_samples(name, fmt, target)
     if traits.even:
-        _check_even(name, target, width, height)
+        check_even(name, target, width, height)
     settings = dict(traits.options)
     bitrate, qscale = _rate(name, traits, settings, options)
     _preset(name, traits, settings, options)
@@ -191,138 +132,6 @@ def merged(options: dict[str, str], more: dict[str, str]) -> dict[str, str]:
         joins = key.endswith("-params") and result.get(key)
         result[key] = f"{result[key]}:{value}" if joins else value
     return result
-
-
-def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
-    """The format of the encoder's that loses least, and of those the one that wastes least."""
-    formats = av.Codec(encoder, "w").video_formats
-    if not formats:
-        from vsr.media.frames.planes import av_name
-
-        return av_name(wanted)
-    best: tuple[float, str] | None = None
-    for video_format in formats:
-        name = video_format.name
-        if name.startswith("yuvj"):
-            continue
-        try:
-            cost = _cost(wanted, pixel_format(name), alpha=encoder in _ALPHA)
-        except DecodeError:
-            continue  # lies on a device
-        if video_format.is_bit_stream or video_format.has_palette or video_format.bits_per_pixel < 8:
-            cost += 500
-        if not is_direct(name):
-            cost += 0.01
-        if best is None or cost < best[0]:
-            best = cost, name
-    if best is None:
-        raise EncoderUnavailableError(
-            f"encoder {encoder} takes frames in device memory only", hint="choose one that encodes on the CPU"
-        )
-    return best[1]
-
-
-def _cost(wanted: PixelFormat, offered: PixelFormat, *, alpha: bool) -> float:
-    """How much worse `offered` is; losing colour, depth, chroma and alpha in that order, then waste."""
-    cost = 0.0
-    if wanted.kind != offered.kind:
-        cost += {"yuvrgb": 30, "rgbyuv": 5, "yuvgray": 1000, "rgbgray": 1000, "grayyuv": 1, "grayrgb": 3}[
-            wanted.kind + offered.kind
-        ]
-    if offered.bits < wanted.bits:
-        cost += 40 + 10 * (wanted.bits - offered.bits)
-    else:
-        cost += 0.2 * (offered.bits - wanted.bits)
-    chroma = (1, 1) if wanted.kind == "gray" else wanted.log2_chroma
-    if offered.kind != "gray":
-        for have, want in zip(offered.log2_chroma, chroma, strict=True):
-            cost += 15 * (have - want) if have > want else 0.5 * (want - have)
-    if wanted.alpha and not (offered.alpha and alpha):
-        cost += 100
-    if offered.alpha and not wanted.alpha:
-        cost += 2 if alpha else 200
-    return cost
-
-
-def _check_pix_fmt(encoder: str, pix_fmt: str) -> None:
-    formats = [f.name for f in av.Codec(encoder, "w").video_formats or ()]
-    if pix_fmt in formats or not formats:
-        try:
-            av.VideoFormat(pix_fmt, 16, 16)
-        except ValueError:
-            raise ConfigError(
-                f"unknown pixel format {pix_fmt!r}", hint="such as yuv420p or yuv422p10le"
-            ) from None
-        return
-    raise ConfigError(
-        f"encoder {encoder} does not take pixel format {pix_fmt!r}", hint=f"it takes {', '.join(formats)}"
-    )
-
-
-def lost_samples(encoder: str, fmt: PixelFormat, target: PixelFormat) -> list[str]:
-    """Sentences for what of the samples gets lost on the way to `target`."""
-    lost = []
-    if fmt.alpha and not target.alpha:
-        lost.append(
-            f"{encoder} carries no alpha: the alpha channel is dropped; prores_ks, ffv1 and libvpx-vp9 carry it"
-        )
-    if fmt.kind != "gray" and target.kind == "gray":
-        lost.append(f"{encoder} writes gray here: colour is dropped")
-    if target.bits < fmt.bits:
-        lost.append(f"{encoder} holds {target.bits} bits here, the source has {fmt.bits}")
-    if fmt.kind == "rgb" and target.kind == "yuv":
-        rare = (
-            "" if target.log2_chroma == (1, 1) else ", which few players take (pixel format yuv420p is safe)"
-        )
-        lost.append(f"RGB is converted to {target.name} for {encoder}{rare}; ffv1 or libx264rgb keep RGB")
-    elif fmt.kind == "yuv" and target.kind == "rgb":
-        lost.append(f"{fmt.name} is converted to RGB for {encoder}")
-    if (
-        fmt.kind != "gray"
-        and target.kind == "yuv"
-        and any(have > want for have, want in zip(target.log2_chroma, fmt.log2_chroma, strict=True))
-    ):
-        lost.append(f"{encoder} holds chroma at {target.name}, the source has {fmt.name}")
-    return lost
-
-
-def _check_even(encoder: str, fmt: PixelFormat, width: int, height: int) -> None:
-    if fmt.kind != "yuv":
-        return
-    step_w, step_h = 1 << fmt.log2_chroma[0], 1 << fmt.log2_chroma[1]
-    if width % step_w == 0 and height % step_h == 0:
-        return
-    nearest = f"{max(step_w, width - width % step_w)}x{max(step_h, height - height % step_h)}"
-    raise ConfigError(
-        f"{encoder} cannot encode {width}x{height} in {fmt.name}: the sides must be even",
-        hint=f"ask for {nearest}, or use a pixel format without subsampling such as yuv444p",
-    )
-
-
-def encoded_color(
-    encoder: str, fmt: PixelFormat, target: PixelFormat, color: Color, width: int, height: int
-) -> Color:
-    """The colour of the frames as the encoder gets them: the source's, wherever the format allows."""
-    color = color_after(color, fmt, target, (width, height))
-    if encoder == "mjpeg":
-        # JPEG is BT.601 in full range; its decoders know nothing else.
-        color = replace(color, matrix=5, range=Range.FULL)
-    if target.kind != "yuv" or target.log2_chroma != (1, 1):
-        color = replace(color, chroma_location=ChromaLocation.UNSPECIFIED)
-    return color
-
-
-def _guessed_traits(name: str) -> Traits:
-    """For encoders nobody wrote down: what their own option table says."""
-    context = CodecContext.create(name, "w")
-    private = {option.name for option in context.supported_options.private}
-    if name.endswith(("_v4l2m2m", "_amf")):
-        return Traits()
-    return Traits(
-        crf_option="crf" if "crf" in private else None,
-        crf_range=(0, 63),
-        preset_option="preset" if "preset" in private else None,
-    )
 
 
 def _rate(

@@ -18,8 +18,7 @@ from vsr.media.frames.side_data import display_matrix
 from vsr.media.types import Carried
 from vsr.media.write.animation import GUESSES_LAST, with_last_duration
 from vsr.media.write.captions import takes_captions, with_captions
-from vsr.media.write.containers import Container, output_time_base
-from vsr.media.write.copy import MPEGTS_CODECS
+from vsr.media.write.containers import MPEGTS_CODECS, Container, output_time_base
 from vsr.media.write.encode import VideoEncoder
 from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoders import EncoderPlan, frame_rate_or_default, merged

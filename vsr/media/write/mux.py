@@ -23,7 +23,6 @@ from vsr.media.write.animation import muxer_options
 from vsr.media.write.containers import Container, containers_of
 from vsr.media.write.copied_packets import PacketCopier
 from vsr.media.write.copy import (
-    CopyPlan,
     add_copy,
     attach_cover,
     copy_container_facts,
@@ -31,6 +30,7 @@ from vsr.media.write.copy import (
     kept_stream_metadata,
     muxer_reason,
 )
+from vsr.media.write.copy_plan import CopyPlan
 from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.matroska import PADDING, TrackElements, amend_tracks
 from vsr.media.write.targets import Target

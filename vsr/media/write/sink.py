@@ -18,7 +18,7 @@ from vsr.media.frames.planes import av_name
 from vsr.media.types import Carried, Sink, SinkCounters, SinkOptions
 from vsr.media.write.clock import OutputClock
 from vsr.media.write.containers import NULL, STDOUT, Container, container_for
-from vsr.media.write.copy import CopyPlan, plan_copy
+from vsr.media.write.copy_plan import CopyPlan, plan_copy
 from vsr.media.write.encodable import Encodable
 from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoders import EncoderPlan, plan_encoder

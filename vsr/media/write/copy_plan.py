@@ -1,0 +1,234 @@
+"""What of an input's other streams an output will hold, found out by asking its muxer, and what is said of those it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.logging
+from av.audio.stream import AudioStream
+from av.stream import Disposition
+
+from vsr.media.ffmpeg_log import dump_lock
+from vsr.media.write.containers import MPEGTS_CODECS, Container
+from vsr.media.write.copy import (
+    add_copy,
+    codec_name,
+    decoder_of,
+    describe,
+    is_cover,
+    kept_stream_metadata,
+    muxer_reason,
+)
+from vsr.media.write.targets import OutputNull
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.stream import Stream
+
+_FLV_FOURCC = frozenset({"aac", "mp3", "ac3", "eac3"})
+
+
+@dataclass(slots=True)
+class CopyPlan:
+    """Which streams of the input the output will hold, and sentences about the others.
+
+    covers: cover pictures to be attached, by stream index, where the container keeps them as attachments.
+    """
+
+    streams: list[Stream] = field(default_factory=list)
+    covers: dict[int, bytes] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def plan_copy(
+    source: Sequence[Stream],
+    container: Container,
+    add_video: Callable[[OutputContainer], Any],
+    container_name: str,
+) -> CopyPlan:
+    """Find out what of the streams the container takes, by writing its header into memory.
+
+    add_video: puts the encoded stream into a container, as it will be in the real one; called several times.
+    """
+    plan = CopyPlan()
+    if not container.streams:
+        plan.warnings += [
+            f"{describe(s)} is left out: {container_name} holds a single video stream" for s in source
+        ]
+        return plan
+    for stream in source:
+        if _is_chapter_track(stream):
+            continue  # the chapters themselves are copied, and the muxer makes a track of them where it needs one
+        if container.format in ("mp4", "mov") and _is_made_timecode(stream):
+            continue
+        # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
+        if is_cover(stream) and container.attachments:
+            picture = _cover_bytes(stream)
+            if picture is None:
+                plan.warnings.append(
+                    f"{describe(stream)} is left out: {container_name} takes it only from an input that can be read twice"
+                )
+                continue
+            plan.covers[stream.index] = picture
+            plan.streams.append(stream)
+            continue
+        why = _refusal(container, stream, add_video)
+        if why is None:
+            plan.streams.append(stream)
+        else:
+            plan.warnings.append(f"{describe(stream)} is left out: {container_name} cannot hold it ({why})")
+    for stream in plan.streams:
+        plan.warnings += _lost_facts(stream, container)
+    # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
+    while plan.streams:
+        error = _header_error(container, [s for s in plan.streams if s.index not in plan.covers], add_video)
+        if error is None:
+            break
+        guilty = _guilty(container, plan, add_video)
+        if guilty is None:
+            break  # the video itself; told of when the output is opened
+        plan.streams.remove(guilty)
+        plan.warnings.append(
+            f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})"
+        )
+    return plan
+
+
+def _lost_facts(stream: Stream, container: Container) -> list[str]:
+    """Sentences for what of a copied stream's metadata and disposition is lost."""
+    lost = []
+    if stream.type != "attachment":
+        _, keys = kept_stream_metadata(stream.metadata, container)
+        if keys:
+            lost.append(
+                f"{', '.join(keys)} of {describe(stream)} is left out: {container.format} has no place for it"
+            )
+    special = stream.disposition & ~(Disposition.default | Disposition.attached_pic)
+    if special and not container.dispositions:
+        names = ", ".join(flag.name or "" for flag in Disposition if flag & special)
+        lost.append(f"{describe(stream)} is no longer marked {names}: {container.format} has no place for it")
+    return lost
+
+
+def _guilty(
+    container: Container, plan: CopyPlan, add_video: Callable[[OutputContainer], Any]
+) -> Stream | None:
+    if _header_error(container, [], add_video) is not None:
+        return None
+    kept: list[Stream] = []
+    for stream in plan.streams:
+        if stream.index in plan.covers:
+            continue
+        if _header_error(container, [*kept, stream], add_video) is not None:
+            return stream
+        kept.append(stream)
+    return None
+
+
+def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputContainer], Any]) -> str | None:
+    """Why a stream cannot go into that container, None where it can."""
+    if stream.type == "attachment" and not container.attachments:
+        return "no attachments there"
+    if is_cover(stream) and not container.covers:
+        return "a cover would become a video there"
+    if stream.type == "unknown":
+        return "its kind is unknown"
+    if container.format == "mpegts" and codec_name(stream) not in MPEGTS_CODECS:
+        return "no stream type for that codec"
+    if container.format == "flv" and _aborts_flv(stream):
+        return "FFmpeg cannot write it there"
+    if isinstance(stream, AudioStream) and decoder_of(stream) and not stream.codec_context.sample_rate:
+        return "it begins too late to be known"
+    if container.format == "avi" and codec_name(stream) == "h264" and _is_packed(stream):
+        return "it is packed as in MP4, which AVI does not know"
+    nameless = codec_name(stream) in ("", "bin_data", "none") and decoder_of(stream) is None
+    if nameless and stream.type == "data" and (container.is_mov or container.format in ("avi", "flv")):
+        return "no known codec"  # a header can be written for some of these, but nothing that reads back
+    # Without the video first, so that its own refusal is not taken for the stream's; some containers cannot do without.
+    if _header_error(container, [stream], None) is None:
+        return None
+    return _header_error(container, [stream], add_video)
+
+
+def _is_made_timecode(stream: Stream) -> bool:
+    """Whether a data stream is a timecode track that MP4's muxer makes anew, of what the video's own metadata says."""
+    code = stream.metadata.get("timecode") if stream.type == "data" else None
+    return code is not None and any(
+        v.metadata.get("timecode") == code for v in stream.container.streams.video
+    )
+
+
+def _is_packed(stream: Stream) -> bool:
+    """Whether lengths stand before the parts of an H.264 packet, as in MP4 and Matroska, rather than start codes."""
+    return bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
+
+
+def _aborts_flv(stream: Stream) -> bool:
+    """Whether FFmpeg 8's FLV muxer would end the process over an audio stream: it asserts that it has a four-character code
+    where the speakers are not named mono or stereo, as those of PCM in Matroska are not, and a header for these two."""
+    if not isinstance(stream, AudioStream) or decoder_of(stream) is None:
+        return False
+    codec, context = codec_name(stream), stream.codec_context
+    if codec in ("opus", "flac"):
+        return not context.extradata
+    return codec not in _FLV_FOURCC and context.layout.name not in ("mono", "stereo")
+
+
+def _header_error(
+    container: Container, streams: Sequence[Stream], add_video: Callable[[OutputContainer], Any] | None
+) -> str | None:
+    file = OutputNull()
+    output = None
+    try:
+        output = av.open(file, "w", format=container.format, container_options=dict(container.muxer_options))
+        if add_video is not None:
+            add_video(output)
+        for stream in streams:
+            add_copy(output, stream, container)
+        output.start_encoding()
+    except (av.FFmpegError, ValueError, RuntimeError, TypeError) as error:
+        return muxer_reason(error)
+    finally:
+        file.drop()  # closed: no trailer is asked for
+        if output is not None:
+            with contextlib.suppress(Exception):
+                output.close()
+    return None
+
+
+def _is_chapter_track(stream: Stream) -> bool:
+    """Whether a data stream is what QuickTime keeps chapter titles in."""
+    if stream.type != "data" or codec_name(stream) != "bin_data" or not stream.container.chapters():
+        return False
+    # FFmpeg's own description is the only place its tag is shown in, and only while logging is on.
+    with dump_lock:
+        av.logging.set_level(av.logging.INFO)
+        try:
+            text = stream.container.dumps_format()  # type: ignore[attr-defined]
+        finally:
+            av.logging.set_level(None)
+    return re.search(rf"Stream #0:{stream.index}\b.*bin_data \(text\b", text) is not None
+
+
+def _cover_bytes(stream: Stream) -> bytes | None:
+    """The picture itself, read from the input once more: its packet is known only to who demuxes.
+
+    None where that cannot be: a pipe gives its bytes once, and reading them here would take them from the video.
+    """
+    name = stream.container.name
+    if not Path(name.removeprefix("file:")).is_file():
+        return None
+    try:
+        with av.open(name) as again:
+            twin = again.streams[stream.index]
+            for packet in again.demux(twin):
+                return bytes(packet) if packet.size else None
+    except (av.FFmpegError, ValueError, OSError, IndexError):
+        return None
+    return None
