@@ -161,14 +161,15 @@ def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:
 @needs_rtsp_server
 def test_a_signal_ends_it_while_the_source_hangs(tmp_path: Path) -> None:
     recorded = tmp_path / "recorded.mp4"
-    with rtsp_server() as camera, streaming(str(recorded), "--timeout", "60", source=camera.url()) as process:
+    with (
+        rtsp_server() as camera,
+        streaming(str(recorded), "--timeout", "600", source=camera.url()) as process,
+    ):
         wait_for_size(recorded, process)
         camera.freeze()
         time.sleep(0.5)
-        started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
-        assert time.monotonic() - started < 20
         camera.thaw()
     assert process.returncode == 0, err
     assert "Traceback" not in err

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support import clips
-from tests.support.sessions import adds_up, run, running, until
+from tests.support.sessions import adds_up, run_simulated, running_simulated, until
 from vsr.core.errors import EncodeError
 from vsr.media.live.encoder import EncoderOptions, LiveEncoder
 from vsr.media.live.outputs import Output, parse_destination
@@ -33,7 +33,8 @@ ROOT = Path(__file__).parents[2]
 def limited(folder: Path, num_bytes: int, *words: str) -> tuple[dict[str, Any], str]:
     """(report, what was printed) of a `vsr stream` whose files can be no larger than that."""
     program = (
-        "import resource, sys\nfrom vsr.cli import main\n"
+        "import resource, sys\nfrom tests.support.sessions import simulated\nfrom vsr import api\n"
+        "from vsr.cli import main\napi.StreamSession = simulated\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({num_bytes}, {num_bytes}))\nsys.exit(main(sys.argv[1:]))"
     )
     options = ["--model", "bicubic", "--max-latency", "30000", "--report", str(folder / "report.json")]
@@ -81,8 +82,8 @@ def test_a_full_disk_is_told_of_hls_and_its_playlist_names_what_is_there(tmp_pat
     folder = tmp_path / "h"
     folder.mkdir()
     (folder / "index1.ts").symlink_to("/dev/full")
-    with running(SOURCE, f"{folder}/") as stream:
-        stream.wait(lambda report: report.sinks[0]["state"] == "reconnecting")
+    with running_simulated(SOURCE, f"{folder}/") as stream:
+        stream.wait(lambda report: report.sinks[0]["reconnects"])
         stream.wait_for_frames(60)
         report = stream.stop()
     assert "no space left" in str(report.sinks[0]["changes"])
@@ -97,14 +98,14 @@ def test_a_full_disk_is_told_of_hls_and_its_playlist_names_what_is_there(tmp_pat
 def test_two_at_once_do_not_write_one_recording(sink: str, tmp_path: Path) -> None:
     (tmp_path / "h").mkdir()
     name = f"{tmp_path}/{sink}"
-    with running(SOURCE, name, f"{tmp_path}/h/one.m3u8") as first:
+    with running_simulated(SOURCE, name, f"{tmp_path}/h/one.m3u8") as first:
         first.wait(lambda report: report.sinks[0]["state"] == "streaming")
         with pytest.raises(EncodeError, match="another vsr is writing") as caught:
-            run(SOURCE, name, overwrite=True, duration_s=3.0)
+            run_simulated(SOURCE, name, overwrite=True, duration_s=3.0)
         assert caught.value.hint
         report = first.stop()
     assert report.sinks[0]["frames"] == report.frames_out
-    assert adds_up(run(SOURCE, name, overwrite=True, duration_s=0.5))  # nothing stays locked
+    assert adds_up(run_simulated(SOURCE, name, overwrite=True, duration_s=0.5))  # nothing stays locked
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -114,7 +115,7 @@ def test_what_was_killed_blocks_nobody(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT) as process:
         until((tmp_path / "h/index.m3u8").exists, 60)
         process.send_signal(signal.SIGKILL)
-    report = run(SOURCE, *sinks, overwrite=True, duration_s=0.5)
+    report = run_simulated(SOURCE, *sinks, overwrite=True, duration_s=0.5)
     assert [sink["frames"] for sink in report.sinks] == [report.frames_out] * 2
     assert not list(tmp_path.rglob("*.part"))
 

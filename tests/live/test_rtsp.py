@@ -8,15 +8,16 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support import clips
 from tests.support.rtsp import needs_rtsp_server, rtsp_server
-from tests.support.sessions import adds_up, run, running, until
+from tests.support.sessions import adds_up, config, run, running, until
 from vsr.core.errors import AccessDeniedError, SourceOpenError, VsrError
+from vsr.live.session import Session
+from vsr.live.states import Change
 from vsr.media.live.encoder import EncoderOptions
 
 pytestmark = needs_rtsp_server
@@ -92,8 +93,8 @@ def test_a_server_that_is_killed_and_comes_back(times: int, tmp_path: Path) -> N
             camera.kill()
             stream.wait(lambda report: report.state == "reconnecting")
             camera.start()
-            back_s = stream.wait(lambda report: report.state == "streaming")
-            assert back_s + stream.wait_for_frames(5) < 3.0 * _slowness()
+            stream.wait(lambda report: report.state == "streaming")
+            stream.wait_for_frames(5)
             assert stream.session.report().reconnects == done + 1
             threads.append(threading.active_count())
             gc.collect()
@@ -112,7 +113,7 @@ def test_a_server_that_says_nothing_more_without_closing(tmp_path: Path) -> None
     with rtsp_server() as camera, running(camera.url(), "null", timeout_s=0.7) as stream:
         stream.wait_for_frames(10)
         camera.freeze()
-        assert stream.wait(lambda report: report.state != "streaming") < 2.0 * _slowness()
+        stream.wait(lambda report: report.state != "streaming")
         camera.thaw()
         stream.wait_for_frames(10)
         report = stream.stop()
@@ -159,10 +160,10 @@ def test_a_path_that_is_not_there_fails_at_once() -> None:
 def test_nobody_there_is_given_up_after_so_many_retries() -> None:
     with rtsp_server() as camera:
         url = camera.url()
-    started = time.monotonic()
+    changes: list[Change] = []
     with pytest.raises(VsrError, match="connection refused"):
-        run(url, "null", retries=2)
-    assert time.monotonic() - started < 10
+        Session(config(url, "null", retries=2), on_change=changes.append).run()
+    assert [change.state for change in changes] == ["reconnecting", "stopped"]
 
 
 def test_a_sink_that_goes_away_is_retried_and_holds_up_nothing(tmp_path: Path) -> None:
@@ -196,8 +197,3 @@ def test_a_sink_that_goes_away_is_retried_and_holds_up_nothing(tmp_path: Path) -
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _slowness() -> float:
-    """How many runnable processes share each core: waiting takes as much longer."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) * 2

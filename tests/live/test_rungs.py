@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.sessions import config, run
+from tests.support.sessions import config, run_simulated
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import ConfigError, UnknownModelError
 from vsr.live.rungs import Rungs
@@ -58,7 +58,7 @@ def test_what_is_not_there_is_told() -> None:
 
 
 def test_a_stream_three_times_as_large() -> None:
-    report = run(SOURCE, "null", model="auto", scale=3, duration_s=0.5)
+    report = run_simulated(SOURCE, "null", model="auto", scale=3, duration_s=0.5)
     assert report.size_out == (480, 360)
     assert report.model == "bicubic-x3"
 
@@ -72,5 +72,6 @@ def test_a_precision_is_for_the_networks_that_have_it() -> None:
     assert found == {"quality-x2": False, "balanced-x2": True, "fast-x2": True, "bicubic-x2": False}
     rungs.close()
     with pytest.raises(ConfigError, match="not calibrated"):
-        run(SOURCE, "null", model="quality", precision="int8")
-    assert run(SOURCE, "null", model="fast", precision="fp32", duration_s=0.5).precision == "fp32"
+        run_simulated(SOURCE, "null", model="quality", precision="int8")
+    report = run_simulated(SOURCE, "null", model="fast", precision="fp32", duration_s=0.5)
+    assert report.precision == "fp32"

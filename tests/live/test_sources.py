@@ -24,10 +24,12 @@ from PIL import Image
 
 from tests.support import clips
 from tests.support.rtsp import free_port
-from tests.support.sessions import adds_up, run, running, until
+from tests.support.sessions import adds_up, config, run, run_simulated, running, until
 from vsr.core.errors import ConfigError, SourceOpenError, VsrError
 from vsr.live.frame import StreamFrame
 from vsr.live.rungs import Rungs
+from vsr.live.session import Session
+from vsr.live.states import Change
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.refusals import refused_source
 
@@ -98,9 +100,8 @@ def test_a_test_source() -> None:
 def test_a_file_at_its_own_pace_to_its_end(tmp_path: Path) -> None:
     clip = clips.h264("live.mp4", audio=True)
     recorded = tmp_path / "recorded.mp4"
-    started = time.monotonic()
-    report = run(str(clip), str(recorded), realtime=True)
-    assert time.monotonic() - started > 0.9
+    report = run_simulated(str(clip), str(recorded), realtime=True)
+    assert 0.9 < report.seconds < 2.0
     assert report.frames_in == report.frames_out == len(clips.frame_times(clip))
     assert not report.drops
     original, copy = ([time * 1.0 for time in clips.frame_times(path)] for path in (clip, recorded))
@@ -120,7 +121,7 @@ def test_damage_is_stepped_over_and_counted(tmp_path: Path) -> None:
     begin, end = len(data) // 3, len(data) // 2
     data[begin:end] = bytes(end - begin)
     (tmp_path / "damaged.mp4").write_bytes(data)
-    report = run(str(tmp_path / "damaged.mp4"), str(tmp_path / "recorded.mkv"), realtime=True)
+    report = run_simulated(str(tmp_path / "damaged.mp4"), str(tmp_path / "recorded.mkv"), realtime=True)
     assert report.damaged_packets
     assert 5 < report.frames_out < 25
     assert len(clips.frame_times(tmp_path / "recorded.mkv")) == report.frames_out
@@ -317,12 +318,12 @@ def one_line(error: VsrError) -> str:
     ],
 )
 def test_what_cannot_work_is_one_clear_line_at_once(source: str, said: str) -> None:
-    started = time.monotonic()
+    changes: list[Change] = []
     with pytest.raises(VsrError) as caught:
-        run(source, "null")
+        Session(config(source, "null"), on_change=changes.append).run()
     assert one_line(caught.value).startswith(said)
     assert "secret" not in f"{caught.value} {caught.value.hint}"
-    assert time.monotonic() - started < 10
+    assert "reconnecting" not in {change.state for change in changes}
 
 
 def test_a_file_is_no_live_source_unless_it_is_said() -> None:
@@ -355,10 +356,12 @@ def test_a_camera_in_use_is_told() -> None:
 
 def test_a_peer_that_accepts_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        started = time.monotonic()
+        changes: list[Change] = []
+        url = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live"
+        session = Session(config(url, "null", timeout_s=0.5, retries=1), on_change=changes.append)
         with pytest.raises(VsrError, match=r"nothing came for 0\.5 s"):
-            run(f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live", "null", timeout_s=0.5, retries=1)
-        assert time.monotonic() - started < 15
+            session.run()
+        assert [change.state for change in changes].count("reconnecting") == 1
 
 
 def test_credentials_are_in_no_address_that_is_shown() -> None:

@@ -1,4 +1,4 @@
-"""What tests of streams share: a session on a thread of its own, and patience."""
+"""What tests of streams share: a session on a thread of its own, one in simulated time, and patience."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
+from tests.support.clock import PretendedClock
 from vsr.live.config import StreamConfig
 from vsr.live.frame import StreamFrame
 from vsr.live.report import StreamReport
@@ -33,6 +34,35 @@ def run(source: str, *sinks: str, **options: Any) -> StreamReport:
     return Session(config(source, *sinks, **options)).run()
 
 
+def simulated(config: StreamConfig, **options: Any) -> Session:
+    """A session on a clock that passes when all there is to do at a time is done: not later, however slow the machine is.
+
+    For sources that are paced here (files and testsrc), and sinks that never hang. options: of Session.
+    """
+    before = frozenset(threading.enumerate())
+    clock = PretendedClock()
+    session = Session(config, **options, clock=clock)
+    clock.settled = lambda: settled(session, clock, before)
+    return session
+
+
+def settled(session: Session, clock: PretendedClock, before: frozenset[threading.Thread]) -> bool:
+    """Whether nothing happens in that session until its clock moves on. before: threads that are not the session's."""
+    # Whoever waits brings no new frames: where none was under way before and after asking, none is.
+    was = session.report()
+    waits = clock.all_wait("vsr-capture", "vsr-infer", "vsr-sink", but=before)
+    names = {thread.name for thread in threading.enumerate() if thread not in before}
+    if not waits or not {"vsr-infer", "vsr-encode"} <= names:
+        return waits
+    now = session.report()
+    return not was.in_flight and not now.in_flight and was.frames_in == now.frames_in
+
+
+def run_simulated(source: str, *sinks: str, **options: Any) -> StreamReport:
+    """A stream from its start to its end, in simulated time."""
+    return simulated(config(source, *sinks, **options)).run()
+
+
 class Running:
     """A session at work."""
 
@@ -51,14 +81,14 @@ class Running:
 
     def stop(self) -> StreamReport:
         self.session.stop()
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         if self.error is not None:
             raise self.error
         assert self.result is not None
         return self.result
 
-    def wait(self, reached: Callable[[StreamReport], bool], timeout_s: float = 30.0) -> float:
+    def wait(self, reached: Callable[[StreamReport], bool], timeout_s: float = 90.0) -> float:
         """Seconds until the report fulfils that."""
         started = time.monotonic()
         while not reached(self.session.report()):
@@ -68,7 +98,7 @@ class Running:
             time.sleep(0.02)
         return time.monotonic() - started
 
-    def wait_for_frames(self, more: int = 5, timeout_s: float = 30.0) -> float:
+    def wait_for_frames(self, more: int = 5, timeout_s: float = 90.0) -> float:
         """Seconds until so many more frames have gone out."""
         wanted = self.session.report().frames_out + more
         return self.wait(lambda report: report.frames_out >= wanted, timeout_s)
@@ -78,12 +108,26 @@ class Running:
 def running(
     source: str, *sinks: str, take: Callable[[StreamFrame], None] | None = None, **options: Any
 ) -> Generator[Running]:
-    stream = Running(Session(config(source, *sinks, **options), take=take))
+    with at_work(Session(config(source, *sinks, **options), take=take)) as stream:
+        yield stream
+
+
+@contextmanager
+def running_simulated(source: str, *sinks: str, **options: Any) -> Generator[Running]:
+    """As `running`, in simulated time."""
+    with at_work(simulated(config(source, *sinks, **options))) as stream:
+        yield stream
+
+
+@contextmanager
+def at_work(session: Session) -> Generator[Running]:
+    """A session that runs until the block ends."""
+    stream = Running(session)
     try:
         yield stream
     finally:
-        stream.session.stop()
-        stream._thread.join(30)
+        session.stop()
+        stream._thread.join(60)
 
 
 def adds_up(report: StreamReport) -> bool:
@@ -91,7 +135,7 @@ def adds_up(report: StreamReport) -> bool:
     return report.in_flight == 0 and report.frames_in == report.frames_out + sum(report.drops.values())
 
 
-def until(reached: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def until(reached: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait for it."""
     end = time.monotonic() + timeout_s
     while not reached():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.live.config import StreamConfig
 from vsr.live.frame import StreamFrame
 from vsr.live.fresh_queue import FreshQueue
@@ -22,11 +23,11 @@ _WAITING_FRAMES = 2
 class OpenStream:
     """Iterate for `StreamFrame`s; a context manager. See `vsr.open_stream`."""
 
-    def __init__(self, config: StreamConfig) -> None:
+    def __init__(self, config: StreamConfig, clock: Clock = SYSTEM_CLOCK) -> None:
         self._frames: FreshQueue[StreamFrame] = FreshQueue(
-            config.max_latency_s, _WAITING_FRAMES, late="not taken"
+            config.max_latency_s, _WAITING_FRAMES, late="not taken", clock=clock
         )
-        self._session = Session(config, take=self._put)
+        self._session = Session(config, take=self._put, clock=clock)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-stream", daemon=True)
         self._thread.start()

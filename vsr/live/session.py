@@ -23,7 +23,6 @@ from vsr.pipeline import Channel, EndOfStream
 
 _TICK_S = 0.05
 _END_TICK_S = 0.01
-_FIRST_FRAME_S = 0.1
 _LEAVE_S = 0.5
 _END_S = 5.0
 
@@ -186,8 +185,8 @@ class Session:
         capture = Capture(
             self._parts.address, timeline, self.config.timeout_s, found.append, None, clock=self._clock
         )
-        while not found and not capture.done.wait(_FIRST_FRAME_S) and not self._stops:
-            pass
+        while not found and not capture.done.is_set() and not self._stops:
+            self._clock.sleep(_TICK_S)
         capture.leave()
         capture.join(_END_S)
         if found:
