@@ -1,10 +1,34 @@
-"""No test sees the user's own models, or leaves one there."""
+"""For every test: workers share one folder of clips, no test sees the user's models, and none leaves anything running."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.support.clips import FOLDER_VARIABLE
+from tests.support.left_behind import Held
+from tests.support.processes import Processes
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """None of its own where files or tests are named: they begin at once, in this process."""
+    return 0 if any(Path(name.split("::")[0]).is_file() for name in config.args) else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    folder = tempfile.mkdtemp(prefix="vsr-clips-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ[FOLDER_VARIABLE] = folder
+    workers = config.getoption("numprocesses", None) or 1
+    if workers > 1:  # or each would compute on every core, and wait for the others
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,3 +36,17 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSR_MODELS", str(tmp_path_factory.mktemp("models")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = Held.now()
+    yield
+    assert not (left := before.left_behind()), left
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Starts processes, which end with the test."""
+    with Processes() as started:
+        yield started

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 import venv
 import zipfile
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 import vsr
+from tests.support.processes import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "av", "openvino", "onnx", "onnxruntime", "numpy", "PIL", "rich")
@@ -27,7 +27,12 @@ README = (ROOT / "README.md").read_text()
 
 def run_python(program: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        timeout=PATIENCE_S,
     )
     return done.stdout
 
@@ -52,16 +57,6 @@ def test_importing_is_light(program: str) -> None:
         run_python(f"import sys\n{program}\nprint('\\n', *sys.modules, sep=' ')").splitlines()[-1].split()
     )
     assert not set(HEAVY) & set(loaded)
-
-
-def test_help_is_quick() -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
-        run_python("from vsr.cli import main; main(['--help'])")
-        return time.perf_counter() - started
-
-    # The best of some, since other work may run beside the tests.
-    assert min(seconds() for _ in range(5)) < 0.3
 
 
 def test_what_vsr_offers() -> None:
@@ -118,7 +113,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE_S)
     (path,) = folder.glob("*.whl")
     return path
 

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.support.processes import PATIENCE_S
 from vsr.backends.pool import Pool
 from vsr.core.errors import DeviceMemoryError
 
@@ -31,7 +32,7 @@ def test_where_memory_ends_those_there_are_must_do() -> None:
         for thread in threads:
             thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert len(used) == 150
     assert set(used) <= {0, 1}
 

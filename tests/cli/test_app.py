@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import functools
+import operator
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ import click
 import pytest
 from PIL import Image
 
+from tests.support.processes import PATIENCE_S, until
 from vsr.cli import app, main
 from vsr.cli.interrupt import interrupts
 from vsr.core.cancel import Cancelled
@@ -131,7 +133,7 @@ def test_standard_streams_that_are_closed_hold_nothing_up(
 ) -> None:
     command = f"exec {sys.executable} -m vsr upscale {paths} --model bicubic --duration 0.2 {closed}"
     done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == code, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == (["out.mkv"] if "2>" in closed[:2] else [])
@@ -164,10 +166,7 @@ def test_signals_stop_then_cancel(number: signal.Signals, capfd: pytest.CaptureF
     with interrupts(control):
         for expected in (["stop"], ["stop", "cancel"]):
             signal.raise_signal(number)
-            deadline = time.monotonic() + 10
-            while control.told != expected:
-                assert time.monotonic() < deadline
-                time.sleep(0.001)
+            until(functools.partial(operator.eq, control.told, expected))
     assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
     assert signal.getsignal(number) == before
     assert "Ctrl-C again drops it" in capfd.readouterr().err

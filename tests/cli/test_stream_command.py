@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import clips
+from tests.support.processes import PATIENCE_S, started, until
 from tests.support.rtsp import needs_rtsp_server, rtsp_server
 from vsr.cli import main
 
@@ -108,18 +111,18 @@ def test_a_report_replaces_neither_the_source_nor_a_recording(
     assert not Path("out.mp4").exists()
 
 
-def streaming(*words: str, source: str = SOURCE) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "vsr", "stream", source, *words, *QUICK]
-    root = Path(__file__).parents[2]
-    return subprocess.Popen(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def streaming(*words: str, source: str = SOURCE) -> AbstractContextManager[subprocess.Popen[str]]:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = (sys.executable, "-m", "vsr", "stream", source, *words, *QUICK)
+    return started(*command, cwd=Path(__file__).parents[2], text=True, **pipes)
 
 
 def wait_for_size(path: Path, process: subprocess.Popen[str], least: int = 20_000) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists() or path.stat().st_size < least:
+    def reached() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        return path.exists() and path.stat().st_size >= least
+
+    until(reached, f"{path.name} does not grow to {least} bytes")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -128,7 +131,7 @@ def test_a_signal_ends_it_cleanly_and_finishes_the_recording(number: signal.Sign
     with streaming(str(recorded)) as process:
         wait_for_size(recorded, process)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     frames = len(clips.frame_times(recorded))
     assert f"{frames:,} in, {frames:,} out, none dropped" in out
@@ -144,7 +147,7 @@ def test_a_second_signal_waits_for_no_sink_and_keeps_the_recording(tmp_path: Pat
             process.send_signal(signal.SIGINT)
             while answer not in (line := process.stderr.readline()):
                 assert line, process.returncode
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert "cancel" not in err
     assert clips.frame_times(recorded)
@@ -161,15 +164,16 @@ def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:
 @needs_rtsp_server
 def test_a_signal_ends_it_while_the_source_hangs(tmp_path: Path) -> None:
     recorded = tmp_path / "recorded.mp4"
+    # It would be tried for longer than anybody waits for the process here.
     with (
         rtsp_server() as camera,
         streaming(str(recorded), "--timeout", "600", source=camera.url()) as process,
     ):
         wait_for_size(recorded, process)
         camera.freeze()
-        time.sleep(0.5)
+        time.sleep(0.5)  # The test holds also where it does not hang yet.
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
         camera.thaw()
     assert process.returncode == 0, err
     assert "Traceback" not in err

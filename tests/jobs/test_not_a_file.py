@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.support import clips
 from tests.support.enlarged import QUICK, enlarge, frame_seconds, stream
+from tests.support.processes import PATIENCE_S
 from tests.support.serving import served
 from vsr.core.errors import SourceLostError
 from vsr.media.read.opening import RECONNECTING
@@ -27,18 +28,17 @@ def vsr(*args: str | Path, given: Path) -> subprocess.CompletedProcess[str]:
             stdin=cat.stdout,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
 
 
 def covered() -> Path:
     """Matroska with a cover picture, far larger than what FFmpeg reads ahead."""
-    folder = clips.folder()
-    Image.new("RGB", (32, 32), (200, 30, 30)).save(folder / "cover.jpg")
+    cover = clips.made("cover.jpg", "red", Image.new("RGB", (32, 32), (200, 30, 30)).save)
     noise = "testsrc2=size=320x240:rate=25:duration=1,noise=alls=40:allf=t"
     return clips.make("covered.mkv", "-c:v", "libx264", "-crf", "10", "-pix_fmt", "yuv420p", "-attach",
-                      str(folder / "cover.jpg"), "-metadata:s:t", "mimetype=image/jpeg", source=noise)  # fmt: skip
+                      str(cover), "-metadata:s:t", "mimetype=image/jpeg", source=noise)  # fmt: skip
 
 
 def turned(path: Path, orientation: int) -> Path:
@@ -64,7 +64,7 @@ def test_a_video_from_a_fifo_keeps_all_its_frames(tmp_path: Path) -> None:
     writer = threading.Thread(target=fifo.write_bytes, args=(path.read_bytes(),), daemon=True)
     writer.start()
     report = enlarge(fifo, out, **QUICK)
-    writer.join(20)
+    writer.join(PATIENCE_S)
     assert report.frames_in == report.frames_out == 25
 
 

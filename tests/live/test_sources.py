@@ -335,8 +335,7 @@ def test_what_is_not_a_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("This is no video. " * 500)
     with pytest.raises(SourceOpenError, match="text: not a video stream"):
         run(str(tmp_path / "text"), "null", realtime=True)
-    sound = clips.folder() / "sound.mka"
-    clips.run("-f", "lavfi", "-i", "sine=duration=1", sound)
+    sound = clips.make("sound.mka", source="sine=duration=1")
     with pytest.raises(SourceOpenError, match="no video stream, only audio"):
         run(str(sound), "null", realtime=True)
     with web_server(functools.partial(Quiet, directory=str(tmp_path))) as url:

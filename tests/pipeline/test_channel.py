@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import PATIENCE_S, until
 from vsr.core.cancel import Cancelled, CancelToken
 from vsr.pipeline import Channel, EndOfStream
 
@@ -19,7 +20,7 @@ class Caught:
         self.entered = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(call,))
         self._thread.start()
-        assert self.entered.wait(5)
+        assert self.entered.wait(PATIENCE_S)
 
     def _run(self, call: Callable[[], Any]) -> None:
         self.entered.set()
@@ -29,7 +30,7 @@ class Caught:
             self.error = error
 
     def join(self) -> Caught:
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
         return self
 
@@ -39,14 +40,6 @@ def no_thread_left() -> Iterator[None]:
     before = threading.active_count()
     yield
     assert threading.active_count() == before
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(5000):
-        if condition():
-            return
-        threading.Event().wait(0.001)
-    raise AssertionError("never happened")
 
 
 def test_items_come_in_order_then_the_end() -> None:
@@ -65,7 +58,7 @@ def test_put_waits_for_room() -> None:
     channel: Channel[int] = Channel(1)
     channel.put(0)
     writer = Caught(lambda: channel.put(1))
-    wait_until(lambda: channel.put_wait_s > 0)
+    until(lambda: channel.put_wait_s > 0)
     assert len(channel) == 1
     assert channel.get() == 0
     assert writer.join().value is True
@@ -77,7 +70,7 @@ def test_put_waits_for_room() -> None:
 def test_waiting_time_is_seen_while_waiting() -> None:
     channel: Channel[int] = Channel(1)
     reader = Caught(channel.get)
-    wait_until(lambda: channel.get_wait_s > 0.002)
+    until(lambda: channel.get_wait_s > 0.002)
     channel.put(7)
     assert reader.join().value == 7
     waited = channel.get_wait_s
@@ -88,7 +81,7 @@ def test_waiting_time_is_seen_while_waiting() -> None:
 def test_close_wakes_a_starved_reader() -> None:
     channel: Channel[int] = Channel(1)
     reader = Caught(channel.get)
-    wait_until(lambda: channel.get_wait_s > 0)
+    until(lambda: channel.get_wait_s > 0)
     channel.close()
     assert isinstance(reader.join().error, EndOfStream)
 
@@ -99,7 +92,7 @@ def test_cancel_wakes_reader_and_writer_and_drops_items() -> None:
     empty: Channel[int] = Channel(1, cancel)
     full.put(0)
     writer, reader = Caught(lambda: full.put(1)), Caught(empty.get)
-    wait_until(lambda: full.put_wait_s > 0 and empty.get_wait_s > 0)
+    until(lambda: full.put_wait_s > 0 and empty.get_wait_s > 0)
     cancel.cancel()
     assert isinstance(writer.join().error, Cancelled)
     assert isinstance(reader.join().error, Cancelled)
@@ -123,7 +116,7 @@ def test_leaving_tells_a_blocked_writer() -> None:
     channel: Channel[int] = Channel(1)
     channel.put(0)
     writer = Caught(lambda: channel.put(1))
-    wait_until(lambda: channel.put_wait_s > 0)
+    until(lambda: channel.put_wait_s > 0)
     channel.leave()
     assert writer.join().value is False
     assert channel.put(2) is False

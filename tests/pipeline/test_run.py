@@ -65,7 +65,7 @@ def test_counters_add_up() -> None:
 def test_the_bottleneck_is_the_slow_stage() -> None:
     def slow(items: Iterator[int]) -> Iterator[int]:
         for item in items:
-            time.sleep(0.003)
+            time.sleep(0.05)  # far longer than the others wait for a processor
             yield item
 
     stats = run_pipeline(range(20), [Stage("fast", plus_one), Stage("slow", slow)], list).stats
@@ -73,7 +73,7 @@ def test_the_bottleneck_is_the_slow_stage() -> None:
     _, fast, slow_stats, sink = stats.stages
     assert fast.blocked_s > 0.01
     assert sink.starved_s > 0.03
-    assert slow_stats.rate < 400
+    assert slow_stats.rate < 20
     assert fast.queue_high_water == 4
 
 
@@ -126,11 +126,11 @@ def test_items_are_let_go() -> None:
     assert run_pipeline(source(), [Stage("pass", one_at_a_time)], sink).value == 0
 
 
-def test_ten_thousand_items_are_quick() -> None:
-    started = time.perf_counter()
+def test_ten_thousand_items_take_little_of_the_processor() -> None:
+    started = time.process_time()
     result = run_pipeline(range(10_000), [Stage(str(i), plus_one) for i in range(3)], sum)
     assert result.value == sum(range(3, 10_003))
-    assert time.perf_counter() - started < 10  # 0.4 s on an idle machine
+    assert time.process_time() - started < 10  # Half a second; the machine's load does not count.
 
 
 # Progress

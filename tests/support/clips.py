@@ -1,18 +1,20 @@
-"""Small clips for tests, made with ffmpeg once a session, by name: pictures of 64x48 to 320x240, about a second long."""
+"""Small clips for tests, made with ffmpeg once a run, by name: pictures of 64x48 to 320x240, about a second long."""
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
 import json
-import shutil
+import os
 import struct
 import subprocess
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.processes import PATIENCE_S
 
 HARD = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "hard"
 """The folder of odd files; tests that need it are skipped where it isn't."""
@@ -24,18 +26,38 @@ needs_hard = pytest.mark.skipif(
 TEST_SOURCE = "testsrc2=size=160x120:rate=25:duration=1"
 
 
-@functools.cache
+FOLDER_VARIABLE = "VSR_TEST_CLIPS"
+"""The environment variable that names the folder of clips; tests/conftest.py makes the folder, one for all workers."""
+
+
 def folder() -> Path:
-    """The session's folder of clips."""
-    path = Path(tempfile.mkdtemp(prefix="vsr-clips-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    """The run's folder of clips. Write to it through `made` only: other workers use it, too."""
+    return Path(os.environ[FOLDER_VARIABLE])
+
+
+def made(name: str, recipe: object, write: Callable[[Path], object]) -> Path:
+    """A file (or a numbered sequence) of the folder, which `write` makes unless it is there; made once for all workers.
+
+    `recipe` says how the file is made: a name stands for one recipe. Raises ValueError where another recipe has that name.
+    """
+    path = folder() / name
+    with open(folder() / f".{name.replace('/', '-')}.recipe", "a+") as noted:
+        fcntl.flock(noted, fcntl.LOCK_EX)
+        noted.seek(0)
+        before = noted.read()
+        if not before:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path)
+            noted.write(repr(recipe))
+        elif before != repr(recipe):
+            raise ValueError(f"two clips are named {name}: {before} and {recipe!r}")
     return path
 
 
 def run(*args: str | Path) -> None:
     """Run ffmpeg; its errors are the test's."""
     command = ["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
 
@@ -43,11 +65,9 @@ def run(*args: str | Path) -> None:
 @functools.cache
 def make(name: str, *args: str, source: str = TEST_SOURCE, audio: bool = False) -> Path:
     """A clip of a lavfi source with these ffmpeg options; made once."""
-    path = folder() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
     sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1", "-shortest"] if audio else []
-    run("-f", "lavfi", "-i", source, *sound, *args, path)
-    return path
+    options = ["-f", "lavfi", "-i", source, *sound, *args]
+    return made(name, options, lambda path: run(*options, path))
 
 
 def h264(name: str = "plain.mp4", *args: str, audio: bool = False, source: str = TEST_SOURCE) -> Path:
@@ -59,9 +79,8 @@ def h264(name: str = "plain.mp4", *args: str, audio: bool = False, source: str =
 @functools.cache
 def derive(name: str, original: Path, *args: str, before: tuple[str, ...] = ()) -> Path:
     """A clip made from another with these ffmpeg options."""
-    path = folder() / name
-    run(*before, "-i", original, *args, path)
-    return path
+    options = [*before, "-i", str(original), *args]
+    return made(name, options, lambda path: run(*options, path))
 
 
 def variable_rate(name: str = "vfr.mp4") -> Path:
@@ -81,29 +100,26 @@ def interlaced(name: str = "interlaced.ts", codec: str = "mpeg2video") -> Path:
 
 def damaged(name: str, original: Path, *, start: float = 0.4, end: float = 0.6, seed: int = 7) -> Path:
     """The file with one byte in 64 changed between two fractions of its length."""
-    path = folder() / name
     data = bytearray(original.read_bytes())
     state = seed
     for place in range(int(len(data) * start), int(len(data) * end), 64):
         state = (state * 1103515245 + 12345) & 0x7FFFFFFF
         data[place + state % 64] ^= 0xFF
-    path.write_bytes(data)
-    return path
+    return made(name, (str(original), start, end, seed), lambda path: path.write_bytes(data))
 
 
 def cut(name: str, original: Path, fraction: float) -> Path:
     """The beginning of a file."""
-    path = folder() / name
     data = original.read_bytes()
-    path.write_bytes(data[: int(len(data) * fraction)])
-    return path
+    return made(
+        name, (str(original), fraction), lambda path: path.write_bytes(data[: int(len(data) * fraction)])
+    )
 
 
 def joined(name: str, *originals: Path) -> Path:
     """Files one after the other, byte by byte (MPEG-TS stands that, and its clock restarts)."""
-    path = folder() / name
-    path.write_bytes(b"".join(original.read_bytes() for original in originals))
-    return path
+    data = b"".join(original.read_bytes() for original in originals)
+    return made(name, [str(original) for original in originals], lambda path: path.write_bytes(data))
 
 
 def hdr10(name: str = "hdr10.mkv") -> Path:
@@ -118,7 +134,6 @@ def hdr10(name: str = "hdr10.mkv") -> Path:
 
 def dolby_vision(profile: int, compatibility: int) -> Path:
     """HEVC in MP4 with a `dvcC` box saying so (the layer itself isn't there)."""
-    path = folder() / f"dv{profile}_{compatibility}.mp4"
     original = make("hevc.mp4", "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=error",
                     "-frames:v", "5", "-tag:v", "hvc1")  # fmt: skip
     data = original.read_bytes()
@@ -128,19 +143,19 @@ def dolby_vision(profile: int, compatibility: int) -> Path:
     data = data[:place] + box + data[place:]
     # The boxes around it grow; moov lies behind mdat, so no offset moves.
     assert data.index(b"mdat") < place
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1"):
-        at = data.index(name, data.index(b"moov")) - 4
+    for box_name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1"):
+        at = data.index(box_name, data.index(b"moov")) - 4
         (size,) = struct.unpack_from(">I", data, at)
         data = data[:at] + struct.pack(">I", size + len(box)) + data[at + 4 :]
-    path.write_bytes(data)
-    return path
+    name = f"dv{profile}_{compatibility}.mp4"
+    return made(name, (profile, compatibility), lambda path: path.write_bytes(data))
 
 
 def ffprobe(path: Path, entries: str, *args: str) -> dict[str, Any]:
     """ffprobe's JSON of these entries."""
     command = ["ffprobe", "-v", "quiet", "-of", "json", "-show_entries", entries, *args, str(path)]
     result: dict[str, Any] = json.loads(
-        subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+        subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_S).stdout
     )
     return result
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-WAIT_S = 10
+from tests.support.processes import PATIENCE_S
+
+WAIT_S = PATIENCE_S
 
 
 def plus_one(items: Iterator[int]) -> Iterator[int]:

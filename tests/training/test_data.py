@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from tests.support import clips
+from tests.support.processes import PATIENCE_S
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics
 from vsr.media.compress import compressed
@@ -196,7 +197,7 @@ from vsr.media.compress import compressed
 for height in range(16, 64):
     compressed(np.zeros((height, {width}), np.uint8), "libx265", 26)
 """
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=PATIENCE_S)
 
 
 def test_a_pool_of_realistic_pairs() -> None:

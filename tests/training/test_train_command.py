@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -105,9 +104,12 @@ def test_what_cannot_be_written_is_an_error_of_files(
 def interrupted(folder: Path, awaited: str, *more: str) -> int:
     """The exit status of a long training that is sent SIGINT once there is `awaited` in `folder`."""
 
+    over = threading.Event()
+
     def interrupt() -> None:
         while not (folder / awaited).exists():
-            time.sleep(0.01)
+            if over.wait(0.01):
+                return
         os.kill(os.getpid(), signal.SIGINT)
 
     sender = threading.Thread(target=interrupt)
@@ -115,6 +117,7 @@ def interrupted(folder: Path, awaited: str, *more: str) -> int:
     try:
         return run(arguments(folder, "--steps", "1000000", "--device", "cpu", "--quiet", *more))
     finally:
+        over.set()
         sender.join()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.processes import PATIENCE_S
 from vsr.training.checkpoint import load_tensors
 from vsr.training.recipe import load_recipe
 from vsr.training.trainer import TrainConfig, train
@@ -39,7 +40,7 @@ def run_workers(count: int, *arguments: str) -> subprocess.CompletedProcess[str]
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 

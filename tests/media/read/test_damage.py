@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.support import clips
+from tests.support.processes import PATIENCE_S
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
 from vsr.media.address import redacted
 from vsr.media.read.open import open_source
@@ -123,12 +124,11 @@ def test_dash_which_pyav_does_not_read_is_told(tmp_path: Path) -> None:
 
 
 def test_packet_that_does_not_decode_is_counted_and_told() -> None:
-    path = clips.folder() / "bad_packet.mp4"
     packets = clips.ffprobe(long(), "packet=pos,flags")["packets"]
     data = bytearray(long().read_bytes())
     place = int(packets[53]["pos"])
     data[place : place + 8] = b"\xff" * 8
-    path.write_bytes(data)
+    path = clips.made("bad_packet.mp4", "packet 53", lambda path: path.write_bytes(data))
     with open_source(str(path)) as source:
         frames = list(source)
         counters = source.counters
@@ -271,7 +271,7 @@ def test_closing_on_another_thread_and_iterating_twice() -> None:
     assert list(source) == []
     thread = threading.Thread(target=source.close)
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert source.carried.container is None
 
@@ -344,7 +344,6 @@ KNOWN_BETTER = {"androidx_media/heif/sample_MP.heic": 1, "androidx_media/mp4/sam
 
 @clips.needs_hard
 @pytest.mark.slow
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", HARD_SAMPLE)
 def test_hard_file_decodes_or_is_refused(name: str) -> None:
     table = (clips.HARD / "probe.tsv").read_text().splitlines()

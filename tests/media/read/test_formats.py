@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import clips
+from tests.support.processes import PATIENCE_S
 from vsr.core.color import ChromaLocation, Color, Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
@@ -41,7 +42,7 @@ def samples(path: Path, pix_fmt: str) -> bytes:
         pix_fmt,
         "-",
     ]
-    return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_S).stdout
 
 
 FORMATS = [
@@ -247,9 +248,8 @@ def test_cover_art_is_copied_and_not_the_main_video(name: str) -> None:
 
 
 def test_video_stream_can_be_chosen() -> None:
-    path = clips.folder() / "two.mkv"
-    clips.run("-f", "lavfi", "-i", "testsrc2=size=160x120:duration=0.2", "-f", "lavfi", "-i",
-              "testsrc2=size=64x48:duration=0.2", "-map", "0", "-map", "1", path)  # fmt: skip
+    second = ("-f", "lavfi", "-i", "testsrc2=size=64x48:duration=0.2", "-map", "0", "-map", "1")
+    path = clips.make("two.mkv", *second, source="testsrc2=size=160x120:duration=0.2")
     with open_source(str(path)) as source:
         assert source.info.width == 160
         assert any("other video" in note for note in source.notes)
@@ -300,7 +300,7 @@ def test_standard_input(kind: str) -> None:
             stdin=made.stdout,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
     assert done.stderr == ""

@@ -8,15 +8,15 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import pytest
 from PIL import Image
 
 from tests.support import clips
+from tests.support.processes import PATIENCE_S, Processes
 from tests.support.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError, FileError
 from vsr.files import whole as commit
@@ -184,7 +184,8 @@ def test_small_files_are_written_one_after_another(tmp_path: Path) -> None:
     writing.join(0.2)
     assert writing.is_alive()
     held.commit()
-    writing.join(10)
+    writing.join(PATIENCE_S)
+    assert not writing.is_alive()
     assert path.read_bytes() == b"second"
     assert [p.name for p in tmp_path.iterdir()] == ["cache"]
 
@@ -245,13 +246,23 @@ def test_refusals_leave_nothing_open(tmp_path: Path) -> None:
     assert open_files() == before
 
 
-def child(code: str, *args: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
-    head = "import sys; from tests.support.sinks import *; from vsr.core.errors import *\n"
-    command = [sys.executable, "-c", head + textwrap.dedent(code), *args]
-    return subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
+class Child(Protocol):
+    def __call__(self, code: str, *args: str, stdout: int | None = None) -> subprocess.Popen[bytes]: ...
 
 
-def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def child(processes: Processes) -> Child:
+    """Runs code in a Python of its own."""
+
+    def start(code: str, *args: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        head = "import sys; from tests.support.sinks import *; from vsr.core.errors import *\n"
+        command = (sys.executable, "-c", head + textwrap.dedent(code), *args)
+        return processes.start(*command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
+
+    return start
+
+
+def test_full_disk_is_told_and_leaves_nothing(child: Child, tmp_path: Path) -> None:
     code = """
         import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -262,13 +273,13 @@ def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
             sys.exit(f"told: {error.message}")
     """
     process = child(code, str(clips.h264("cfr.mp4")), str(tmp_path / "out.mp4"))
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert b"told: cannot write" in errors, errors
     assert b"File too large" in errors
     assert list(tmp_path.iterdir()) == []
 
 
-def test_broken_pipe_is_told_at_once() -> None:
+def test_broken_pipe_is_told_at_once(child: Child) -> None:
     code = """
         try:
             through(sys.argv[1], "-", scale=2)
@@ -282,17 +293,17 @@ def test_broken_pipe_is_told_at_once() -> None:
     assert process.stderr is not None
     errors = process.stderr.read()
     process.stderr.close()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     assert b"told: cannot write standard output" in errors or b"Broken pipe" in errors, errors
 
 
 @pytest.mark.parametrize(
     ("format", "magic"), [(None, b"nut/multimedia container"), ("yuv4mpegpipe", b"YUV4MPEG2")]
 )
-def test_standard_output(format: str | None, magic: bytes, tmp_path: Path) -> None:
+def test_standard_output(format: str | None, magic: bytes, child: Child, tmp_path: Path) -> None:
     code = "through(sys.argv[1], '-', container_format=sys.argv[2] or None)"
     process = child(code, str(clips.h264("cfr.mp4")), format or "", stdout=subprocess.PIPE)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert out.startswith(magic)
     (tmp_path / "piped").write_bytes(out)
@@ -302,7 +313,7 @@ def test_standard_output(format: str | None, magic: bytes, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["mp4", "mov"])
-def test_formats_that_go_back_are_refused_on_standard_output(name: str) -> None:
+def test_formats_that_go_back_are_refused_on_standard_output(name: str, child: Child) -> None:
     code = """
         try:
             through(sys.argv[1], "-", container_format=sys.argv[2])
@@ -310,32 +321,33 @@ def test_formats_that_go_back_are_refused_on_standard_output(name: str) -> None:
             sys.exit(f"told: {error.message} / {error.hint}")
     """
     process = child(code, str(clips.h264("cfr.mp4")), name, stdout=subprocess.PIPE)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=PATIENCE_S)
     assert f"told: {name} cannot be written to standard output".encode() in errors, errors
     assert b"nut or matroska" in errors
     assert out == b""
 
 
-def test_kill_leaves_no_output(tmp_path: Path) -> None:
+def test_kill_leaves_no_output(child: Child, tmp_path: Path) -> None:
     code = """
-        import time
-        def slow(frame):
-            time.sleep(0.05)
+        import signal
+        left = int(sys.argv[3])
+        def some(frame):
+            global left
+            if not left:
+                print("here", flush=True)
+                signal.pause()
+            left -= 1
             return frame
-        through(sys.argv[1], sys.argv[2], scale=2, change=slow, overwrite=True)
+        through(sys.argv[1], sys.argv[2], scale=2, change=some, overwrite=True)
     """
     output = tmp_path / "out.mp4"
     given = str(clips.h264("cfr_sound.mp4", audio=True))
-    for wait in (0.0, 0.5, 1.0):
-        process = child(code, given, str(output))
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "out.mp4.part").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(wait)
+    for frames in (0, 10, 24):
+        process = child(code, given, str(output), str(frames), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
         process.kill()
-        process.wait(30)
-        assert process.stderr is not None
-        process.stderr.close()
+        process.wait(PATIENCE_S)
         assert not output.exists()
     through(given, output)  # the part left over is no obstacle
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
