@@ -14,7 +14,7 @@ from vsr.core.errors import OutputLostError
 from vsr.live import sinks
 from vsr.live.sinks import LiveSink
 from vsr.media.live.outputs import Destination
-from vsr.media.live.packets import Program
+from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
 TIMEOUT_S = 5.0
