@@ -136,6 +136,17 @@ def test_rgb_becomes_tagged_yuv(tmp_path: Path) -> None:
         assert source.info.color.range is Range.LIMITED
 
 
+def test_rgb_with_alpha_goes_into_webm(tmp_path: Path) -> None:
+    given = clips.make(
+        "rgba.mov", "-vf", "format=rgba,colorchannelmixer=aa=0.5", "-c:v", "qtrle", "-frames:v", "3"
+    )
+    sink = through(given, tmp_path / "out.webm")
+    assert sink.encoder is not None
+    assert "yuva" in sink.encoder
+    assert "RGB is converted" in " ".join(sink.warnings)
+    assert b"\x53\xc0" in (tmp_path / "out.webm").read_bytes()  # Matroska's element for alpha
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "webm"])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -18,6 +18,9 @@ _ALPHA = frozenset(
     "tiff bmp qoi jpeg2000 cfhd exr dpx hap".split()
 )
 
+# What an encoder lists, and refuses without its option `strict=experimental`.
+_REFUSED = {"libvpx-vp9": frozenset({"yuva422p", "yuva444p", "gbrap"})}
+
 
 def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
     """The format of the encoder's that loses least, and of those the one that wastes least."""
@@ -27,7 +30,7 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
     best: tuple[float, str] | None = None
     for video_format in formats:
         name = video_format.name
-        if name.startswith("yuvj"):
+        if name.startswith("yuvj") or name in _REFUSED.get(encoder, ()):
             continue
         try:
             cost = _cost(wanted, pixel_format(name), alpha=encoder in _ALPHA)
