@@ -19,6 +19,6 @@ def test_a_job_takes_batches_as_the_backend_wants(tmp_path: Path, monkeypatch: p
     config = UpscaleConfig((str(CLIP),), network=NetworkOptions("bicubic", backend="onnxruntime"))
     with UpscaleJob(config) as job:
         report = job.run(str(CLIP), str(tmp_path / "out.mkv"))
-        (upscaler,) = job._upscalers.values()
+        upscaler = job._pool.upscaler(config.network)
         assert {luma[0] for luma, *_chroma in upscaler.network.compiled} == {4}
     assert report.frames_in == report.frames_out

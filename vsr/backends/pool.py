@@ -14,8 +14,8 @@ Item = TypeVar("Item")
 
 
 class Pool(Generic[Item]):
-    """Up to `most` items, of which each is one thread's at a time; another is made where all that there are are taken, unless
-    there is no memory for it: then those there are must do."""
+    """Up to `most` items, each used by one thread at a time. When all items are in use, another is created, up to `most`. If
+    memory is short, callers wait for an existing one."""
 
     def __init__(self, most: int) -> None:
         self._most = most

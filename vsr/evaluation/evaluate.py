@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -36,8 +35,8 @@ from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
-from vsr.models.registry import Use
 from vsr.upscale.options import NetworkOptions
+from vsr.upscale.pool import UpscalerPool
 from vsr.upscale.upscaler import Upscaler
 
 Picture = npt.NDArray[np.uint8]
@@ -101,51 +100,37 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
     left_out: list[str] = []
     found = sets_of(config.data, _files)
     check_outputs([str(path) for files in found.values() for path in files.values()], [], config.report)
-    with ExitStack() as stack:
-        upscalers = _Upscalers(config, stack)
+    used: dict[Upscaler, None] = {}
+    with UpscalerPool() as pool:
         for name, files in found.items():
             for item, path in files.items():
                 if say is not None:
                     say(f"{name}: {printable(path.name)}")
                 is_picture = path.suffix.lower() in PICTURE_SUFFIXES
-                upscaler = upscalers.of("picture" if is_picture else "video")
+                upscaler = pool.upscaler(config.network, "picture" if is_picture else "video")
+                config.network.check_reached(upscaler.spec, upscaler.scale)
                 figures = _picture(path, upscaler) if is_picture else _video(path, upscaler, config.frames)
                 if figures:
                     sets.setdefault(name, {})[item] = figures
                     models.setdefault(name, {})[upscaler.spec.id] = None
+                    used[upscaler] = None
                 else:
                     left_out.append(f"{printable(path)} is left out: {_too_small(upscaler.scale)}")
         if not sets:
             raise SourceOpenError(f"nothing is left to measure: {left_out[0]}", hint="name larger pictures")
-        used = [upscaler for upscaler in upscalers.made.values() if upscaler.precision]
+        first = next(iter(used))
         return Evaluation(
             model=", ".join(dict.fromkeys(upscaler.spec.id for upscaler in used)),
-            backend=used[0].backend,
+            backend=first.backend,
             precision=", ".join(dict.fromkeys(upscaler.precision for upscaler in used)),
-            scale=used[0].scale,
-            border=used[0].scale,
+            scale=first.scale,
+            border=first.scale,
             degradation=DEGRADATION,
             sets=sets,
             means={name: _mean(list(rows.values())) for name, rows in sets.items()},
             models={name: ", ".join(ids) for name, ids in models.items()},
             notes=tuple(dict.fromkeys([*(note for upscaler in used for note in upscaler.notes), *left_out])),
         )
-
-
-class _Upscalers:
-    """One for pictures and one for videos, as `vsr upscale` has them, each made when it is first asked for."""
-
-    def __init__(self, config: EvaluateConfig, stack: ExitStack) -> None:
-        self._config, self._stack = config, stack
-        self.made: dict[Use, Upscaler] = {}
-
-    def of(self, use: Use) -> Upscaler:
-        network = self._config.network
-        use = use if network.model == "auto" else "video"  # One that is named serves both.
-        if use not in self.made:
-            upscaler = self.made[use] = self._stack.enter_context(Upscaler(network, use=use))
-            network.check_reached(upscaler.spec, upscaler.scale)
-        return self.made[use]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -17,8 +17,8 @@ from vsr.jobs.size import enlarged, plan_size
 from vsr.media.read.open import open_source
 from vsr.media.types import Sink, Source
 from vsr.media.write.sink import open_sink
-from vsr.models.registry import Use
 from vsr.pipeline import Pipeline, PipelineStats, Stage
+from vsr.upscale.pool import UpscalerPool
 from vsr.upscale.upscaler import Upscaler
 
 # Batches that may wait between two stages, and the most memory they may take there.
@@ -29,9 +29,6 @@ _QUEUE_BYTES = 96 << 20
 # of decoded frames stay in memory.
 _COLLECT_EVERY = 32
 
-# Compiled networks kept for inputs to come: with --size, pictures of many sizes want one each.
-_KEPT_UPSCALERS = 4
-
 OnProgress = Callable[[Progress], None]
 
 
@@ -41,15 +38,13 @@ class UpscaleJob:
     def __init__(self, config: UpscaleConfig, control: JobControl | None = None) -> None:
         self._config = config
         self._control = control or JobControl()
-        self._upscalers: dict[tuple[float | None, Use], Upscaler] = {}
+        self._pool = UpscalerPool()
 
     def __enter__(self) -> UpscaleJob:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for upscaler in self._upscalers.values():
-            upscaler.close()
-        self._upscalers.clear()
+        self._pool.close()
 
     def run(
         self, url: str, output: str, *, on_progress: OnProgress | None = None, item: int = 0, items: int = 1
@@ -65,7 +60,8 @@ class UpscaleJob:
         with open_source(url, reading) as source:
             info = source.info
             plan = plan_size(info, config.network.scale, config.size)
-            upscaler = self._upscaler(plan.factor, "picture" if info.is_image else "video")
+            network = replace(config.network, scale=plan.factor)
+            upscaler = self._pool.upscaler(network, "picture" if info.is_image else "video")
             stays = info.on_device and upscaler.on_gpu
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
             batch = upscaler.batch(info.width, info.height, on_device=stays)
@@ -119,17 +115,6 @@ class UpscaleJob:
             output_bytes=sink.counters.bytes or None,
             encoder=sink.encoder,
         )
-
-    def _upscaler(self, factor: float | None, use: Use) -> Upscaler:
-        network = self._config.network
-        use = use if network.model == "auto" else "video"  # One that is named serves both.
-        upscaler = self._upscalers.pop((factor, use), None)
-        if upscaler is None:
-            if len(self._upscalers) == _KEPT_UPSCALERS:
-                self._upscalers.pop(next(iter(self._upscalers))).close()
-            upscaler = Upscaler(replace(network, scale=factor), use=use)
-        self._upscalers[factor, use] = upscaler  # last is the one used last
-        return upscaler
 
 
 class _Exhaustion:

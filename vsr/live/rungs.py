@@ -14,7 +14,7 @@ from vsr.live.ladder import Ladder, Step
 from vsr.models.registry import find_model
 from vsr.models.spec import CALIBRATED, Precision
 from vsr.upscale.options import NetworkOptions
-from vsr.upscale.upscaler import Upscaler
+from vsr.upscale.pool import UpscalerPool
 
 # From the heaviest to the one that always keeps up.
 _FAMILIES = ("quality", "balanced", "fast", "bicubic")
@@ -46,7 +46,11 @@ class Rungs:
         self._clock = clock
         network = config.network
         names = _FAMILIES if network.model == "auto" else (network.model,)
-        made = [Upscaler(replace(network, model=name, precision=_precision(name, network))) for name in names]
+        self._pool = UpscalerPool()
+        made = [
+            self._pool.upscaler(replace(network, model=name, precision=_precision(name, network)))
+            for name in names
+        ]
         scale = network.scale or made[0].scale
         self._upscalers = [upscaler for upscaler in made if upscaler.scale == scale]
         if not self._upscalers:
@@ -152,8 +156,7 @@ class Rungs:
     def close(self) -> None:
         for sequence in self._sequences:
             sequence.close()
-        for upscaler in self._upscalers:
-            upscaler.close()
+        self._pool.close()
 
 
 def _precision(name: str, network: NetworkOptions) -> Precision | None:

@@ -1,0 +1,43 @@
+"""Upscalers kept for the inputs to come."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from vsr.models.registry import Use
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
+
+# Pictures of many sizes, all enlarged to one, want an Upscaler for each factor.
+_MOST = 4
+
+
+class UpscalerPool:
+    """Upscalers by options and use, those used last. A context manager; for one thread."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[NetworkOptions, Use], Upscaler] = OrderedDict()
+
+    def __enter__(self) -> UpscalerPool:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def upscaler(self, options: NetworkOptions, use: Use = "video") -> Upscaler:
+        """The Upscaler for these options, made where there is none; the pool closes it. Raises what Upscaler raises.
+
+        A model that is named serves both uses. When a fifth one is made, the one used longest ago is closed.
+        """
+        key: tuple[NetworkOptions, Use] = (options, use if options.model == "auto" else "video")
+        if key not in self._kept:
+            self._kept[key] = Upscaler(options, use=key[1])
+        self._kept.move_to_end(key)
+        if len(self._kept) > _MOST:
+            self._kept.popitem(last=False)[1].close()
+        return self._kept[key]
+
+    def close(self) -> None:
+        """Close all. Closing twice does nothing."""
+        while self._kept:
+            self._kept.popitem()[1].close()
