@@ -158,6 +158,9 @@ def _decode_alone(clip: Path, threads: int) -> tuple[dict[str, Any], list[Frame]
 def _infer_alone(
     upscaler: Upscaler, frames: list[Frame], config: BenchConfig, batch: int
 ) -> tuple[dict[str, Any], list[Frame]]:
+    # Repeated, they are one stream without a jump.
+    frames = [replace(frame, starts=None) for frame in frames]
+
     def upscaled(count: int) -> Iterator[Frame]:
         with upscaler.sequence() as sequence:
             yield from sequence.stream(islice(cycle(frames), count))
