@@ -179,6 +179,7 @@ def upscale_file(
     preset: str | None = None,
     pix_fmt: str | None = None,
     encoder_options: Mapping[str, str] | None = None,
+    container_format: str | None = None,
     overwrite: bool = False,
     batch: int | None = None,
     tile: int | None = None,
@@ -192,7 +193,8 @@ def upscale_file(
 
     output None: the input's name with the scale added, beside it. scale: factor per side, None for the model's own (2 for
     `auto`); size: (width, height) in displayed pixels instead.
-    bitrate in bits a second, start_s and duration_s in seconds; the rest as `vsr upscale --help` says.
+    bitrate in bits a second, start_s and duration_s in seconds, container_format as FFmpeg names it; the rest as
+    `vsr upscale --help` says.
     progress is called a few times a second; `control.stop()` and `.cancel()` end the job from elsewhere.
 
     Raises VsrError (see vsr.core.errors); then nothing lies under the output's name.
@@ -232,6 +234,7 @@ def upscale_file(
             preset=preset,
             pix_fmt=pix_fmt,
             encoder_options=dict(encoder_options or {}),
+            container_format=container_format,
             overwrite=overwrite,
         ),
     )

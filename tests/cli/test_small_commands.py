@@ -46,8 +46,8 @@ def test_doctor(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_probe(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    api.probe = lambda url: SimpleNamespace(as_dict=lambda: {"input": url, "size": [640, 360]})
-    api.preview = lambda url: SimpleNamespace(as_dict=lambda: {"output": f"{url}_x2"})
+    api.probe = lambda url, video_stream: SimpleNamespace(as_dict=lambda: {"input": url, "size": [640, 360]})
+    api.preview = lambda url, video_stream: SimpleNamespace(as_dict=lambda: {"output": f"{url}_x2"})
     assert main(["probe", "in.mp4"]) == 0
     assert capsys.readouterr().out == ("input: in.mp4\nsize: 640 x 360\nvsr upscale:\n  output: in.mp4_x2\n")
     assert main(["probe", "in.mp4", "--json"]) == 0
@@ -59,7 +59,7 @@ def test_probe(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_probe_opens_standard_input_once(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    api.probe = lambda url: SimpleNamespace(as_dict=lambda: {"input": url})
+    api.probe = lambda url, video_stream: SimpleNamespace(as_dict=lambda: {"input": url})
     assert main(["probe", "-"]) == 0  # there is no api.preview here
     out = capsys.readouterr().out
     assert out.startswith("input: -\nvsr upscale:\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vsr.cli import options
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import progress_bar
 from vsr.cli.show import report_lines
@@ -13,14 +14,15 @@ from vsr.cli.show import report_lines
 
 @click.command("demo")
 @click.argument("output_dir", type=click.Path(path_type=Path, file_okay=False), default="vsr-demo")
+@options.model
 @click.option("-q", "--quiet", is_flag=True, help="Print the paths only.")
-def command(output_dir: Path, quiet: bool) -> int:
+def command(output_dir: Path, model: str, quiet: bool) -> int:
     """Upscale the shipped clip into OUTPUT_DIR (vsr-demo), with a picture that compares bicubic enlarging and vsr."""
     from vsr import api
 
     control = api.JobControl()
     with interrupts(control), progress_bar(quiet=quiet) as progress:
-        result = api.demo(output_dir, progress=progress, control=control)
+        result = api.demo(output_dir, model=model, progress=progress, control=control)
     if not quiet:
         print("\n".join(report_lines(result.report)))
     for name, path in (("video:  ", result.video), ("picture:", result.picture)):

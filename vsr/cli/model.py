@@ -94,7 +94,6 @@ def export_model(
     vsr model export runs/mine/weights.safetensors mine.onnx --precision fp16
     """
     from vsr import api
-    from vsr.models.registry import package_folder
 
     if target.lower().endswith(".onnx"):
         if title or licence or calibrate or overwrite:
@@ -113,7 +112,7 @@ def export_model(
         raise click.UsageError("--precision is for .onnx files; packages run in what the backend chooses")
     spec = api.export_model(
         weights,
-        package_folder(target),
+        target,
         title=title,
         licence=licence,
         sample=sample,
@@ -141,10 +140,8 @@ def import_model(file: Path, package: str, title: str, licence: str, overwrite: 
     vsr upscale in.mp4 --model something-x2
     """
     from vsr import api
-    from vsr.models.registry import package_folder
 
-    folder = package_folder(package)
-    spec = api.import_model(file, folder, title=title, licence=licence, overwrite=overwrite)
+    spec = api.import_model(file, package, title=title, licence=licence, overwrite=overwrite)
     _say_written(spec)
 
 

@@ -142,6 +142,9 @@ def group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+video_stream = click.option(
+    "--video-stream", type=click.IntRange(0), metavar="N", help="Which video stream, from 0."
+)
 model = click.option(
     "--model", default="auto", show_default=True, help="Name of a model or path of a package."
 )

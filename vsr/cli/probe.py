@@ -6,21 +6,24 @@ import json
 
 import click
 
-from vsr.cli import text
+from vsr.cli import options, text
 
 _READ_ONCE = "not told of standard input and pipes, which are read once; give a file to see it"
 
 
 @click.command("probe")
 @click.argument("url", metavar="INPUT")
+@options.video_stream
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(url: str, as_json: bool) -> None:
+def command(url: str, video_stream: int | None, as_json: bool) -> None:
     """Show what vsr sees in INPUT and what `vsr upscale` would do with it."""
     from vsr import api
     from vsr.media.address import is_read_once
 
-    found = api.probe(url).as_dict()
+    found = api.probe(url, video_stream=video_stream).as_dict()
     # Both open the input anew, and a pipe has nothing left for the second.
-    upscaled = {"notes": [_READ_ONCE]} if is_read_once(url) else api.preview(url).as_dict()
-    found["vsr_upscale"] = upscaled
+    if is_read_once(url):
+        found["vsr_upscale"] = {"notes": [_READ_ONCE]}
+    else:
+        found["vsr_upscale"] = api.preview(url, video_stream=video_stream).as_dict()
     print(json.dumps(found, indent=2, default=str) if as_json else "\n".join(text.tree(found)))

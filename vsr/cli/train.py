@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 import sys
 import time
@@ -17,7 +16,6 @@ from vsr.cli import text
 from vsr.cli.interrupt import interrupts
 from vsr.core.cancel import CancelToken
 from vsr.core.errors import MissingDependencyError
-from vsr.models.spec import WEIGHTS_NAME
 
 if TYPE_CHECKING:
     from vsr.training.trainer import Progress
@@ -58,6 +56,10 @@ PATH = _NamedPath(path_type=Path)
 @click.option("--vgg", type=PATH, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
+@click.option(
+    "--stop-after", type=float, metavar="SECONDS", help="Stop after this time; --resume goes on from there."
+)
+@click.option("--checkpoints", type=PATH, help="Folder for the checkpoint, instead of --out.")
 @click.option("--steps", type=int, help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option(
@@ -77,6 +79,8 @@ def command(
     vgg: Path | None,
     resume: bool,
     time_limit: float | None,
+    stop_after: float | None,
+    checkpoints: Path | None,
     steps: int | None,
     seed: int | None,
     lr: float | None,
@@ -103,15 +107,7 @@ def command(
             f"training needs {error.name}, which is not installed",
             hint="pip install torch safetensors onnx matplotlib",
         ) from error
-    chosen = load_recipe(recipe)
-    changes: dict[str, Any] = {
-        key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None
-    }
-    if lr is not None:
-        changes |= {"lr": lr, "muon_lr": chosen.train.muon_lr * lr / chosen.train.lr}
-    chosen = dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, **changes))
-    if teacher is not None:
-        chosen = dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, teacher=teacher))
+    chosen = load_recipe(recipe).changed(steps=steps, seed=seed, lr=lr, teacher=teacher)
     control = Control()
     with progress_bar(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
         result = train(
@@ -122,9 +118,11 @@ def command(
                 val=val,
                 device=device,
                 resume=resume,
-                init=_weights_of(init, chosen.scale),
+                init=init,
                 vgg=vgg,
                 time_limit_s=time_limit,
+                stop_after_s=stop_after,
+                checkpoints=checkpoints,
                 command=shlex.join(["vsr", *sys.argv[1:]]),
                 on_progress=on_progress,
                 on_message=on_message,
@@ -144,15 +142,6 @@ def command(
 def _complain(warning: str) -> None:
     """What --quiet does not silence."""
     print(f"warning: {warning}", file=sys.stderr, flush=True)
-
-
-def _weights_of(path: Path | None, scale: int) -> Path | None:
-    """The file itself, or the one in the folder or the model of that name."""
-    from vsr.models.registry import find_model
-
-    if path is None or path.is_file() or path.suffix == Path(WEIGHTS_NAME).suffix:
-        return path
-    return (path if path.is_dir() else find_model(str(path), scale).folder) / WEIGHTS_NAME
 
 
 class Control:

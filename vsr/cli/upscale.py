@@ -54,7 +54,7 @@ _picture_options = options.group(
     options.backend,
 )
 _source_options = options.group(
-    click.option("--video-stream", type=click.IntRange(0), metavar="N", help="Which video stream, from 0."),
+    options.video_stream,
     click.option("--start", type=options.SECONDS, help="Begin there."),
     click.option("--duration", type=options.SECONDS, help="End after so much."),
     click.option(
@@ -144,10 +144,6 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
     from vsr.jobs.config import UpscaleConfig
     from vsr.media.types import SinkOptions, SourceOptions
 
-    if values["scale"] is not None and values["size"] is not None:
-        raise ConfigError("--scale and --size exclude each other", hint="give one of them")
-    if values["crf"] is not None and values["bitrate"] is not None:
-        raise ConfigError("--crf and --bitrate exclude each other", hint="give one of them")
     inputs, output = split_paths(paths)
     return UpscaleConfig(
         inputs=inputs,

@@ -20,6 +20,7 @@ from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError, reason
 from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.registry import package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 
 try:
@@ -36,7 +37,7 @@ _LARGEST = 4096
 
 def export_model(
     weights: Path,
-    folder: Path,
+    target: str | Path,
     *,
     title: str = "",
     licence: str = "",
@@ -44,13 +45,14 @@ def export_model(
     calibrate: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> ModelSpec:
-    """Make a package of what `vsr train` wrote, or of a package's network, with what the training says of itself; the folder's
-    name is its id.
+    """Make a package of what `vsr train` wrote, or of a package's network, with what the training says of itself. target: the
+    package's name, which puts it among the user's models, or the path of its folder, whose name is the package's.
 
     `sample` is the seed of one of the results a variational network finds plausible; without it there is the middle one.
     With `calibrate`, pictures or folders of such, the package has int8 graphs, which are what runs where they run faster.
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError as below.
     """
+    folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)
     metadata, _ = _read(weights)
     facts = {key: metadata[key] for key in ("command", "hardware") if metadata.get(key)}

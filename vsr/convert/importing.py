@@ -15,7 +15,7 @@ from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.files.checks import is_special
-from vsr.models.registry import CHECKPOINT_SUFFIXES
+from vsr.models.registry import CHECKPOINT_SUFFIXES, package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 from vsr.upscale.upscaler import Upscaler
 
@@ -23,15 +23,17 @@ _SIDE = 96
 
 
 def import_model(
-    file: Path, folder: Path, *, title: str = "", licence: str = "", overwrite: bool = False
+    file: Path, target: str | Path, *, title: str = "", licence: str = "", overwrite: bool = False
 ) -> ModelSpec:
     """Make a package of a network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or
     255, and gives it two to eight times as large: an .onnx, or a checkpoint of an architecture that spandrel knows. Scale,
-    size multiple and halo are found by running it.
+    size multiple and halo are found by running it. target: the package's name, which puts it among the user's models, or the
+    path of its folder.
 
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
     be used, or whose package does not compute what it computes.
     """
+    folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)
     if is_special(file):
         raise WeightsError(f"{file} is no ordinary file", hint="name an .onnx file or a checkpoint")

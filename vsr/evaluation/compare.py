@@ -39,7 +39,7 @@ _CROPS = 2
 @dataclass(frozen=True, slots=True)
 class CompareConfig:
     """a, b: videos or images of the same frames; reference: what both are measured against, or None for a against b.
-    output: the page. frames: at most so many are compared."""
+    output: the page. frames: at most so many are compared. Raises ConfigError."""
 
     a: str
     b: str
@@ -47,6 +47,10 @@ class CompareConfig:
     output: Path = Path("compare.html")
     frames: int | None = None
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and self.frames < 1:
+            raise ConfigError(f"{self.frames} frames are out of range", hint="give 1 or more")
 
 
 @dataclass(order=True, slots=True)

@@ -38,7 +38,7 @@ class DemoResult:
 
 
 def demo(
-    output_dir: Path | str = "vsr-demo",
+    output_dir: Path | str = Path("vsr-demo"),
     *,
     model: str = "auto",
     progress: OnProgress | None = None,

@@ -47,7 +47,7 @@ class UpscaleConfig:
         self._check_media()
 
     def _check_media(self) -> None:
-        """What FFmpeg would count in too few bits."""
+        """What excludes each other, and what FFmpeg would count in too few bits."""
         for name, seconds in (("start", self.source.start_s), ("duration", self.source.duration_s)):
             if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
                 raise ConfigError(
@@ -58,6 +58,8 @@ class UpscaleConfig:
             raise ConfigError(
                 f"frame rate {rate} is out of range", hint="give a short fraction such as 30000/1001"
             )
+        if self.sink.crf is not None and self.sink.bitrate is not None:
+            raise ConfigError("--crf and --bitrate exclude each other", hint="give one of them")
         bitrate = self.sink.bitrate
         if bitrate is not None and not 1 <= bitrate <= MAX_BITRATE:
             raise ConfigError(

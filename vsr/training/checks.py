@@ -24,7 +24,7 @@ _NO_MEMORY = ("allocate", "out of memory", "not enough memory", "verflow")
 
 def check(config: TrainConfig) -> None:
     """Raise ConfigError for settings that cannot work."""
-    for limit in (config.time_limit_s, config.stop_after_s, config.val_every_s):
+    for limit in (config.time_limit_s, config.stop_after_s):
         if limit is not None and not 0 < limit < math.inf:
             raise ConfigError(f"a time must be positive and finite, got {limit} s")
     recipe = config.recipe

@@ -12,15 +12,26 @@ from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.models.archs.growing import grown
+from vsr.models.registry import find_model
+from vsr.models.spec import WEIGHTS_NAME
 from vsr.training.checkpoint import load_tensors
 from vsr.training.recipe import Recipe
 
 
-def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
-    """Give `network` the weights in `init`: of the same network, or of a smaller chain, which a larger one then computes.
+def weights_of(init: Path, scale: int) -> Path:
+    """The file of weights itself, or that in a folder or in the model of that name. Raises UnknownModelError."""
+    if init.is_file() or init.suffix == Path(WEIGHTS_NAME).suffix:
+        return init
+    return (init if init.is_dir() else find_model(str(init), scale).folder) / WEIGHTS_NAME
 
-    Raises WeightsError for others, ConfigError for a chain that does not grow into this one.
+
+def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
+    """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a smaller chain,
+    which a larger one then computes.
+
+    Raises WeightsError for others, ConfigError for a chain that does not grow into this one, UnknownModelError.
     """
+    init = weights_of(init, recipe.scale)
     weights, facts = load_tensors(init)
     arch = facts.get("arch", recipe.arch)
     if arch != recipe.arch:

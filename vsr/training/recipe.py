@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,25 @@ class Recipe:
             self.data.patch % unit == 0,
             f"patch must be a multiple of {unit} for {self.arch}, got {self.data.patch}",
         )
+
+    def changed(
+        self,
+        *,
+        steps: int | None = None,
+        seed: int | None = None,
+        lr: float | None = None,
+        teacher: str | None = None,
+    ) -> Recipe:
+        """The recipe with other values for what is given. lr: Muon's rate changes in proportion. teacher: "" for none.
+
+        Raises ConfigError.
+        """
+        given: dict[str, Any] = {"steps": steps, "seed": seed, "lr": lr}
+        if lr is not None:
+            given["muon_lr"] = self.train.muon_lr * lr / self.train.lr
+        train = replace(self.train, **{name: value for name, value in given.items() if value is not None})
+        data = self.data if teacher is None else replace(self.data, teacher=teacher)
+        return replace(self, train=train, data=data)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values: what the TOML file held, with the defaults filled in."""

@@ -110,7 +110,7 @@ class _Training:
 
     def run(self) -> TrainResult:
         recipe, workers = self.recipe.train, self.workers
-        last_val_s, losses = self._seconds(), list[_Losses]()
+        losses: list[_Losses] = []
         pending: _Mark | None = None
         while self._fraction() < 1.0 and not self._paused():
             first, began = self.step, time.monotonic()
@@ -126,13 +126,10 @@ class _Training:
             if losses:
                 self._report(losses[-1])
                 self._watch(losses[-1])
-            if self.config.val_every_s:
-                due = self._seconds() - last_val_s >= self.config.val_every_s
-            else:
-                due = self.step // recipe.val_every > first // recipe.val_every
+            due = self.step // recipe.val_every > first // recipe.val_every
             if due and self._fraction() < 1.0:
                 self._keep(losses, mark, finished=False)
-                last_val_s, losses = self._seconds(), []
+                losses = []
         finished = self._fraction() >= 1.0
         if not self.step:  # Weights that learnt nothing must not pass for trained ones.
             if finished:
