@@ -264,3 +264,34 @@ def test_numbers_out_of_range_are_refused(options: dict[str, Any], what: str) ->
     with pytest.raises(ConfigError, match=f"{what} .* is out of range") as caught:
         vsr.UpscaleConfig(inputs=("a.mp4",), **options)
     assert caught.value.hint
+
+
+def test_a_rate_and_a_quality_exclude_each_other() -> None:
+    with pytest.raises(ConfigError, match="exclude each other"):
+        vsr.UpscaleConfig(inputs=("a.mp4",), sink=vsr.SinkOptions(crf=18.0, bitrate=10**6))
+
+
+def test_threads_are_those_of_decoder_and_encoder_unless_they_have_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    for name in ("open_source", "open_sink"):
+        real = getattr(job_module, name)
+
+        def opened(url: str, options: Any, *rest: Any, real: Any = real) -> Any:
+            seen.append(options.threads)
+            return real(url, options, *rest)
+
+        monkeypatch.setattr(job_module, name, opened)
+    clip = small(tmp_path / "a.mp4")
+    vsr.upscale_file(str(clip), "null:", model="bicubic", threads=1)
+    vsr.upscale_many(
+        vsr.UpscaleConfig(
+            (str(clip),),
+            "null:",
+            vsr.NetworkOptions("bicubic", threads=1),
+            source=vsr.SourceOptions(threads=2),
+            sink=vsr.SinkOptions(threads=3),
+        )
+    )
+    assert seen == [1, 1, 2, 3]
