@@ -1,0 +1,42 @@
+"""How a session ends, and how it counts its connections."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from tests.live.test_source_keeper import Connection
+from tests.support.clock import PretendedClock
+from tests.support.sessions import adds_up, config, run_simulated, simulated
+from vsr.core.errors import SourceLostError
+from vsr.media.live.capture import Capture
+
+SOURCE = "testsrc:160x120@25"
+
+
+def test_a_duration_counts_from_the_first_frame_that_went_out() -> None:
+    report = run_simulated(SOURCE, "null", duration_s=1.5)
+    assert 37 <= report.frames_out <= 39
+    assert adds_up(report)
+    assert not report.drops
+
+
+def test_each_connection_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = simulated(config("udp://127.0.0.1:1234", "null"))
+    clock = cast("PretendedClock", session._clock)
+    numbers: list[int] = []
+
+    def connect(*_: object, connection: int, **__: Any) -> Capture:
+        numbers.append(connection)
+        made = Connection(clock)
+        made.plays()
+        if len(numbers) == 3:
+            session.stop()
+        else:
+            made.ends(SourceLostError("gone"))
+        return cast("Capture", made)
+
+    monkeypatch.setattr("vsr.live.session.Capture", connect)
+    session.run()
+    assert numbers == [1, 2, 3]
