@@ -118,7 +118,8 @@ class Fetched(Sequence[Plane]):
 class Reset(Enum):
     """Why a frame does not continue the ones before it: a network with memory forgets them there.
 
-    Sources set all but NETWORK, which is set where the network is changed between two frames.
+    Sources set all but NETWORK, which is set where the network is changed between two frames. A live stream sets them where its
+    frames come to the network: frames that were dropped before leave gaps, too.
     """
 
     START = "start"

@@ -11,9 +11,9 @@ MOST_S = 1.5
 
 
 class Backoff:
-    """Waits that double up to MOST_S, each shortened by up to half at random, so that many clients don't return at once.
+    """Waits that double up to MOST_S. Each is shortened by up to half at random, so that many clients don't return at once.
 
-    attempts: how many may fail in a row, None for any number.
+    attempts: how many may fail in a row, None for any number. The caller waits, by its own clock.
     """
 
     def __init__(self, attempts: int | None = None, chance: Callable[[], float] = random.random) -> None:

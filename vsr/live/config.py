@@ -1,4 +1,4 @@
-"""What a stream is asked to be."""
+"""The configuration of a stream."""
 
 from __future__ import annotations
 

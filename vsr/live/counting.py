@@ -1,4 +1,4 @@
-"""Counters of a session, written by its threads and read by whoever reports."""
+"""Counters of a session, written by its threads and read by any."""
 
 from __future__ import annotations
 

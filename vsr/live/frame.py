@@ -1,4 +1,4 @@
-"""A frame on its way out, with what is known of it."""
+"""An upscaled frame as callers get it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StreamFrame:
 
     @property
     def age_s(self) -> float:
-        """How long ago it was captured."""
+        """Seconds since it was captured."""
         return time.monotonic() - self.captured_at
 
     def to_rgb(self) -> NDArray[np.uint8]:

@@ -102,7 +102,7 @@ class Inference:
                 self.prepare(self._first)
 
     def _fits(self, captured: Captured) -> bool:
-        """Make the networks fit its size. False where that took too long for the frame to be of use."""
+        """Prepare the networks where the size has changed. False where that took so long that the frame is too old."""
         size = captured.frame.width, captured.frame.height
         if size == self._size:
             return True

@@ -1,4 +1,4 @@
-"""Which network the machine can afford just now. Knows times only: it is tested with a clock of its own."""
+"""Which network the machine can afford now. It knows only times, and those the caller gives."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Down: frames came too late, or the work took nearly all the time there is, in the window before.
+# Down: in the last seconds so many frames were late, or the work took more than this part of the time between two frames.
 _WINDOW_S = 1.5
 _DROPS = 2
 _FULL_LOAD = 0.92
-# Up: the heavier network would, by what it cost when it was last measured, leave this much of the time.
+# Up: the cost measured for the heavier network is within this part of the time between two frames.
 _ROOM = 0.70
 _CALM_S = 4.0
 _MOST_CALM_S = 120.0
-# A step up that has to be taken back within this was a mistake, and the next one waits twice as long.
+# A step up that is taken back within this time was a mistake: the next one waits twice as long.
 _REGRET_S = 15.0
-# After a step nothing is judged for a moment: the queue still holds what was there before.
+# After a step nothing is judged for a moment: the queue still holds frames from before.
 _SETTLE_S = 1.0
 
 
@@ -32,7 +32,7 @@ class Step:
 class Ladder:
     """Rungs from the heaviest, number 0, to the lightest. costs_s: seconds a frame on each, as measured at the start.
 
-    `worked` and `dropped` tell it what happens, `step` asks, now and then, whether to change; times are the caller's clock.
+    Report frames with `worked` and `dropped`, and ask `step` now and then whether to change. Times are on the caller's clock.
     """
 
     def __init__(self, costs_s: Sequence[float], rung: int) -> None:
@@ -83,7 +83,7 @@ class Ladder:
         return self._go(now, self.rung - 1, f"calm for {self._calm_s:g} s")
 
     def _fits_above(self, cost: float, interval_s: float) -> bool:
-        # Whatever slows this network down now would slow the other one down alike.
+        # Whatever slows this network down now slows the other one down as much.
         slowness = max(1.0, cost / self._costs[self.rung])
         return self._costs[self.rung - 1] * slowness <= _ROOM * interval_s
 

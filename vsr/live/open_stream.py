@@ -1,4 +1,4 @@
-"""A stream in one's own loop: upscaled frames, as they come."""
+"""The upscaled frames of a stream, for a loop of the caller's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vsr.live.session import Session
 from vsr.live.states import State
 
 _WAIT_S = 0.1
-# A loop that is slower than the stream gets the newest frame each time, not one of long ago.
+# A loop that is slower than the stream gets a new frame each time, not an old one.
 _WAITING_FRAMES = 2
 
 
@@ -55,7 +55,7 @@ class OpenStream:
 
     @property
     def not_taken(self) -> int:
-        """Frames that came while the loop was at something else."""
+        """Frames dropped because the loop was busy."""
         return sum(self._frames.drops.values())
 
     def report(self) -> StreamReport:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _DEFAULT_RATE = Fraction(30)
-# Sound comes before the pictures, which take longer: so much of it is kept for them.
+# Audio comes before the first picture, which takes longer. So many packets of it are kept until then.
 _EARLY_PACKETS = 500
 
 
@@ -37,7 +37,7 @@ class Publisher:
         self._encoder: LiveEncoder | None = None
         self._key: tuple[object, ...] = ()
         self._program: Program | None = None
-        # What the sound goes with: the program whose first picture has gone out.
+        # The program that audio is written to: the one whose first picture has gone out.
         self._running: Program | None = None
         self._number = 0
         self._audio: AudioEncoder | None = None

@@ -1,4 +1,4 @@
-"""What a stream did, in numbers; and how it is doing just now."""
+"""The numbers of a stream, while it runs and at its end."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class LadderStep:
 class StreamReport:
     """A stream from its start until now.
 
-    frames_in: captured; frames_out: upscaled and encoded, or taken by the caller; drops: the others, by reason, and in_flight
-    those under way. latency: from a frame's capture until its packet was written by the first sink (until it was upscaled,
+    frames_in: captured. frames_out: upscaled and encoded, or taken by the caller. drops: not gone out, by reason. in_flight:
+    under way. latency: from a frame's capture until its packet was written by the first sink (until it was upscaled,
     where there is none); recent: of the last ten seconds. load: part of the last seconds that each stage was busy.
     """
 

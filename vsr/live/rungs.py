@@ -1,4 +1,4 @@
-"""The networks a stream may use, compiled, measured, and the one that is in use."""
+"""The networks a stream may use, compiled and measured, and which of them is in use."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from vsr.upscale.pool import UpscalerPool
 
 # From the heaviest to the one that always keeps up.
 _FAMILIES = ("quality", "balanced", "fast", "bicubic")
-# All networks together are measured for a second or so; each at least so often.
+# Each network is measured for so long, and at least so many times.
 _MEASURE_S = 0.25
 _LEAST_RUNS = 3
-# What the network may take of the time there is at the start: decoding, encoding and the rest of the machine want some.
+# The part of the time between two frames that a network may take at the start. Decoding, encoding and other programs need the
+# rest.
 _ROOM = 0.6
-# A network that would take, by its size, this many times the time there is, isn't tried.
+# A network that would, by its size, take this many times the time between two frames is not tried.
 _HOPELESS = 3.0
 
 
@@ -114,7 +115,7 @@ class Rungs:
         upscaler = self._upscalers[place]
         upscaler.upscale(frame)  # compiles
         times: list[float] = []
-        # Where there is no choice a few times will do: the stream waits for it.
+        # For a single network a few runs are enough: the stream waits for it.
         end = self._clock.now() + (0.0 if self.pinned else _MEASURE_S)
         while len(times) < _LEAST_RUNS or self._clock.now() < end:
             started = self._clock.now()
@@ -139,7 +140,7 @@ class Rungs:
         return large, self._upscalers[rung].spec.id, seconds
 
     def dropped(self, count: int) -> None:
-        """So many frames were too late."""
+        """Report that so many frames were too late."""
         with self._lock:
             if self._ladder is not None:
                 self._ladder.dropped(self._clock.now(), count)
@@ -160,7 +161,7 @@ class Rungs:
 
 
 def _precision(name: str, network: NetworkOptions) -> Precision | None:
-    """What is asked for, unless a rung of the ladder cannot be computed so: then what is fastest."""
+    """The precision asked for. None, the fastest, for a network of the ladder that does not have it."""
     spec = find_model(name, network.scale or 2.0)
     cannot = spec.precision == "fp32" or (network.precision in CALIBRATED and not spec.calibration)
     return None if network.model == "auto" and cannot else network.precision

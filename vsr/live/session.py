@@ -62,7 +62,7 @@ class Session:
             self._parts.address, config.timeout_s, config.retries, self.states, self._connect, clock
         )
         self._connections = 0
-        # Plain values: what sets them may be a signal handler, which must take no lock.
+        # Plain values: a signal handler may set them, and it must take no lock.
         self._stops = False
         self._cancels = False
         self._error: VsrError | None = None
@@ -179,7 +179,7 @@ class Session:
         )
 
     def _prepare_ahead(self) -> None:
-        """Networks for a source that waits for us: from its first frame, which is then read once more."""
+        """Make the networks before a paced source starts, from its first frame. The source is then opened again."""
         found: list[Captured] = []
         timeline = Timeline(self.counting.began_at)
         capture = Capture(
@@ -195,7 +195,7 @@ class Session:
     # Stages
 
     def _hand_on(self, captured: Captured, upscaled: StreamFrame) -> bool:
-        """From "infer" to everybody who wants the frame, the thread "encode" last."""
+        """Give a frame to the page, the caller and the thread "encode". False once that thread has ended."""
         if self.watchers.wanted:
             self.watchers.offer(captured.frame, upscaled.frame)
         if self._take is not None:

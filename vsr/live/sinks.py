@@ -1,4 +1,4 @@
-"""One sink: its thread, its queue, its attempts. What one does never holds up another."""
+"""One sink: its thread, its queue, its attempts. No sink holds up another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vsr.media.live.outputs import Destination, Output, recording_path
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
-# Threads that hang in a sink for good; then no new ones are started.
+# So many threads of a sink may hang. Then no new one is started until one of them ends.
 _MOST_LEFT = 4
 
 

@@ -30,7 +30,7 @@ _TYPES = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "
 _FIGURES_S = 0.5
 _COOKIE = "vsr-token"
 _CLOSE_S = 3.0
-# Wide enough for any screen it is looked at on.
+# Wide enough for any screen.
 _MOST_WIDTH = 1920
 
 
@@ -85,7 +85,7 @@ class PageServer:
         self._listening.wait(_CLOSE_S)
 
     def close(self) -> None:
-        """Say goodbye to whoever looks on, and end. The watchers' slot must be closed before."""
+        """Close all connections, and end. The watchers' slot must be closed before."""
         if self._loop is not None and self._ending is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
         for thread in self._threads:
@@ -141,7 +141,7 @@ class PageServer:
         await runner.cleanup()
 
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets in whom the stream is meant for: with the token, where there is one, and from no other site's page."""
+        """Refuse requests without the token, where there is one, and requests from other sites' pages."""
         from aiohttp import web
 
         host = request.host.rpartition(":")[0] if re.search(r":\d+$", request.host) else request.host

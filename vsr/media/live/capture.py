@@ -1,4 +1,4 @@
-"""A live source read on a thread of its own, which can be left behind where FFmpeg does not come back."""
+"""A live source read on a thread of its own, which can be left behind in a call of FFmpeg that does not return."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 # Everything live is brought to what every player and encoder takes.
 LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
 
-# Demuxers whose times are made up: when a packet came is the better time.
+# Demuxers that make the times up: the time a packet arrived at is better.
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
 _KEPT_ARRIVALS = 256
-# Unevenness of so much is the network's. What is later has waited for us, and was captured before it came.
+# Up to this, a packet is late because of the network. A later one has waited for us, and was captured before it arrived.
 _UNEVEN_S = 0.5
-# Decoding that falls behind this far goes on with the next keyframe that is up to date.
+# Decoding that is this far behind goes on with the next keyframe that is up to date.
 _BEHIND_S = 2.0
 # A decoder that made frames and then, of so many packets in so long, makes none was made for what the source sent before.
 _BARREN_S = 1.0
@@ -112,7 +112,7 @@ class Capture:
         self._thread.start()
 
     def leave(self) -> None:
-        """Have it end, without waiting: nothing more is given, and the thread goes as soon as FFmpeg comes back to it."""
+        """End it without waiting: no more frames are given, and the thread ends when its call into FFmpeg returns."""
         with self._lock:
             self._left.set()
         if self._bridge is not None:
@@ -142,10 +142,10 @@ class Capture:
             container = self._open()
         except (av.FFmpegError, ValueError, OSError) as error:
             if time.monotonic() - began >= self._timeout_s and not isinstance(error, av.HTTPError):
-                # Interrupted in the middle of a word, FFmpeg calls it invalid.
+                # Interrupted while it reads an answer, FFmpeg reports invalid data. Its timeout runs on the machine's clock.
                 error = TimeoutError()
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
-        # Opened without a word from it: FFmpeg's own timeout comes first, or the next connection would find the port taken.
+        # Nothing may have come yet. FFmpeg's own timeout has to come first, or the next connection would find the port taken.
         self.heard_at = self._clock.now()
         with contextlib.closing(container):
             try:
@@ -241,7 +241,7 @@ class Capture:
                 )
 
     def _check_fruit(self, fruitful: bool) -> None:
-        """Raise SourceLostError where packets go on to come and decode to nothing: opened anew, it has another decoder."""
+        """Raise SourceLostError where packets come and none of them decodes any more: a new connection has a new decoder."""
         now = self._clock.now()
         if fruitful:
             self._fruitful_at, self._barren_packets = now, 0
@@ -299,7 +299,7 @@ class _Decoder:
         return not self._skips
 
     def frames(self, packet: Packet[Stream], arrived_at: float) -> list[tuple[VideoFrame, float]]:
-        """What comes of a packet, each frame with the time its own packet arrived at."""
+        """The frames that a packet completes, each with the time its own packet arrived at."""
         if packet.pts is not None:
             self._arrivals[packet.pts] = arrived_at
             while len(self._arrivals) > _KEPT_ARRIVALS:
