@@ -144,6 +144,7 @@ class PillowSource:
             num_frames_from_header=self._num_frames,
             is_image=still,
         )
+        self._frames = self._read()
 
     def __enter__(self) -> Source:
         return self
@@ -152,6 +153,11 @@ class PillowSource:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
+        """The frames, once."""
+        frames, self._frames = self._frames, iter(())
+        return frames
+
+    def _read(self) -> Iterator[Frame]:
         pts = 0
         for index in range(self._num_frames):
             with pillow_opened(self._path) as image:
