@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from vsr.bench.run import bench as benchmark
     from vsr.convert.export import export_model, export_onnx
     from vsr.convert.importing import import_model
+    from vsr.core.control import Control as JobControl
     from vsr.core.frame import Frame, PixelFormat
     from vsr.evaluation.compare import CompareConfig, compare
     from vsr.evaluation.comparison import Comparison
     from vsr.evaluation.demo import DemoResult, demo
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
-    from vsr.jobs.control import JobControl, Progress
     from vsr.jobs.engine_builds import build_engine, verify_engine
     from vsr.jobs.many import upscale_many
     from vsr.jobs.preview import Preview, preview
+    from vsr.jobs.progress import Progress
     from vsr.jobs.report import Report
     from vsr.jobs.upscale import OnProgress
     from vsr.live.config import StreamConfig
@@ -58,14 +59,14 @@ _HOMES: Mapping[str, str] = {
     "EvaluateConfig": "vsr.evaluation.evaluate",
     "Evaluation": "vsr.evaluation.evaluate",
     "Frame": "vsr.core.frame",
-    "JobControl": "vsr.jobs.control",
+    "JobControl": "vsr.core.control:Control",
     "ModelSpec": "vsr.models.spec",
     "NetworkOptions": "vsr.upscale.options",
     "OpenStream": "vsr.live.open_stream",
     "PixelFormat": "vsr.core.frame",
     "Preview": "vsr.jobs.preview",
     "Probe": "vsr.media.read.probe",
-    "Progress": "vsr.jobs.control",
+    "Progress": "vsr.jobs.progress",
     "Report": "vsr.jobs.report",
     "SinkOptions": "vsr.media.types",
     "SourceOptions": "vsr.media.types",

@@ -361,7 +361,7 @@ FORMS = {
         "fast-x2 --data a --out o",
         {"recipe": "fast-x2", "data": (Path("a"),), "out": Path("o")},
         PRINTING,
-        dict.fromkeys(("on_progress", "on_message", "on_warning", "should_stop"), _CALLBACKS)
+        dict.fromkeys(("on_progress", "on_message", "on_warning", "control"), _CALLBACKS)
         | {
             "command": "how it was called, for the log: the command line knows",
             "photos": "pictures that the program has decoded already",

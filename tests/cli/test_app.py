@@ -17,7 +17,7 @@ from PIL import Image
 from tests.support.processes import PATIENCE_S, until
 from vsr.cli import app, main
 from vsr.cli.interrupt import interrupts
-from vsr.core.cancel import Cancelled
+from vsr.core.control import Cancelled
 from vsr.core.errors import DecodeError, PipelineError
 from vsr.media.samples import CLIP
 
@@ -174,8 +174,8 @@ def test_signals_stop_then_cancel(number: signal.Signals, capfd: pytest.CaptureF
 
 def test_the_third_signal_leaves_at_once() -> None:
     program = (
-        "import signal\nfrom vsr.cli.interrupt import interrupts\nfrom vsr.jobs.control import JobControl\n"
-        "with interrupts(JobControl()):\n    for _ in range(3): signal.raise_signal(signal.SIGINT)\nprint('here')"
+        "import signal\nfrom vsr.cli.interrupt import interrupts\nfrom vsr.core.control import Control\n"
+        "with interrupts(Control()):\n    for _ in range(3): signal.raise_signal(signal.SIGINT)\nprint('here')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == 130

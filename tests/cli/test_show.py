@@ -11,7 +11,7 @@ from PIL import Image
 from vsr.cli import main, progress, text
 from vsr.cli.show import check_report_path, report_lines, write_json, write_reports
 from vsr.core.errors import ConfigError, FileError, VsrError
-from vsr.jobs.control import Progress
+from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, StageReport
 
 

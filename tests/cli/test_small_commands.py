@@ -13,14 +13,14 @@ import pytest
 import vsr
 from vsr.bench.run import BenchConfig
 from vsr.cli import main
-from vsr.jobs.control import JobControl
+from vsr.core.control import Control
 from vsr.machine.doctor import Check
 
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Any:
     fake: Any = ModuleType("vsr.api")
-    fake.BenchConfig, fake.JobControl = BenchConfig, JobControl
+    fake.BenchConfig, fake.JobControl = BenchConfig, Control
     monkeypatch.setitem(sys.modules, "vsr.api", fake)
     monkeypatch.setattr(vsr, "api", fake, raising=False)
     return fake

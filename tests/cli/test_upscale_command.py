@@ -14,8 +14,9 @@ import pytest
 
 import vsr
 from vsr.cli import main
+from vsr.core.control import Control
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.control import JobControl, Progress
+from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report
 
 REPORT = Report(
@@ -39,7 +40,7 @@ REPORT = Report(
 
 
 class Api(ModuleType):
-    JobControl = JobControl
+    JobControl = Control
 
     def __init__(self) -> None:
         super().__init__("vsr.api")
@@ -48,10 +49,10 @@ class Api(ModuleType):
         self.left: list[str] = []
 
     def upscale_many(
-        self, config: UpscaleConfig, *, progress: Any, control: JobControl, on_failure: Any, on_left: Any
+        self, config: UpscaleConfig, *, progress: Any, control: Control, on_failure: Any, on_left: Any
     ) -> list[Report]:
         self.config = config
-        assert isinstance(control, JobControl)
+        assert isinstance(control, Control)
         if progress is not None:
             progress(Progress("in.mp4", 1, 5, 1.0, None, 4.0))
         if self.left:

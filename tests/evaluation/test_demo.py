@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vsr.core.control import Control
 from vsr.evaluation.demo import demo
 from vsr.evaluation.pictures import side_by_side
-from vsr.jobs.control import JobControl, Progress
+from vsr.jobs.progress import Progress
 from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
@@ -43,7 +44,7 @@ def test_the_crop_shows_where_the_pictures_differ(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_demo_that_is_stopped_names_what_is_there(frames: int, tmp_path: Path) -> None:
-    control = JobControl()
+    control = Control()
     if not frames:
         control.stop()
 

@@ -17,7 +17,7 @@ import pytest
 import vsr
 from tests.support import clips
 from tests.support.enlarged import QUICK, descriptors, enlarge, own_threads, pictures
-from vsr.core.cancel import Cancelled
+from vsr.core.control import Cancelled
 from vsr.core.errors import DecodeError, FileError, PipelineError, VsrError
 from vsr.media.read.source import FileSource
 from vsr.media.write.sink import VideoSink

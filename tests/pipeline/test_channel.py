@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import PATIENCE_S, until
-from vsr.core.cancel import Cancelled, CancelToken
+from vsr.core.control import Cancelled, Control
 from vsr.pipeline import Channel, EndOfStream
 
 
@@ -87,13 +87,13 @@ def test_close_wakes_a_starved_reader() -> None:
 
 
 def test_cancel_wakes_reader_and_writer_and_drops_items() -> None:
-    cancel = CancelToken()
-    full: Channel[int] = Channel(1, cancel)
-    empty: Channel[int] = Channel(1, cancel)
+    control = Control()
+    full: Channel[int] = Channel(1, control)
+    empty: Channel[int] = Channel(1, control)
     full.put(0)
     writer, reader = Caught(lambda: full.put(1)), Caught(empty.get)
     until(lambda: full.put_wait_s > 0 and empty.get_wait_s > 0)
-    cancel.cancel()
+    control.cancel()
     assert isinstance(writer.join().error, Cancelled)
     assert isinstance(reader.join().error, Cancelled)
     assert len(full) == 0
@@ -104,10 +104,10 @@ def test_cancel_wakes_reader_and_writer_and_drops_items() -> None:
 
 
 def test_a_closed_channel_that_is_cancelled_is_not_at_its_end() -> None:
-    cancel = CancelToken()
-    channel: Channel[int] = Channel(1, cancel)
+    control = Control()
+    channel: Channel[int] = Channel(1, control)
     channel.close()
-    cancel.cancel()
+    control.cancel()
     with pytest.raises(Cancelled):
         channel.get()
 

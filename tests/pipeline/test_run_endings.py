@@ -11,7 +11,7 @@ from itertools import chain
 import pytest
 
 from tests.support.stages import WAIT_S, pairs, plus_one
-from vsr.core.cancel import Cancelled, CancelToken
+from vsr.core.control import Cancelled, Control
 from vsr.core.errors import DecodeError, PipelineError
 from vsr.pipeline import Pipeline, PipelineStats, Stage, run_pipeline
 
@@ -210,19 +210,19 @@ def test_a_sink_that_has_enough_ends_the_run() -> None:
 
 
 def test_stop_drains_what_is_in_flight() -> None:
-    stop = threading.Event()
+    control = Control()
     closed_on: list[str] = []
 
     def source() -> Iterator[int]:
         try:
             for i in range(1000):
                 if i == 10:
-                    stop.set()
+                    control.stop()
                 yield i
         finally:
             closed_on.append(threading.current_thread().name)
 
-    result = run_pipeline(source(), [Stage("pair", pairs, len)], list, stop=stop, capacity=2)
+    result = run_pipeline(source(), [Stage("pair", pairs, len)], list, control=control, capacity=2)
     assert result.stopped
     assert list(chain.from_iterable(result.value)) == list(range(11))
     assert result.value[-1] == [10]
@@ -230,14 +230,14 @@ def test_stop_drains_what_is_in_flight() -> None:
 
 
 def test_stop_before_the_start_gives_an_empty_stream() -> None:
-    stop = threading.Event()
-    stop.set()
-    result = run_pipeline(range(5), [Stage("add", plus_one)], list, stop=stop)
+    control = Control()
+    control.stop()
+    result = run_pipeline(range(5), [Stage("add", plus_one)], list, control=control)
     assert (result.value, result.stopped) == ([], True)
 
 
 def test_stop_while_the_source_is_blocked() -> None:
-    stop = threading.Event()
+    control = Control()
     go = threading.Event()
 
     def source() -> Iterator[int]:
@@ -248,10 +248,10 @@ def test_stop_while_the_source_is_blocked() -> None:
 
     def sink(items: Iterator[int]) -> list[int]:
         assert go.wait(WAIT_S)
-        stop.set()
+        control.stop()
         return list(items)
 
-    result = run_pipeline(source(), [], sink, stop=stop, capacity=1)
+    result = run_pipeline(source(), [], sink, control=control, capacity=1)
     assert result.stopped
     assert result.value == list(range(len(result.value)))
     assert 1 <= len(result.value) <= 4
@@ -262,7 +262,7 @@ def test_stop_while_the_source_is_blocked() -> None:
 
 @pytest.mark.parametrize("where", ["source", "stage", "sink", "outside"])
 def test_cancel(where: str) -> None:
-    cancel = CancelToken()
+    control = Control()
     endings: list[str] = []
     entered = threading.Event()
 
@@ -270,7 +270,7 @@ def test_cancel(where: str) -> None:
         if i == 5:
             entered.set()
             if name == where:
-                cancel.cancel()
+                control.cancel()
 
     def tracked(name: str, items: Iterator[int]) -> Iterator[int]:
         try:
@@ -297,7 +297,7 @@ def test_cancel(where: str) -> None:
 
     def from_outside() -> None:
         assert entered.wait(WAIT_S)
-        cancel.cancel()
+        control.cancel()
 
     outside = threading.Thread(target=from_outside if where == "outside" else lambda: None)
     outside.start()
@@ -306,7 +306,7 @@ def test_cancel(where: str) -> None:
         [Stage("stage", lambda items: tracked("stage", items))],
         sink,
         capacity=1,
-        cancel=cancel,
+        control=control,
     )
     with pytest.raises(Cancelled):
         pipeline.run()
@@ -316,17 +316,33 @@ def test_cancel(where: str) -> None:
 
 
 def test_cancel_before_the_start() -> None:
-    cancel = CancelToken()
-    cancel.cancel()
+    control = Control()
+    control.cancel()
     with pytest.raises(Cancelled):
-        run_pipeline(range(5), [Stage("add", plus_one)], list, cancel=cancel)
+        run_pipeline(range(5), [Stage("add", plus_one)], list, control=control)
+
+
+def test_what_is_cancelled_between_two_items_is_not_taken_for_stopped() -> None:
+    """The source sees it first: nothing may be flushed then, as it would be at an end."""
+    control = Control()
+
+    def source() -> Iterator[int]:
+        yield 0
+        control._cancelled = control._stopped = True  # As it is until those who wait are woken.
+        yield 1
+
+    def sink(items: Iterator[int]) -> list[int]:
+        return list(items)
+
+    with pytest.raises(Cancelled):
+        run_pipeline(source(), [], sink, control=control, capacity=4)
 
 
 def test_cancel_while_all_wait() -> None:
     """The source is blocked on a full queue, the sink starved, and the stage between them waits for the cancel itself."""
-    cancel = CancelToken()
+    control = Control()
     cancelled = threading.Event()
-    cancel.on_cancel(cancelled.set)
+    control.on_cancel(cancelled.set)
 
     def stuck(items: Iterator[int]) -> Iterator[int]:
         next(items)
@@ -334,43 +350,43 @@ def test_cancel_while_all_wait() -> None:
         yield from items
 
     pipeline: Pipeline[list[int]] = Pipeline(
-        range(100), [Stage("stuck", stuck)], list, capacity=1, cancel=cancel
+        range(100), [Stage("stuck", stuck)], list, capacity=1, control=control
     )
 
     def on_progress(stats: PipelineStats) -> None:
         source, _, sink = stats.stages
         if source.blocked_s > 0 and sink.starved_s > 0:
-            cancel.cancel()
+            control.cancel()
 
     with pytest.raises(Cancelled):
         pipeline.run(on_progress, progress_interval_s=0.001)
 
 
 def test_an_error_after_cancelling_is_not_the_ending() -> None:
-    cancel = CancelToken()
+    control = Control()
 
     def sink(items: Iterator[int]) -> None:
         next(items)
-        cancel.cancel()
+        control.cancel()
         raise DecodeError("while cancelling")
 
     with pytest.raises(Cancelled):
-        run_pipeline(range(5), [], sink, cancel=cancel)
+        run_pipeline(range(5), [], sink, control=control)
 
 
 def test_cancelling_later_changes_nothing() -> None:
-    cancel = CancelToken()
-    result = run_pipeline(range(5), [], list, cancel=cancel)
-    cancel.cancel()
+    control = Control()
+    result = run_pipeline(range(5), [], list, control=control)
+    control.cancel()
     assert result.value == [0, 1, 2, 3, 4]
 
 
-def test_a_token_outlives_its_runs_without_keeping_them() -> None:
-    cancel = CancelToken()
-    pipeline: Pipeline[list[int]] = Pipeline(range(5), [], list, cancel=cancel)
-    reference = weakref.ref(pipeline._cancel)
+def test_a_control_outlives_its_runs_without_keeping_them() -> None:
+    control = Control()
+    pipeline: Pipeline[list[int]] = Pipeline(range(5), [], list, control=control)
+    reference = weakref.ref(pipeline._control)
     pipeline.run()
     del pipeline
     gc.collect()
     assert reference() is None
-    cancel.cancel()
+    control.cancel()

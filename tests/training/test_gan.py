@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from tests.support.trainings import StopsAfter
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.evaluation.datasets import load_sets
 from vsr.models.archs import spec_from_dict
@@ -90,9 +91,8 @@ def test_it_ends_in_the_same_bits_when_resumed(pictures: Path, trained: Path, tm
     recipe = recipe_of({"channels": 4}, steps=80)
     folders = [pictures / "train"]
     train(TrainConfig(recipe, folders, tmp_path / "whole", device="cpu", init=trained))
-    polls = iter(range(1000))
-    stop: dict[str, Any] = {"should_stop": lambda: next(polls) >= 20}
-    train(TrainConfig(recipe, folders, tmp_path / "parts", device="cpu", init=trained, **stop))
+    control = StopsAfter(20)
+    train(TrainConfig(recipe, folders, tmp_path / "parts", device="cpu", init=trained, control=control))
     train(TrainConfig(recipe, folders, tmp_path / "parts", device="cpu", resume=True))
     first, _ = load_tensors(tmp_path / "whole" / "checkpoint.safetensors")
     second, _ = load_tensors(tmp_path / "parts" / "checkpoint.safetensors")

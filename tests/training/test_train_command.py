@@ -12,8 +12,6 @@ import pytest
 from PIL import Image
 
 from vsr.cli.app import run
-from vsr.cli.train import Control
-from vsr.core.cancel import Cancelled
 from vsr.core.errors import FileError
 from vsr.training.render import rendered_luma
 
@@ -135,16 +133,6 @@ def test_ctrl_c_before_anything_is_learnt(folder: Path, capfd: pytest.CaptureFix
     assert interrupted(folder, "out", "--teacher", "quality-x2") == 130
     assert "cancelled" in capfd.readouterr().err
     assert not (folder / "out").exists()
-
-
-def test_a_second_ctrl_c_cancels() -> None:
-    control = Control()
-    assert not control.should_stop()
-    control.stop()
-    assert control.should_stop()
-    control.cancel()
-    with pytest.raises(Cancelled):
-        control.should_stop()
 
 
 def test_quiet_does_not_silence_what_must_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

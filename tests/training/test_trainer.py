@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.trainings import config_for, small
+from tests.support.trainings import StopsAfter, config_for, small
 from tests.support.usable import GPU_IS_REQUIRED
-from vsr.core.cancel import Cancelled
+from vsr.core.control import Cancelled, Control
 from vsr.core.errors import ConfigError, VsrError
 from vsr.evaluation import metrics
 from vsr.evaluation.datasets import evaluate_luma, load_sets
@@ -109,8 +109,7 @@ def test_a_resumed_training_ends_in_the_same_bits(
     recipe = small(precision=precision, optimizer=optimizer)
     recipe = dataclasses.replace(recipe, spec=dataclasses.replace(recipe.spec, channels=16))
     whole = train(config_for(pictures, tmp_path / "whole", recipe))
-    polls = iter(range(1000))
-    stopped = train(config_for(pictures, tmp_path / "parts", recipe, should_stop=lambda: next(polls) >= 40))
+    stopped = train(config_for(pictures, tmp_path / "parts", recipe, control=StopsAfter(40)))
     assert not stopped.finished
     assert 0 < stopped.steps < 100
     resumed = train(config_for(pictures, tmp_path / "parts", recipe, resume=True))
@@ -198,9 +197,20 @@ def test_leaving_a_training_for_now(pictures: Path, tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint.safetensors").exists()
 
 
+def test_a_cancelled_training_leaves_the_last_checkpoint_as_it_is(pictures: Path, tmp_path: Path) -> None:
+    train(config_for(pictures, tmp_path, small(steps=2)))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    control = Control()
+    recipe = small(steps=10_000_000, val_every=1_000_000)
+    more = config_for(pictures, tmp_path, recipe, resume=True, control=control)
+    with pytest.raises(Cancelled):
+        train(dataclasses.replace(more, on_progress=lambda _: control.cancel()))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_nothing_is_written_before_the_first_step(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
-        train(config_for(pictures, tmp_path, small(), should_stop=lambda: True))
+        train(config_for(pictures, tmp_path, small(), control=StopsAfter(0)))
     with pytest.raises(ConfigError, match="over before the first step"):
         train(config_for(pictures, tmp_path, small(), time_limit_s=1e-9))
     assert not any(tmp_path.iterdir())

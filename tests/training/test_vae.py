@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.trainings import StopsAfter
 from vsr.cli import main
 from vsr.evaluation.datasets import load_sets
 from vsr.evaluation.metrics import psnr
@@ -67,10 +68,7 @@ def test_a_sample_is_what_the_bent_decoder_gives() -> None:
 def test_it_ends_in_the_same_bits_when_resumed(pictures: Path, tmp_path: Path) -> None:
     recipe, folders = recipe_of(steps=80), [pictures / "train"]
     train(TrainConfig(recipe, folders, tmp_path / "whole", device="cpu"))
-    polls = iter(range(1000))
-    train(
-        TrainConfig(recipe, folders, tmp_path / "parts", device="cpu", should_stop=lambda: next(polls) >= 20)
-    )
+    train(TrainConfig(recipe, folders, tmp_path / "parts", device="cpu", control=StopsAfter(20)))
     train(TrainConfig(recipe, folders, tmp_path / "parts", device="cpu", resume=True))
     first, _ = load_tensors(tmp_path / "whole" / "checkpoint.safetensors")
     second, _ = load_tensors(tmp_path / "parts" / "checkpoint.safetensors")

@@ -15,7 +15,7 @@ import click
 
 from vsr import __version__
 from vsr.cli.interrupt import as_keyboard_interrupt
-from vsr.core.cancel import Cancelled
+from vsr.core.control import Cancelled
 from vsr.core.errors import VsrError, reason
 
 INTERRUPTED = 130

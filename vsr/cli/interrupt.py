@@ -9,20 +9,11 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Protocol
+
+from vsr.core.control import Control
 
 # SIGHUP comes when the terminal is closed; `nohup` has it ignored, and it stays so.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Control(Protocol):
-    """What a running job can be told."""
-
-    def stop(self) -> None:
-        """End the source early and finish."""
-
-    def cancel(self) -> None:
-        """Drop everything."""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from vsr.jobs.control import Progress
+    from vsr.jobs.progress import Progress
 
 LINE_INTERVAL_S = 10.0
 

@@ -109,7 +109,7 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     # What is there now stays: the collector need not stop a stream to look through it.
     gc.freeze()
     try:
-        with interrupts(session):
+        with interrupts(session.control):
             done = session.run(_ignore if quiet else _Live(session.report), tell_page)
     finally:
         gc.unfreeze()

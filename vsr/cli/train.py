@@ -14,7 +14,7 @@ import click
 
 from vsr.cli import text
 from vsr.cli.interrupt import interrupts
-from vsr.core.cancel import CancelToken
+from vsr.core.control import Control
 from vsr.core.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def command(
                 on_progress=on_progress,
                 on_message=on_message,
                 on_warning=_complain if quiet else None,
-                should_stop=control.should_stop,
+                control=control,
             )
         )
     if not speaks():
@@ -142,23 +142,6 @@ def command(
 def _complain(warning: str) -> None:
     """What --quiet does not silence."""
     print(f"warning: {warning}", file=sys.stderr, flush=True)
-
-
-class Control:
-    """A training that is stopped writes a checkpoint; one that is cancelled leaves the last one as it is."""
-
-    def __init__(self) -> None:
-        self._stopped, self._cancelling = False, CancelToken()
-
-    def stop(self) -> None:
-        self._stopped = True
-
-    def cancel(self) -> None:
-        self._cancelling.cancel()
-
-    def should_stop(self) -> bool:
-        self._cancelling.check()
-        return self._stopped
 
 
 Callbacks = tuple["Callable[[Progress], None]", Callable[[str], None]]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.core.control import Control
 from vsr.core.frame import Frame
 from vsr.evaluation.pictures import side_by_side
 from vsr.files.checks import make_folder
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.frames.planes import av_from_frame
@@ -42,7 +42,7 @@ def demo(
     *,
     model: str = "auto",
     progress: OnProgress | None = None,
-    control: JobControl | None = None,
+    control: Control | None = None,
 ) -> DemoResult:
     """Upscale the shipped clip into a folder, made if it isn't there; what an earlier demo wrote is replaced."""
     folder = Path(output_dir)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vsr.core.control import Control
 from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.control import JobControl
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.address import file_name
@@ -50,7 +50,7 @@ def upscale_many(
     config: UpscaleConfig,
     *,
     progress: OnProgress | None = None,
-    control: JobControl | None = None,
+    control: Control | None = None,
     on_failure: Callable[[str, VsrError], None] | None = None,
     on_left: Callable[[Sequence[str]], None] | None = None,
 ) -> list[Report]:
@@ -60,13 +60,13 @@ def upscale_many(
     on_left is told of the inputs that `control.stop` kept from being begun.
     Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
-    control = control or JobControl()
+    control = control or Control()
     pairs = plan_outputs(config)
     reports: list[Report] = []
     with UpscaleJob(config, control) as job:
         for item, (url, output) in enumerate(pairs):
-            control.cancelling.check()
-            if item and control.stopping.is_set():
+            control.check()
+            if item and control.stopped:
                 if on_left is not None:
                     on_left([left for left, _ in pairs[item:]])
                 break

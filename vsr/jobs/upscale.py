@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from vsr.core.control import Control
 from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.control import JobControl, Progress
+from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
 from vsr.media.read.open import open_source
@@ -35,9 +36,9 @@ OnProgress = Callable[[Progress], None]
 class UpscaleJob:
     """Runs inputs one after another and keeps the compiled model between them. A context manager."""
 
-    def __init__(self, config: UpscaleConfig, control: JobControl | None = None) -> None:
+    def __init__(self, config: UpscaleConfig, control: Control | None = None) -> None:
         self._config = config
-        self._control = control or JobControl()
+        self._control = control or Control()
         self._pool = UpscalerPool()
 
     def __enter__(self) -> UpscaleJob:
@@ -51,7 +52,7 @@ class UpscaleJob:
     ) -> Report:
         """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
 
-        Raises Cancelled after `JobControl.cancel`.
+        Raises Cancelled after `Control.cancel`.
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         config = self._config
@@ -79,8 +80,7 @@ class UpscaleJob:
                     [Stage("infer", lambda frames: _infer(frames, upscaler))],
                     encode,
                     capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
-                    cancel=self._control.cancelling,
-                    stop=self._control.stopping,
+                    control=self._control,
                     source_name="decode",
                     sink_name="encode",
                 )

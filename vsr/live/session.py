@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
+from vsr.core.control import Control
 from vsr.core.errors import PipelineError, VsrError
 from vsr.live.assembly import assemble
 from vsr.live.config import StreamConfig
@@ -46,6 +47,7 @@ class Session:
         every upscaled frame, likewise. Raises VsrError where something cannot work.
         """
         self.config = config
+        self.control = Control()
         self.states = StateLog(on_change)
         self.page: PageServer | None = None
         self._take = take
@@ -62,9 +64,6 @@ class Session:
             self._parts.address, config.timeout_s, config.retries, self.states, self._connect, clock
         )
         self._connections = 0
-        # Plain values: a signal handler may set them, and it must take no lock.
-        self._stops = False
-        self._cancels = False
         self._error: VsrError | None = None
         self._ended_at: float | None = None
 
@@ -72,11 +71,11 @@ class Session:
 
     def stop(self) -> None:
         """End as if the source ended here: what is under way goes out, recordings are finished."""
-        self._stops = True
+        self.control.stop()
 
     def cancel(self) -> None:
         """End without waiting for what is under way; recordings stay playable."""
-        self._stops = self._cancels = True
+        self.control.cancel()
 
     def run(
         self,
@@ -118,7 +117,7 @@ class Session:
     def _over(self) -> bool:
         failed = next((sink.failed for sink in self._parts.sinks if sink.failed is not None), None)
         self._error = self._error or self._keeper.failed or failed
-        if self._error is not None or self._keeper.ended or self._stops:
+        if self._error is not None or self._keeper.ended or self.control.stopped:
             return True
         duration_s, began = self.config.duration_s, self.counting.first_out_at
         return duration_s is not None and began is not None and self._clock.now() - began >= duration_s
@@ -127,7 +126,7 @@ class Session:
         sinks, queue = self._parts.sinks, self._inference.queue
         self._keeper.leave()
         queue.close()
-        if self._error is not None or self._cancels:
+        if self._error is not None or self.control.cancelled:
             queue.empty("stopped")
         self._wait_for(lambda: not any(thread.is_alive() for thread in threads))
         queue.empty("stopped")
@@ -136,7 +135,7 @@ class Session:
         self._wait_for(lambda: not any(sink.alive for sink in sinks))
         for sink in sinks:
             sink.leave()
-        self._keeper.join(0.0 if self._cancels else _LEAVE_S)
+        self._keeper.join(0.0 if self.control.cancelled else _LEAVE_S)
         self.watchers.close()
         if self.page is not None:
             self.page.close()
@@ -146,7 +145,7 @@ class Session:
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
         end = self._clock.now() + _END_S
-        while not done() and not self._cancels and self._clock.now() < end:
+        while not done() and not self.control.cancelled and self._clock.now() < end:
             self._clock.sleep(_END_TICK_S)
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -185,7 +184,7 @@ class Session:
         capture = Capture(
             self._parts.address, timeline, self.config.timeout_s, found.append, None, clock=self._clock
         )
-        while not found and not capture.done.is_set() and not self._stops:
+        while not found and not capture.done.is_set() and not self.control.stopped:
             self._clock.sleep(_TICK_S)
         capture.leave()
         capture.join(_END_S)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from vsr.core.cancel import CancelToken
+from vsr.core.control import Control
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Channel(Generic[T]):
     queued is dropped and the writer is told. Cancelling drops what is queued and wakes both with Cancelled. Nothing polls.
     """
 
-    def __init__(self, capacity: int, cancel: CancelToken | None = None) -> None:
+    def __init__(self, capacity: int, control: Control | None = None) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, not {capacity}")
         self.capacity = capacity
@@ -52,13 +52,13 @@ class Channel(Generic[T]):
         self._items: deque[T] = deque()
         self._closed = False
         self._left = False
-        self._cancel = cancel if cancel is not None else CancelToken()
+        self._control = control if control is not None else Control()
         self._lock = threading.Lock()
         self._not_empty = threading.Condition(self._lock)
         self._not_full = threading.Condition(self._lock)
         self._put_clock = _Clock()
         self._get_clock = _Clock()
-        self._cancel.on_cancel(self._wake_all)
+        self._control.on_cancel(self._wake_all)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -76,14 +76,16 @@ class Channel(Generic[T]):
     def put(self, item: T) -> bool:
         """Queue one item, waiting for room. False once the reader has left: the item is dropped, and no more are wanted."""
         with self._lock:
-            self._cancel.check()
+            self._control.check()
             if self._closed:
                 raise ValueError("put on a closed channel")
             if len(self._items) >= self.capacity and not self._left:
                 with self._put_clock:
-                    while len(self._items) >= self.capacity and not self._left and not self._cancel.cancelled:
+                    while (
+                        len(self._items) >= self.capacity and not self._left and not self._control.cancelled
+                    ):
                         self._not_full.wait()
-                self._cancel.check()
+                self._control.check()
             if self._left:
                 return False
             self._items.append(item)
@@ -94,12 +96,12 @@ class Channel(Generic[T]):
     def get(self) -> T:
         """The next item, waiting for one. Raises EndOfStream once the channel is closed and drained."""
         with self._lock:
-            self._cancel.check()
+            self._control.check()
             if not self._items and not self._closed:
                 with self._get_clock:
-                    while not self._items and not self._closed and not self._cancel.cancelled:
+                    while not self._items and not self._closed and not self._control.cancelled:
                         self._not_empty.wait()
-                self._cancel.check()
+                self._control.check()
             if not self._items:
                 raise EndOfStream
             item = self._items.popleft()

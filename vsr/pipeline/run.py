@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from vsr.core.cancel import Cancelled, CancelToken
+from vsr.core.control import Cancelled, Control
 from vsr.core.errors import PipelineError, VsrError
 from vsr.pipeline.channel import Channel
 from vsr.pipeline.stats import PipelineStats, StageStats
@@ -60,19 +60,16 @@ class Pipeline(Generic[R]):
         sink: Callable[[Iterator[Z]], R],
         *,
         capacity: int = 4,
-        cancel: CancelToken | None = None,
-        stop: threading.Event | None = None,
+        control: Control | None = None,
         source_name: str = "source",
         sink_name: str = "sink",
         source_count: Callable[[A], int] = _one,
     ) -> None:
-        self._cancel = CancelToken()
-        if cancel is not None:
-            _forward(cancel, self._cancel)
-        channels: list[Channel[Any]] = [Channel(capacity, self._cancel) for _ in range(len(stages) + 1)]
-        self._source = SourceWorker(
-            source_name, source, source_count, channels[0], stop if stop is not None else threading.Event()
-        )
+        self._control = Control()
+        if control is not None:
+            _forward(control, self._control)
+        channels: list[Channel[Any]] = [Channel(capacity, self._control) for _ in range(len(stages) + 1)]
+        self._source = SourceWorker(source_name, source, source_count, channels[0], control or self._control)
         self._workers: list[Worker] = [self._source]
         for i, stage in enumerate(stages):
             count_in = self._workers[-1].count_out
@@ -130,7 +127,7 @@ class Pipeline(Generic[R]):
                     on_progress(self.stats)
         finally:
             if not self._done.is_set():  # an exception on the calling thread, perhaps KeyboardInterrupt
-                self._cancel.cancel()
+                self._control.cancel()
             for thread in started:
                 thread.join()
             self._ended_at = time.perf_counter()
@@ -146,7 +143,7 @@ class Pipeline(Generic[R]):
         try:
             worker.run()
         except Cancelled:
-            self._cancel.cancel()
+            self._control.cancel()
         except BaseException as error:
             self._fail(worker, error)
         finally:
@@ -158,7 +155,7 @@ class Pipeline(Generic[R]):
 
     def _fail(self, worker: Worker, error: BaseException) -> None:
         with self._lock:
-            first = self._error is None and not self._cancel.cancelled
+            first = self._error is None and not self._control.cancelled
             if first:
                 index = worker.index
                 if isinstance(error, VsrError):
@@ -167,11 +164,11 @@ class Pipeline(Generic[R]):
                 else:
                     self._error = PipelineError(worker.name, index, error)
                     self._error.__cause__ = error
-        self._cancel.cancel()
+        self._control.cancel()
 
 
-def _forward(outer: CancelToken, inner: CancelToken) -> None:
-    """Cancel `inner` with `outer`, without `outer` keeping a run's channels and frames alive after it."""
+def _forward(outer: Control, inner: Control) -> None:
+    """Cancel `inner`, which an error cancels too, with `outer`; `outer` does not keep a run's channels and frames alive."""
     reference = weakref.ref(inner)
 
     def forward() -> None:
@@ -188,8 +185,7 @@ def run_pipeline(
     sink: Callable[[Iterator[Z]], R],
     *,
     capacity: int = 4,
-    cancel: CancelToken | None = None,
-    stop: threading.Event | None = None,
+    control: Control | None = None,
     on_progress: Callable[[PipelineStats], None] | None = None,
     progress_interval_s: float = 0.2,
     source_name: str = "source",
@@ -198,16 +194,15 @@ def run_pipeline(
 ) -> PipelineResult[R]:
     """Build a Pipeline and run it; see `Pipeline.run` for how it ends.
 
-    capacity: items each queue holds at most. cancel: ends the run at once. stop: ends the source early, so that everything in
-    flight drains and the sink finishes as at a normal end.
+    capacity: items each queue holds at most. control: `cancel` ends the run at once; `stop` ends the source
+    early, so that everything in flight drains and the sink finishes as at a normal end.
     """
     pipeline: Pipeline[R] = Pipeline(
         source,
         stages,
         sink,
         capacity=capacity,
-        cancel=cancel,
-        stop=stop,
+        control=control,
         source_name=source_name,
         sink_name=sink_name,
         source_count=source_count,

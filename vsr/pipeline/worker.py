@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
+from vsr.core.control import Control
 from vsr.pipeline.channel import Channel
 from vsr.pipeline.stats import StageStats
 
@@ -116,13 +116,13 @@ class SourceWorker(Worker):
         source: Iterable[Any],
         count: Callable[[Any], int],
         outputs: Channel[Any],
-        stop: threading.Event,
+        control: Control,
     ) -> None:
         super().__init__(name, count, None, outputs)
         self.stopped = False
         self._source: Iterable[Any] | None = source
         self._to = outputs
-        self._stop = stop
+        self._control = control
 
     @property
     def index(self) -> int | None:
@@ -133,7 +133,8 @@ class SourceWorker(Worker):
         assert source is not None
         with _closing(iter(source)) as items:
             while True:
-                if self._stop.is_set():
+                if self._control.stopped:
+                    self._control.check()
                     self.stopped = True
                     break
                 try:

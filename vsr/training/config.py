@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vsr.core.control import Control
 from vsr.core.errors import VsrError
 from vsr.training.data import Photo
 from vsr.training.recipe import Recipe
@@ -47,8 +48,9 @@ class TrainConfig:
     folder with one, or the name of a model. `vgg`: weights of VGG-19 to compare pictures by in such a training, instead of the
     discriminator's features. With `time_limit_s` the schedule ends by the clock if the steps take longer, all resumed parts
     together; `stop_after_s` leaves the training unfinished, to be resumed. `on_progress` is called about every CHUNK steps,
-    `on_message` with a line now and then, `on_warning` (or `on_message` again) with one that must be seen; once `should_stop`
-    says so, the training stops between two steps with a checkpoint, to be resumed.
+    `on_message` with a line now and then, `on_warning` (or `on_message` again) with one that must be seen; `control`
+    ends it between two steps: stopped, with a checkpoint, to be resumed; cancelled, with Cancelled, and the last checkpoint
+    stays as it is.
     """
 
     recipe: Recipe
@@ -67,7 +69,7 @@ class TrainConfig:
     on_progress: Callable[[Progress], None] = field(default=lambda progress: None)
     on_message: Callable[[str], None] = field(default=lambda message: None)
     on_warning: Callable[[str], None] | None = None
-    should_stop: Callable[[], bool] = field(default=lambda: False)
+    control: Control = field(default_factory=Control)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vsr.core.control import Control
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, luma8, read_luma
 from vsr.media.inputs import VIDEO_SUFFIXES, files_below
@@ -73,7 +74,7 @@ class PatchPool:
 
     `draw` says on the host which patches a step takes; `gather` cuts them on the device. Pictures are drawn by their
     area, except that `rendered_share` of the samples come from the rendered ones; places in them are drawn as `Places` says.
-    `say` is told how far the teacher is, where there is one; it ends with Cancelled once `should_stop` says so. Raises
+    `say` is told how far the teacher is, where there is one; it ends with Cancelled once `control` is stopped. Raises
     ConfigError when no picture is as large as a patch.
     """
 
@@ -83,7 +84,7 @@ class PatchPool:
         recipe: Recipe,
         device: torch.device,
         say: Callable[[str], None] = lambda message: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        control: Control | None = None,
     ) -> None:
         self.scale, self.patch = recipe.scale, recipe.data.patch
         share = recipe.data.rendered_share
@@ -96,7 +97,7 @@ class PatchPool:
         ]
         pairs = _run(jobs)
         if recipe.data.teacher:
-            pairs = taught(pairs, recipe.data.teacher, recipe.scale, say, should_stop)
+            pairs = taught(pairs, recipe.data.teacher, recipe.scale, say, control or Control())
         drawn: list[LumaPair] = []
         if share > 0:
             count = recipe.data.rendered_count

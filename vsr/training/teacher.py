@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vsr.core.cancel import Cancelled
+from vsr.core.control import Cancelled, Control
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair
 from vsr.evaluation.evaluate import larger_luma
@@ -30,11 +30,11 @@ def taught(
     model: str,
     scale: int,
     say: Callable[[str], None],
-    should_stop: Callable[[], bool],
+    control: Control,
 ) -> list[LumaPair]:
     """`pairs` with what `model`, the name or path of a package, makes of their low resolution as ground truth.
 
-    `say` is told now and then how far it is. Raises Cancelled once `should_stop` says so, for nothing is learnt yet that
+    `say` is told now and then how far it is. Raises Cancelled once `control` is stopped, for nothing is learnt yet that
     could be kept, ConfigError for a model of another scale, and what `Upscaler` raises.
     """
     found: dict[int, LumaPair] = {}
@@ -47,7 +47,7 @@ def taught(
         said = time.monotonic()
         # One size after the other: for each a graph is compiled.
         for number, pair in sorted(enumerate(pairs), key=lambda item: item[1].lr.shape):
-            if should_stop():
+            if control.stopped:
                 raise Cancelled
             found[number] = LumaPair(pair.name, pair.lr, _of_all_turns(upscaler, pair.lr))
             if time.monotonic() - said > REPORT_EVERY_S:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vsr.core.cancel import Cancelled
+from vsr.core.control import Cancelled
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.files.whole import write_whole
@@ -99,7 +99,7 @@ class _Training:
             self._make_network()  # Before the pictures, which take longer to be read than --init to be refused.
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
             photos = config.photos if config.photos is not None else load_photos(config.data)
-            self.pool = PatchPool(photos, self.recipe, device, config.on_message, config.should_stop)
+            self.pool = PatchPool(photos, self.recipe, device, config.on_message, config.control)
             config.on_message(f"{self.pool.count} pictures, {self.pool.megapixels:.0f} megapixels")
             self.stepper = self._make_stepper()
             if config.resume:
@@ -195,8 +195,9 @@ class _Training:
         return fraction_done(self.step, self.recipe.train.steps, self._seconds(), self.config.time_limit_s)
 
     def _paused(self) -> bool:
-        limit = self.config.stop_after_s
-        stop = self.config.should_stop() or (limit is not None and time.monotonic() - self.started >= limit)
+        limit, control = self.config.stop_after_s, self.config.control
+        control.check()
+        stop = control.stopped or (limit is not None and time.monotonic() - self.started >= limit)
         return bool(self.workers.first(stop, self.device))
 
     def _run_chunk(self) -> _Mark:

@@ -1,11 +1,8 @@
-"""A running job as its caller sees it: how far it is, and how to end it."""
+"""How far a job is."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-
-from vsr.core.cancel import CancelToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +23,3 @@ class Progress:
     item: int = 0
     items: int = 1
     doing: str = ""
-
-
-class JobControl:
-    """Ends a job from another thread or a signal handler."""
-
-    def __init__(self) -> None:
-        self.stopping = threading.Event()
-        self.cancelling = CancelToken()
-
-    def stop(self) -> None:
-        """End as if the input ended here; what is done stays as a playable file under its `.part` name."""
-        self.stopping.set()
-
-    def cancel(self) -> None:
-        """End at once and delete what was written."""
-        self.stopping.set()
-        self.cancelling.cancel()
