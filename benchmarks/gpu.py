@@ -28,8 +28,8 @@ import torch
 from vsr.backends import choose_backend
 from vsr.backends.base import IN_FLIGHT, Backend
 from vsr.backends.torch.backend import TorchEngine
-from vsr.backends.torch.captured import Captured
-from vsr.bench.run import BenchConfig, bench
+from vsr.bench.config import BenchConfig
+from vsr.bench.run import bench
 from vsr.core.color import Color
 from vsr.core.frame import PixelFormat
 from vsr.machine.environment import environment
@@ -99,21 +99,12 @@ def plain_loop(spec: ModelSpec, inputs: dict[str, Any]) -> float | None:
 
 def captured_steps(engine: TorchEngine, inputs: dict[str, Any]) -> dict[str, float]:
     """Frames a second of each step alone."""
-    device = torch.device("cuda")
-    captured = Captured(engine._run, inputs, device)
-
-    def copy_in() -> None:
-        for name, tensor in captured._inputs.items():
-            tensor.copy_(captured._host[name], non_blocking=True)
-
-    pinned = {name: tensor.cpu().pin_memory() for name, tensor in captured._outputs.items()}
-
-    def copy_out() -> None:
-        for name, tensor in captured._outputs.items():
-            pinned[name].copy_(tensor, non_blocking=True)
-
-    with torch.inference_mode():
-        steps = {"copy in": copy_in, "compute": captured._graph.replay, "copy out": copy_out}
+    with engine.captured(inputs) as captured, torch.inference_mode():
+        steps = {
+            "copy in": partial(captured.copy_in, inputs),
+            "compute": captured.compute,
+            "copy out": captured.copy_out,
+        }
         return {name: rate(step) for name, step in steps.items()}
 
 
@@ -194,7 +185,9 @@ def main() -> None:
         width, height = found["size"]
         network = NetworkOptions(found["model"], backend=found["backend"])
         config = BenchConfig(network, (width, height), args.frames, presets=("superfast",))
-        found["bench"] = {key: value for key, value in bench(config).items() if key in ("alone", "together")}
+        found["bench"] = {
+            key: value for key, value in bench(config).as_dict().items() if key in ("alone", "together")
+        }
         print(found["model"], width, height, json.dumps(found["bench"]), flush=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import safetensors
 
-from vsr.bench.run import BenchConfig, bench
+from vsr.bench.config import BenchConfig
+from vsr.bench.run import bench
 from vsr.convert.export import package_from_weights
 from vsr.evaluation.evaluate import EvaluateConfig, evaluate
 from vsr.models import Precision
@@ -152,8 +153,8 @@ def main() -> None:
         rows="\n".join(rows),
         precision=precision,
         exact=f" (in fp32: {in_full})" if args.calibrate else "",
-        fps=speed["alone"]["infer"]["fps"],
-        machine=f"{speed['environment']['cpu']}, {speed['environment']['cores']} cores",
+        fps=speed.alone["infer"].fps,
+        machine=f"{speed.environment['cpu']}, {speed.environment['cores']} cores",
         command=command,
         data=args.data_words,
         pictures=facts["pictures"],

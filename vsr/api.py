@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from vsr.backends.tensorrt.recipe import load_recipe as load_engine_recipe
     from vsr.backends.tensorrt.recipe import recipe_from_dict as engine_recipe
     from vsr.backends.tensorrt.store import EngineStore
-    from vsr.bench.run import BenchConfig
+    from vsr.bench.config import BenchConfig
+    from vsr.bench.result import BenchResult
     from vsr.bench.run import bench as benchmark
     from vsr.convert.export import export_model, export_onnx
     from vsr.convert.importing import import_model
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
 # Name: module it comes from (and its name there, where that differs).
 _HOMES: Mapping[str, str] = {
-    "BenchConfig": "vsr.bench.run",
+    "BenchConfig": "vsr.bench.config",
+    "BenchResult": "vsr.bench.result",
     "BuiltEngine": "vsr.backends.tensorrt.build",
     "Check": "vsr.machine.doctor",
     "CompareConfig": "vsr.evaluation.compare",
@@ -97,6 +99,7 @@ _HOMES: Mapping[str, str] = {
 
 __all__ = [
     "BenchConfig",
+    "BenchResult",
     "BuiltEngine",
     "Check",
     "CompareConfig",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vsr.bench import BenchConfig, bench
+from vsr.bench.config import BenchConfig
+from vsr.bench.run import bench
 from vsr.bench.synthetic import synthetic_frames
 from vsr.cli import main
 from vsr.machine.doctor import doctor
@@ -23,17 +25,26 @@ def test_every_part_is_measured_on_every_frame() -> None:
         BenchConfig(NetworkOptions("bicubic"), (96, 64), frames=25, presets=("ultrafast", "ultrafast")),
         said.append,
     )
-    assert set(result["alone"]) == {"decode", "infer", "encode x264 ultrafast"}
-    assert set(result["together"]) == {"null", "x264 ultrafast"}
-    for part in (*result["alone"].values(), *result["together"].values()):
-        assert part["frames"] == 25
-        assert part["fps"] > 0
-    assert result["together"]["x264 ultrafast"]["cpu_over_alone"] > 0
-    assert result["size_out"] == [192, 128]
-    assert result["config"]["model"] == "bicubic-x2"
-    assert result["environment"]["versions"]["openvino"]
+    assert set(result.alone) == {"decode", "infer", "encode x264 ultrafast"}
+    assert set(result.together) == {"null", "x264 ultrafast"}
+    for part in (*result.alone.values(), *result.together.values()):
+        assert part.frames == 25
+        assert part.fps > 0
+    assert result.together["x264 ultrafast"].cpu_over_alone > 0
+    assert result.size_out == (192, 128)
+    assert (result.model, result.config.network.model) == ("bicubic-x2", "bicubic")
+    assert result.environment["versions"]["openvino"]
     assert "decode" in said
-    json.dumps(result)
+    told = json.loads(json.dumps(result.as_dict()))
+    assert (told["config"]["model"], told["config"]["frames"], told["config"]["batch"]) == (
+        "bicubic-x2",
+        25,
+        1,
+    )
+    assert told["size_out"] == [192, 128]
+    assert told["alone"]["infer"] == asdict(result.alone["infer"])
+    assert set(told["alone"]["infer"]) == {"frames", "seconds", "fps", "cpu_s"}
+    assert [stage["name"] for stage in told["together"]["null"]["stages"]] == ["decode", "infer", "encode"]
 
 
 def test_synthetic_frames_are_the_same_each_time_and_move() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import vsr
-from vsr.bench.run import BenchConfig
+from vsr.bench.config import BenchConfig
+from vsr.bench.result import BenchResult, Part, Whole
 from vsr.cli import main
 from vsr.core.control import Control
 from vsr.machine.doctor import Check
@@ -67,19 +68,24 @@ def test_probe_opens_standard_input_once(api: Any, capsys: pytest.CaptureFixture
 
 
 def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    part = {"frames": 10, "seconds": 1.0, "fps": 10.0, "cpu_s": 1.5}
     asked: list[BenchConfig] = []
 
-    def bench(config: BenchConfig, say: Any) -> dict[str, Any]:
+    def bench(config: BenchConfig, say: Any) -> BenchResult:
         asked.append(config)
         say("decode")
-        return {
-            "config": {"model": "bicubic-x2", "backend": "openvino", "precision": "fp32"},
-            "size_in": [64, 36],
-            "size_out": [128, 72],
-            "alone": {"decode": part},
-            "together": {"null": part},
-        }
+        whole = Whole(10, 1.0, 10.0, 1.5, bottleneck="infer", setup_s=0.1, stages=(), cpu_over_alone=1.0)
+        return BenchResult(
+            environment={},
+            config=config,
+            model="bicubic-x2",
+            backend="openvino",
+            precision="fp32",
+            batch=1,
+            size_in=(64, 36),
+            size_out=(128, 72),
+            alone={"decode": Part(10, 1.0, 10.0, 1.5)},
+            together={"null": whole},
+        )
 
     api.benchmark = bench
     report = tmp_path / "bench.json"
@@ -89,7 +95,12 @@ def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert captured.err == "decode\n"
     assert captured.out.splitlines()[0] == "bicubic-x2 on openvino, fp32, 64x36 to 128x72"
     assert "decode  10.0" in captured.out
-    assert json.loads(report.read_text())["alone"]["decode"] == part
+    assert json.loads(report.read_text())["alone"]["decode"] == {
+        "frames": 10,
+        "seconds": 1.0,
+        "fps": 10.0,
+        "cpu_s": 1.5,
+    }
 
 
 def test_models_as_they_are_shipped(capsys: pytest.CaptureFixture[str]) -> None:

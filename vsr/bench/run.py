@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
+from vsr.bench.config import BenchConfig
 from vsr.bench.measure import measured
+from vsr.bench.result import BenchResult, Part, Whole
 from vsr.bench.synthetic import RATE, synthetic_frames
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
@@ -21,10 +22,8 @@ from vsr.jobs.upscale import UpscaleJob
 from vsr.machine.environment import environment
 from vsr.media.read.open import open_source
 from vsr.media.types import Carried, SinkOptions, SourceOptions
-from vsr.media.write.encoder_traits import X264_PRESETS
 from vsr.media.write.sink import open_sink
 from vsr.models import find_model
-from vsr.upscale.options import NetworkOptions
 from vsr.upscale.upscaler import Upscaler
 
 # Decoded frames kept in memory; longer runs repeat them.
@@ -32,35 +31,10 @@ _MAX_KEPT = 60
 _X264_SIDE = 16384
 
 
-@dataclass(frozen=True, slots=True)
-class BenchConfig:
-    """network: its scale must be one that the model reaches exactly. size: (width, height) of the frames in, unless `input`
-    names a clip: even, and up to 16384 pixels a side once enlarged. frames: how many are measured.
+def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> BenchResult:
+    """Measure each stage alone, then all together. say: told each part as it is begun.
 
-    presets: of x264, each measured once, alone and at the end of the whole; a null sink always is.
-    Raises ConfigError.
-    """
-
-    network: NetworkOptions = field(default_factory=NetworkOptions)
-    size: tuple[int, int] = (960, 540)
-    frames: int = 240
-    input: str | None = None
-    presets: tuple[str, ...] = ("veryfast", "superfast")
-
-    def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise ConfigError(f"{self.frames} frames are out of range", hint="give 1 or more")
-        for preset in self.presets:
-            if preset not in X264_PRESETS:
-                raise ConfigError(f"x264 has no preset {preset!r}", hint=f"it has {', '.join(X264_PRESETS)}")
-
-
-def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Measure. Returns JSON values: environment, config, `alone` by stage, `together` by sink.
-
-    Each part has frames, seconds, fps and cpu_s (of the whole process, codec and runtime threads included); `together`
-    also has cpu_over_alone, its processor time over that of its stages measured alone. Raises ConfigError, before any work, for
-    a size that x264 cannot encode, and what `Upscaler` and `open_source` raise.
+    Raises ConfigError, before any work, for a size that x264 cannot encode, and what `Upscaler` and `open_source` raise.
     """
     say = say or (lambda _text: None)
     config = replace(config, presets=tuple(dict.fromkeys(config.presets)))
@@ -69,7 +43,7 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
         clip = Path(folder) / "in.mkv"
         say("making the clip")
         _make_clip(config, clip)
-        alone: dict[str, Any] = {}
+        alone: dict[str, Part] = {}
         with Upscaler(config.network) as upscaler:
             config.network.check_reached(upscaler.spec, upscaler.scale)
             say("decode")
@@ -82,27 +56,26 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> dict
                 alone[f"encode x264 {preset}"] = _encode_alone(
                     large, info, upscaler.scale, preset, config, folder
                 )
-            model, backend, precision = upscaler.spec.id, upscaler.backend, upscaler.precision
+            precision = upscaler.precision
         del frames, large
-        together: dict[str, Any] = {}
-        for encoder in (None, *config.presets):
-            name = f"x264 {encoder}" if encoder else "null"
+        together: dict[str, Whole] = {}
+        for into in (None, *config.presets):
+            name = f"x264 {into}" if into else "null"
             say(f"all together into {name}")
-            together[name] = _together(config, clip, encoder, folder)
-            parts = [alone["decode"], alone["infer"]] + ([alone[f"encode {name}"]] if encoder else [])
-            together[name]["cpu_over_alone"] = round(
-                together[name]["cpu_s"] / sum(part["cpu_s"] for part in parts), 3
-            )
-    return {
-        "environment": environment(),
-        "config": asdict(config.network)
-        | {name: value for name, value in asdict(config).items() if name != "network"}
-        | {"model": model, "backend": backend, "batch": batch, "precision": precision},
-        "size_in": [info.width, info.height],
-        "size_out": [info.width * upscaler.scale, info.height * upscaler.scale],
-        "alone": alone,
-        "together": together,
-    }
+            parts = [alone["decode"], alone["infer"]] + ([alone[f"encode {name}"]] if into else [])
+            together[name] = _together(config, clip, into, folder, parts)
+    return BenchResult(
+        environment=environment(),
+        config=config,
+        model=upscaler.spec.id,
+        backend=upscaler.backend,
+        precision=precision,
+        batch=batch,
+        size_in=(info.width, info.height),
+        size_out=(info.width * upscaler.scale, info.height * upscaler.scale),
+        alone=alone,
+        together=together,
+    )
 
 
 def _check_size(config: BenchConfig) -> None:
@@ -143,7 +116,7 @@ def _encode(frames: Iterable[Frame], info: VideoInfo, options: SinkOptions, path
         sink.abandon()
 
 
-def _decode_alone(clip: Path, threads: int) -> tuple[dict[str, Any], list[Frame], VideoInfo]:
+def _decode_alone(clip: Path, threads: int) -> tuple[Part, list[Frame], VideoInfo]:
     with open_source(str(clip), SourceOptions(threads=threads)) as source:
         frames: list[Frame] = []
         count = 0
@@ -152,12 +125,12 @@ def _decode_alone(clip: Path, threads: int) -> tuple[dict[str, Any], list[Frame]
                 count += 1
                 if len(frames) < _MAX_KEPT:
                     frames.append(frame)
-        return measure.result(count), frames, source.info
+        return measure.part(count), frames, source.info
 
 
 def _infer_alone(
     upscaler: Upscaler, frames: list[Frame], config: BenchConfig, batch: int
-) -> tuple[dict[str, Any], list[Frame]]:
+) -> tuple[Part, list[Frame]]:
     # Repeated, they are one stream without a jump.
     frames = [replace(frame, starts=None) for frame in frames]
 
@@ -172,29 +145,38 @@ def _infer_alone(
         for frame in upscaled(config.frames):
             if len(large) < len(frames):
                 large.append(frame)
-    return measure.result(config.frames), large
+    return measure.part(config.frames), large
 
 
 def _encode_alone(
     large: list[Frame], info: VideoInfo, scale: int, preset: str, config: BenchConfig, folder: str
-) -> dict[str, Any]:
+) -> Part:
     step = max(1, large[0].duration)
     repeated = islice(cycle(large), config.frames)
     frames = (replace(frame, pts=n * step, index=n) for n, frame in enumerate(repeated))
     options = SinkOptions(encoder="libx264", preset=preset, threads=config.network.threads)
     with measured() as measure:
         _encode(frames, enlarged(info, scale), options, Path(folder) / f"alone-{preset}.mkv")
-    return measure.result(config.frames)
+    return measure.part(config.frames)
 
 
-def _together(config: BenchConfig, clip: Path, preset: str | None, folder: str) -> dict[str, Any]:
+def _together(
+    config: BenchConfig, clip: Path, preset: str | None, folder: str, parts: Sequence[Part]
+) -> Whole:
+    """parts: the same stages, measured alone."""
     output = str(Path(folder) / f"together-{preset}.mkv") if preset else "null:"
     sink = SinkOptions(encoder="libx264", preset=preset, overwrite=True) if preset else SinkOptions()
     job_config = UpscaleConfig((str(clip),), output, config.network, sink=sink)
     with UpscaleJob(job_config) as job, measured() as measure:
         report = job.run(str(clip), output)
-    return measure.result(report.frames_out) | {
-        "bottleneck": report.bottleneck,
-        "setup_s": report.setup_s,
-        "stages": [asdict(stage) for stage in report.stages],
-    }
+    part = measure.part(report.frames_out)
+    return Whole(
+        part.frames,
+        part.seconds,
+        part.fps,
+        part.cpu_s,
+        bottleneck=report.bottleneck,
+        setup_s=report.setup_s,
+        stages=report.stages,
+        cpu_over_alone=round(part.cpu_s / sum(other.cpu_s for other in parts), 3),
+    )

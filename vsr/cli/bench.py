@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
 from vsr.files.checks import check_writable
+
+if TYPE_CHECKING:
+    from vsr.bench.result import BenchResult
 
 
 @click.command("bench")
@@ -44,17 +47,16 @@ def command(*, input: str | None, report: Path | None, as_json: bool, **values: 
     )
     result = api.benchmark(config, lambda doing: print(doing, file=sys.stderr))
     if report is not None:
-        write_json(report, result)
-    print(json.dumps(result, indent=2, default=str) if as_json else "\n".join(lines(result)))
+        write_json(report, result.as_dict())
+    print(json.dumps(result.as_dict(), indent=2, default=str) if as_json else "\n".join(lines(result)))
 
 
-def lines(result: dict[str, Any]) -> list[str]:
+def lines(result: BenchResult) -> list[str]:
     """The figures as two tables."""
-    config = result["config"]
-    sizes = " to ".join(f"{width}x{height}" for width, height in (result["size_in"], result["size_out"]))
-    shown = [f"{config['model']} on {config['backend']}, {config['precision']}, {sizes}"]
-    for title, parts in (("alone", result["alone"]), ("together, into", result["together"])):
+    sizes = " to ".join(f"{width}x{height}" for width, height in (result.size_in, result.size_out))
+    shown = [f"{result.model} on {result.backend}, {result.precision}, {sizes}"]
+    for title, parts in (("alone", result.alone), ("together, into", result.together)):
         rows = [[title, "fps", "processor s"]]
-        rows += [[name, text.rate(part["fps"]), f"{part['cpu_s']:.1f}"] for name, part in parts.items()]
+        rows += [[name, text.rate(part.fps), f"{part.cpu_s:.1f}"] for name, part in parts.items()]
         shown += ["", *text.table(rows)]
     return shown

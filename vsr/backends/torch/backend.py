@@ -60,7 +60,7 @@ class TorchEngine(DeviceEngine):
 
         with self._ours():
             if self._device.type == "cuda":
-                with self._captured(inputs) as captured:
+                with self.captured(inputs) as captured:
                     return captured(inputs)
             # A copy: torch warns of arrays that may not be written to.
             given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
@@ -69,7 +69,7 @@ class TorchEngine(DeviceEngine):
     def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         with self._ours():
             if self._device.type == "cuda":
-                with self._captured(inputs) as captured:
+                with self.captured(inputs) as captured:
                     return captured.on_device(inputs)
             return self._run(dict(inputs))
 
@@ -83,7 +83,8 @@ class TorchEngine(DeviceEngine):
             step(values)
         return {name: values[name].contiguous() for name in self._outputs}
 
-    def _captured(self, like: Mapping[str, Any]) -> AbstractContextManager[Captured]:
+    def captured(self, like: Mapping[str, Any]) -> AbstractContextManager[Captured]:
+        """On CUDA: the engine's steps for inputs shaped as `like`, for one thread at a time."""
         from vsr.backends.torch.captured import Captured
 
         def capture() -> Captured:

@@ -46,18 +46,30 @@ class Captured:
 
     def __call__(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
         with torch.cuda.stream(self._stream):
-            for name, array in inputs.items():
-                self._host[name].numpy()[...] = array
-                self._inputs[name].copy_(self._host[name], non_blocking=True)
-            self._graph.replay()
-            found = {
-                name: torch.empty(output.shape, dtype=output.dtype, pin_memory=True).copy_(
-                    output, non_blocking=True
-                )
-                for name, output in self._outputs.items()
-            }
+            self.copy_in(inputs)
+            self.compute()
+            found = self.copy_out()
             self._stream.synchronize()
         return {name: tensor.numpy() for name, tensor in found.items()}
+
+    def copy_in(self, inputs: Mapping[str, NDArray[np.generic]]) -> None:
+        """The first step, begun on the current stream."""
+        for name, array in inputs.items():
+            self._host[name].numpy()[...] = array
+            self._inputs[name].copy_(self._host[name], non_blocking=True)
+
+    def compute(self) -> None:
+        """The second step, begun on the current stream."""
+        self._graph.replay()
+
+    def copy_out(self) -> dict[str, Tensor]:
+        """The last step, begun on the current stream: pinned tensors that are filled once it is done."""
+        return {
+            name: torch.empty(output.shape, dtype=output.dtype, pin_memory=True).copy_(
+                output, non_blocking=True
+            )
+            for name, output in self._outputs.items()
+        }
 
     def on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Arrays that are ready, or will be on the default stream; those that come are finished."""
