@@ -67,7 +67,8 @@ def _is_at(file: FileIO, path: Path) -> bool:
 class OutputFile:
     """What FFmpeg writes into: a file under its `.part` name, or a pipe.
 
-    It keeps the first error the system gave, since FFmpeg's buffers would tell of it late or never, and counts bytes.
+    It keeps the first error the system gave, since FFmpeg's buffers would tell of it late or never, and counts bytes. Ctrl-C
+    is kept there too, and not raised: whoever writes looks at `error`.
     `name` is what FFmpeg opens when it moves the index to the front. It is locked until it ends.
     wait: until another run that writes the same file is done. Raises FileError, and ConfigError for such a run where it is
     not waited for, and for the name of a device or a pipe.
@@ -78,7 +79,7 @@ class OutputFile:
         self.part = part_path(path)
         self.name = f"file:{self.part.absolute()}"
         self.bytes = 0
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
         check_replaceable(path)
         try:
             self._file = locked_part(self.part, wait=wait)
@@ -103,10 +104,12 @@ class OutputFile:
         try:
             while view:
                 view = view[self._file.write(view) :]
+            self.bytes = max(self.bytes, self._file.tell())
         except OSError as error:
             self.error = self.error or error
             raise
-        self.bytes = max(self.bytes, self._file.tell())
+        except BaseException as error:
+            self.error = self.error or error  # FFmpeg would not pass it on.
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -161,6 +164,8 @@ def write_whole(path: Path, data: bytes) -> None:
     file = OutputFile(path, wait=True)
     try:
         file.write(data)
+        if file.error is not None:
+            raise file.error
         file.commit()
     except OSError as error:
         raise os_error(str(path), error) from error

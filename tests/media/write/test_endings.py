@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import subprocess
 import sys
 import textwrap
 import threading
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +21,7 @@ from tests.support import clips
 from tests.support.processes import PATIENCE_S, Processes
 from tests.support.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError, FileError
-from vsr.files import whole as commit
+from vsr.files import whole
 from vsr.files.whole import OutputFile, write_whole
 from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions
@@ -144,7 +146,7 @@ def test_a_part_that_goes_before_it_is_locked_is_another_run_s(
 ) -> None:
     output, part = tmp_path / "out.bin", tmp_path / "out.bin.part"
     part.write_bytes(b"whole")
-    lock = commit.fcntl.flock
+    lock = whole.fcntl.flock
     tries = 0
 
     def late(*args: Any) -> None:
@@ -154,7 +156,7 @@ def test_a_part_that_goes_before_it_is_locked_is_another_run_s(
             part.rename(output) if other == "finish" else part.unlink()
         lock(*args)
 
-    monkeypatch.setattr(commit.fcntl, "flock", late)
+    monkeypatch.setattr(whole.fcntl, "flock", late)
     file = OutputFile(output)
     file.write(b"mine")
     if other == "finish":
@@ -359,6 +361,30 @@ def test_null_counts(tmp_path: Path) -> None:
     sink = through(clips.h264("cfr.mp4"), "null:", encoder="libx264", preset="ultrafast")
     assert sink.counters.frames == 25
     assert sink.counters.video_bytes > 1000
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts"])
+@pytest.mark.parametrize("at", [1, 2])
+def test_ctrl_c_while_ffmpeg_writes_is_not_lost(
+    at: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg may write through what Python does not interrupt: it comes out of the sink all the same."""
+    written, locked = itertools.count(1), whole.locked_part
+
+    class Interrupted(FileIO):
+        def write(self, data: Any) -> int:
+            if next(written) == at:
+                raise KeyboardInterrupt
+            return super().write(data)
+
+    def interrupted_part(part: Path, *, wait: bool = False) -> FileIO:
+        with locked(part, wait=wait) as file:
+            return Interrupted(os.dup(file.fileno()), "r+")
+
+    monkeypatch.setattr(whole, "locked_part", interrupted_part)
+    with pytest.raises(KeyboardInterrupt):
+        through(clips.h264("cfr.mp4"), tmp_path / name, scale=2, preset="ultrafast")
+    assert not list(tmp_path.iterdir())
 
 
 def test_many_sinks_keep_no_file_open(tmp_path: Path) -> None:

@@ -249,8 +249,10 @@ class Muxer:
 
     def _failed(self, error: BaseException) -> EncodeError | FileError:
         name = self._target.name.removeprefix("file:")
-        if self._target.error is not None:
+        if isinstance(self._target.error, OSError):
             return os_error(name, self._target.error)
+        if self._target.error is not None:  # Ctrl-C
+            raise self._target.error
         return EncodeError(
             f"writing {name} failed after {self.frames} frames: {muxer_reason(error)}",
             hint="try another container or encoder" if isinstance(error, av.FFmpegError) else None,

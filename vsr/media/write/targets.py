@@ -20,7 +20,7 @@ class Target(Protocol):
 
     name: str
     bytes: int
-    error: OSError | None
+    error: BaseException | None
 
     @property
     def closed(self) -> bool: ...
@@ -45,7 +45,7 @@ class OutputPipe:
     def __init__(self, descriptor: int = 1) -> None:
         self.name = "stdout"
         self.bytes = 0
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
         try:
             self._descriptor = os.dup(descriptor)
         except OSError as error:
@@ -66,10 +66,12 @@ class OutputPipe:
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
+            self.bytes += len(data)
         except OSError as error:
             self.error = self.error or error
             raise
-        self.bytes += len(data)
+        except BaseException as error:
+            self.error = self.error or error
         return len(data)
 
     def commit(self) -> None:
@@ -89,7 +91,7 @@ class OutputNull:
     """Takes everything and keeps nothing but the count."""
 
     name = "null"
-    error: OSError | None = None
+    error: BaseException | None = None
 
     def __init__(self) -> None:
         self.bytes = 0
