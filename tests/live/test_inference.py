@@ -91,6 +91,17 @@ def test_what_is_late_is_counted_and_the_ladder_hears_of_it() -> None:
     assert [one.frame.starts for one in stream.out] == [Reset.START, None, None, None]
 
 
+def test_the_stream_begins_when_the_networks_are_ready() -> None:
+    stream = Stream()
+    stream.networks.prepared = False
+    for _ in range(3):
+        stream.put()
+    stream.networks.prepared = True
+    stream.put()
+    assert stream.counting.frames_in == 1
+    assert stream.run() == [3]
+
+
 def test_before_the_first_has_gone_out_frames_are_late_for_another_reason() -> None:
     stream = Stream()
     stream.put()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,8 @@ from tests.live.test_source_keeper import Connection
 from tests.support.clock import PretendedClock
 from tests.support.sessions import adds_up, config, run_simulated, simulated
 from vsr.core.errors import SourceLostError
+from vsr.core.frame import Frame
+from vsr.live.session import Session
 from vsr.media.live.capture import Capture
 
 SOURCE = "testsrc:160x120@25"
@@ -40,3 +43,21 @@ def test_each_connection_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsr.live.session.Capture", connect)
     session.run()
     assert numbers == [1, 2, 3]
+
+
+def test_a_frame_in_the_network_is_waited_for_also_when_all_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = Session(config(SOURCE, "null"))
+    whole, held = session._parts.rungs.upscale, threading.Event()
+
+    def hold(frame: Frame) -> tuple[Frame, str, float]:
+        session.cancel()
+        threading.Timer(1.0, held.set).start()
+        held.wait()
+        return whole(frame)
+
+    monkeypatch.setattr(session._parts.rungs, "upscale", hold)
+    session.run()
+    assert held.is_set()
+    assert "vsr-infer" not in {thread.name for thread in threading.enumerate()}

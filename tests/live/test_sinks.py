@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -135,11 +134,12 @@ def test_a_source_is_not_recorded_over(sink: str, tmp_path: Path, monkeypatch: p
 def test_what_is_published_arrives(url: str, told: list[str], tmp_path: Path) -> None:
     port, arrived = free_port(), tmp_path / "arrived.mkv"
     command = ["ffmpeg", "-v", "error", "-nostdin", *(word.format(port) for word in told)]
-    with background([*command, "-c", "copy", "-frames:v", "20", str(arrived)]) as receiver:
-        time.sleep(0.5)
-        with running(SOURCE, url.format(port), retries=20) as stream:
-            until(lambda: receiver.poll() is not None, 30)
-            assert "key" not in str(stream.session.report())
+    with (
+        background([*command, "-c", "copy", "-frames:v", "20", str(arrived)]) as receiver,
+        running(SOURCE, url.format(port), retries=20) as stream,
+    ):
+        until(lambda: receiver.poll() is not None)
+        assert "key" not in str(stream.session.report())
     assert len(clips.frame_times(arrived)) >= 15
     found = clips.ffprobe(arrived, "stream=width,height,codec_name")["streams"][0]
     assert (found["codec_name"], found["width"], found["height"]) == ("h264", 320, 240)

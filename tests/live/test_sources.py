@@ -220,10 +220,7 @@ def test_hls_out_and_in_again(tmp_path: Path) -> None:
         web_server(functools.partial(Quiet, directory=str(folder))) as url,
     ):
         sending.wait_for_frames(10)
-        deadline = time.monotonic() + 30
-        while not (folder / "index.m3u8").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until((folder / "index.m3u8").exists)
         check(f"{url}index.m3u8", (320, 240), frames=30)
         sending.stop()
     assert (folder / "index.m3u8").read_text().rstrip().endswith("#EXT-X-ENDLIST")
@@ -233,10 +230,7 @@ def test_hls_out_and_in_again(tmp_path: Path) -> None:
 def test_a_screen() -> None:
     number = next(n for n in range(90, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
     with background(["Xvfb", f":{number}", "-screen", "0", "320x240x24"]):
-        deadline = time.monotonic() + 20
-        while not Path(f"/tmp/.X11-unix/X{number}").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(Path(f"/tmp/.X11-unix/X{number}").exists)
         check(f"screen::{number}.0", (320, 240))
 
 

@@ -128,11 +128,13 @@ class Session:
         queue.close()
         if self._error is not None or self.control.cancelled:
             queue.empty("stopped")
-        self._wait_for(lambda: not any(thread.is_alive() for thread in threads))
+        self._wait_for(lambda: self.control.cancelled or not any(thread.is_alive() for thread in threads))
         queue.empty("stopped")
+        # Also after `cancel`: the frame in the network ends soon, and the interpreter must not end while a thread is in there.
+        self._wait_for(lambda: not any(thread.is_alive() for thread in threads))
         for sink in sinks:
             sink.end()
-        self._wait_for(lambda: not any(sink.alive for sink in sinks))
+        self._wait_for(lambda: self.control.cancelled or not any(sink.alive for sink in sinks))
         for sink in sinks:
             sink.leave()
         self._keeper.join(0.0 if self.control.cancelled else _LEAVE_S)
@@ -145,7 +147,7 @@ class Session:
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
         end = self._clock.now() + _END_S
-        while not done() and not self.control.cancelled and self._clock.now() < end:
+        while not done() and self._clock.now() < end:
             self._clock.sleep(_END_TICK_S)
 
     def _guarded(self, work: Callable[[], None]) -> None:
