@@ -213,6 +213,7 @@ def test_the_readmes_commands(line: str, here: Path, monkeypatch: pytest.MonkeyP
     assert not list(here.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_the_readmes_trainings(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vsr.cli import main
 

@@ -13,6 +13,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from tests.support.tiers import slow
 from tests.support.usable import backends
 from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
@@ -79,10 +80,16 @@ def _networks() -> list[object]:
     least = {
         spec.network["arch"]: spec for spec in sorted(shipped_models(), key=lambda spec: -spec.macs_per_pixel)
     }
+    few = list(least.values())
     return [
-        pytest.param(spec, layout, id=f"{spec.id}-{layout.name}")
+        pytest.param(
+            spec,
+            layout,
+            id=f"{spec.id}-{layout.name}",
+            marks=() if spec in few and layout in TWO_LAYOUTS else slow,
+        )
         for spec in shipped_models()
-        for layout in (ALL_LAYOUTS if spec in least.values() else TWO_LAYOUTS)
+        for layout in (ALL_LAYOUTS if spec in few else TWO_LAYOUTS)
     ]
 
 

@@ -17,6 +17,7 @@ def sample() -> list[tuple[str, tuple[str, ...]]]:
     return list(files_of(clips.HARD))[::EVERY] if clips.HARD.exists() else []
 
 
+@pytest.mark.slow
 @clips.needs_hard
 @pytest.mark.parametrize(("name", "options"), sample(), ids=[name for name, _ in sample()])
 def test_a_correct_output_or_one_clear_error(name: str, options: tuple[str, ...], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.tiers import slow_except
 from vsr.backends import probe_backends
 from vsr.convert.export import package_from_weights
 from vsr.core.frame import Frame, PixelFormat
@@ -42,7 +43,7 @@ def test_every_architecture_is_here() -> None:
     assert SMALL.keys() == ARCHITECTURES.keys()
 
 
-@pytest.mark.parametrize("arch", SMALL)
+@pytest.mark.parametrize("arch", slow_except("espcn", SMALL))
 def test_a_short_training_beats_bicubic_on_every_backend(arch: str, pictures: Path, tmp_path: Path) -> None:
     recipe = recipe_from_dict(
         "small",

@@ -49,6 +49,7 @@ def rows_of(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "train.csv").read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_it_makes_pictures_crisper_and_tells_both_losses(
     pictures: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def _numbers() -> dict[str, Any]:
     return {key: value for key, value in ARCH.items() if key != "name"}
 
 
+@pytest.mark.slow
 def test_it_ends_in_the_same_bits_when_resumed(pictures: Path, trained: Path, tmp_path: Path) -> None:
     recipe = recipe_of({"channels": 4}, steps=80)
     folders = [pictures / "train"]
@@ -101,6 +103,7 @@ def test_it_ends_in_the_same_bits_when_resumed(pictures: Path, trained: Path, tm
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_has_won_is_told_of_once(pictures: Path, tmp_path: Path) -> None:
     first, folders = tmp_path / "first", [pictures / "train"]
     # A network that learnt nothing makes blocks, and stays there: easily told apart.

@@ -37,6 +37,7 @@ def test_it_takes_the_kernels_between_the_first_and_the_last(arch: str) -> None:
     assert all(kernel.shape[1] != 1 for kernel in hidden.values())  # depthwise
 
 
+@pytest.mark.slow
 def test_it_gets_further_than_adam_in_as_many_steps(pictures: Path, tmp_path: Path) -> None:
     found = {}
     for optimizer in ("adam", "muon"):

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.tiers import slow_except
 from tests.support.trainings import StopsAfter, config_for, small
 from tests.support.usable import GPU_IS_REQUIRED
 from vsr.core.control import Cancelled, Control
@@ -34,6 +35,7 @@ from vsr.training.trainer import Progress, TrainingDivergedError, train
 from vsr.training.validation import psnr_by_set
 
 
+@pytest.mark.slow
 def test_a_short_training_beats_bicubic(pictures: Path, tmp_path: Path) -> None:
     recipe = small(steps=500, lr=4e-3, warmup=30, ema_decay=0.98, precision="fp32")
     recipe = dataclasses.replace(
@@ -102,7 +104,7 @@ def test_an_overflow_in_fp16_costs_a_step_and_halves_the_scale() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", slow_except("fp32", ["fp32", "bf16", "fp16"]))
 def test_a_resumed_training_ends_in_the_same_bits(
     pictures: Path, tmp_path: Path, precision: str, optimizer: str
 ) -> None:

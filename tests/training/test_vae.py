@@ -33,6 +33,7 @@ def recipe_of(**settings: Any) -> Recipe:
     )
 
 
+@pytest.mark.slow
 def test_samples_differ_and_each_is_plausible(pictures: Path, tmp_path: Path) -> None:
     recipe = recipe_of(steps=500, kl_weight=1e-5)
     train(TrainConfig(recipe, [pictures / "train"], tmp_path / "run", device="cpu"))

@@ -45,6 +45,7 @@ def run_workers(count: int, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arch", "optimizer"), [("chain", "muon"), ("vae", "adam")])
 def test_two_workers_are_one_with_twice_the_batch(
     arch: str, optimizer: str, pictures: Path, tmp_path: Path
@@ -73,6 +74,7 @@ def test_two_workers_are_one_with_twice_the_batch(
         torch.testing.assert_close(second[name], tensor, rtol=0, atol=1e-3, msg=name)
 
 
+@pytest.mark.slow
 def test_workers_keep_to_one_clock(pictures: Path, tmp_path: Path) -> None:
     text = RECIPE.format(arch="chain", optimizer="adam", batch=2).replace("steps = 70", "steps = 1000000")
     (tmp_path / "long.toml").write_text(text)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.support.recipes import recipe
+from tests.support.tiers import slow_except
 from vsr.backends.choose import has_nvidia_gpu
 from vsr.backends.tensorrt.build import build_engine
 from vsr.backends.tensorrt.cuda_graph import captured
@@ -38,7 +39,7 @@ from vsr.models.registry import SHIPPED, find_model
 CAPABILITIES = ["8.6", "8.9", "12.0"]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", slow_except("fast-x2", SHIPPED))
 @pytest.mark.parametrize("layout", ["yuv8-left", "rgb16"])
 def test_every_shipped_package_makes_an_engine(name: str, layout: str, tmp_path: Path) -> None:
     spec = find_model(name)
@@ -62,6 +63,7 @@ def test_every_shipped_package_makes_an_engine(name: str, layout: str, tmp_path:
     assert len(plan) == manifest["plan_bytes"] > 10_000
 
 
+@pytest.mark.slow
 def test_the_second_time_it_is_there_and_any_other_field_is_another_engine(tmp_path: Path) -> None:
     store = EngineStore(tmp_path)
     first = build_engine(recipe(), store)

@@ -178,6 +178,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_kernels_keep_their_sums_in_registers_on_every_kind_of_gpu(tmp_path: Path) -> None:
     found = printed_by(COMPILED, str(tmp_path))
     assert len(found) == 15
@@ -193,6 +194,7 @@ def test_a_convolution_that_is_refused_is_refused_fused_too() -> None:
             compiled(graph, torch.float16, CPU, fused=fused)
 
 
+@pytest.mark.slow
 def test_kernels_make_what_the_nodes_make() -> None:
     code = "import json; from tests.backends.torch.test_fused import *; print(json.dumps(all_of_it()))"
     apart = printed_by(code, TRITON_INTERPRET="1")
