@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import hashlib
 import json
 import os
 import struct
@@ -36,21 +37,18 @@ def folder() -> Path:
 
 
 def made(name: str, recipe: object, write: Callable[[Path], object]) -> Path:
-    """A file (or a numbered sequence) of the folder, which `write` makes unless it is there; made once for all workers.
+    """A file (or a numbered sequence) that `write` makes unless it is there; made once for all workers.
 
-    `recipe` says how the file is made: a name stands for one recipe. Raises ValueError where another recipe has that name.
+    `recipe` says how it is made: files of one name and other recipes lie in other folders.
     """
-    path = folder() / name
-    with open(folder() / f".{name.replace('/', '-')}.recipe", "a+") as noted:
+    path = folder() / hashlib.sha256(repr(recipe).encode()).hexdigest()[:12] / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.made"), "a+") as noted:
         fcntl.flock(noted, fcntl.LOCK_EX)
         noted.seek(0)
-        before = noted.read()
-        if not before:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if not noted.read():
             write(path)
-            noted.write(repr(recipe))
-        elif before != repr(recipe):
-            raise ValueError(f"two clips are named {name}: {before} and {recipe!r}")
+            noted.write("made")
     return path
 
 
