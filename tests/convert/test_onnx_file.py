@@ -22,6 +22,7 @@ from vsr.models.registry import find_model
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "chain": {"channels": 8, "depth": 2, "unshuffle": 2},
+    "gated": {"channels": 8, "blocks": 2, "depth": 2},
     "rcan": {"channels": 8, "groups": 1, "blocks": 1, "reduction": 2},
 }
 

@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, int]] = {
     "rcan": {"channels": 16, "groups": 2, "blocks": 2, "reduction": 4},
     "separable": {"channels": 16, "blocks": 3, "inside": 2},
     "chain": {"channels": 16, "depth": 2, "unshuffle": 2},
+    "gated": {"channels": 16, "blocks": 2, "depth": 2},
     "vae": {"channels": 16, "depth": 2, "latent": 4},
 }
 # The chain starts at the repeated picture, the others at bicubic.

@@ -19,7 +19,7 @@ from vsr.core.errors import WeightsError
 from vsr.models.archs.base import CubicResidual, LumaNetwork, NetworkSpec
 
 _ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "Relu", nn.Tanh: "Tanh", nn.Sigmoid: "Sigmoid"}
-_BINARY: dict[Any, str] = {operator.add: "Add", operator.mul: "Mul"}
+_BINARY: dict[Any, str] = {operator.add: "Add", operator.sub: "Sub", operator.mul: "Mul"}
 
 
 class TracedNetwork:
@@ -100,6 +100,8 @@ def _function(graph: GraphBuilder, node: fx.Node, names: dict[fx.Node, str]) -> 
             names[arg] if isinstance(arg, fx.Node) else graph.constant(str(arg), float(arg)) for arg in args
         ]
         return graph.add(_BINARY[target], operands, name)
+    if target is torch.sigmoid:
+        return graph.add("Sigmoid", [names[args[0]]], name)
     if target is torch.cat:
         return graph.add("Concat", [names[part] for part in args[0]], name, axis=node.kwargs["dim"])
     if target is functional.pixel_shuffle:

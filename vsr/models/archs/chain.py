@@ -137,9 +137,9 @@ class Chain(nn.Module):
         self.rounded = False
         first, *trunk, last = spec.widths
         # The trunk's kernels are of one shape, so they are kept, and folded, as one stack.
-        self.first = _KernelStack(1, *first, identity=False)
-        self.trunk = _KernelStack(len(trunk), *trunk[0], identity=spec.skip_every == 0)
-        self.last = _KernelStack(1, *last, identity=False)
+        self.first = KernelStack(1, *first, identity=False)
+        self.trunk = KernelStack(len(trunk), *trunk[0], identity=spec.skip_every == 0)
+        self.last = KernelStack(1, *last, identity=False)
         with torch.no_grad():  # Training starts near the repeated picture.
             for parameter in (self.last.weight, self.last.squeeze, self.last.bias):
                 parameter.mul_(0.1)
@@ -219,7 +219,7 @@ class Chain(nn.Module):
             self.linear.copy_(plain.get_parameter("linear.weight").squeeze(1))
 
 
-class _KernelStack(nn.Module):
+class KernelStack(nn.Module):
     """`count` 3x3 kernels of one shape, each a 3x3 kernel + a 1x1 -> 3x3 product (+ the identity).
 
     Kept as [count, out, 3, 3, in], so that every kernel comes out of it in channels-last memory order.
