@@ -172,6 +172,23 @@ def test_a_larger_network_starts_where_a_smaller_one_stopped(pictures: Path, tmp
     assert grown.psnr["val"] == pytest.approx(first.psnr["val"], abs=1e-3)
 
 
+def test_another_scale_begins_with_the_same_trunk(pictures: Path, tmp_path: Path) -> None:
+    recipe = small(steps=60, precision="fp32")
+    first = train(config_for(pictures, tmp_path / "first", recipe))
+    larger = dataclasses.replace(
+        recipe,
+        scale=4,
+        spec=dataclasses.replace(recipe.spec, scale=4),
+        train=dataclasses.replace(recipe.train, steps=1, lr=1e-9),
+    )
+    again = train(config_for(pictures, tmp_path / "again", larger, init=first.weights))
+    before, after = load_tensors(first.weights)[0], load_tensors(again.weights)[0]
+    *trunk, last = sorted(name for name in before if name.endswith(".weight") and name.startswith("convs"))
+    for name in trunk:
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-5)
+    assert after[last].shape[0] == 4 * before[last].shape[0]
+
+
 def test_the_seed_decides(pictures: Path, tmp_path: Path) -> None:
     runs = [
         train(config_for(pictures, tmp_path / str(i), small(steps=3, seed=seed)))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from vsr.core.errors import ConfigError, WeightsError
-from vsr.models.archs import spec_from_dict
-from vsr.models.archs.chain import plain_chain_from_weights
-from vsr.models.archs.growing import grown
+from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.archs.growing import grown, grown_gated
 from vsr.models.registry import find_model
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.training.checkpoint import load_tensors
@@ -26,10 +26,11 @@ def weights_of(init: Path, scale: int) -> Path:
 
 
 def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
-    """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a smaller chain,
-    which a larger one then computes.
+    """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a chain or gated
+    network that grows into it.
 
-    Raises WeightsError for others, ConfigError for a chain that does not grow into this one, UnknownModelError.
+    A smaller network is what the larger one then computes; one of another scale gives all but the last layer. Raises
+    WeightsError for others, ConfigError for a network that does not grow into this one, UnknownModelError.
     """
     init = weights_of(init, recipe.scale)
     weights, facts = load_tensors(init)
@@ -50,13 +51,18 @@ def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
 def _of_this_size(
     network: Any, weights: dict[str, Tensor], facts: dict[str, str], recipe: Recipe
 ) -> dict[str, Tensor]:
-    if recipe.arch != "chain" or "hyperparameters" not in facts:
+    if recipe.arch not in _GROW or "hyperparameters" not in facts:
         return weights
     try:
-        small = spec_from_dict("chain", json.loads(facts["hyperparameters"]))
+        small = spec_from_dict(recipe.arch, json.loads(facts["hyperparameters"]))
     except (ConfigError, ValueError) as error:
-        raise WeightsError(f"it does not say what chain it is of: {error}") from error
+        raise WeightsError(f"it does not say what network it is of: {error}") from error
     if small == recipe.spec:
         return weights
-    plain_chain_from_weights(small, weights)  # What it says it is, it must be: growing takes it at its word.
-    return grown(weights, small, recipe.spec, network.fold())
+    architecture = ARCHITECTURES[recipe.arch]
+    # What it says it is, it must be: growing takes it at its word.
+    architecture.load(architecture.trainable)(small).load_folded(weights)
+    return _GROW[recipe.arch](weights, small, recipe.spec, network.fold())
+
+
+_GROW: dict[str, Callable[..., dict[str, Tensor]]] = {"chain": grown, "gated": grown_gated}
