@@ -54,6 +54,12 @@ PATH = _NamedPath(path_type=Path)
     help="Start from these weights, or from those of this model; a chain may be a smaller one.",
 )
 @click.option("--vgg", type=PATH, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
+@click.option(
+    "--continue",
+    "continued",
+    is_flag=True,
+    help="Go on with the unfinished training that --init was packed from (scripts/pack_training.py).",
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
 @click.option(
@@ -77,6 +83,7 @@ def command(
     device: str,
     init: Path | None,
     vgg: Path | None,
+    continued: bool,
     resume: bool,
     time_limit: float | None,
     stop_after: float | None,
@@ -119,6 +126,7 @@ def command(
                 device=device,
                 resume=resume,
                 init=init,
+                continued=continued,
                 vgg=vgg,
                 time_limit_s=time_limit,
                 stop_after_s=stop_after,

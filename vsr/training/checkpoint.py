@@ -25,17 +25,19 @@ LOG_CSV, LOG_JSON, PICTURE = "train.csv", "train.json", "train.png"
 
 class Standing(NamedTuple):
     """How far a training had come, of the metadata of its checkpoint: the recipe as plain values, steps, seconds spent, the
-    seconds a step takes, and the rows of its log."""
+    seconds a step takes, the rows of its log, and the step at which the optimizer last started without state."""
 
     recipe: dict[str, Any]
     step: int
     seconds: float
     step_s: float
     rows: list[dict[str, Any]]
+    since: int
 
 
 def standing(path: Path, facts: Mapping[str, str]) -> Standing:
     """What the metadata `facts` of the checkpoint at `path` tell. Raises WeightsError where they are not a training's."""
+    facts = {"since": "0", **facts}  # Older checkpoints lack it.
     try:
         told = Standing(*(json.loads(facts[name]) for name in Standing._fields))
     except (KeyError, ValueError, RecursionError) as error:
@@ -45,6 +47,7 @@ def standing(path: Path, facts: Mapping[str, str]) -> Standing:
         "step": _is_step(told.step),
         "seconds": _is_number(told.seconds) and told.seconds >= 0,
         "step_s": _is_number(told.step_s) and told.step_s >= 0,
+        "since": _is_step(told.since) and told.since <= told.step,
         "rows": isinstance(told.rows, list) and all(map(_is_row, told.rows)),
     }
     if wrong := [name for name, is_fine in fine.items() if not is_fine]:

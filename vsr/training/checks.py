@@ -34,6 +34,8 @@ def check(config: TrainConfig) -> None:
         raise ConfigError(
             "training against an adversary starts from a trained network", hint="--init WEIGHTS"
         )
+    if config.continued and (config.init is None or config.resume):
+        raise ConfigError("what is to be continued is named by --init", hint="--init FILE --continue")
     if config.vgg is not None and not (recipe.gan and recipe.gan.features):
         raise ConfigError(
             "VGG-19's weights are for a recipe with features under [gan]", hint="leave --vgg out"

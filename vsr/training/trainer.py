@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,7 @@ class _Training:
         self.architecture = ARCHITECTURES[self.recipe.arch]
         self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
         check_existing(config, self.checkpoint)
-        self.step, self.seconds_before, self.step_s = 0, 0.0, 0.0
+        self.step, self.since, self.seconds_before, self.step_s = 0, 0, 0.0, 0.0
         # As last measured, and after which step.
         self.psnr: dict[str, float] = {}
         self.measured = 0
@@ -151,6 +152,9 @@ class _Training:
             self.network.rounded = True
         if self.config.init is not None and not self.config.resume:
             begin_with(self.network, self.config.init, self.recipe)
+            if self.config.continued:
+                self._stand(self.config.init, disk.load_tensors(self.config.init)[1])
+                self.since = self.step
 
     def _make_stepper(self) -> TrainStep:
         network, recipe = self.network.to(self.device), self.recipe
@@ -209,7 +213,7 @@ class _Training:
         rng = np.random.default_rng([recipe.seed, chunk])
         rates = np.zeros((CHUNK, 2), dtype=np.float32)
         rates[offset : offset + count] = chunk_rates(
-            recipe, self.step, count, self._seconds(), self.step_s, self.config.time_limit_s
+            recipe, self.step, count, self._seconds(), self.step_s, self.config.time_limit_s, self.since
         )
         self.stepper.load_chunk(rng, rates, offset)
         ran = 0
@@ -217,7 +221,7 @@ class _Training:
             if self.config.time_limit_s and self.device.type == "cpu" and ran:
                 # A chunk takes many seconds here: the rates follow the clock step by step.
                 now = chunk_rates(
-                    recipe, self.step, 1, self._seconds(), self.step_s, self.config.time_limit_s
+                    recipe, self.step, 1, self._seconds(), self.step_s, self.config.time_limit_s, self.since
                 )
                 rates[offset + ran] = now[0]
                 self.stepper.load_rates(rates)
@@ -349,6 +353,7 @@ class _Training:
             "seconds": seconds,
             "step_s": self.step_s,
             "rows": self.rows,
+            "since": self.since,
             "perceptual": self._perceptual,
         }
         disk.save_tensors(self.checkpoint, self.stepper.state, state)
@@ -357,15 +362,21 @@ class _Training:
 
     def _load(self) -> None:
         tensors, facts = disk.load_tensors(self.checkpoint)
-        recipe, self.step, self.seconds_before, self.step_s, self.rows = disk.standing(self.checkpoint, facts)
-        check_same_recipe(recipe, self.recipe, self.checkpoint)
+        self._stand(self.checkpoint, facts)
         check_same_features(facts.get("perceptual"), self._perceptual, self.checkpoint)
         warn_of_other_pictures(self.config.out, self.pool.count, self.warn)
+        self.stepper.load_state(tensors)
+
+    def _stand(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Go on from where the metadata `facts` of the file at `path` say that the training stood."""
+        told = disk.standing(path, facts)
+        check_same_recipe(told.recipe, self.recipe, path)
+        self.step, self.since, self.rows = told.step, told.since, told.rows
+        self.seconds_before, self.step_s = told.seconds, told.step_s
         if self.rows:
             last = self.rows[-1]
             self.psnr = {key[len("psnr_") :]: value for key, value in last.items() if key.startswith("psnr_")}
             self.measured = last["step"]
-        self.stepper.load_state(tensors)
 
 
 @dataclass(frozen=True)
