@@ -17,7 +17,7 @@ BUDGETS = {
     "fast-x2": 16_000,
     "balanced-x2": 60_000,
     "balanced-x4": 80_000,
-    "quality-x2": 700_000,
+    "quality-x2": 420_000,
     "quality-x4": 700_000,
     "restore": 700_000,
 }
