@@ -43,6 +43,7 @@ CONVOLUTIONS = {
     "of three channels": (3, 16, 3, 1, ["PRelu"], ["Conv", "PRelu"]),
     "of too many": (128, 16, 3, 1, [], ["Conv"]),
     "side by side": (16, 16, 1, 0, ["PRelu"], ["Conv", "PRelu"]),
+    "before a gate": (48, 48, 3, 1, ["Sigmoid"], ["Convolve", "Sigmoid"]),
 }
 
 
