@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tests.training.trainings import config_for, small
 
 from scripts import devset, pack_training
-from tests.training.trainings import config_for, small
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.training.checkpoint import load_tensors
 from vsr.training.recipe import TrainRecipe
