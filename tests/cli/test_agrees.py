@@ -348,6 +348,7 @@ FORMS = {
             "val": Case("--val v", {"val": (Path("v"),)}),
             "device": Case("--device cpu", {"device": "cpu"}),
             "init": Case("--init fast-x2", {"init": Path("fast-x2")}),
+            "continued": Case("--init fast-x2 --continue", {"init": Path("fast-x2"), "continued": True}),
             "vgg": Case("--vgg vgg.safetensors", {"vgg": Path("vgg.safetensors")}),
             "resume": Case("--resume", {"resume": True}),
             "time_limit": Case("--time-limit 60", {"time_limit_s": 60.0}),

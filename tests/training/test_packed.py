@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.training.trainings import config_for, small
 
 from scripts import devset, pack_training
+from tests.support.trainings import StopsAfter, config_for, small
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.training.checkpoint import load_tensors
 from vsr.training.recipe import TrainRecipe
@@ -24,9 +24,8 @@ STEPS = 300
 
 def stopped(pictures: Path, folder: Path) -> Path:
     """A training that was stopped after half of its steps, packed. Gives the file."""
-    polls = iter(range(10_000))
     recipe = small(steps=STEPS, optimizer="muon", warmup=20, lr=4e-3, muon_lr=0.04)
-    run = train(config_for(pictures, folder / "run", recipe, should_stop=lambda: next(polls) >= STEPS // 2))
+    run = train(config_for(pictures, folder / "run", recipe, control=StopsAfter(STEPS // 2)))
     assert not run.finished
     pack_training.pack(folder / "run", folder / "packed.safetensors")
     return folder / "packed.safetensors"
