@@ -37,6 +37,12 @@ def frame_of(fmt: PixelFormat, size: tuple[int, int] = (66, 34), color: Color = 
     return Frame(planes, *size, fmt, color, pts=7, duration=2, time_base=Fraction(1, 50))
 
 
+@pytest.mark.parametrize(("size", "matrix"), [((720, 576), 6), ((1280, 720), 1), ((576, 1024), 1)])
+def test_rgb_becomes_bt601_below_hd_and_bt709_from_there(size: tuple[int, int], matrix: int) -> None:
+    color = color_after(Color(0, 1, 13, Range.FULL), PixelFormat("rgb"), PixelFormat("yuv"), size)
+    assert (color.matrix, color.range) == (matrix, Range.LIMITED)
+
+
 OURS = [
     *(
         PixelFormat("yuv", bits, chroma)

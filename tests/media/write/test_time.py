@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,6 +46,19 @@ def test_variable_rate_with_each_encoder(tmp_path: Path, encoder: str) -> None:
     given = clips.variable_rate()
     through(given, tmp_path / "out.mkv", encoder=encoder)
     assert_same_times(given, tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "nut"])
+def test_two_frames_at_one_time_are_both_kept_in_order(tmp_path: Path, ending: str) -> None:
+    output = tmp_path / f"out.{ending}"
+    through(
+        clips.h264("cfr.mp4"),
+        output,
+        change=lambda frame: replace(frame, pts=frame.pts - frame.index % 2 * 512),
+    )
+    (before, _), (after, _) = times(clips.h264("cfr.mp4")), times(output)
+    assert len(after) == len(before)
+    assert all(early < late for early, late in itertools.pairwise(after))
 
 
 @pytest.mark.parametrize("unit", ["30000", "1001", "90000", "48000"])
