@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ VSR = (sys.executable, "-m", "vsr")
 ROOT = Path(__file__).parents[2]
 
 Process = subprocess.Popen[Any]
+
+
+@pytest.fixture(autouse=True)
+def _hangups_are_heard() -> Iterator[None]:
+    """Also where pytest itself was started by nohup: what it starts would ignore SIGHUP like itself."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def endless(processes: Processes) -> Process:
