@@ -65,33 +65,6 @@ def test_three_endings(tmp_path: Path) -> None:
     assert open_files() == before
 
 
-@pytest.mark.parametrize("first", ["finish", "keep_part", "abandon"])
-@pytest.mark.parametrize("name", ["out.mp4", "out.png", "%d.png", "null:", "null:libx264", "-"])
-def test_the_first_ending_is_the_only_one(
-    name: str, first: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    before = open_files()
-    url = name.removesuffix("libx264")
-    output = url if url in ("null:", "-") else str(tmp_path / name)
-    options = SinkOptions(encoder="libx264" if url != name else None)
-    with open_source(str(clips.h264("cfr.mp4"))) as source:
-        sink = open_sink(output, options, source.carried, source.info)
-        frame = next(iter(source))
-        sink.write(frame)
-        getattr(sink, first)()
-        left = sorted(tmp_path.iterdir())
-        assert bool(left) == (first != "abandon" and url not in ("null:", "-"))
-        assert sink.finish() is None
-        assert sink.keep_part() is None
-        sink.abandon()
-        with pytest.raises(EncodeError, match="closed already"):
-            sink.write(frame)
-    assert sorted(tmp_path.iterdir()) == left
-    assert sink.counters.frames == 1
-    assert open_files() == before
-    capfd.readouterr()
-
-
 def test_existing_output_is_refused_unless_allowed(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_bytes(b"precious")
