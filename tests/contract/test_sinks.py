@@ -68,10 +68,11 @@ SINKS = [
 
 
 @pytest.fixture(params=SINKS, ids=lambda case: f"{case.name} {case.options.get('encoder', '')}".strip())
-def case(request: pytest.FixtureRequest, capfdbinary: object) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest, capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Case]:
     """Standard output is nobody's meanwhile."""
     before = Held.now()
     yield request.param
+    capfdbinary.readouterr()  # or pytest would take a video for text
     assert not (left := before.left_behind()), left
 
 
