@@ -1,7 +1,7 @@
 """What an option does on the command line, a keyword does in Python: both build the same configuration.
 
-Each option and argument of each command stands in tests/support/forms.py as words and as keywords. One that is added to a command, and a keyword or
-field that is added to its form in Python, fails until the other has it too.
+tests/support/forms.py has each option and argument of each command as words and as keywords. One that is added to a command,
+and a keyword or field that is added to its form in Python, fails until the other has it too.
 """
 
 from __future__ import annotations
