@@ -17,6 +17,7 @@ from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
 
 
+@pytest.mark.slow
 def test_demo_makes_the_clip_twice_as_large(tmp_path: Path) -> None:
     result = demo(tmp_path / "new" / "folder", model="fast")
     with (

@@ -12,6 +12,7 @@ from PIL import Image
 import vsr
 from tests.support import clips
 from tests.support.enlarged import QUICK, enlarge, frame_seconds, packets, seconds, stream, tick
+from tests.support.tiers import slow_except
 
 # Time
 
@@ -32,7 +33,7 @@ def delayed() -> Path:
     return clips.h264("delayed.mp4", "-output_ts_offset", "1.2", "-avoid_negative_ts", "disabled")
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("suffix", slow_except(".mkv", [".mp4", ".mov", ".mkv"]))
 @pytest.mark.parametrize(
     "make",
     [
