@@ -88,7 +88,7 @@ def test_a_raw_stream_gets_the_times_of_its_rate(tmp_path: Path) -> None:
     assert any("50 frames a second" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", slow_except(".mkv", [".mp4", ".mkv"]))
 def test_start_and_duration_cut_at_frames_and_begin_at_zero(suffix: str, tmp_path: Path) -> None:
     path, out = clips.h264("sounding.mp4", audio=True), tmp_path / f"out{suffix}"
     report = enlarge(path, out, start_s=0.33, duration_s=0.4, **QUICK)
@@ -102,6 +102,7 @@ def test_start_and_duration_cut_at_frames_and_begin_at_zero(suffix: str, tmp_pat
     assert whole[begin : begin + len(part)] == part
 
 
+@pytest.mark.slow
 def test_interlaced_pictures_are_woven_apart_and_noted(tmp_path: Path) -> None:
     path, out = clips.interlaced(), tmp_path / "out.mkv"
     report = enlarge(path, out, **QUICK)

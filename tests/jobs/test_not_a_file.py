@@ -49,6 +49,7 @@ def turned(path: Path, orientation: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_piped_video_with_a_cover_keeps_all_its_frames(tmp_path: Path) -> None:
     path, out = covered(), tmp_path / "out.mkv"
     assert path.stat().st_size > 300_000

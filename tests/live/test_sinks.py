@@ -24,6 +24,7 @@ from tests.support.sessions import (
     simulated,
     until,
 )
+from tests.support.tiers import slow_except
 from vsr.core.errors import ConfigError, EncodeError, VsrError
 from vsr.live.session import Session
 from vsr.media.live.encoder import EncoderOptions
@@ -125,12 +126,15 @@ def test_a_source_is_not_recorded_over(sink: str, tmp_path: Path, monkeypatch: p
     assert Path("base.mp4").read_bytes() == content
 
 
-@pytest.mark.parametrize(("url", "told"), [
+RTP = ("rtp://127.0.0.1:{}", ["-i", "rtp://127.0.0.1:{}"])
+
+
+@pytest.mark.parametrize(("url", "told"), slow_except(RTP, [
     ("udp://127.0.0.1:{}", ["-f", "mpegts", "-i", "udp://127.0.0.1:{}"]),
-    ("rtp://127.0.0.1:{}", ["-i", "rtp://127.0.0.1:{}"]),
+    RTP,
     ("srt://127.0.0.1:{}", ["-f", "mpegts", "-i", "srt://127.0.0.1:{}?mode=listener"]),
     ("rtmp://127.0.0.1:{}/app/key", ["-f", "flv", "-listen", "1", "-i", "rtmp://127.0.0.1:{}/app/key"]),
-])  # fmt: skip
+]))  # fmt: skip
 def test_what_is_published_arrives(url: str, told: list[str], tmp_path: Path) -> None:
     port, arrived = free_port(), tmp_path / "arrived.mkv"
     command = ["ffmpeg", "-v", "error", "-nostdin", *(word.format(port) for word in told)]

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.support.tiers import slow, slow_except
 from tests.support.usable import backends
 from vsr.backends.base import DEFAULTS, CompileOptions, Engine
 from vsr.backends.openvino import OpenVinoBackend
@@ -35,6 +36,7 @@ FORMATS = [
     PixelFormat("rgb", 8),
     PixelFormat("rgb", 16, alpha=True),
 ]
+SIZES = [(2, 1), (5, 7), (64, 48)]
 MODELS = ["bicubic", "fast", "balanced"]
 
 _Y, _X = np.mgrid[:48, :64]
@@ -101,7 +103,7 @@ def test_a_flat_picture_keeps_its_level(upscaler: Upscaler, format: PixelFormat)
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
-@pytest.mark.parametrize("size", [(1, 1), (2, 1), (5, 7), (33, 19), (64, 48)])
+@pytest.mark.parametrize("size", [(1, 1), (33, 19), *(pytest.param(size, marks=slow) for size in SIZES)])
 def test_every_size_comes_out_twice_as_large(format: PixelFormat, size: tuple[int, int]) -> None:
     width, height = size
     random = np.random.default_rng(0)
@@ -128,7 +130,7 @@ def test_every_size_comes_out_twice_as_large(format: PixelFormat, size: tuple[in
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", slow_except("fast", MODELS))
 def test_tiles_leave_no_seam(model: str, format: PixelFormat) -> None:
     width, height = 217, 131
     random = np.random.default_rng(3)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.support import clips
 from tests.support.processes import PATIENCE_S
+from tests.support.tiers import slow_except
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
 from vsr.media.address import redacted
 from vsr.media.read.open import open_source
@@ -287,10 +288,10 @@ def test_failed_opening_frees_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    [
+    slow_except("source.frame_details", [
         "opened.choose_stream", "opened.stream_details", "opened.decoder_context", "opened.wanted_range",
         "wanted.Decoder", "wanted.without_silence", "source.frame_details", "source.Uniform", "source.video_info",
-    ],
+    ]),
 )  # fmt: skip
 def test_an_error_anywhere_in_opening_frees_files_and_threads(
     segments: Path, place: str, monkeypatch: pytest.MonkeyPatch
