@@ -1,4 +1,4 @@
-"""Frames from the source's queue through the network in use. The only place where a stream drops frames for their age."""
+"""Frames from the source's queue through the network in use. Decoded frames are dropped for their age here only."""
 
 from __future__ import annotations
 
