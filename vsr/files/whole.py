@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -64,11 +65,40 @@ def _is_at(file: FileIO, path: Path) -> bool:
         return False
 
 
-class OutputFile:
-    """What FFmpeg writes into: a file under its `.part` name, or a pipe.
+class KeepsFirstError(ABC):
+    """A file for FFmpeg to write into. `error` keeps the first error of the system, which FFmpeg reports late or never.
 
-    It keeps the first error the system gave, since FFmpeg's buffers would tell of it late or never, and counts bytes. Ctrl-C
-    is kept there too, and not raised: whoever writes looks at `error`.
+    Ctrl-C is kept there too, and not raised: FFmpeg would not pass it on. Whoever writes looks at `error`.
+    """
+
+    error: BaseException | None = None
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._put(view) :]
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        except BaseException as error:
+            self.error = self.error or error
+        return len(data)
+
+    @abstractmethod
+    def _put(self, data: memoryview) -> int:
+        """Write and count some of the data; how many bytes that was."""
+
+
+class OutputFile(KeepsFirstError):
+    """What FFmpeg writes into: a file under its `.part` name. `bytes` is its length so far.
+
     `name` is what FFmpeg opens when it moves the index to the front. It is locked until it ends.
     wait: until another run that writes the same file is done. Raises FileError, and ConfigError for such a run where it is
     not waited for, and for the name of a device or a pipe.
@@ -79,7 +109,6 @@ class OutputFile:
         self.part = part_path(path)
         self.name = f"file:{self.part.absolute()}"
         self.bytes = 0
-        self.error: BaseException | None = None
         check_replaceable(path)
         try:
             self._file = locked_part(self.part, wait=wait)
@@ -90,27 +119,13 @@ class OutputFile:
     def closed(self) -> bool:
         return self._file.closed
 
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
     def seekable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._file.write(view) :]
-            self.bytes = max(self.bytes, self._file.tell())
-        except OSError as error:
-            self.error = self.error or error
-            raise
-        except BaseException as error:
-            self.error = self.error or error  # FFmpeg would not pass it on.
-        return len(data)
+    def _put(self, data: memoryview) -> int:
+        written = self._file.write(data)
+        self.bytes = max(self.bytes, self._file.tell())
+        return written
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vsr.files.checks import os_error
+from vsr.files.whole import KeepsFirstError
 
 
 class Target(Protocol):
@@ -39,40 +40,25 @@ class Target(Protocol):
         """End it and delete what was written, unless it has ended before."""
 
 
-class OutputPipe:
+class OutputPipe(KeepsFirstError):
     """Standard output as FFmpeg writes to it; errors are kept as in OutputFile."""
 
     def __init__(self, descriptor: int = 1) -> None:
         self.name = "stdout"
         self.bytes = 0
-        self.error: BaseException | None = None
         try:
             self._descriptor = os.dup(descriptor)
         except OSError as error:
             raise os_error("standard output", error) from error
         self.closed = False
 
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
     def seekable(self) -> bool:
         return False
 
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            self.bytes += len(data)
-        except OSError as error:
-            self.error = self.error or error
-            raise
-        except BaseException as error:
-            self.error = self.error or error
-        return len(data)
+    def _put(self, data: memoryview) -> int:
+        written = os.write(self._descriptor, data)
+        self.bytes += written
+        return written
 
     def commit(self) -> None:
         self.drop()
