@@ -193,7 +193,7 @@ def upscale_file(
     progress: OnProgress | None = None,
     control: JobControl | None = None,
 ) -> Report:
-    """Upscale one file (or image, sequence, URL, "-") into another, and return what was done.
+    """Upscale one file (or picture, sequence, URL, "-") into another, and return what was done.
 
     output None: the input's name with the scale added, beside it. scale: factor per side, None for the model's own (2 for
     `auto`); size: (width, height) in displayed pixels instead.

@@ -85,7 +85,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """What is compared of an argument: no functions that are told of progress, and of an object only what it is made of."""
+    """The part of an argument that is compared: no callbacks, and of an object only its fields."""
     if callable(value) or isinstance(value, api.JobControl | Session):
         return None
     if isinstance(value, EngineStore):

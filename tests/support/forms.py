@@ -32,7 +32,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Form:
-    """A command, and what does the same in Python. words, keywords: what neither does without. offers: the names of the
+    """A command and its Python form. words, keywords: required by the one and the other. offers: the names of the
     keywords. own, python_own: what the other has no need of, and why."""
 
     python: Callable[..., object]

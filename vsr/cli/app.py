@@ -23,7 +23,7 @@ INTERNAL_ERROR = 70
 
 # Name → (module, one line of help): known here so that `vsr --help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "upscale": ("vsr.cli.upscale", "Upscale video files, images, sequences or streams that end."),
+    "upscale": ("vsr.cli.upscale", "Upscale video files, pictures, sequences or streams that end."),
     "stream": ("vsr.cli.stream", "Upscale cameras and live streams as they play."),
     "demo": ("vsr.cli.demo", "Upscale the shipped clip and show what it did."),
     "probe": ("vsr.cli.probe", "Show what vsr sees in a file and what it would do with it."),
@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("vsr.cli.model", "List, show, export and import models."),
     "engine": ("vsr.cli.engine", "Build, list, show, verify and remove TensorRT engines."),
     "evaluate": ("vsr.cli.evaluate", "Measure how close a model comes to originals."),
-    "compare": ("vsr.cli.compare", "Compare two videos or images, and show them on a page."),
+    "compare": ("vsr.cli.compare", "Compare two videos or pictures, and show them on a page."),
     "bench": ("vsr.cli.bench", "Measure frames per second, stage by stage."),
     "train": ("vsr.cli.train", "Train a model with a recipe."),
 }

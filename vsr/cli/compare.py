@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def command(
     a: str, b: str, reference: str | None, output: Path, frames: int | None, overwrite: bool, as_json: bool
 ) -> None:
-    """Compare the videos or images A and B with each other, or both with a REFERENCE.
+    """Compare the videos or pictures A and B with each other, or both with a REFERENCE.
 
     \b
     vsr compare in_x2.mp4 other.mp4

@@ -64,7 +64,7 @@ _source_options = options.group(
         show_default=True,
         help="By bwdif; auto goes by what each frame says it is.",
     ),
-    click.option("--frame-rate", type=options.RATE, help="For image sequences and raw streams."),
+    click.option("--frame-rate", type=options.RATE, help="For numbered pictures and raw streams."),
     click.option(
         "--hwaccel", metavar="DEVICE", help="Decode there: cuda is NVDEC.  [default: on the processor]"
     ),
@@ -103,9 +103,10 @@ _run_options = options.group(
 @_sink_options
 @_run_options
 def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: Any) -> int:
-    """Upscale the video or images of INPUT, and copy everything else.
+    """Upscale the video or pictures of INPUT, and copy everything else.
 
-    INPUT is a video, an image, a folder or quoted glob of either, a sequence (frames/%06d.png), a URL, or - for standard input.
+    INPUT is a video, a picture, a folder or quoted glob of either, a sequence (frames/%06d.png), a URL, or - for standard
+    input.
     One path is the input, and the output is named after it. With more, the last one is OUTPUT: a file, a folder, or -
     for standard output; of several inputs it must be a folder, or null:, which keeps nothing.
     """

@@ -31,7 +31,7 @@ class VideoInfo:
     codec: str = ""
     num_frames_from_header: int | None = None
     duration_s_from_header: float | None = None
-    is_image: bool = False
+    is_picture: bool = False
     on_device: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""Two videos or images side by side, against each other or a reference: figures over time, and pictures to look at."""
+"""Two videos or pictures side by side, against each other or a reference: figures over time, and pictures to look at."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CROPS = 2
 
 @dataclass(frozen=True, slots=True)
 class CompareConfig:
-    """a, b: videos or images of the same frames; reference: what both are measured against, or None for a against b.
+    """a, b: videos or pictures of the same frames; reference: what both are measured against, or None for a against b.
     output: the page. frames: at most so many are compared. Raises ConfigError."""
 
     a: str

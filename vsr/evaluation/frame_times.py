@@ -18,7 +18,7 @@ _RATE_SLACK = 0.0005
 class Moments:
     """Looks at the times of the frames that are compared; `notes` says how those of each input differ from the first's.
 
-    Pictures and image sequences have no time of their own and are left alone.
+    Pictures and sequences have no time of their own and are left alone.
     """
 
     def __init__(self, sources: Sequence[Source], inputs: Sequence[str], labels: Sequence[str]) -> None:
@@ -27,7 +27,7 @@ class Moments:
         self._timed = [
             at
             for at, source in enumerate(sources)
-            if not source.info.is_image and not is_sequence(inputs[at])
+            if not source.info.is_picture and not is_sequence(inputs[at])
         ]
         self._starts: list[Fraction] = []
         self._told: set[int] = set()

@@ -47,7 +47,7 @@ class UpscaleConfig:
         self._check_media()
 
     def _check_media(self) -> None:
-        """What excludes each other, and what FFmpeg would count in too few bits."""
+        """Refuse options that exclude each other, and numbers too large for FFmpeg."""
         for name, seconds in (("start", self.source.start_s), ("duration", self.source.duration_s)):
             if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
                 raise ConfigError(

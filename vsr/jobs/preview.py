@@ -45,7 +45,7 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
     Raises what opening the input raises.
     """
     with open_source(url, SourceOptions(video_stream=video_stream)) as source:
-        use: Use = "picture" if source.info.is_image else "video"
+        use: Use = "picture" if source.info.is_picture else "video"
         # Sizes are told even where nothing runs.
         model = find_model("auto", use=use)
         output = _OF_STDIN if url == "-" else default_output([url], model.scale)[0]

@@ -62,7 +62,7 @@ class UpscaleJob:
             info = source.info
             plan = plan_size(info, config.network.scale, config.size)
             network = replace(config.network, scale=plan.factor)
-            upscaler = self._pool.upscaler(network, "picture" if info.is_image else "video")
+            upscaler = self._pool.upscaler(network, "picture" if info.is_picture else "video")
             stays = info.on_device and upscaler.on_gpu
             large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
             batch = upscaler.batch(info.width, info.height, on_device=stays)
@@ -165,7 +165,7 @@ def _progress_of(
     def report(stats: PipelineStats) -> None:
         done = stats.stages[-1].items_in
         fps = done / stats.seconds if stats.seconds > 0 else 0.0
-        speed = fps / float(rate) if rate and not source.info.is_image else None
+        speed = fps / float(rate) if rate and not source.info.is_picture else None
         # A header that counted too few must not show more than all.
         known = total if total and total >= done else None
         eta_s = (known - done) / fps if known and fps > 0 else None

@@ -23,7 +23,7 @@ DEFAULT_LISTEN = ":8080"
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The parts of a stream, none of them running. listen: (host, port) of the page, None where there is none."""
+    """The parts of a stream, none of them running. listen: (host, port) of the page, None for no page."""
 
     address: Address
     listen: tuple[str, int] | None

@@ -95,7 +95,7 @@ class Inference:
             self._counting.stepped(*step)
 
     def _prepare_first(self) -> None:
-        """Networks for the first frame, where there are none yet."""
+        """Make the networks for the first frame."""
         while not self._rungs.prepared and not self.queue.closed:
             if self._clock.wait(self._first_came, _TICK_S):
                 assert self._first is not None

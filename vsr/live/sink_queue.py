@@ -35,7 +35,7 @@ class Item:
 
 @dataclass(slots=True)
 class SinkCounts:
-    """Frames of a sink, of all its threads. frames: on the disk, or received, as far as can be told. drops: by reason."""
+    """Frames of a sink, of all its threads. frames: known to be on the disk or received. drops: by reason."""
 
     frames: int = 0
     drops: Counter[str] = field(default_factory=Counter)

@@ -11,7 +11,7 @@ from pathlib import Path
 from vsr.core.errors import ConfigError, SourceOpenError, reason
 from vsr.files.checks import is_folder
 from vsr.media.address import file_name, is_sequence, is_url, sequence_files
-from vsr.media.read.images import IMAGE_SUFFIXES
+from vsr.media.read.images import READABLE_PICTURES
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = frozenset({
     ".avc", ".h265", ".265", ".hevc", ".ivf", ".obu", ".dv", ".rm", ".rmvb", ".mjpg", ".mjpeg", ".mj2", ".gxf", ".ismv",
 })
 # fmt: on
-MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | READABLE_PICTURES
 """Endings taken from folders; a file named by itself may end in anything."""
 
 SCALED = re.compile(r"(?P<stem>.+)_(x[0-9.]+|[0-9]+x[0-9]+)")

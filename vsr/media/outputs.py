@@ -9,8 +9,8 @@ from vsr.core.errors import ConfigError
 from vsr.files.checks import check_replaceable, part_path, stat_of
 from vsr.media.address import is_sequence, is_url, redacted, sequence_files
 from vsr.media.inputs import local_path
-from vsr.media.pictures.files import SUFFIXES as WRITABLE_IMAGES
-from vsr.media.read.images import IMAGE_SUFFIXES, is_animation
+from vsr.media.pictures.files import SUFFIXES as WRITABLE_PICTURES
+from vsr.media.read.images import READABLE_PICTURES, is_animation
 from vsr.media.write.containers import NULL, STDOUT, container_for
 
 
@@ -48,9 +48,9 @@ def default_output(
 def output_suffix(suffix: str) -> str:
     """The ending of an upscaled file whose input ends in `suffix`."""
     lower = suffix.lower()
-    if lower in WRITABLE_IMAGES:
+    if lower in WRITABLE_PICTURES:
         return suffix
-    if lower in IMAGE_SUFFIXES:
+    if lower in READABLE_PICTURES:
         return ".png"
     try:
         container_for(f"x{lower}", None)

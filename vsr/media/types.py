@@ -58,8 +58,8 @@ class ContentLight:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageTags:
-    """What an image file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included).
+class PictureTags:
+    """What a picture file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included).
 
     plays: how often an animation is shown, 0 for endlessly; None where nothing says it.
     """
@@ -123,7 +123,7 @@ class Carried:
     shelf: PacketShelf = field(default_factory=PacketShelf)
     mastering_display: MasteringDisplay | None = None
     content_light: ContentLight | None = None
-    image_tags: ImageTags | None = None
+    picture_tags: PictureTags | None = None
     start_offset: Fraction = Fraction(0)
     end: Fraction | None = None
     strict: bool = False
@@ -182,7 +182,7 @@ class Sink(Protocol):
 
     Exactly one of `finish`, `keep_part` and `abandon` ends it; calling another afterwards does nothing. `warnings` names what
     of the input the output cannot hold, complete once the sink is open. `encoder`: what writes, as in "libx264 yuv420p
-    crf=16 preset=veryfast", or the image format; None for nothing.
+    crf=16 preset=veryfast", or the picture format; None for nothing.
     """
 
     name: str

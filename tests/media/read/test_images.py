@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[Source, Frame]:
     with open_source(str(path)) as source:
         frames = list(source)
         assert len(frames) == 1
-        assert source.info.is_image
+        assert source.info.is_picture
         return source, frames[0]
 
 
@@ -106,11 +106,11 @@ def test_icc_profile_and_exif_are_read(tmp_path: Path, suffix: str) -> None:
     exif[0x010E] = "a test"
     picture().save(tmp_path / f"a{suffix}", icc_profile=profile, exif=exif)
     source, _ = read(tmp_path / f"a{suffix}")
-    assert source.carried.image_tags is not None
-    assert source.carried.image_tags.icc_profile == profile
+    assert source.carried.picture_tags is not None
+    assert source.carried.picture_tags.icc_profile == profile
     if suffix != ".tiff":  # there EXIF lies among the tags of the file itself
-        assert source.carried.image_tags.exif is not None
-        assert b"a test" in source.carried.image_tags.exif
+        assert source.carried.picture_tags.exif is not None
+        assert b"a test" in source.carried.picture_tags.exif
     assert source.info.rotation == 270
     assert source.info.display_size == (23, 37)
 
@@ -146,7 +146,7 @@ def test_animated_gif_and_webp_are_videos(tmp_path: Path) -> None:
     for name in ("a.webp", "a.gif", "a.apng"):
         with open_source(str(tmp_path / name)) as source:
             got = list(source)
-            assert not source.info.is_image
+            assert not source.info.is_picture
         assert len(got) == 4, name
         times = [f.pts * f.time_base for f in got]
         assert [float(t - times[0]) for t in times] == pytest.approx([0, 0.04, 0.12, 0.24]), name
@@ -168,7 +168,7 @@ def test_sequence_of_pictures_is_a_video(tmp_path: Path) -> None:
         picture().save(tmp_path / f"f_{i:04d}.png")
     with open_source(str(tmp_path / "f_%04d.png")) as source:
         frames = list(source)
-        assert not source.info.is_image
+        assert not source.info.is_picture
         assert source.info.frame_rate == 25
     assert [f.pts * f.time_base for f in frames] == [Fraction(i, 25) for i in range(4)]
     assert np.array_equal(rgb(frames[3]), np.asarray(picture()))
@@ -196,12 +196,12 @@ def test_sequence_is_turned_as_its_first_file_and_says_where_others_differ(
         picture().save(tmp_path / f"{i}{suffix}", exif=exif)
     with open_source(str(tmp_path / f"%d{suffix}")) as source:
         assert source.info.rotation == 0
-        tags = [frame.side["image_tags"] for frame in source]
+        tags = [frame.side["picture_tags"] for frame in source]
         assert [exif_orientation(t.exif) for t in tags] == [1, 6, 6, 8]
         assert [note for note in source.notes if note.startswith("3 of the pictures are turned")]
     with open_source(str(tmp_path / f"%d{suffix}"), SourceOptions(start_s=0.04, duration_s=0.08)) as source:
         assert source.info.rotation == 270
-        assert [exif_orientation(f.side["image_tags"].exif) for f in source] == [6, 6]
+        assert [exif_orientation(f.side["picture_tags"].exif) for f in source] == [6, 6]
         assert not source.notes
 
 

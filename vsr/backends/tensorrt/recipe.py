@@ -208,7 +208,7 @@ def recipe_from_dict(table: Mapping[str, Any], name: str = "recipe") -> EngineRe
 
 
 def _sorted(name: str, value: Any) -> tuple[str, ...]:
-    """By number, so that 8.9 comes before 12.0, and what is written in another order is the same recipe."""
+    """Sorted by number: 8.9 comes before 12.0, and the order in the file does not matter."""
     texts = checked(name, value, tuple[str, ...])
     return tuple(
         sorted(set(texts), key=lambda text: ([int(n) for n in re.findall("[0-9]{1,9}", text)], text))

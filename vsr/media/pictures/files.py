@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vsr.core.errors import EncodeError, reason
-from vsr.media.types import ImageTags
+from vsr.media.types import PictureTags
 
 Rows = npt.NDArray[Any]  # uint8 or uint16
 
@@ -63,7 +63,7 @@ SUFFIXES: dict[str, PictureFormat] = {
 
 
 def write_picture(
-    file: BinaryIO, fmt: PictureFormat, picture: Picture, tags: ImageTags, quality: float | None
+    file: BinaryIO, fmt: PictureFormat, picture: Picture, tags: PictureTags, quality: float | None
 ) -> None:
     """Write a picture. quality 0 to 100 where the format has one, None for its default. Raises EncodeError or OSError."""
     if fmt is PNG:
@@ -91,7 +91,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _write_png(file: BinaryIO, picture: Picture, tags: ImageTags) -> None:
+def _write_png(file: BinaryIO, picture: Picture, tags: PictureTags) -> None:
     file.write(b"\x89PNG\r\n\x1a\n")
     header = struct.pack(
         ">IIBBBBB", picture.width, picture.height, picture.bits, _PNG_COLOR_TYPE[picture.channels], 0, 0, 0
@@ -137,7 +137,7 @@ _SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
 _TIFF_LIMIT = 0xFFFF_0000
 
 
-def _write_tiff(file: BinaryIO, picture: Picture, tags: ImageTags) -> None:
+def _write_tiff(file: BinaryIO, picture: Picture, tags: PictureTags) -> None:
     """Little-endian TIFF 6.0: deflated strips with the horizontal predictor."""
     file.write(b"II*\x00\x00\x00\x00\x00")
     position = 8
@@ -231,7 +231,7 @@ _PILLOW_MODE = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 def _write_pillow(
-    file: BinaryIO, fmt: PictureFormat, picture: Picture, tags: ImageTags, quality: float | None
+    file: BinaryIO, fmt: PictureFormat, picture: Picture, tags: PictureTags, quality: float | None
 ) -> None:
     pixels = np.empty((picture.height, picture.width, picture.channels), np.uint8)
     for first, end in _bands(picture):

@@ -12,16 +12,16 @@ from PIL import Image
 from vsr.media.address import sequence_files
 from vsr.media.pictures.files import ORIENTATIONS, exif_with_orientation
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
-from vsr.media.types import ImageTags
+from vsr.media.types import PictureTags
 
 _PIPED = "_pipe"  # how FFmpeg calls its demuxers of a picture's bytes: "jpeg_pipe", "png_pipe"
 
 
 @dataclass(frozen=True, slots=True)
-class PictureTags:
+class FoundTags:
     """What a picture carries beside its pixels. orientation: rotation and mirrored as in VideoInfo."""
 
-    tags: ImageTags | None = None
+    tags: PictureTags | None = None
     orientation: tuple[int, bool] = (0, False)
 
 
@@ -38,21 +38,21 @@ def is_cut_jpeg(data: bytes) -> bool:
     return data.find(b"\xff\xd9", at) < 0
 
 
-def tags_of_file(path: Path) -> PictureTags:
+def tags_of_file(path: Path) -> FoundTags:
     """Those of a picture file; none where Pillow doesn't read it."""
     with pillow_opened(path) as image:
-        return PictureTags() if image is None else PictureTags(tags_of(image), orientation_of(image))
+        return FoundTags() if image is None else FoundTags(tags_of(image), orientation_of(image))
 
 
-def tags_of_bytes(data: bytes) -> PictureTags:
+def tags_of_bytes(data: bytes) -> FoundTags:
     """Those of a picture file in memory; none where Pillow doesn't read it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
-                return PictureTags(tags_of(image), orientation_of(image))
+                return FoundTags(tags_of(image), orientation_of(image))
     except Exception:  # As with files: broken bytes raise anything, and FFmpeg decides.
-        return PictureTags()
+        return FoundTags()
 
 
 class SequenceTags:
@@ -64,14 +64,14 @@ class SequenceTags:
         self._turned = 0
         self.first = self._read(first)
 
-    def _read(self, number: int) -> PictureTags:
-        return tags_of_file(self._files[number]) if 0 <= number < len(self._files) else PictureTags()
+    def _read(self, number: int) -> FoundTags:
+        return tags_of_file(self._files[number]) if 0 <= number < len(self._files) else FoundTags()
 
-    def at(self, number: int) -> ImageTags:
+    def at(self, number: int) -> PictureTags:
         """Those of one file, its orientation among the EXIF; empty where it has none."""
         found = self._read(number)
         self._turned += found.orientation != self.first.orientation
-        tags = found.tags or ImageTags()
+        tags = found.tags or PictureTags()
         if tags.exif is None and any(found.orientation):  # where it stood elsewhere, as in TIFF
             tags = replace(tags, exif=exif_with_orientation(ORIENTATIONS[found.orientation]))
         return tags

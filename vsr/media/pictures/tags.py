@@ -1,4 +1,4 @@
-"""ICC profiles and EXIF blocks of image files, read with Pillow: FFmpeg's way to them crashes PyAV."""
+"""ICC profiles and EXIF blocks of picture files, read with Pillow: FFmpeg's way to them crashes PyAV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from vsr.media.types import ImageTags
+from vsr.media.types import PictureTags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,7 +52,7 @@ def pillow_opened(path: Path) -> Iterator[Image.Image | None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def tags_of(image: Image.Image) -> ImageTags | None:
+def tags_of(image: Image.Image) -> PictureTags | None:
     """ICC profile, EXIF block and plays of an opened image; None if it has none of them."""
     icc = image.info.get("icc_profile")
     exif = image.info.get("exif")
@@ -66,8 +66,8 @@ def tags_of(image: Image.Image) -> ImageTags | None:
         icc = None
     if not isinstance(exif, bytes):
         exif = None
-    tags = ImageTags(icc or None, exif or None, plays_of(image))
-    return None if tags == ImageTags() else tags
+    tags = PictureTags(icc or None, exif or None, plays_of(image))
+    return None if tags == PictureTags() else tags
 
 
 def orientation_of(image: Image.Image) -> tuple[int, bool]:
@@ -79,8 +79,8 @@ def orientation_of(image: Image.Image) -> tuple[int, bool]:
     return ORIENTATIONS.get(value, (0, False))
 
 
-def read_image_tags(path: Path) -> ImageTags | None:
-    """What `tags_of` finds in an image file; None if that is nothing or it isn't one Pillow reads."""
+def read_picture_tags(path: Path) -> PictureTags | None:
+    """What `tags_of` finds in a picture file; None if that is nothing or it isn't one Pillow reads."""
     with pillow_opened(path) as image:
         return tags_of(image) if image is not None else None
 

@@ -13,7 +13,7 @@ from vsr.core.video import VideoInfo
 from vsr.media.address import DEFAULT_SEQUENCE_RATE
 from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.frames.side_data import FrameDetails
-from vsr.media.pictures.packets import PictureTags, holds_pictures
+from vsr.media.pictures.packets import FoundTags, holds_pictures
 from vsr.media.read.opened import Opened
 
 
@@ -24,7 +24,7 @@ def untagged_color(opened: Opened, fmt: PixelFormat) -> Color:
     if fmt.kind != "yuv" or fmt.log2_chroma != (1, 1):
         location = default_chroma_location(fmt, codec)
     color = color_from_codec(opened.context, location)
-    is_picture = opened.is_image or holds_pictures(opened.container.format.name)
+    is_picture = opened.is_picture or holds_pictures(opened.container.format.name)
     if is_picture and fmt.kind == "gray" and not color.range:
         color = replace(color, range=Range.FULL)  # PGM and its like have no tag for it
     return color
@@ -36,7 +36,7 @@ def video_info(
     details: FrameDetails,
     fmt: PixelFormat,
     untagged: Color,
-    tags: PictureTags | None,
+    tags: FoundTags | None,
     *,
     on_device: bool,
 ) -> VideoInfo:
@@ -61,7 +61,7 @@ def video_info(
         codec=stream.codec_context.name if stream.codec_context else opened.context.name,
         num_frames_from_header=stream.frames or None,
         duration_s_from_header=None if opened.made_times else _duration_s(opened),
-        is_image=opened.is_image,
+        is_picture=opened.is_picture,
         on_device=on_device,
     )
 

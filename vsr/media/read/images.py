@@ -1,4 +1,4 @@
-"""Image files as Pillow sees them, and those that it reads for us."""
+"""Picture files as Pillow sees them, and those that it reads for us."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat, Plane, Reset
 from vsr.core.video import VideoInfo
 from vsr.media.address import is_sequence, is_url
-from vsr.media.pictures.packets import PictureTags
+from vsr.media.pictures.packets import FoundTags
 from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
-from vsr.media.types import Carried, ImageTags, Source, SourceCounters, SourceOptions
+from vsr.media.types import Carried, PictureTags, Source, SourceCounters, SourceOptions
 
 # fmt: off
-IMAGE_SUFFIXES = frozenset({
+READABLE_PICTURES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".tga", ".ppm", ".pgm",
     ".pbm", ".pnm", ".pam", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".exr", ".dpx", ".sgi", ".ras", ".pcx",
     ".qoi", ".hdr", ".dds", ".gif",
@@ -31,9 +31,9 @@ _PILLOW_MODES = frozenset({"CMYK", "LAB", "HSV", "YCbCr"})
 _STILL_TIME_BASE = Fraction(1, 25)
 
 
-def is_image_file(url: str) -> bool:
-    """Whether an address is an image file by its name."""
-    return Path(url).suffix.lower() in IMAGE_SUFFIXES and not is_url(url) and not is_sequence(url)
+def is_picture_file(url: str) -> bool:
+    """Whether an address is a picture file by its name."""
+    return Path(url).suffix.lower() in READABLE_PICTURES and not is_url(url) and not is_sequence(url)
 
 
 def fits_ffmpeg(width: int, height: int) -> bool:
@@ -42,29 +42,29 @@ def fits_ffmpeg(width: int, height: int) -> bool:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether an image file, as Pillow reads it, holds more than one picture."""
+    """Whether a picture file, as Pillow reads it, holds more than one picture."""
     with pillow_opened(path) as image:
         return image is not None and _num_frames(image) > 1
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What Pillow says of an image file. kind: its name of the format, "" where it cannot read the file. needs_pillow: FFmpeg
+class PictureFacts:
+    """What Pillow says of a picture file. kind: its name of the format, "" where it cannot read the file. needs_pillow: FFmpeg
     would get the picture wrong. is_animation: FFmpeg gives several frames. warnings: sentences about what is not read.
     """
 
     kind: str = ""
-    tags: PictureTags = field(default_factory=PictureTags)
+    tags: FoundTags = field(default_factory=FoundTags)
     needs_pillow: bool = False
     is_animation: bool = False
     warnings: tuple[str, ...] = ()
 
 
-def image_facts(path: Path) -> ImageFacts:
-    """Look into the header of an image file. Raises SourceOpenError where the picture is too large for FFmpeg."""
+def picture_facts(path: Path) -> PictureFacts:
+    """Look into the header of a picture file. Raises SourceOpenError where the picture is too large for FFmpeg."""
     with pillow_opened(path) as image:
         if image is None:
-            return ImageFacts()
+            return PictureFacts()
         width, height = image.size
         if not fits_ffmpeg(width, height):
             raise SourceOpenError(
@@ -75,9 +75,9 @@ def image_facts(path: Path) -> ImageFacts:
         moves = kind in ("GIF", "PNG", "WEBP", "AVIF") and _num_frames(image) > 1
         # FFmpeg sees the alpha plane of an AVIF as another video.
         alpha_apart = kind == "AVIF" and not moves and image.mode in ("RGBA", "LA")
-        return ImageFacts(
+        return PictureFacts(
             kind=kind,
-            tags=PictureTags(tags_of(image), orientation_of(image)),
+            tags=FoundTags(tags_of(image), orientation_of(image)),
             needs_pillow=image.mode in _PILLOW_MODES or (kind == "WEBP" and moves) or alpha_apart,
             is_animation=moves,
             warnings=_left_out(image),
@@ -98,7 +98,7 @@ def _left_out(image: Image.Image) -> tuple[str, ...]:
 
 
 class PillowSource:
-    """A `Source` over an image file, decoded by Pillow to 8 bits (16 for gray that has them)."""
+    """A `Source` over a picture file, decoded by Pillow to 8 bits (16 for gray that has them)."""
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
         self.counters = SourceCounters()
@@ -127,11 +127,11 @@ class PillowSource:
                 ) from error
             if image.mode == "CMYK":
                 self.notes.append("CMYK is brought to RGB; its colour profile no longer applies")
-                tags = ImageTags(None, tags.exif) if tags else None
+                tags = PictureTags(None, tags.exif) if tags else None
             width, height = image.size
             self._color = Color(0 if self._format.kind == "rgb" else 2, range=Range.FULL)
             codec = (image.format or "image").lower()
-        self.carried = Carried(str(path), image_tags=tags, strict=options.strict, warnings=warnings)
+        self.carried = Carried(str(path), picture_tags=tags, strict=options.strict, warnings=warnings)
         self.info = VideoInfo(
             width=width,
             height=height,
@@ -142,7 +142,7 @@ class PillowSource:
             time_base=_STILL_TIME_BASE if still else Fraction(1, 1000),
             codec=codec,
             num_frames_from_header=self._num_frames,
-            is_image=still,
+            is_picture=still,
         )
         self._frames = self._read()
 
@@ -167,7 +167,7 @@ class PillowSource:
                     if index:
                         image.seek(index)
                     fmt, planes = planes_from_image(image, self._format)
-                    duration = 1 if self.info.is_image else int(image.info.get("duration", 100)) or 100
+                    duration = 1 if self.info.is_picture else int(image.info.get("duration", 100)) or 100
                 except DecodeError:
                     raise
                 except Exception as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vsr.core.errors import SourceOpenError
 from vsr.media.address import check_file
-from vsr.media.read.images import PillowSource, image_facts, is_image_file
+from vsr.media.read.images import PillowSource, is_picture_file, picture_facts
 from vsr.media.read.opened import open_video
 from vsr.media.read.source import FileSource
 from vsr.media.types import Source, SourceOptions
@@ -24,16 +24,16 @@ def open_source(url: str, options: SourceOptions | None = None) -> Source:
     iterating raises DecodeError (with `strict`), SourceLostError or SourceTimeoutError (URLs).
     """
     options = options or SourceOptions()
-    if is_image_file(url):
-        return _open_image(url, options)
+    if is_picture_file(url):
+        return _open_picture(url, options)
     return FileSource(open_video(url, options), options)
 
 
-def _open_image(url: str, options: SourceOptions) -> Source:
-    """Open an image file, with FFmpeg where it does it justice; animations (GIF, APNG, WebP, AVIF) become video."""
+def _open_picture(url: str, options: SourceOptions) -> Source:
+    """Open a picture file, with FFmpeg where it does it justice; animations (GIF, APNG, WebP, AVIF) become video."""
     path = Path(url)
     check_file(path)
-    facts = image_facts(path)
+    facts = picture_facts(path)
     if options.video_stream not in (None, 0):
         raise SourceOpenError(
             f"{path}: a picture has no video stream {options.video_stream}", hint="leave out --video-stream"
@@ -41,7 +41,7 @@ def _open_image(url: str, options: SourceOptions) -> Source:
     if facts.needs_pillow:
         return PillowSource(path, options)
     try:
-        opened = open_video(url, options, is_image=not facts.is_animation)
+        opened = open_video(url, options, is_picture=not facts.is_animation)
         if not opened.has_tiles:
             return FileSource(opened, options, tags=facts.tags, warnings=facts.warnings)
     except SourceOpenError:

@@ -1,4 +1,4 @@
-"""An input opened: which of its streams is read, by what decoder, and what is copied beside it."""
+"""An opened input: the video stream that is read, its decoder, and the streams that are copied."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Opened:
     rate: Fraction | None
     made_times: bool
     live: bool
-    is_image: bool
+    is_picture: bool
     is_sequence: bool
     has_tiles: bool
     notes: tuple[str, ...]
@@ -68,8 +68,8 @@ class Opened:
         self.container.close()
 
 
-def open_video(url: str, options: SourceOptions, *, is_image: bool = False) -> Opened:
-    """Open what FFmpeg reads and choose its streams. is_image: it is a still picture.
+def open_video(url: str, options: SourceOptions, *, is_picture: bool = False) -> Opened:
+    """Open what FFmpeg reads and choose its streams. is_picture: it is a still picture.
 
     Raises SourceOpenError, SourceTimeoutError or ConfigError; nothing is open then.
     """
@@ -77,7 +77,7 @@ def open_video(url: str, options: SourceOptions, *, is_image: bool = False) -> O
     device, why_not = decoding_device(options.hwaccel)
     container = open_container(url, frame_rate=options.frame_rate, hwaccel=device)
     try:
-        return _opened(url, options, container, device, [why_not] if why_not else [], is_image)
+        return _opened(url, options, container, device, [why_not] if why_not else [], is_picture)
     except BaseException:
         container.close()
         raise
@@ -89,7 +89,7 @@ def _opened(
     container: InputContainer,
     device: HWAccel | None,
     notes: list[str],
-    is_image: bool,
+    is_picture: bool,
 ) -> Opened:
     name, sequence = redacted(url), is_sequence(url)
     stream = choose_stream(container, options.video_stream, name)
@@ -98,7 +98,7 @@ def _opened(
     refuse_dolby_vision(details.dolby_vision, name)
     made_times = bool(container.format.flags & _FORMAT_HAS_NO_TIMES) and not sequence
     wants_rate = options.frame_rate is not None and (made_times or sequence)
-    chosen = choose_copied(container, stream, nothing=sequence or is_image)
+    chosen = choose_copied(container, stream, nothing=sequence or is_picture)
     context = decoder_context(stream)
     context.thread_type = "SLICE" if options.strict else "AUTO"
     # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
@@ -117,7 +117,7 @@ def _opened(
         rate=options.frame_rate if wants_rate else frame_rate(stream),
         made_times=made_times,
         live=is_url(url) and not url.lower().startswith(("http://", "https://", "ftp://")),
-        is_image=is_image,
+        is_picture=is_picture,
         is_sequence=sequence,
         has_tiles=chosen.tiles,
         notes=(*notes, *chosen.notes),

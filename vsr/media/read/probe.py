@@ -46,7 +46,7 @@ class ChapterSummary:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `probe` found. container: FFmpeg's format name, or the image format's. video: see VideoInfo."""
+    """What `probe` found. container: FFmpeg's format name, or the picture format's. video: see VideoInfo."""
 
     name: str
     container: str
@@ -97,7 +97,7 @@ def probe(url: str, *, video_stream: int | None = None) -> Probe:
                 break
         interlaced = any(note.startswith("interlaced") for note in source.notes)
         carried = source.carried
-        container, tags = carried.container, carried.image_tags
+        container, tags = carried.container, carried.picture_tags
         streams: tuple[StreamSummary, ...] = ()
         chapters: tuple[ChapterSummary, ...] = ()
         if container is not None and carried.stream is not None:

@@ -14,7 +14,7 @@ from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.hwaccel import decodes_on_device, frame_on_device, on_host, stays_on_device
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
-from vsr.media.pictures.packets import PictureTags, SequenceTags, tags_of_bytes
+from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
 from vsr.media.read.describe import notes_on, untagged_color, video_info
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
@@ -32,10 +32,10 @@ class FileSource:
         opened: Opened,
         options: SourceOptions,
         *,
-        tags: PictureTags | None = None,
+        tags: FoundTags | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        """Decode the first frame. tags, warnings: of an image file, found by whoever looked into it.
+        """Decode the first frame. tags, warnings: of a picture file, found by whoever looked into it.
 
         Raises SourceOpenError, and what iterating raises; `opened` is closed then.
         """
@@ -61,7 +61,7 @@ class FileSource:
             )
             if self._sequence is not None:
                 tags = self._sequence.first
-            elif wanted.decoder.picture is not None and not opened.is_image:
+            elif wanted.decoder.picture is not None and not opened.is_picture:
                 tags = tags_of_bytes(wanted.decoder.picture)
             self.info = video_info(
                 opened,
@@ -83,14 +83,14 @@ class FileSource:
             shelf=shelf,
             mastering_display=details.mastering_display,
             content_light=details.content_light,
-            image_tags=tags.tags if tags is not None else None,
+            picture_tags=tags.tags if tags is not None else None,
             start_offset=opened.wanted.start or Fraction(0),
             end=opened.wanted.end,
             strict=options.strict,
             warnings=warnings,
         )
         self._starts = wanted.starts
-        self._deinterlacer = Deinterlacer("off" if opened.is_image else options.deinterlace)
+        self._deinterlacer = Deinterlacer("off" if opened.is_picture else options.deinterlace)
         self._codec = opened.context.name
         self._frames = self._read(wanted, opened)
 
@@ -146,7 +146,7 @@ class FileSource:
         if (caption := captions(decoded, self._codec)) is not None:
             frame.side["a53_cc"] = caption
         if self._sequence is not None:
-            frame.side["image_tags"] = self._sequence.at(self._file_number(decoded))
+            frame.side["picture_tags"] = self._sequence.at(self._file_number(decoded))
         self.counters.frames += 1
         return frame
 

@@ -50,7 +50,7 @@ class WantedFrames:
         if first is None:
             raise self._nothing(early)
         self.first = first
-        self._frames = iter([first]) if opened.is_image else itertools.chain([first], kept)
+        self._frames = iter([first]) if opened.is_picture else itertools.chain([first], kept)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         return self._frames

@@ -7,7 +7,7 @@ import zlib
 from typing import BinaryIO
 
 from vsr.core.color import Color
-from vsr.media.types import ImageTags
+from vsr.media.types import PictureTags
 
 # Of H.273: PQ and HLG; BT.2020 and the two of P3.
 _HDR_TRANSFERS = frozenset({16, 18})
@@ -15,7 +15,7 @@ _WIDE_PRIMARIES = frozenset({9, 11, 12})
 _PNG_HEADER_BYTES = 33  # signature and IHDR, after which colour is told
 
 
-def needs_cicp(color: Color, tags: ImageTags) -> bool:
+def needs_cicp(color: Color, tags: PictureTags) -> bool:
     """Whether a picture would look wrong altogether as sRGB, which is what one without tags and profile is taken for."""
     if tags.icc_profile:
         return False  # it tells more than code points do, and these would go before it

@@ -23,7 +23,7 @@ from vsr.media.pictures.files import (
     exif_with_orientation,
     write_picture,
 )
-from vsr.media.types import Carried, ImageTags, SinkCounters, SinkOptions
+from vsr.media.types import Carried, PictureTags, SinkCounters, SinkOptions
 from vsr.media.write.as_picture import as_picture
 from vsr.media.write.cicp import insert_cicp, needs_cicp
 from vsr.media.write.endings import EndsOnce
@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"%(?:0(\d+))?d")
 _ANIMATED = frozenset({".gif", ".webp", ".avif"})
 
 
-def is_image_output(url: str, info: VideoInfo, options: SinkOptions) -> bool:
+def is_picture_output(url: str, info: VideoInfo, options: SinkOptions) -> bool:
     """Whether an output is a picture or a sequence of pictures; GIF and WebP are videos unless the source is a picture."""
     if options.container_format not in (None, "image2"):
         return False
@@ -42,11 +42,14 @@ def is_image_output(url: str, info: VideoInfo, options: SinkOptions) -> bool:
     if suffix not in SUFFIXES or url.startswith("-"):
         return False
     return (
-        suffix not in _ANIMATED or info.is_image or suffix == ".avif" or bool(_NUMBER.search(Path(url).name))
+        suffix not in _ANIMATED
+        or info.is_picture
+        or suffix == ".avif"
+        or bool(_NUMBER.search(Path(url).name))
     )
 
 
-def open_images(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> ImageSink:
+def open_pictures(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> PictureSink:
     """A sink for one picture, or for a numbered sequence of them."""
     kind = SequenceSink if _NUMBER.search(Path(url).name) else SinglePictureSink
     return kind(url, options, carried, info)
@@ -75,7 +78,7 @@ class _Part:
             self.file.close()
 
 
-class ImageSink(EndsOnce):
+class PictureSink(EndsOnce):
     """Writes each frame as a picture under a `.part` name and renames it once it is whole. See `vsr.media.types.Sink`.
 
     The encoder option `quality`, 0 to 100, is for JPEG (95), WebP (95; 100 is lossless) and AVIF (90).
@@ -114,7 +117,7 @@ class ImageSink(EndsOnce):
         self._check_open()
         target = self._next()
         picture = as_picture(frame, self._format, self._size)
-        tags = frame.side.get("image_tags", self._tags)  # the files of a sequence have their own
+        tags = frame.side.get("picture_tags", self._tags)  # the files of a sequence have their own
         part: _Part | None = None
         try:
             part = self._begun(target)
@@ -137,7 +140,7 @@ class ImageSink(EndsOnce):
         self.counters.video_bytes = self.counters.bytes
 
 
-class SinglePictureSink(ImageSink):
+class SinglePictureSink(PictureSink):
     """One picture, which `finish` gives its name."""
 
     _part: _Part | None = None
@@ -180,7 +183,7 @@ class SinglePictureSink(ImageSink):
             self._part.drop()
 
 
-class SequenceSink(ImageSink):
+class SequenceSink(PictureSink):
     """Pictures numbered from 1, each of which gets its name at once."""
 
     def _check_place(self, *, overwrite: bool) -> None:
@@ -240,8 +243,8 @@ class SequenceSink(ImageSink):
                 self._path.parent.rmdir()
 
 
-def _tags_for(carried: Carried, info: VideoInfo) -> ImageTags:
-    tags = carried.image_tags or ImageTags()
+def _tags_for(carried: Carried, info: VideoInfo) -> PictureTags:
+    tags = carried.picture_tags or PictureTags()
     if tags.exif is None and (info.rotation or info.mirrored):
         return replace(tags, exif=exif_with_orientation(ORIENTATIONS[(info.rotation % 360, info.mirrored)]))
     return tags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vsr.core.video import VideoInfo
 from vsr.media.pictures.files import PNG, SUFFIXES, PictureFormat
-from vsr.media.types import Carried, ImageTags, SinkOptions
+from vsr.media.types import Carried, PictureTags, SinkOptions
 from vsr.media.write.animation import muxer_options
 from vsr.media.write.cicp import needs_cicp
 from vsr.media.write.containers import Container
@@ -40,7 +40,7 @@ def lost_by_video(
                 f"matrix, range and the like are left out, and players will guess them: {container.format} cannot hold "
                 f"them with {codec}"
             )
-    plays = carried.image_tags.plays if carried.image_tags else None
+    plays = carried.picture_tags.plays if carried.picture_tags else None
     if plays not in (None, 1) and muxer_options(container.format, 1) is None:
         often = f"{plays} times" if plays else "endlessly"
         lost.append(f"that it plays {often} is left out: {container.format} has no place for it")
@@ -48,13 +48,13 @@ def lost_by_video(
         lost.append(
             f"mastering display and content light metadata are left out: encoder {plan.name} cannot write them"
         )
-    if carried.image_tags and carried.image_tags.icc_profile:
+    if carried.picture_tags and carried.picture_tags.icc_profile:
         lost.append("the ICC profile is left out: videos carry colour tags only")
     return lost
 
 
 def lost_by_picture(
-    kind: PictureFormat, tags: ImageTags, options: SinkOptions, carried: Carried, info: VideoInfo
+    kind: PictureFormat, tags: PictureTags, options: SinkOptions, carried: Carried, info: VideoInfo
 ) -> list[str]:
     """Sentences for what a picture of that format cannot hold. tags: those it gets."""
     fmt, name = info.format, kind.name
@@ -69,7 +69,7 @@ def lost_by_picture(
         lost.append(f"{name} holds 8 bits, the source has {fmt.bits}; PNG and TIFF hold 16")
     if not kind.tags and (tags.icc_profile or tags.exif):
         lost.append(f"the ICC profile and EXIF are left out: {name} is written without")
-    elif kind is SUFFIXES[".tif"] and carried.image_tags and carried.image_tags.exif:
+    elif kind is SUFFIXES[".tif"] and carried.picture_tags and carried.picture_tags.exif:
         lost.append("EXIF is left out but for the orientation: TIFF is written without")
     if kind is not PNG and needs_cicp(info.color, tags):
         lost.append(

@@ -114,7 +114,7 @@ class Muxer:
             options["movie_timescale"] = str(scale)
         if container.format == "yuv4mpegpipe":
             options["strict"] = "-1"  # more than 8 bits
-        tags = self._carried.image_tags
+        tags = self._carried.picture_tags
         if tags is not None and tags.plays is not None:
             options |= muxer_options(container.format, tags.plays) or {}
         return options

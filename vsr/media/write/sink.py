@@ -24,7 +24,7 @@ from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoders import EncoderPlan, plan_encoder
 from vsr.media.write.endings import EndsOnce
 from vsr.media.write.file_encoder import FileEncoder
-from vsr.media.write.images import is_image_output, open_images
+from vsr.media.write.images import is_picture_output, open_pictures
 from vsr.media.write.losses import lost_by_video
 from vsr.media.write.mux import Muxer
 from vsr.media.write.targets import OutputNull, OutputPipe, Target
@@ -41,8 +41,8 @@ def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo)
     Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that
     exist, EncoderUnavailableError, EncodeError for what the container refuses, and FileError where the system does.
     """
-    if is_image_output(url, info, options):
-        return open_images(url, options, carried, info)
+    if is_picture_output(url, info, options):
+        return open_pictures(url, options, carried, info)
     if url == NULL and options.encoder is None and options.container_format is None:
         return NullSink()
     return VideoSink(url, options, carried, info)
