@@ -130,3 +130,33 @@ def test_every_room_has_a_layer() -> None:
     }
     layers = layers_of_contracts((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert {name for layer in layers for name in layer} == rooms - {"__init__", "__main__"}
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Calls by their names, with what stands before a dot: `Image.open`, `print`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_one_module_prints() -> None:
+    """Lines with names and titles from elsewhere are escaped there."""
+    printing = {
+        module
+        for module, path in modules(ROOT, "vsr").items()
+        for name, _ in calls(ast.parse(path.read_text()))
+        if name in ("print", "click.echo", "click.secho", "traceback.print_exception")
+        or name.startswith(("sys.stdout.write", "sys.stderr.write"))
+    }
+    assert printing == {"vsr.cli.terminal"}
+
+
+def test_pictures_are_opened_by_a_list_of_formats() -> None:
+    """Else Pillow tries every plugin it has, and one of them starts Ghostscript."""
+    opening = {
+        module
+        for module, path in modules(ROOT, "vsr").items()
+        for name, _ in calls(ast.parse(path.read_text()))
+        if name.endswith("Image.open")
+    }
+    assert opening == {"vsr.media.pictures.pillow"}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.support.processes import PATIENCE_S, until
 from vsr.cli import app, main
-from vsr.cli.interrupt import interrupts
+from vsr.cli.interrupt import as_keyboard_interrupt, interrupts
 from vsr.core.control import Cancelled
 from vsr.core.errors import DecodeError, PipelineError
 from vsr.media.samples import CLIP
@@ -170,6 +170,22 @@ def test_signals_stop_then_cancel(number: signal.Signals, capfd: pytest.CaptureF
     assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
     assert signal.getsignal(number) == before
     assert "Ctrl-C again drops it" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_that_was_ignored_before_stays_ignored(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    control = RecordingControl()
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with as_keyboard_interrupt(), interrupts(control):
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert control.told == []
+    assert capfd.readouterr().err == ""
 
 
 def test_the_third_signal_leaves_at_once() -> None:

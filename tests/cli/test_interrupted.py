@@ -30,11 +30,14 @@ Process = subprocess.Popen[Any]
 
 
 @pytest.fixture(autouse=True)
-def _hangups_are_heard() -> Iterator[None]:
-    """Also where pytest itself was started by nohup: what it starts would ignore SIGHUP like itself."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _signals_are_heard() -> Iterator[None]:
+    """Also where pytest itself was started with them ignored, as by nohup: what it starts would ignore them like itself."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def endless(processes: Processes) -> Process:

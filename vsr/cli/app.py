@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 import traceback
@@ -15,6 +14,7 @@ import click
 
 from vsr import __version__
 from vsr.cli.interrupt import as_keyboard_interrupt
+from vsr.cli.terminal import note, open_streams
 from vsr.core.control import Cancelled
 from vsr.core.errors import VsrError, reason
 
@@ -71,9 +71,7 @@ def vsr() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; never raises."""
-    _open_what_is_closed()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # File names go out as the bytes they are.
+    open_streams()
     try:
         with as_keyboard_interrupt():
             given = list(arguments) if arguments is not None else None
@@ -83,7 +81,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
+        note(*error.format_message().splitlines())
         return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "vsr"
@@ -93,7 +91,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _tell(error.format_message(), None)
         return error.exit_code
     except (Cancelled, KeyboardInterrupt, click.Abort):
-        print("cancelled", file=sys.stderr)
+        note("cancelled")
         return INTERRUPTED
     except VsrError as error:
         tell_error(error)
@@ -113,17 +111,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERNAL_ERROR
 
 
-def _open_what_is_closed() -> None:
-    """Standard streams that the shell closed read and write nothing: else the next file opened would be taken for one."""
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            if nothing != number:
-                os.dup2(nothing, number)
-                os.close(nothing)
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-
-
 def _unwritten() -> int:
     # Python flushes stdout once more at exit: let that go nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -132,17 +119,17 @@ def _unwritten() -> int:
 
 def tell_error(error: VsrError) -> None:
     """One line saying what is wrong and where, and one saying what to do about it, on stderr."""
-    where = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+    where = "".join(f" ({place})" for place in getattr(error, "__notes__", []))
     _tell(f"{error.message}{where}", error.hint)
     _trace(error)
 
 
 def _tell(message: str, hint: str | None) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    note(f"error: {message}")
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        note(f"hint: {hint}")
 
 
 def _trace(error: BaseException) -> None:
     if os.environ.get("VSR_DEBUG", "0") not in ("", "0"):
-        traceback.print_exception(error)
+        note(*"".join(traceback.format_exception(error)).splitlines())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
+from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
 
 if TYPE_CHECKING:
@@ -45,10 +45,13 @@ def command(*, input: str | None, report: Path | None, as_json: bool, **values: 
     config = api.BenchConfig(
         options.network(values), values["size"], values["frames"], input, values["presets"]
     )
-    result = api.benchmark(config, lambda doing: print(doing, file=sys.stderr))
+    result = api.benchmark(config, note)
     if report is not None:
         write_json(report, result.as_dict())
-    print(json.dumps(result.as_dict(), indent=2, default=str) if as_json else "\n".join(lines(result)))
+    if as_json:
+        say_json(json.dumps(result.as_dict(), indent=2, default=str))
+    else:
+        say(*lines(result))
 
 
 def lines(result: BenchResult) -> list[str]:
@@ -58,5 +61,5 @@ def lines(result: BenchResult) -> list[str]:
     for title, parts in (("alone", result.alone), ("together, into", result.together)):
         rows = [[title, "fps", "processor s"]]
         rows += [[name, text.rate(part.fps), f"{part.cpu_s:.1f}"] for name, part in parts.items()]
-        shown += ["", *text.table(rows)]
+        shown += ["", *text.table(rows, numbers=(1, 2))]
     return shown

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vsr.cli import text
+from vsr.cli.terminal import say, say_json, status
 
 if TYPE_CHECKING:
     from vsr.evaluation.comparison import Comparison
@@ -45,11 +46,14 @@ def command(
     from vsr import api
 
     config = api.CompareConfig(a, b, reference, output, frames, overwrite)
-    say = (lambda text: print(f"\r{text}", end="", file=sys.stderr)) if sys.stderr.isatty() else None
-    found = api.compare(config, say)
-    if say is not None:
-        print(file=sys.stderr)
-    print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(lines(found)))
+    shows = sys.stderr.isatty()
+    found = api.compare(config, status if shows else None)
+    if shows:
+        status("")
+    if as_json:
+        say_json(json.dumps(found.as_dict(), indent=2))
+    else:
+        say(*lines(found))
 
 
 def lines(found: Comparison) -> list[str]:
@@ -57,7 +61,7 @@ def lines(found: Comparison) -> list[str]:
     rows = [[f"mean of {len(found.seconds)} frames", "PSNR Y", "SSIM Y"]]
     rows += [[pair, f"{mean['psnr_y']:.2f}", f"{mean['ssim_y']:.4f}"] for pair, mean in found.means.items()]
     return [
-        *text.table(rows),
+        *text.table(rows, numbers=(1, 2)),
         *(f"note: {note}" for note in found.notes),
-        f"wrote {click.format_filename(found.output)}",
+        f"wrote {found.output}",
     ]

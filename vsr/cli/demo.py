@@ -10,6 +10,7 @@ from vsr.cli import options
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import progress_bar
 from vsr.cli.show import report_lines
+from vsr.cli.terminal import say
 
 
 @click.command("demo")
@@ -24,8 +25,8 @@ def command(output_dir: Path, model: str, quiet: bool) -> int:
     with interrupts(control), progress_bar(quiet=quiet) as progress:
         result = api.demo(output_dir, model=model, progress=progress, control=control)
     if not quiet:
-        print("\n".join(report_lines(result.report)))
+        say(*report_lines(result.report))
     for name, path in (("video:  ", result.video), ("picture:", result.picture)):
         if path:
-            print(name, path)
+            say(f"{name} {path}")
     return 130 if result.report.stopped_early else 0

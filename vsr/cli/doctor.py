@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 import click
 
+from vsr.cli.terminal import say, say_json
+
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -20,12 +22,12 @@ def command(as_json: bool) -> int:
     checks = api.doctor()
     broken = any(check.needed and not check.ok for check in checks)
     if as_json:
-        print(json.dumps([asdict(check) for check in checks], indent=2, default=str))
+        say_json(json.dumps([asdict(check) for check in checks], indent=2, default=str))
         return int(broken)
     width = max(len(check.name) for check in checks)
     for check in checks:
         mark = "ok" if check.ok else "!!" if check.needed else "--"
-        print(f"{mark}  {check.name:<{width}}  {check.detail}".rstrip())
+        say(f"{mark}  {check.name:<{width}}  {check.detail}".rstrip())
         if not check.ok and check.remedy:
-            print(f"    {'':<{width}}  to get it: {check.remedy}")
+            say(f"    {'':<{width}}  to get it: {check.remedy}")
     return int(broken)

@@ -13,6 +13,7 @@ import click
 
 from vsr.cli import text
 from vsr.cli.options import SizeType
+from vsr.cli.terminal import escaped, note, say, say_json
 from vsr.models import Precision
 
 if TYPE_CHECKING:
@@ -94,15 +95,16 @@ def build(
         recipe = api.engine_recipe(whole | given, target)
     else:
         recipe = api.engine_recipe({"model": target} | given, "options")
-    with _progress() as (say, on_progress):
+    with _progress() as (on_doing, on_progress):
         built = api.build_engine(
-            recipe, api.EngineStore(store), again=again, say=say, on_progress=on_progress
+            recipe, api.EngineStore(store), again=again, say=on_doing, on_progress=on_progress
         )
     manifest = built.manifest
     what = "was there" if built.was_there else f"built in {text.duration(manifest.build_s)}"
-    print(
+    say(
         f"{manifest.identity.key} {what}: {manifest.identity.recipe['model']} for {manifest.identity.target} "
-        f"({text.size(manifest.plan_bytes)})\n{built.folder}"
+        f"({text.size(manifest.plan_bytes)})",
+        str(built.folder),
     )
 
 
@@ -138,7 +140,7 @@ def list_engines(store: Path | None) -> None:
         )  # fmt: skip
     if damaged := set(engines.keys()) - {row[0] for row in rows}:
         rows += [[key, "damaged", *[""] * (len(rows[0]) - 2)] for key in sorted(damaged)]
-    print("\n".join(text.table(rows)) if len(rows) > 1 else f"no engines in {engines.folder}")
+    say(*(text.table(rows, numbers=(3, 4, 8)) if len(rows) > 1 else [f"no engines in {engines.folder}"]))
 
 
 @command.command("show")
@@ -148,7 +150,7 @@ def show_engine(key: str, store: Path | None) -> None:
     """Show the manifest of the engine KEY (its first digits are enough), as JSON."""
     from vsr import api
 
-    print(json.dumps(api.EngineStore(store).named(key).as_dict(), indent=1))
+    say_json(json.dumps(api.EngineStore(store).named(key).as_dict(), indent=1))
 
 
 @command.command("verify")
@@ -169,7 +171,7 @@ def verify_engine(key: str, input: str | None, frames: int, store: Path | None) 
     given = {"input": input} if input else {}
     manifest = api.verify_engine(key, api.EngineStore(store), frames=frames, **given)
     assert manifest.parity is not None
-    print(f"{manifest.identity.key} {_parity(manifest)}, over {manifest.parity.frames} frames")
+    say(f"{manifest.identity.key} {_parity(manifest)}, over {manifest.parity.frames} frames")
 
 
 @command.command("remove")
@@ -182,7 +184,7 @@ def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
     engines = api.EngineStore(store)
     for found in dict.fromkeys(engines.key(key) for key in keys):
         engines.remove(found)
-        print(f"removed {found}")
+        say(f"removed {found}")
 
 
 def _parity(manifest: Manifest) -> str:
@@ -199,19 +201,20 @@ def _progress() -> Generator[tuple[Callable[[str], None], Callable[[str, int, in
     """What is said, and the phases of building, as they come and go, in a terminal."""
     if not sys.stderr.isatty():
         yield (
-            lambda doing: print(doing, file=sys.stderr) if doing else None,
+            lambda doing: note(doing) if doing else None,
             lambda _phase, _done, _steps: None,
         )
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    with Progress(console=Console(file=sys.stderr), transient=True) as bars:
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=Console(file=sys.stderr, markup=False), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def show(phase: str, done: int, steps: int) -> None:
             if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=steps)
+                tasks[phase] = bars.add_task(escaped(phase), total=steps)
             bars.update(tasks[phase], completed=done)
 
-        yield lambda doing: bars.console.print(doing) if doing else None, show
+        yield lambda doing: bars.console.print(escaped(doing)) if doing else None, show

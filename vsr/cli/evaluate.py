@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from vsr.cli import options, text
 from vsr.cli.show import check_report_path, write_json
+from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
 
 if TYPE_CHECKING:
@@ -55,13 +55,15 @@ def command(
         check_writable(report, overwrite=True)
     found = api.evaluate(
         api.EvaluateConfig(data, options.network(values), frames, report),
-        lambda doing: print(doing, file=sys.stderr, flush=True),
+        note,
     )
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+    note(*(f"note: {line}" for line in found.notes))
     if report is not None:
         write_json(report, found.as_dict())
-    print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(lines(found)))
+    if as_json:
+        say_json(json.dumps(found.as_dict(), indent=2))
+    else:
+        say(*lines(found))
 
 
 def lines(found: Evaluation) -> list[str]:
@@ -78,7 +80,7 @@ def lines(found: Evaluation) -> list[str]:
             [item, *(_number(figure, row.get(figure)) for figure in mean)]
             for item, row in (*rows.items(), ("mean", mean))
         ]
-        shown += ["", *text.table(table)]
+        shown += ["", *text.table(table, numbers=range(1, len(mean) + 1))]
     return shown
 
 

@@ -7,12 +7,12 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from vsr.core.control import Control
 
-# SIGHUP comes when the terminal is closed; `nohup` has it ignored, and it stays so.
+# SIGHUP comes when the terminal is closed.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -21,12 +21,13 @@ def interrupts(control: Control) -> Generator[None]:
     """While inside, SIGINT, SIGTERM and SIGHUP stop the job; the second signal cancels it, the third ends the process."""
     # Python runs handlers on the main thread alone, which may wait for an input that never comes; what is written to this
     # pipe is written at once.
+    heard = _heard()
     received, told = os.pipe()
     os.set_blocking(told, False)
-    listener = threading.Thread(target=_listen, args=(received, control), name="signals", daemon=True)
+    listener = threading.Thread(target=_listen, args=(received, control, heard), name="signals", daemon=True)
     listener.start()
     descriptor = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, lambda _signal, _frame: None) for number in _heard()}
+    before = {number: signal.signal(number, lambda _signal, _frame: None) for number in heard}
     try:
         yield
     finally:
@@ -53,17 +54,14 @@ def as_keyboard_interrupt() -> Generator[None]:
 
 
 def _heard() -> list[signal.Signals]:
-    return [
-        number
-        for number in _SIGNALS
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
-    ]
+    """Without those that whoever started vsr had ignored, as `nohup` does, and a shell for jobs in the background."""
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _listen(received: int, control: Control) -> None:
+def _listen(received: int, control: Control, heard: Sequence[signal.Signals]) -> None:
     seen = 0
     while number := os.read(received, 1):  # Nothing once the other end is closed.
-        if number[0] not in _SIGNALS:
+        if number[0] not in heard:
             continue
         if number[0] == signal.SIGHUP:
             _leave_terminal()

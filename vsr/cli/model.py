@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from vsr.cli import text
+from vsr.cli.terminal import say
 
 if TYPE_CHECKING:
     from vsr.models.spec import ModelSpec
@@ -28,7 +29,7 @@ def list_models() -> None:
         [spec.id, f"x{spec.scale}", f"{spec.macs_per_pixel:,}", f"{spec.parameters:,}", spec.title]
         for spec in api.list_models()
     ]
-    print("\n".join(text.table(rows)))
+    say(*text.table(rows, numbers=(1, 2, 3)))
 
 
 @command.command("show")
@@ -53,9 +54,9 @@ def show_model(name: str) -> None:
         "training": dict(spec.training),
         "folder": str(spec.folder),
     }
-    print("\n".join(text.tree(facts)))
+    say(*text.tree(facts))
     if spec.card:
-        print(f"\n{spec.card.rstrip()}")
+        say("", *spec.card.rstrip().splitlines())
 
 
 @command.command("export")
@@ -104,7 +105,7 @@ def export_model(
         apart = (
             f", at most {file.largest_difference:.2f} code values from fp32" if precision == "fp16" else ""
         )
-        print(
+        say(
             f"wrote {file.path} ({text.size(file.path.stat().st_size)}): x{file.scale}, {file.precision}{apart}"
         )
         return
@@ -147,7 +148,7 @@ def import_model(file: Path, package: str, title: str, licence: str, overwrite: 
 
 def _say_written(spec: ModelSpec) -> None:
     size = text.size(sum(path.stat().st_size for path in spec.folder.iterdir()))
-    print(
+    say(
         f"wrote {spec.folder} ({size}): x{spec.scale} on {spec.domain}, "
         f"{spec.macs_per_pixel:,} multiply-adds per input pixel"
     )

@@ -7,6 +7,7 @@ import json
 import click
 
 from vsr.cli import options, text
+from vsr.cli.terminal import say, say_json
 
 _READ_ONCE = "not told of standard input and pipes, which are read once; give a file to see it"
 
@@ -26,4 +27,7 @@ def command(url: str, video_stream: int | None, as_json: bool) -> None:
         found["vsr_upscale"] = {"notes": [_READ_ONCE]}
     else:
         found["vsr_upscale"] = api.preview(url, video_stream=video_stream).as_dict()
-    print(json.dumps(found, indent=2, default=str) if as_json else "\n".join(text.tree(found)))
+    if as_json:
+        say_json(json.dumps(found, indent=2, default=str))
+    else:
+        say(*text.tree(found))

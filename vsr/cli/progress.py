@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from vsr.cli import text
+from vsr.cli.terminal import escaped, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +77,9 @@ class _Bar:
             self._task = self._bars.add_task("", total=None, figures="")
         self._bars.update(
             self._task,
-            description=name_of(progress),
+            description=escaped(name_of(progress)),
             completed=progress.frames_done,
-            figures=figures(progress),
+            figures=escaped(figures(progress)),
         )
         # update() takes None for "unchanged".
         self._bars.tasks[0].total = progress.frames_total
@@ -96,4 +97,4 @@ class _Lines:
         if now >= self._next_at or progress.doing not in ("", self._doing):
             self._doing = progress.doing
             self._next_at = now + LINE_INTERVAL_S
-            print(f"{name_of(progress)}: {figures(progress)}", file=self._stream, flush=True)
+            note(f"{name_of(progress)}: {figures(progress)}", stream=self._stream)

@@ -36,7 +36,7 @@ def report_lines(report: Report) -> list[str]:
         ]
         for stage in report.stages
     ]
-    lines += text.table(rows, indent="  ")
+    lines += text.table(rows, numbers=(1,), indent="  ")
     if report.damaged_packets:
         first = f" (the first: {report.first_error})" if report.first_error else ""
         lines.append(f"  skipped {report.damaged_packets:,} damaged packets{first}")

@@ -15,6 +15,7 @@ from vsr import __version__
 from vsr.cli import options, text
 from vsr.cli.interrupt import interrupts
 from vsr.cli.show import check_report_path, write_json
+from vsr.cli.terminal import note, say, status
 from vsr.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     if report is not None:
         write_json(report, {"vsr": __version__, "stream": done.as_dict()})
     if not quiet:
-        print("\n".join(report_lines(done)))
+        say(*report_lines(done))
 
 
 def build_config(values: Mapping[str, Any], report: Path | None = None) -> StreamConfig:
@@ -163,16 +164,15 @@ def tell_change(change: Change) -> None:
     """A line for each change of state; of a sink, for trouble only."""
     if change.of and change.state not in ("stalled", "reconnecting"):
         return
-    clear = "\r\033[K" if sys.stderr.isatty() else ""
     # The reason begins with the sink's name by itself.
     named = change.of if not change.why.startswith(change.of) else ""
     said = (named, change.state, change.why)
-    print(f"{clear}{': '.join(filter(None, said))}", file=sys.stderr, flush=True)
+    note(": ".join(filter(None, said)))
 
 
 def tell_page(url: str) -> None:
     """Where to look."""
-    print(f"preview: {url}", file=sys.stderr, flush=True)
+    note(f"preview: {url}")
 
 
 class _Live:
@@ -188,13 +188,8 @@ class _Live:
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + self._interval_s
-        line = figures(self._report())
-        print(
-            f"\r\033[K{line}" if self._terminal else line,
-            end="" if self._terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        show = status if self._terminal else note
+        show(figures(self._report()))
 
 
 def figures(report: StreamReport) -> str:

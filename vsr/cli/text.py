@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 KILO = 1000
@@ -36,14 +36,14 @@ def rate(value: float) -> str:
     return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
-def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> list[str]:
-    """Lines with columns aligned, numbers to the right."""
+def table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), indent: str = "") -> list[str]:
+    """Lines with columns aligned, those of `numbers` (counted from 0) to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     lines = []
     for row in rows:
         cells = [
-            cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return lines

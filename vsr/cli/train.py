@@ -14,6 +14,7 @@ import click
 
 from vsr.cli import text
 from vsr.cli.interrupt import interrupts
+from vsr.cli.terminal import escaped, note, say
 from vsr.core.control import Control
 from vsr.core.errors import MissingDependencyError
 
@@ -142,14 +143,14 @@ def command(
         return 0  # Even if stopped: torchrun would end the one that still writes.
     psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
     state = "trained" if result.finished else "stopped; --resume goes on"
-    print(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
-    print(click.format_filename(result.weights))
+    say(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
+    say(str(result.weights))
     return 0 if result.finished else 130
 
 
 def _complain(warning: str) -> None:
     """What --quiet does not silence."""
-    print(f"warning: {warning}", file=sys.stderr, flush=True)
+    note(f"warning: {warning}")
 
 
 Callbacks = tuple["Callable[[Progress], None]", Callable[[str], None]]
@@ -170,10 +171,10 @@ def progress_bar(*, quiet: bool) -> Generator[Callbacks]:
             bar = bars.add_task("", total=1.0, figures="preparing")
             yield (
                 lambda progress: bars.update(bar, completed=progress.fraction, figures=figures(progress)),
-                lambda message: console.print(message, markup=False, highlight=False),
+                lambda message: console.print(escaped(message), markup=False, highlight=False),
             )
     else:
-        yield _lines(), lambda message: print(message, file=sys.stderr, flush=True)
+        yield _lines(), note
 
 
 def figures(progress: Progress) -> str:
@@ -196,6 +197,6 @@ def _lines() -> Callable[[Progress], None]:
         nonlocal last_s
         if time.monotonic() - last_s >= LINE_INTERVAL_S:
             last_s = time.monotonic()
-            print(f"{progress.fraction:.0%}, {figures(progress)}", file=sys.stderr, flush=True)
+            note(f"{progress.fraction:.0%}, {figures(progress)}")
 
     return show

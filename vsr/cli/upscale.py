@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from vsr.cli.app import tell_error
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import progress_bar
 from vsr.cli.show import check_report_path, report_lines, write_reports
+from vsr.cli.terminal import note, say
 from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, stat_of
 
@@ -130,11 +130,11 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
         write_reports(report, reports)
     for item in reports:
         lines = [f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)
-        for line in lines:
-            print(line, file=sys.stderr if quiet or config.output == "-" else sys.stdout)
+        show = note if quiet or config.output == "-" else say
+        show(*lines)
     if left:
         others = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        print(f"stopped: {left[0]}{others} not begun", file=sys.stderr)
+        note(f"stopped: {left[0]}{others} not begun")
     if left or any(item.stopped_early for item in reports):
         return 130
     return failures[0].exit_code if failures else 0
