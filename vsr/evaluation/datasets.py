@@ -19,6 +19,7 @@ from vsr.evaluation import metrics
 from vsr.evaluation.names import names_of_files, names_of_folders, numbered
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.inputs import files_below
+from vsr.media.pictures.pillow import open_image
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,7 +69,7 @@ def read_rgb(path: Path) -> Picture:
     Raises DecodeError when it cannot be read, and for samples of which nothing tells where white is.
     """
     try:
-        with Image.open(path) as picture:
+        with open_image(path) as picture:
             mode = picture.mode
             pixels = np.asarray(picture if mode[0] in "IF" else picture.convert("RGB"))
     except Exception as error:  # A damaged file makes Pillow raise nearly anything, SyntaxError included.

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from vsr.evaluation.datasets import LumaPair, luma_pair
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.compress import compressed
+from vsr.media.pictures.pillow import open_image
 
 Luma = npt.NDArray[np.uint8]
 
@@ -58,5 +59,5 @@ def realistic(
 def _jpeg(luma: Luma, quality: int) -> Luma:
     file = io.BytesIO()
     Image.fromarray(luma).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
+    with open_image(file) as image:
         return np.asarray(image)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from PIL import Image
+from typing import BinaryIO
 
 from vsr.media.address import sequence_files
 from vsr.media.pictures.files import ORIENTATIONS, exif_with_orientation
-from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
+from vsr.media.pictures.pillow import pillow_opened
+from vsr.media.pictures.tags import orientation_of, tags_of
 from vsr.media.types import PictureTags
 
 _PIPED = "_pipe"  # how FFmpeg calls its demuxers of a picture's bytes: "jpeg_pipe", "png_pipe"
@@ -40,19 +39,17 @@ def is_cut_jpeg(data: bytes) -> bool:
 
 def tags_of_file(path: Path) -> FoundTags:
     """Those of a picture file; none where Pillow doesn't read it."""
-    with pillow_opened(path) as image:
-        return FoundTags() if image is None else FoundTags(tags_of(image), orientation_of(image))
+    return _tags_found(path)
 
 
 def tags_of_bytes(data: bytes) -> FoundTags:
     """Those of a picture file in memory; none where Pillow doesn't read it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                return FoundTags(tags_of(image), orientation_of(image))
-    except Exception:  # As with files: broken bytes raise anything, and FFmpeg decides.
-        return FoundTags()
+    return _tags_found(io.BytesIO(data))
+
+
+def _tags_found(file: Path | BinaryIO) -> FoundTags:
+    with pillow_opened(file) as image:
+        return FoundTags() if image is None else FoundTags(tags_of(image), orientation_of(image))
 
 
 class SequenceTags:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
+from vsr.media.pictures.pillow import pillow_opened
 from vsr.media.types import PictureTags
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_limit_lock = threading.RLock()
 _ORIENTATION = 0x0112
 
 # EXIF orientation: (counter-clockwise degrees, mirrored left to right first).
@@ -30,26 +24,6 @@ ORIENTATIONS: dict[int, tuple[int, bool]] = {
     7: (270, True),
     8: (90, False),
 }
-
-
-@contextmanager
-def pillow_opened(path: Path) -> Iterator[Image.Image | None]:
-    """The image, its header read, whatever its size; None if Pillow cannot read it."""
-    with _limit_lock:
-        # The guard against huge pictures is for servers; ours is FFmpeg's own limit, checked by the caller.
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                try:
-                    image = Image.open(path)
-                except Exception:  # Its plugins raise whatever broken bytes lead them to; FFmpeg decides.
-                    yield None
-                    return
-                with image:
-                    yield image
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
 
 
 def tags_of(image: Image.Image) -> PictureTags | None:

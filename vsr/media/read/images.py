@@ -16,7 +16,8 @@ from vsr.core.frame import Frame, PixelFormat, Plane, Reset
 from vsr.core.video import VideoInfo
 from vsr.media.address import is_sequence, is_url
 from vsr.media.pictures.packets import FoundTags
-from vsr.media.pictures.tags import orientation_of, pillow_opened, tags_of
+from vsr.media.pictures.pillow import pillow_opened
+from vsr.media.pictures.tags import orientation_of, tags_of
 from vsr.media.types import Carried, PictureTags, Source, SourceCounters, SourceOptions
 
 # fmt: off
