@@ -19,6 +19,7 @@ from vsr.backends.on_device import on_host
 from vsr.core.frame import Fetched, Frame, PixelFormat, Plane, SemiPlanar
 from vsr.models import Precision, find_model
 from vsr.models.registry import Use, auto_family
+from vsr.upscale.alpha import extended_colour
 from vsr.upscale.memory import MAX_RUN_PIXELS, Portion
 from vsr.upscale.network import Network
 from vsr.upscale.on_device import LeavesDevice
@@ -121,6 +122,7 @@ class Upscaler:
 
         A Frame; a PyAV VideoFrame of any pixel format; or a NumPy array, uint8 0..255 or uint16 0..65535, of shape
         (height, width) for gray, (height, width, 3) for RGB, (height, width, 4) for RGB with straight alpha.
+        Where alpha is 0, colour is taken from around it.
         Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError; for the first picture of a size also
         what `Backend.compile` raises.
         """
@@ -169,9 +171,8 @@ class Upscaler:
                     for frame, picture in zip(frames, there, strict=True)
                 ]
         opaque = replace(kind.format, alpha=False)
-        large = self.network.run(
-            [frame.planes[: opaque.num_planes] for frame in frames], replace(kind, format=opaque)
-        )
+        colour = [extended_colour(frame) if kind.format.alpha else frame.planes for frame in frames]
+        large = self.network.run(colour, replace(kind, format=opaque))
         if kind.format.alpha:
             gray = replace(kind, format=PixelFormat("gray", kind.format.bits))
             alpha = self._alpha_network().run([frame.planes[-1:] for frame in frames], gray)
