@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.clock import PretendedClock
 from tests.support.sessions import config, run_simulated
 from vsr.bench.synthetic import synthetic_frames
-from vsr.core.errors import ConfigError, UnknownModelError
+from vsr.core.errors import ConfigError, DeviceMemoryError, UnknownModelError
 from vsr.live.rungs import Rungs
 
 SOURCE = "testsrc:160x120@25"
@@ -37,6 +38,55 @@ def test_the_first_is_the_heaviest_that_leaves_room() -> None:
     large, model, seconds = rungs.upscale(frame)
     assert (large.width, large.height, model) == (320, 240, "bicubic-x2")
     assert 0 < seconds < 60
+    rungs.close()
+
+
+class TickingClock(PretendedClock):
+    """A thousandth of a second passes whenever somebody looks."""
+
+    def now(self) -> float:
+        self.advance(0.001)
+        return super().now()
+
+
+def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
+    """On a machine that was busy at the start, nothing seemed to fit."""
+    clock = TickingClock()
+    rungs = Rungs(config(SOURCE, model="auto"), clock)
+    (frame,) = synthetic_frames(160, 120, 1)
+    rungs.prepare(frame, interval_s=-1.0)
+    assert rungs.model == "bicubic-x2"
+    assert rungs.measured[0].cost_ms is None
+    steps = []
+    for _ in range(150):
+        rungs.upscale(frame)
+        clock.advance(0.04)
+        steps.append(rungs.step(0.04))
+        if rungs._measurer is not None:
+            rungs._measurer.join()
+    assert [step[:2] for step in steps if step] == [("bicubic-x2", "quality-x2")]
+    assert rungs.measured[0].cost_ms == 1.0
+    assert rungs.upscale(frame)[1] == "quality-x2"
+    rungs.close()
+
+
+def test_a_heavier_network_that_cannot_be_made_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = TickingClock()
+    rungs = Rungs(config(SOURCE, model="auto"), clock)
+    (frame,) = synthetic_frames(160, 120, 1)
+    rungs.prepare(frame, interval_s=-1.0)
+
+    def fails(_frame: object) -> None:
+        raise DeviceMemoryError("out of memory", hint="a smaller tile")
+
+    monkeypatch.setattr(rungs._upscalers[2], "upscale", fails)
+    for _ in range(300):
+        rungs.upscale(frame)
+        clock.advance(0.04)
+        assert rungs.step(0.04) is None
+        if rungs._measurer is not None:
+            rungs._measurer.join()
+    assert "no heavier network than bicubic-x2: out of memory" in rungs.notes
     rungs.close()
 
 

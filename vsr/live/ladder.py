@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Down: in the last seconds so many frames were late, or the work took more than this part of the time between two frames.
 _WINDOW_S = 1.5
 _DROPS = 2
 _FULL_LOAD = 0.92
-# Up: the cost measured for the heavier network is within this part of the time between two frames.
-_ROOM = 0.70
+# Up: after so long without either, the heavier networks are measured, and again after a longer and longer wait. The longest
+# wait bounds how long a machine that has become idle goes unnoticed.
 _CALM_S = 4.0
-_MOST_CALM_S = 120.0
+_MOST_WAIT_S = 10.0
+# Measuring takes at most this part of the machine's time.
+_MEASURING = 0.04
 # A step up that is taken back within this time was a mistake: the next one waits twice as long.
 _REGRET_S = 15.0
+_MOST_CALM_S = 120.0
 # After a step nothing is judged for a moment: the queue still holds frames from before.
 _SETTLE_S = 1.0
 
@@ -30,19 +32,24 @@ class Step:
 
 
 class Ladder:
-    """Rungs from the heaviest, number 0, to the lightest. costs_s: seconds a frame on each, as measured at the start.
+    """Rungs from the heaviest, number 0, to the lightest.
 
-    Report frames with `worked` and `dropped`, and ask `step` now and then whether to change. Times are on the caller's clock.
+    It steps down by what the network in use does, and up only to what has just been measured: costs of another time say
+    little, as the machine may have been busy then, or may be now. Report frames with `worked` and `dropped`, ask `step` now
+    and then whether to change, and `wants_measuring` whether to measure the heavier networks and report it with `measured`.
+    Times are on the caller's clock.
     """
 
-    def __init__(self, costs_s: Sequence[float], rung: int) -> None:
+    def __init__(self, rungs: int, rung: int) -> None:
         self.rung = rung
-        self._costs = list(costs_s)
+        self._lightest = rungs - 1
         self._work: deque[tuple[float, float]] = deque()
         self._drops: deque[float] = deque()
         self._settled_at = 0.0
         self._calm_since: float | None = None
         self._calm_s = _CALM_S
+        self._measure_at = 0.0
+        self._wait_s = _CALM_S
         self._rose_at: float | None = None
 
     def worked(self, now: float, seconds: float) -> None:
@@ -54,7 +61,7 @@ class Ladder:
         self._drops.extend([now] * count)
 
     def step(self, now: float, interval_s: float) -> Step | None:
-        """What to change, if anything. interval_s: between two frames of the source."""
+        """The step down to take, if any. interval_s: between two frames of the source."""
         while self._work and self._work[0][0] < now - _WINDOW_S:
             self._work.popleft()
         while self._drops and self._drops[0] < now - _WINDOW_S:
@@ -62,38 +69,39 @@ class Ladder:
         late = len(self._drops)
         if now < self._settled_at or not (self._work or late):
             return None
-        cost = sum(seconds for _, seconds in self._work) / max(1, len(self._work))
-        load = cost / interval_s
-        if late >= _DROPS or load > _FULL_LOAD:
-            self._calm_since = None
-            if self.rung + 1 < len(self._costs):
-                why = (
-                    f"{late} frames were late"
-                    if late >= _DROPS
-                    else f"it takes {load:.0%} of the time there is"
-                )
-                return self._go(now, self.rung + 1, why)
+        load = sum(seconds for _, seconds in self._work) / max(1, len(self._work)) / interval_s
+        if late < _DROPS and load <= _FULL_LOAD:
+            self._calm_since = now if self._calm_since is None else self._calm_since
             return None
-        if self.rung == 0 or not self._fits_above(cost, interval_s):
-            self._calm_since = None
+        self._calm_since = None
+        if self.rung == self._lightest:
             return None
-        self._calm_since = now if self._calm_since is None else self._calm_since
-        if now - self._calm_since < self._calm_s:
-            return None
-        return self._go(now, self.rung - 1, f"calm for {self._calm_s:g} s")
+        why = f"{late} frames were late" if late >= _DROPS else f"it takes {load:.0%} of the time there is"
+        regretted = self._rose_at is not None and now - self._rose_at < _REGRET_S
+        self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s) if regretted else _CALM_S
+        self._measure_at, self._wait_s = now, _CALM_S
+        return self._go(now, self.rung + 1, why)
 
-    def _fits_above(self, cost: float, interval_s: float) -> bool:
-        # Whatever slows this network down now slows the other one down as much.
-        slowness = max(1.0, cost / self._costs[self.rung])
-        return self._costs[self.rung - 1] * slowness <= _ROOM * interval_s
+    @property
+    def calm(self) -> bool:
+        """Whether nothing was late when `step` was last asked."""
+        return self._calm_since is not None
+
+    def wants_measuring(self, now: float) -> bool:
+        """Whether it is time to measure the networks above the one in use."""
+        calm = self._calm_since is not None and now - self._calm_since >= self._calm_s
+        return self.rung > 0 and calm and now >= self._measure_at
+
+    def measured(self, now: float, best: int, took_s: float) -> Step | None:
+        """The step up to take, if any. best: the heaviest rung that fits; took_s: how long measuring it all took."""
+        self._measure_at = now + max(self._wait_s, took_s / _MEASURING)
+        self._wait_s = min(_MOST_WAIT_S, 2 * self._wait_s)
+        if best >= self.rung or not self.calm:
+            return None
+        self._rose_at = now
+        return self._go(now, best, f"calm for {self._calm_s:g} s, and measured to fit")
 
     def _go(self, now: float, rung: int, why: str) -> Step:
-        if rung < self.rung:
-            self._rose_at = now
-        elif self._rose_at is not None and now - self._rose_at < _REGRET_S:
-            self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s)
-        elif self._rose_at is not None:
-            self._calm_s = _CALM_S
         step = Step(self.rung, rung, why)
         self.rung = rung
         self._work.clear()

@@ -7,10 +7,10 @@ import threading
 from dataclasses import dataclass, replace
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, VsrError
 from vsr.core.frame import Frame, Reset
 from vsr.live.config import StreamConfig
-from vsr.live.ladder import Ladder, Step
+from vsr.live.ladder import Ladder
 from vsr.models.registry import find_model
 from vsr.models.spec import CALIBRATED, Precision
 from vsr.upscale.options import NetworkOptions
@@ -21,11 +21,14 @@ _FAMILIES = ("quality", "balanced", "fast", "bicubic")
 # Each network is measured for so long, and at least so many times.
 _MEASURE_S = 0.25
 _LEAST_RUNS = 3
-# The part of the time between two frames that a network may take at the start. Decoding, encoding and other programs need the
-# rest.
-_ROOM = 0.6
+# The part of the time between two frames that a network may take: decoding, encoding and other programs need the rest. At the
+# start it is measured while nothing else runs, later beside the stream.
+_ROOM_AT_START = 0.6
+_ROOM = 0.7
 # A network that would, by its size, take this many times the time between two frames is not tried.
 _HOPELESS = 3.0
+# How long the end waits for a network that is being compiled.
+_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class Measured:
 
     model: str
     cost_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What measuring beside the stream found: the heaviest rung that fits, and seconds all runs took."""
+
+    ladder: Ladder
+    best: int
+    took_s: float
 
 
 class Rungs:
@@ -65,7 +77,11 @@ class Rungs:
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
         self.pinned = len(self._upscalers) == 1
         self._ladder: Ladder | None = None
-        self._top = 0
+        self._found: _Found | None = None
+        self._measurer: threading.Thread | None = None
+        self._closing = False
+        # The stream's last frame, to measure with.
+        self._frame: Frame | None = None
         self._lock = threading.Lock()
         self._rung = 0
         # The one that upscaled the last frame.
@@ -86,32 +102,40 @@ class Rungs:
 
     def prepare(self, frame: Frame, interval_s: float) -> None:
         """Compile for frames like that one, and choose the heaviest network that leaves room, by measuring."""
-        costs: dict[int, float] = {}
-        for place in reversed(range(len(self._upscalers))):
-            if costs and self._guess(place, costs) > _HOPELESS * interval_s:
-                break
-            costs[place] = self._measure(place, frame, _HOPELESS * interval_s)
-            if costs[place] > _ROOM * interval_s:
-                break
-        fitting = [place for place, cost in costs.items() if cost <= _ROOM * interval_s]
-        first = min(fitting, default=len(self._upscalers) - 1)
-        self._top = min(costs)
-        self.measured = [
-            Measured(upscaler.spec.id, round(1000 * costs[place], 2) if place in costs else None)
-            for place, upscaler in enumerate(self._upscalers)
-        ]
+        lightest = len(self._upscalers) - 1
+        self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
+        first, _ = self._measure_up(lightest + 1, frame, interval_s, _ROOM_AT_START)
         with self._lock:
-            self._ladder = Ladder([costs[place] for place in sorted(costs)], first - self._top)
-            self._rung = first
+            self._ladder = Ladder(len(self._upscalers), min(first, lightest))
+            self._rung = self._ladder.rung
 
-    def _guess(self, place: int, costs: dict[int, float]) -> float:
-        known = min(costs)
-        ratio = self._upscalers[place].spec.macs_per_pixel / self._upscalers[known].spec.macs_per_pixel
+    def _measure_up(self, above: int, frame: Frame, interval_s: float, room: float) -> tuple[int, float]:
+        """Measure the networks heavier than number `above`, lightest first, up to one that takes more than `room` of the
+        time between two frames: (the heaviest that fits, else `above`; seconds all runs took)."""
+        best, spent_s, cost_s = above, 0.0, 0.0
+        for place in reversed(range(above)):
+            hopeless_s = _HOPELESS * interval_s
+            if self._closing or self._guess(place, cost_s) > hopeless_s:
+                break
+            times = self._times(place, frame, hopeless_s)
+            spent_s, cost_s = spent_s + sum(times), statistics.median(times)
+            self.measured[place] = Measured(self._upscalers[place].spec.id, round(1000 * cost_s, 2))
+            if cost_s > room * interval_s:
+                break
+            best = place
+        return best, spent_s
+
+    def _guess(self, place: int, cost_s: float) -> float:
+        """Seconds a frame takes at least, by what the next lighter network takes; 0 where that says nothing."""
+        known = place + 1
+        if not cost_s or known >= len(self._upscalers) - 1:
+            return 0.0
         # Small networks are not bound by their multiply-adds.
-        return costs[known] * ratio / 4 if known < len(self._upscalers) - 1 else 0.0
+        ratio = self._upscalers[place].spec.macs_per_pixel / self._upscalers[known].spec.macs_per_pixel
+        return cost_s * ratio / 4
 
-    def _measure(self, place: int, frame: Frame, hopeless_s: float) -> float:
-        """Seconds a frame takes. One that takes longer than `hopeless_s` is measured once."""
+    def _times(self, place: int, frame: Frame, hopeless_s: float) -> list[float]:
+        """Seconds of some runs. A network that takes longer than `hopeless_s` runs once."""
         upscaler = self._upscalers[place]
         upscaler.upscale(frame)  # compiles
         times: list[float] = []
@@ -121,16 +145,16 @@ class Rungs:
             started = self._clock.now()
             upscaler.upscale(frame)
             times.append(self._clock.now() - started)
-            if times[0] > hopeless_s:
+            if times[0] > hopeless_s or self._closing:
                 break
-        return statistics.median(times)
+        return times
 
     def upscale(self, frame: Frame) -> tuple[Frame, str, float]:
         """(the larger frame, the model's name, seconds it took) for the stream's next frame."""
         rung = self._rung
         if rung != self._last and self._last is not None and frame.starts is None:
             frame.starts = Reset.NETWORK
-        self._last = rung
+        self._last, self._frame = rung, frame
         started = self._clock.now()
         (large,) = self._sequences[rung].push(frame)
         seconds = self._clock.now() - started
@@ -146,15 +170,50 @@ class Rungs:
                 self._ladder.dropped(self._clock.now(), count)
 
     def step(self, interval_s: float) -> tuple[str, str, str] | None:
-        """Change the network where that is called for: (the one before, the one now, why)."""
+        """Change the network where that is called for: (the one before, the one now, why). Heavier ones are measured beside
+        the stream, on a thread of their own."""
+        now = self._clock.now()
         with self._lock:
-            step: Step | None = self._ladder.step(self._clock.now(), interval_s) if self._ladder else None
-            if step is None:
+            ladder, found = self._ladder, self._found
+            if ladder is None:
                 return None
-            self._rung = self._top + step.after
-        return self.measured[self._top + step.before].model, self.model, step.why
+            step = ladder.step(now, interval_s)
+            if found is not None:
+                self._found = None
+                if found.ladder is ladder:
+                    step = step or ladder.measured(now, found.best, found.took_s)
+            if step is not None:
+                self._rung = step.after
+            elif ladder.wants_measuring(now) and not (self._measurer and self._measurer.is_alive()):
+                self._measurer = threading.Thread(
+                    target=self._measure_above, args=(ladder, interval_s), name="vsr-measure", daemon=True
+                )
+                self._measurer.start()
+        return None if step is None else (self._name(step.before), self._name(step.after), step.why)
+
+    def _name(self, place: int) -> str:
+        return self._upscalers[place].spec.id
+
+    def _measure_above(self, ladder: Ladder, interval_s: float) -> None:
+        """Measure what is heavier than the network in use, for the next `step`."""
+        best, took_s = ladder.rung, 0.0
+        assert self._frame is not None
+        try:
+            best, took_s = self._measure_up(best, self._frame, interval_s, _ROOM)
+        except VsrError as error:  # The stream goes on with the network that works.
+            note = f"no heavier network than {self._name(best)}: {error.message}"
+            if note not in self.notes:
+                self.notes.append(note)
+        finally:
+            with self._lock:
+                self._found = _Found(ladder, best, took_s)
 
     def close(self) -> None:
+        self._closing = True
+        if self._measurer is not None:
+            self._measurer.join(_END_S)
+            if self._measurer.is_alive():
+                return  # Compiling cannot be interrupted. What is open ends with the process.
         for sequence in self._sequences:
             sequence.close()
         self._pool.close()
