@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 import socket
+import subprocess
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ import pytest
 from tests.support.browser import browser, needs_chromium
 from tests.support.sessions import Running, config, running, until
 from vsr.core.errors import ConfigError
+from vsr.live.latency import Percentiles
+from vsr.live.page.metrics import exposition
 from vsr.live.page.server import parse_listen
 from vsr.live.session import Session
 
@@ -120,11 +126,61 @@ def test_a_token_is_asked_for() -> None:
         assert get(url)[0] == 401
         assert get(f"{url}status?token=other")[0] == 401
         assert get(f"{url}status", {"Authorization": "Bearer word"})[0] == 200
-        assert get(f"{url}status", {"Cookie": "vsr-token=word"})[0] == 200
-        status, body = get(f"{url}?token=word")
-        assert status == 200
-        assert "word" not in body
+        assert get(f"{url}status", {"Authorization": "Bearer \xff\xfe"})[0] == 401
+        with urllib.request.urlopen(f"{url}?token=word", timeout=20) as answer:
+            assert b"word" not in answer.read()
+            cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith(f"vsr-{stream.session.page.port}=")
+        assert "word" not in cookie
+        assert get(f"{url}status", {"Cookie": cookie.partition(";")[0]})[0] == 200
         assert get(f"{url}healthz")[0] in (200, 503)
+
+
+def test_idle_connections_neither_keep_others_out_nor_take_every_descriptor() -> None:
+    with running(SOURCE, preview=":0", token="word") as stream, contextlib.ExitStack() as idle:
+        url = page_of(stream)
+        port = stream.session.page.port
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(150):
+            idle.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        assert get(f"{url}status?token=word")[0] == 200
+        ours = len(list(Path("/proc/self/fd").iterdir())) - before - 150
+        assert ours <= 75
+
+
+def test_whoever_asks_for_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.live.page.server._STRANGER_S", 0.1)
+    with running(SOURCE, preview=":0", token="word") as stream:
+        page_of(stream)
+        port = stream.session.page.port
+        for begun in (b"", b"GET /status HTTP/1.1\r\nHost: localhost\r\n", b"GET / HTTP/1.0\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+                slow.sendall(begun)
+                with contextlib.suppress(ConnectionResetError):
+                    while slow.recv(4096):
+                        pass
+
+
+def test_metrics_are_what_prometheus_takes(tmp_path: Path) -> None:
+    big = 10_000_149
+    report = replace(
+        Session(config(SOURCE, "null")).report(),
+        frames_in=big,
+        frames_out=big,
+        latency=Percentiles(big, 20.0, 30.0, 40.0, 50.0, 1.5e12),
+        drops={'with "quotes"\n': 1},
+    )
+    text = exposition(report)
+    assert f"vsr_frames_out_total {big}\n" in text
+    assert "# TYPE vsr_latency_seconds summary" in text
+    assert f"vsr_latency_seconds_count {big}\n" in text
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool, of the Debian package prometheus")
+    said = subprocess.run(
+        [promtool, "check", "metrics"], check=False, input=text.encode(), capture_output=True
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
 
 
 def test_other_sites_are_not_let_in() -> None:

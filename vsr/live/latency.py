@@ -21,13 +21,14 @@ _LOG = math.log(_RATIO)
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """In milliseconds; count: of how many. most_ms is exact."""
+    """In milliseconds; count: of how many. most_ms and sum_ms, of all, are exact."""
 
     count: int = 0
     p50_ms: float = 0.0
     p95_ms: float = 0.0
     p99_ms: float = 0.0
     most_ms: float = 0.0
+    sum_ms: float = 0.0
 
 
 class Latency:
@@ -37,7 +38,8 @@ class Latency:
         self._clock = clock
         self._lock = threading.Lock()
         self._all = [0] * _BUCKETS
-        self._most_s = 0.0
+        self._most_s = self._sum_s = 0.0
+        # By second: how many in each bucket, and [the most, the sum].
         self._seconds: deque[tuple[int, list[int], list[float]]] = deque()
 
     def add(self, seconds: float) -> None:
@@ -46,23 +48,25 @@ class Latency:
         with self._lock:
             self._all[bucket] += 1
             self._most_s = max(self._most_s, seconds)
+            self._sum_s += seconds
             if not self._seconds or self._seconds[-1][0] != second:
-                self._seconds.append((second, [0] * _BUCKETS, [0.0]))
+                self._seconds.append((second, [0] * _BUCKETS, [0.0, 0.0]))
                 self._forget(second)
             _, counts, most = self._seconds[-1]
             counts[bucket] += 1
-            most[0] = max(most[0], seconds)
+            most[0], most[1] = max(most[0], seconds), most[1] + seconds
 
     def overall(self) -> Percentiles:
         with self._lock:
-            return _percentiles(self._all, self._most_s)
+            return _percentiles(self._all, self._most_s, self._sum_s)
 
     def recent(self) -> Percentiles:
         """Of the last ten seconds."""
         with self._lock:
             self._forget(int(self._clock.now()))
             counts = [sum(column) for column in zip(*(item[1] for item in self._seconds), strict=True)]
-            return _percentiles(counts, max((item[2][0] for item in self._seconds), default=0.0))
+            most_s = max((item[2][0] for item in self._seconds), default=0.0)
+            return _percentiles(counts, most_s, sum(item[2][1] for item in self._seconds))
 
     def _forget(self, second: int) -> None:
         while self._seconds and self._seconds[0][0] <= second - _WINDOW_S:
@@ -75,7 +79,7 @@ def _bucket(seconds: float) -> int:
     return min(_BUCKETS - 1, math.ceil(math.log(seconds / _LEAST_S) / _LOG))
 
 
-def _percentiles(counts: Sequence[int], most_s: float) -> Percentiles:
+def _percentiles(counts: Sequence[int], most_s: float, sum_s: float) -> Percentiles:
     total = sum(counts)
     if not total:
         return Percentiles()
@@ -84,4 +88,4 @@ def _percentiles(counts: Sequence[int], most_s: float) -> Percentiles:
         wanted = math.ceil(part * total)
         place = next(place for place, seen in enumerate(accumulate(counts)) if seen >= wanted)
         found.append(min(_LEAST_S * _RATIO**place, most_s) * 1000)
-    return Percentiles(total, *(round(value, 2) for value in (*found, most_s * 1000)))
+    return Percentiles(total, *(round(value, 2) for value in (*found, most_s * 1000, sum_s * 1000)))

@@ -19,7 +19,7 @@ def exposition(report: StreamReport) -> str:
         lines.extend([f"# HELP {name} {help}", f"# TYPE {name} {kind}"])
         for labels, value in values.items():
             said = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-            lines.append(f"{name}{{{said}}} {value:g}" if said else f"{name} {value:g}")
+            lines.append(f"{name}{{{said}}} {value}" if said else f"{name} {value}")
 
     def one(value: float) -> dict[tuple[tuple[str, str], ...], float]:
         return {(): value}
@@ -30,9 +30,13 @@ def exposition(report: StreamReport) -> str:
     add("vsr_frames_dropped_total", "counter", "Frames dropped.",
         {(("reason", reason),): count for reason, count in report.drops.items()})  # fmt: skip
     add("vsr_frames_per_second", "gauge", "Frames that go out a second.", one(report.fps))
-    add("vsr_latency_seconds", "gauge", "From capture to packet out, over the last ten seconds.",
+    add("vsr_latency_seconds", "summary", "From capture to packet out; the quantiles of the last ten seconds.",
         {(("quantile", name),): value / 1000
          for name, value in (("0.5", recent.p50_ms), ("0.95", recent.p95_ms), ("0.99", recent.p99_ms))})  # fmt: skip
+    lines += [
+        f"vsr_latency_seconds_sum {report.latency.sum_ms / 1000}",
+        f"vsr_latency_seconds_count {report.latency.count}",
+    ]
     add("vsr_stage_load", "gauge", "Part of the time a stage is busy.",
         {(("stage", stage),): load for stage, load in report.load.items()})  # fmt: skip
     add("vsr_state", "gauge", "1 for the state the stream is in.",

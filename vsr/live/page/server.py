@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 _FILES = Path(__file__).parent / "files"
 _TYPES = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
 _FIGURES_S = 0.5
-_COOKIE = "vsr-token"
 _CLOSE_S = 3.0
+# Connections take descriptors from the stream's own files and sockets: no more than this at a time.
+_MOST_CONNECTIONS = 64
+# Whoever has not asked for anything, with the token, within this time is let go.
+_STRANGER_S = 10.0
 # Wide enough for any screen.
 _MOST_WIDTH = 1920
 
@@ -68,13 +71,19 @@ class PageServer:
             raise ConfigError(
                 f"cannot listen at {host}:{port}: {reason(error).lower()}", hint="choose another port"
             ) from error
+        self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
+        # Browsers keep cookies by host, whatever the port. The cookie holds no token, and is good after a restart, too.
+        self._cookie = f"vsr-{self.port}"
+        self._pass = hmac.digest((token or "").encode(), self._cookie.encode(), "sha256").hex()
         self._only_here = _is_loopback(self._socket.getsockname()[0])
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._picture: bytes | None = None
         self._newer: asyncio.Event | None = None
+        # Connections that have not asked for anything, or without the token: the oldest first.
+        self._strangers: dict[asyncio.BaseTransport, None] = {}
         self._listening = threading.Event()
         self._threads = [
             threading.Thread(target=self._serve, name="vsr-page", daemon=True),
@@ -133,12 +142,42 @@ class PageServer:
         application.router.add_get("/live", self._live)
         application.router.add_get("/", self._file)
         application.router.add_get("/{name}", self._file)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
         await runner.setup()
-        await web.SockSite(runner, self._socket).start()
+        assert runner.server is not None
+        accepting = asyncio.ensure_future(self._accept(runner.server))
         self._listening.set()
         await self._ending.wait()
+        accepting.cancel()
         await runner.cleanup()
+
+    async def _accept(self, server: web.Server) -> None:
+        """Let connections in, up to a number; a new one takes the place of the oldest stranger."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._socket)
+            except OSError:  # No descriptor is left, or the other side has gone already.
+                await asyncio.sleep(_FIGURES_S)
+                continue
+            if len(server.connections) >= _MOST_CONNECTIONS:
+                if not self._strangers:
+                    connection.close()
+                    continue
+                self._let_go(next(iter(self._strangers)))
+            try:
+                transport, _ = await loop.connect_accepted_socket(server, connection)
+            except OSError:
+                connection.close()
+                continue
+            self._strangers[transport] = None
+            loop.call_later(_STRANGER_S, self._let_go, transport)
+
+    def _let_go(self, transport: asyncio.BaseTransport) -> None:
+        if transport in self._strangers:
+            del self._strangers[transport]
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
 
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse requests without the token, where there is one, and requests from other sites' pages."""
@@ -150,16 +189,19 @@ class PageServer:
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != request.host:
             raise web.HTTPForbidden(text="asked for by another site\n")
-        if self._token is None or request.path == "/healthz":
+        if self._token is not None and request.path == "/healthz":
             return await handler(request)
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         asked = request.query.get("token", "")
-        given = (asked, bearer, request.cookies.get(_COOKIE, ""))
-        if not any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given):
-            raise web.HTTPUnauthorized(text="the token is missing or wrong: open /?token=...\n")
+        if self._token is not None:
+            bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            known = _same(request.cookies.get(self._cookie, ""), self._pass)
+            if not (known or _same(asked, self._token) or _same(bearer, self._token)):
+                raise web.HTTPUnauthorized(text="the token is missing or wrong: open /?token=...\n")
+        if request.transport is not None:
+            self._strangers.pop(request.transport, None)
         response = await handler(request)
-        if asked and not response.prepared:
-            response.set_cookie(_COOKIE, self._token, httponly=True, samesite="Strict")
+        if self._token is not None and asked and not response.prepared:
+            response.set_cookie(self._cookie, self._pass, httponly=True, samesite="Strict")
         return response
 
     async def _file(self, request: web.Request) -> web.Response:
@@ -223,6 +265,11 @@ class PageServer:
         while True:
             await live.send_str(json.dumps(self._report().as_dict()))
             await asyncio.sleep(_FIGURES_S)
+
+
+def _same(given: str, right: str) -> bool:
+    """Compared in a time that says nothing. Headers may hold any bytes."""
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), right.encode())
 
 
 async def _until_closed(live: web.WebSocketResponse) -> None:
