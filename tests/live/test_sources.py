@@ -18,6 +18,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -227,11 +228,31 @@ def test_hls_out_and_in_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Debian's xvfb")
-def test_a_screen() -> None:
+def test_a_screen_is_captured_and_recorded(tmp_path: Path) -> None:
     number = next(n for n in range(90, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
+    recorded = tmp_path / "screen.mkv"
+    player = "ffplay -v quiet -noborder -left 0 -top 0 -f lavfi testsrc2=size=320x240:rate=25".split()
+    lively: list[bool] = []
+
+    def look(frame: StreamFrame) -> None:
+        luma = np.asarray(frame.frame.planes[0])
+        lively.append(float(luma.std()) > 30)  # An empty screen is black.
+
     with background(["Xvfb", f":{number}", "-screen", "0", "320x240x24"]):
         until(Path(f"/tmp/.X11-unix/X{number}").exists)
-        check(f"screen::{number}.0", (320, 240))
+        with (
+            background(["env", f"DISPLAY=:{number}", *player]),
+            running(f"screen::{number}.0", str(recorded), take=look) as stream,
+        ):
+            stream.wait(lambda _report: sum(lively) > 20)
+            report = stream.stop()
+    assert (report.size_in, report.size_out) == ((320, 240), (640, 480))
+    assert adds_up(report)
+    with av.open(str(recorded)) as container:
+        pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert pictures[-1].shape == (480, 640)
+    assert pictures[-1].std() > 30
+    assert (pictures[-1] != pictures[-11]).mean() > 0.01, "it moves"
 
 
 class Hold:
