@@ -125,7 +125,8 @@ def test_old_segments_are_removed(tmp_path: Path) -> None:
     with open_source(str(clips.h264("cfr.mp4"))) as source:
         frames = list(source)
     encoder = LiveEncoder(EncoderOptions(), frames[0], Fraction(1), Fraction(1))
-    output = Output(destination, Program(1, encoder.template, None))
+    output = Output(destination)
+    output.open(Program(1, encoder.template, None))
     for number, frame in enumerate(frames):
         frame.pts, frame.duration, frame.time_base = number * TICKS, TICKS, TIME_BASE
         for packet in encoder.encode(frame, time.monotonic()):

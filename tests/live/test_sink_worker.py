@@ -26,16 +26,17 @@ class Pretended:
     made: list[Pretended]
     write_to: Callable[[int], None]
 
-    def __init__(self, destination: Destination, program: Program, number: int = 1) -> None:
+    def __init__(self, destination: Destination) -> None:
         self.frames = self.bytes = 0
         self.seconds = 0.0
         self.connected = True
-        self.number = number
         self.made.append(self)
 
     @property
     def kept(self) -> int:
         return self.frames
+
+    def open(self, program: Program, number: int = 1) -> None: ...
 
     def write(self, encoded: Encoded) -> None:
         self.write_to(len(self.made))
@@ -44,6 +45,8 @@ class Pretended:
     def close(self) -> None: ...
 
     def discard(self) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.live.test_sources import background
 from tests.support import clips
 from tests.support.enlarged import descriptors
+from tests.support.peers import Link, answers_options, peer, says_nothing
 from tests.support.rtsp import free_port, needs_rtsp_server, rtsp_server
 from tests.support.sessions import (
     adds_up,
@@ -173,21 +176,63 @@ def test_a_full_disk_holds_up_nothing_else(tmp_path: Path) -> None:
     assert "no space left" in str(report.sinks[1]["changes"])
 
 
-@pytest.mark.parametrize("scheme", ["rtsp", "rtmp"])
-def test_a_server_that_accepts_and_says_nothing_holds_up_nothing_else(scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "serve"), [
+    ("rtsp", says_nothing), ("rtsp", answers_options), ("rtmp", says_nothing),
+])  # fmt: skip
+def test_a_server_that_hangs_while_we_connect_holds_up_nothing_else(
+    scheme: str, serve: Callable[[socket.socket], None]
+) -> None:
+    asked = threading.Event()
+
+    def noted(connection: socket.socket) -> None:
+        asked.set()
+        serve(connection)
+
     with (
-        socket.create_server(("127.0.0.1", 0)) as mute,
-        running(
-            SOURCE,
-            "null",
-            f"{scheme}://127.0.0.1:{mute.getsockname()[1]}/x/y",
-            timeout_s=600.0,
-        ) as stream,
+        peer(noted) as port,
+        running(SOURCE, "null", f"{scheme}://127.0.0.1:{port}/x/y", timeout_s=600.0) as stream,
     ):
-        mute.settimeout(30)
-        with mute.accept()[0]:
-            stream.wait_for_frames(25)
-            assert stream.session.report().sinks[1]["state"] == "connecting"
+        assert asked.wait(60)
+        stream.wait_for_frames(25)
+        assert stream.session.report().sinks[1]["state"] == "connecting"
+        stream.session.cancel()
+
+
+@needs_rtsp_server
+def test_what_is_published_arrives_through_a_slow_link(tmp_path: Path) -> None:
+    published = tmp_path / "published.mkv"
+    with (
+        rtsp_server("--record", str(published)) as server,
+        peer(Link(server.port, 0.15).serve) as port,
+        running(SOURCE, f"rtsp://127.0.0.1:{port}/record") as stream,
+    ):
+        stream.wait(lambda report: report.sinks[0]["frames"] > 30)
+        until(lambda: published.stat().st_size > 5000)
+        report = stream.stop()
+    assert not report.sinks[0]["drops"]
+
+
+@needs_rtsp_server
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what waits in a socket")
+def test_what_waits_in_the_socket_of_a_server_that_does_not_read_is_limited_and_counted(
+    tmp_path: Path,
+) -> None:
+    with rtsp_server("--record", str(tmp_path / "published.mkv")) as server:
+        link = Link(server.port)
+        with (
+            peer(link.serve) as port,
+            running(SOURCE, f"rtsp://127.0.0.1:{port}/record", timeout_s=600.0) as stream,
+        ):
+            stream.wait(lambda report: report.sinks[0]["frames"] > 5)
+            link.hold()
+            stream.wait(lambda report: "too slow" in report.sinks[0]["drops"])
+            before = stream.session.report().sinks[0]["frames"]
+            link.let_go()
+            stream.wait(lambda report: report.sinks[0]["frames"] > before + 10)
+            report = stream.stop()
+    sink = report.sinks[0]
+    assert not sink["reconnects"]
+    assert sink["frames"] + sum(sink["drops"].values()) == report.frames_out
 
 
 def test_datagrams_hold_whole_packets() -> None:

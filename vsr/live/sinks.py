@@ -67,7 +67,7 @@ class LiveSink:
         if stuck_s <= self._timeout_s or len(self._left) >= _MOST_LEFT:
             return
         self.states.enter("stalled", f"took nothing for {stuck_s:.1f} s")
-        self._worker.queue.leave("stalled")
+        self._worker.leave("stalled")
         self._left.append(self._worker)
         self.states.enter("reconnecting")
         self._worker = _Worker(self)
@@ -85,7 +85,7 @@ class LiveSink:
     def leave(self) -> None:
         """It is over, whether the end is written or not."""
         if self._worker.alive:
-            self._worker.queue.leave("stopped")
+            self._worker.leave("stopped")
         self.states.enter("stopped", self.failed.message if self.failed else "")
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,12 +111,19 @@ class _Worker:
         self.queue = SinkQueue(sink.counts, sink.want_keyframe, sink.clock)
         self._sink = sink
         self._busy_since: float | None = None
+        self._output: Output | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-sink", daemon=True)
         self.start = self._thread.start
 
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+    def leave(self, reason: str) -> None:
+        """Count what is under way as dropped; a call that waits for a network ends soon."""
+        self.queue.leave(reason)
+        if self._output is not None:
+            self._output.abandon()
 
     @property
     def stuck_s(self) -> float:
@@ -157,22 +164,24 @@ class _Worker:
 
     def _connection(self) -> None:
         """Open the destination when there is something for it, and write until that ends or the program changes."""
-        item = self.queue.take()
-        if item is None:
-            return
+        self._output = output = Output(self._sink.destination)
         try:
-            self._write_from(item)
+            if (item := self.queue.take()) is not None:
+                self._write_from(output, item)
         except BaseException:
             self.queue.lose()
             raise
+        finally:
+            with self._busy():
+                output.discard()
 
-    def _write_from(self, item: Item | None) -> None:
-        assert item is not None
-        sink, program = self._sink, item.program
+    def _write_from(self, output: Output, first: Item) -> None:
+        sink, program = self._sink, first.program
+        item: Item | None = first
         number = self._number()
-        with self._busy():
-            output = Output(sink.destination, program, number)
         try:
+            with self._busy():
+                output.open(program, number)
             sink.files = number
             while item is not None and item.program.number == program.number and not self._full(output, item):
                 self._write(output, item)
@@ -183,10 +192,8 @@ class _Worker:
                 output.close()
             self.queue.confirm_but(0)
         finally:
-            with self._busy():
-                output.discard()
             if sink.destination.path is not None and not output.kept and not self.queue.left:
-                sink.files = number - 1  # The recording has been removed.
+                sink.files = number - 1  # The recording is removed.
 
     def _write(self, output: Output, item: Item) -> None:
         sink, packet = self._sink, item.packet

@@ -1,14 +1,15 @@
-"""The system's ffmpeg, for protocols that PyAV's build lacks or waits in for good: it carries the bytes, untouched, through a
-pipe."""
+"""The system's ffmpeg, for protocols that PyAV's build lacks: it carries the bytes, untouched, through a pipe."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import re
 import subprocess
 import threading
 from collections import deque
-from typing import IO, Any
+from io import RawIOBase
+from typing import Any
 
 from vsr.core.errors import MissingDependencyError
 from vsr.media.address import redacted
@@ -19,11 +20,12 @@ _PROGRESS = re.compile(r"\w+=.*")
 _PROGRESS_S = 0.5
 # Seven packets of MPEG-TS, what a datagram holds.
 _PACKET_BYTES = 7 * 188
+_PIPE_BYTES = 16 << 10
 
 
 class Bridge:
-    """An ffmpeg that copies between an address and a pipe. `descriptor`: our end of the pipe; `connected`: the other side was
-    there."""
+    """An ffmpeg that copies between an address and a pipe. `pipe`, `descriptor`: our end of it; `connected`: the other side
+    was there."""
 
     def __init__(self, url: str, *, reads: bool) -> None:
         """reads: from the address into the pipe; else the other way. Raises MissingDependencyError."""
@@ -49,9 +51,12 @@ class Bridge:
             raise MissingDependencyError(
                 f"{redacted(url)}: needs the system's ffmpeg", hint="sudo apt-get install ffmpeg"
             ) from error
-        pipe: IO[Any] | None = self._process.stdout if reads else self._process.stdin
-        assert pipe is not None
+        pipe: Any = self._process.stdout if reads else self._process.stdin
+        if not reads and hasattr(fcntl, "F_SETPIPE_SZ"):
+            # What waits in the pipe is not seen by anybody.
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._pipe = pipe
+        self.pipe: RawIOBase = pipe.raw
         self.descriptor = pipe.fileno()
         self.connected = False
         self._secret = url
@@ -76,6 +81,10 @@ class Bridge:
                     self.connected = True
                 elif text:
                     self._lines.append(text)
+
+    def kill(self) -> None:
+        """End it at once, and whatever waits for it. From any thread."""
+        self._process.kill()
 
     def close(self, *, wait_s: float = 0.0) -> None:
         """End it, after `wait_s` for what is still in the pipe. From any thread; twice is fine."""

@@ -19,10 +19,10 @@ from vsr.files.checks import check_writable
 from vsr.media.address import is_url, redacted
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
+from vsr.media.live.connection import Connection
 from vsr.media.live.files import LiveFiles
 from vsr.media.live.program import Program
 from vsr.media.live.refusals import refused_output
-from vsr.media.live.rtsp_probe import check_rtsp_answers
 from vsr.media.write.containers import MPEGTS_CODECS, container_for
 from vsr.media.write.encoded import Encoded
 from vsr.media.write.encoders import encoder_named
@@ -67,6 +67,11 @@ class Destination:
     rotate_bytes: int | None = None
 
     @property
+    def is_server(self) -> bool:
+        """Whether it goes over a network."""
+        return self.format not in (NULL, "hls") and self.path is None
+
+    @property
     def file(self) -> Path | None:
         """The recording it begins with, or its playlist; None where it writes no file."""
         if self.path is not None:
@@ -75,8 +80,6 @@ class Destination:
 
 
 NULL = "null"
-# Connecting, FFmpeg's RTMP asks nobody whether it may go on, and PyAV stops every thread of the program meanwhile.
-_BRIDGED = BRIDGED | {"rtmp", "rtmps"}
 _MPEGTS = frozenset({"mpegts", "rtp_mpegts", "hls"})
 
 
@@ -132,7 +135,7 @@ def _server(text: str, timeout_s: float) -> Destination:
     if scheme == "udp" and "pkt_size=" not in text:
         # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
         url += f"{'&' if '?' in text else '?'}pkt_size=1316"
-    bridged = scheme in _BRIDGED
+    bridged = scheme in BRIDGED
     if bridged and shutil.which("ffmpeg") is None:
         raise MissingDependencyError(
             f"{redacted(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
@@ -161,15 +164,16 @@ def recording_path(destination: Destination, number: int) -> Path:
 class Output:
     """One connection, or one file, from its header to its end. Every call may block: it belongs on a sink's own thread.
 
-    number: of the recording's file. Raises EncodeError for what trying again does not mend, OutputLostError.
+    One of a server begins at once with what needs no program. Raises OutputLostError; EncodeError for what trying again
+    does not mend.
     """
 
-    def __init__(self, destination: Destination, program: Program, number: int = 1) -> None:
+    def __init__(self, destination: Destination) -> None:
         self.destination = destination
-        self.program = program
         self.bytes = 0
         self.frames = 0
-        self._opened_at = monotonic()
+        self._opened_at = 0.0
+        self._connection: Connection | None = None
         self._bridge: Bridge | None = None
         self._files: LiveFiles | None = None
         self._container: OutputContainer | None = None
@@ -178,10 +182,23 @@ class Output:
         # Frames before the last keyframe, and how much was written then: more means that those are written, too.
         self._before_keyframe = (0, 0)
         self._on_disk = 0
-        if destination.format == NULL:
-            return
         try:
-            self._container = self._open(number)
+            if destination.is_server and not destination.bridged:
+                self._connection = Connection(destination.url)
+        except OSError as error:
+            raise refused_output(destination.url, error) from error
+
+    def open(self, program: Program, number: int = 1) -> None:
+        """Connect, or make the file. number: of a recording's file."""
+        destination = self.destination
+        self._opened_at = monotonic()
+        try:
+            if destination.format == NULL:
+                return
+            if self._connection is not None:
+                self._connection.open(destination.format, destination.options, program)
+                return
+            self._container = self._opened(number)
             for kind, template in (("video", program.video), ("audio", program.audio)):
                 if template is not None:
                     self._streams[kind] = template.add_to(self._container)
@@ -190,10 +207,9 @@ class Output:
         except ConfigError as error:  # another run writes it
             raise EncodeError(error.message, hint=error.hint) from error
         except (av.FFmpegError, ValueError, OSError) as error:
-            self.discard()
             raise refused_output(destination.url, self._explained(error)) from error
 
-    def _open(self, number: int) -> OutputContainer:
+    def _opened(self, number: int) -> OutputContainer:
         destination = self.destination
         target: Any = destination.url
         if destination.path is not None:
@@ -204,11 +220,9 @@ class Output:
             path = Path(target).absolute()
             path.parent.mkdir(exist_ok=True)
             self._files, target = LiveFiles(path, is_playlist=True), str(path)
-        elif destination.format == "rtsp":
-            check_rtsp_answers(target, destination.timeout_s)
-        elif destination.bridged:
+        else:
             self._bridge = Bridge(target, reads=False)
-            target = f"pipe:{self._bridge.descriptor}"
+            target = self._bridge.pipe
         return av.open(
             target,
             "w",
@@ -216,6 +230,13 @@ class Output:
             options=destination.options,
             io_open=self._files.open if destination.format == "hls" and self._files else None,
         )
+
+    def abandon(self) -> None:
+        """Let whatever waits for the other side fail. From any thread."""
+        if self._connection is not None:
+            self._connection.kill()
+        if self._bridge is not None:
+            self._bridge.kill()
 
     @property
     def connected(self) -> bool:
@@ -250,6 +271,9 @@ class Output:
             self.frames += 1
             self._seconds = float(time - self._began)
         self.bytes += packet.size
+        if self._connection is not None:
+            self._connection.write(packet)
+            return
         stream = self._streams.get(packet.kind)
         if self._container is None or stream is None or time < self._began:
             return
@@ -283,6 +307,8 @@ class Output:
         """Write the end. Raises OutputLostError where it was not written, EncodeError."""
         container, self._container = self._container, None
         try:
+            if self._connection is not None:
+                self._connection.close()
             if container is not None:
                 container.close()
             self._check_files()
@@ -301,6 +327,8 @@ class Output:
         self._let_go()
 
     def _let_go(self, wait_s: float = 0.0) -> None:
+        if self._connection is not None:
+            self._connection.let_go()
         if self._bridge is not None:
             self._bridge.close(wait_s=wait_s)
         if self._files is not None:

@@ -1,0 +1,113 @@
+"""A server that is published to, from a process of its own: PyAV holds the interpreter's lock while it connects and closes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from io import BytesIO
+from typing import Any
+
+import av
+
+from vsr.core import errors
+from vsr.core.errors import MediaError, OutputLostError
+from vsr.media.address import redacted
+from vsr.media.live.program import Program
+from vsr.media.write.encoded import Encoded
+
+_WAIT_S = 2.0
+# A header of the parameters of encoded streams, before any packet.
+PARAMETERS_FORMAT = "mp4"
+_PARAMETERS = {"movflags": "+empty_moov"}
+
+
+class Connection:
+    """One connection, from its header to its end. Every call but `kill` may wait; none holds the interpreter's lock meanwhile.
+
+    A packet counts as written once it has left this machine's queues, where the system tells (Linux; TCP).
+    Raises MediaError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        # It finds what this process finds. The address goes through the pipe: everybody may read a command line.
+        path = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "vsr.media.live.connection_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+
+    def open(self, format: str, options: dict[str, str], program: Program) -> None:
+        """Connect, and write the header."""
+        templates = [template for template in (program.video, program.audio) if template is not None]
+        container = av.open(parameters := BytesIO(), "w", format=PARAMETERS_FORMAT, options=_PARAMETERS)
+        for template in templates:
+            template.add_to(container)
+        container.start_encoding()
+        # MP4 has the parameter sets in another form than the packets.
+        extradata = [(template.stream.codec_context.extradata or b"").hex() for template in templates]
+        self._ask(
+            parameters.getvalue(),
+            do="open",
+            url=self._url,
+            format=format,
+            options=options,
+            extradata=extradata,
+        )
+
+    def write(self, packet: Encoded) -> None:
+        """Write a packet."""
+        self._ask(
+            memoryview(packet.packet),
+            do="write",
+            stream=int(packet.kind == "audio"),
+            keyframe=packet.keyframe,
+            times=(packet.pts, packet.dts, packet.duration),
+            time_base=packet.time_base.as_integer_ratio(),
+        )
+
+    def close(self) -> None:
+        """Write the end, and hang up."""
+        self._ask(b"", do="close")
+
+    def kill(self) -> None:
+        """Break it off; what has not left this machine is thrown away. From any thread; twice is fine."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def let_go(self) -> None:
+        """End the process. From the thread that made it; twice is fine."""
+        self.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_WAIT_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+    def _ask(self, data: bytes | memoryview, **message: Any) -> None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # It has ended: there is no answer.
+            stdin.write(json.dumps({**message, "size": len(data)}).encode() + b"\n")
+            stdin.write(data)
+            stdin.flush()
+        answer = json.loads(stdout.readline() or "null")
+        if answer is None:
+            raise OutputLostError(
+                f"{redacted(self._url)}: broken off", hint="check that the other side is there"
+            )
+        if "bug" in answer:
+            raise RuntimeError(answer["bug"])
+        if "error" in answer:
+            kind: type[MediaError] = getattr(errors, answer["error"])
+            raise kind(answer["message"], hint=answer["hint"])
