@@ -8,7 +8,7 @@ import av
 import pytest
 
 from tests.support import clips
-from tests.support.sinks import assert_same_times, packets, streams, through
+from tests.support.sinks import assert_same_times, packets, streams, through, times
 from vsr.core.errors import EncodeError
 from vsr.media.types import SourceOptions
 
@@ -238,3 +238,38 @@ def test_timecode_tracks(ending: str, kept: bool, said: int, tmp_path: Path) -> 
     found = clips.ffprobe(output, "stream=codec_type,codec_tag_string:stream_tags=timecode")["streams"]
     assert [s["codec_type"] for s in found] == (["video", "data"] if kept else ["video"])
     assert not kept or [s["tags"]["timecode"] for s in found] == ["01:00:00:00"] * 2
+
+
+SPOKEN = b"#!AMR\n" + (b"\x3c" + bytes(31)) * 50
+"""One second of AMR, narrow-band."""
+
+
+@pytest.mark.parametrize(
+    "codec", ["wmav1", "wmav2", "adpcm_ms", "adpcm_ima_wav", "pcm_mulaw", "pcm_alaw", "amr_nb"]
+)
+def test_sound_that_matroska_has_no_name_for_is_copied(codec: str, tmp_path: Path) -> None:
+    """Matroska holds what AVI holds, as A_MS/ACM."""
+    if codec == "amr_nb":
+        (tmp_path / "in.amr").write_bytes(SPOKEN)
+        clip = tmp_path / "in.3gp"
+        clips.run("-i", clips.h264(), "-i", tmp_path / "in.amr", "-c", "copy", clip)
+    else:
+        clip = clips.make(f"{codec}.avi", "-c:v", "mpeg4", "-c:a", codec, audio=True)
+    sink = through(clip, tmp_path / "out.mkv")
+    assert sink.warnings == []
+    assert [s[1] for s in streams(tmp_path / "out.mkv")] == ["h264", codec]
+    before, after = packets(clip, "audio"), packets(tmp_path / "out.mkv", "audio")
+    assert [data for data, _ in after] == [data for data, _ in before]
+    assert max(abs(a - b) for (_, a), (_, b) in zip(after, before, strict=True)) < 0.001
+
+
+def test_matroska_takes_the_video_codecs_of_avi(tmp_path: Path) -> None:
+    """As V_MS/VFW: encoded, and copied beside."""
+    clip = clips.make(
+        "both.avi", "-f", "lavfi", "-i", clips.TEST_SOURCE, "-map", "0", "-map", "1", "-c", "msmpeg4"
+    )
+    sink = through(clip, tmp_path / "out.mkv", encoder="wmv2")
+    assert sink.warnings == []
+    assert [s[1] for s in streams(tmp_path / "out.mkv")] == ["wmv2", "msmpeg4v3"]
+    assert packets(tmp_path / "out.mkv", "video", 1) == packets(clip, "video", 1)
+    assert len(times(tmp_path / "out.mkv")[0]) == 25

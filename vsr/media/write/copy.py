@@ -10,6 +10,7 @@ from av.stream import Disposition
 
 from vsr.core.errors import reason
 from vsr.media.write.containers import Container
+from vsr.media.write.encoded import add_like
 
 if TYPE_CHECKING:
     from av.codec.context import CodecContext
@@ -66,7 +67,7 @@ def add_copy(output: OutputContainer, stream: Stream, container: Container) -> S
     elif decoder_of(stream) is None and stream.type != "data":
         raise ValueError("FFmpeg has no decoder for it")
     else:
-        copy = output.add_stream_from_template(stream, opaque=True)
+        copy = add_like(output, stream)
     copy.time_base = stream.time_base or Fraction(1, 90000)
     copy.disposition = stream.disposition
     metadata, _ = kept_stream_metadata(stream.metadata, container)

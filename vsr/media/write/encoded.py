@@ -7,12 +7,16 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
 from vsr.media.write.containers import IS_MOV
 from vsr.media.write.targets import OutputNull
+
+# A codec that Matroska has a name for, by kind of stream.
+_STAND_INS = {"audio": "pcm_s16le", "video": "ffv1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Template:
 
     def add_to(self, output: OutputContainer) -> Stream:
         """Add a stream with these parameters to a container. Raises what PyAV raises."""
-        stream = output.add_stream_from_template(self.stream, opaque=True)
+        stream = add_like(output, self.stream)
         stream.time_base = self.time_base
         # PyAV takes the tag for another container's; here it is what the encoder calls its samples.
         tag = self.stream.codec_context.codec_tag
@@ -116,6 +120,25 @@ class Template:
             tag = "hvc1"  # the tag Apple's players insist on
         stream.codec_context.codec_tag = tag
         return stream
+
+
+def add_like(output: OutputContainer, stream: Stream) -> Stream:
+    """Add a stream with the parameters of another, but for its codec tag. Raises what PyAV raises.
+
+    Whether the muxer takes it shows when the header is written.
+    """
+    try:
+        return output.add_stream_from_template(stream, opaque=True)
+    except ValueError:
+        stand_in = _STAND_INS.get(stream.type) if output.format.name == "matroska" else None
+        if stand_in is None:
+            raise
+    # PyAV asks FFmpeg which codecs Matroska has a name for. The muxer also takes those of AVI, as A_MS/ACM and V_MS/VFW.
+    # So the stream is added with another codec; then it gets its parameters, from a bitstream filter that changes nothing.
+    added: Stream = output.add_stream_from_template(nowhere().add_stream(stand_in), opaque=True)
+    BitStreamFilterContext("null", stream, added)
+    added.codec_context.codec_tag = "\0\0\0\0"
+    return added
 
 
 def nowhere() -> OutputContainer:
