@@ -17,6 +17,7 @@ from vsr.media.address import is_read_once
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
 from vsr.media.read.opened import Opened
 from vsr.media.read.opening import open_container
+from vsr.media.read.packed import Unpacker, codes_nothing
 from vsr.media.read.refusals import is_lost, read_error
 from vsr.media.read.streams import encrypted
 from vsr.media.read.timestamps import Discontinuities, Starts
@@ -67,6 +68,7 @@ class Decoder:
         # AVI knows no presentation times; what FFmpeg makes up for B-frames isn't in order.
         self._times_are_of_packets = opened.container.format.name == "avi"
         self._unordered_times: list[int] = []
+        self._unpacker = Unpacker(opened.stream) if opened.context.name == "mpeg4" else None
         self._keyframe_pts: int | None = None
         self._last_packet_pts: int | None = None
         self._last_frame_pts: int | None = None
@@ -85,12 +87,18 @@ class Decoder:
             if not self._packets and self._holds_pictures:
                 self.picture = bytes(packet)
             self._packets += 1
-            self._note_packet(packet)
-            yield from self._frames(packet)
+            if self._times_are_of_packets:
+                packet.pts = None
+            for single in self._unpacker.push(packet) if self._unpacker else [packet]:
+                self._note_packet(single)
+                yield from self._frames(single)
             if self._dumb_packets > MAX_DUMB_PACKETS or self._dumb_bytes > MAX_DUMB_BYTES:
                 return
         if self.done:
             return
+        for single in self._unpacker.flush() if self._unpacker else []:
+            self._note_packet(single)
+            yield from self._frames(single)
         yield from self._frames(None)
         yield from self._lost_tail()
 
@@ -187,9 +195,8 @@ class Decoder:
         return stamp * packet.time_base > self._opened.wanted.end + 2
 
     def _note_packet(self, packet: Packet[Stream]) -> None:
-        if self._times_are_of_packets:
-            packet.pts = None
-        if packet.pts is None and packet.dts is not None and not packet.is_discard:
+        shown = not packet.is_discard and not (self._unpacker and codes_nothing(packet))
+        if packet.pts is None and packet.dts is not None and shown:
             # No presentation times, but pictures are shown at the times of the packets, in order.
             heapq.heappush(self._unordered_times, packet.dts)
         if packet.pts is None or packet.is_discard:
