@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from vsr.core.errors import VsrError
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vsr.live.session import Session as StreamSession
     from vsr.machine.doctor import Check, doctor
     from vsr.media.read.probe import Probe, probe
-    from vsr.media.types import SinkOptions, SourceOptions
+    from vsr.media.types import DeinterlaceMode, SinkOptions, SourceOptions
     from vsr.models.registry import all_models as list_models
     from vsr.models.registry import find_model
     from vsr.models.spec import ModelSpec, Precision
@@ -173,7 +173,7 @@ def upscale_file(
     video_stream: int | None = None,
     start_s: float | None = None,
     duration_s: float | None = None,
-    deinterlace: Literal["auto", "on", "off"] = "auto",
+    deinterlace: DeinterlaceMode = "auto",
     frame_rate: Fraction | None = None,
     strict: bool = False,
     hwaccel: str | None = None,

@@ -59,10 +59,11 @@ _source_options = options.group(
     click.option("--duration", type=options.SECONDS, help="End after so much."),
     click.option(
         "--deinterlace",
-        type=click.Choice(["auto", "on", "off"]),
+        type=click.Choice(["auto", "on", "field", "off"]),
         default="auto",
         show_default=True,
-        help="By bwdif; auto goes by what each frame says it is.",
+        help="By bwdif; auto goes by what each frame, or the container, says it is. field: the same, and each field becomes "
+        "a frame, for 50i and 60i to keep all motion.",
     ),
     click.option("--frame-rate", type=options.RATE, help="For numbered pictures and raw streams."),
     click.option(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
+DeinterlaceMode = Literal["auto", "on", "field", "off"]
+"""auto: what is interlaced, one frame for each. field: the same, one frame for each of its fields. on: every frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
@@ -32,7 +35,7 @@ class SourceOptions:
     video_stream: int | None = None
     start_s: float | None = None
     duration_s: float | None = None
-    deinterlace: Literal["auto", "on", "off"] = "auto"
+    deinterlace: DeinterlaceMode = "auto"
     strict: bool = False
     frame_rate: Fraction | None = None
     threads: int = 0

@@ -1,10 +1,10 @@
-"""Interlaced frames made progressive: one frame out for each frame in, at the same time."""
+"""Interlaced frames made progressive: one frame out for each frame in, at the same time, or one for each field."""
 
 from __future__ import annotations
 
 import contextlib
+from enum import Enum
 from fractions import Fraction
-from typing import Literal
 
 import av
 from av.filter import Graph
@@ -12,30 +12,57 @@ from av.video.frame import VideoFrame
 
 from vsr.core.errors import DecodeError, reason
 from vsr.media.frames.planes import av_name, converted, is_direct, pixel_format
+from vsr.media.types import DeinterlaceMode
+
+
+class Parity(Enum):
+    """Which field of a frame is shown first, by its topmost row."""
+
+    TOP = "tff"
+    BOTTOM = "bff"
 
 
 class Deinterlacer:
-    """bwdif over decoded frames. `auto` leaves alone what no frame flags as interlaced, `on` takes every frame.
+    """bwdif over decoded frames. `on` takes every frame, `auto` and `field` leave alone what nobody says is interlaced.
 
-    In `auto` the filter starts at the first frame flagged and passes progressive ones through from then on. It holds one
-    frame back; frames are given and come with pts set.
+    The filter starts at the first frame that is flagged interlaced, and passes progressive ones through from then on. It
+    holds one frame back; frames are given and come with pts set. With `field` all times come in halves of a tick.
+
+    told: the container says that all frames are interlaced, which their codec can't say of each.
     """
 
-    def __init__(self, mode: Literal["auto", "on", "off"]) -> None:
+    def __init__(self, mode: DeinterlaceMode, told: Parity | None = None) -> None:
         self.mode = mode
         self.active = False
+        self._told = told
         self._graph: Graph | None = None
         self._key: tuple[object, ...] = ()
         self._originals: dict[int, VideoFrame] = {}
+        self._first: VideoFrame | None = None
+        self._seconds: set[int] = set()
+
+    @property
+    def by_field(self) -> bool:
+        """Whether every field becomes a frame, and a tick is half as long."""
+        return self.mode == "field"
 
     def takes(self, frame: VideoFrame) -> bool:
         """Whether the frame would go through the filter."""
-        return self.mode == "on" or (self.mode == "auto" and bool(self.active or frame.interlaced_frame))
+        if self.mode in ("on", "off"):
+            return self.mode == "on"
+        return bool(self.active or self._told or frame.interlaced_frame)
+
+    def is_second(self, frame: VideoFrame) -> bool:
+        """Whether a frame, asked for once, is the second field of one: it carries the same side data as the first."""
+        if frame.pts in self._seconds:
+            self._seconds.remove(frame.pts)
+            return True
+        return False
 
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
         """Give one frame; the frames that are ready. Raises DecodeError."""
         if not self.takes(frame):
-            return [frame]
+            return [self._halved(frame) if self.by_field else frame]
         self.active = True
         if not is_direct(frame.format.name):
             frame = converted(frame, av_name(pixel_format(frame.format.name)))
@@ -72,8 +99,10 @@ class Deinterlacer:
             format=frame.format,
             time_base=frame.time_base or Fraction(1, 1000),
         )
-        deint = "interlaced" if self.mode == "auto" else "all"
-        bwdif = graph.add("bwdif", f"mode=send_frame:parity=auto:deint={deint}")
+        deint = "all" if self.mode == "on" or self._told else "interlaced"
+        parity = self._told.value if self._told else "auto"
+        send = "send_field" if self.by_field else "send_frame"
+        bwdif = graph.add("bwdif", f"mode={send}:parity={parity}:deint={deint}")
         sink = graph.add("buffersink")
         graph.link_nodes(source, bwdif, sink)
         graph.configure()
@@ -86,14 +115,35 @@ class Deinterlacer:
                 frame = self._graph.vpull()
             except (av.BlockingIOError, av.EOFError):
                 break
-            # bwdif halves the time base and doubles every pts.
-            pts = (frame.pts or 0) // 2
-            for key in [key for key in self._originals if key < pts]:
+            # bwdif halves the time base and doubles every pts; second fields lie in the middle.
+            halves = frame.pts or 0
+            frame.pts = halves // 2
+            original = self._originals.pop(frame.pts, None) if halves % 2 == 0 else None
+            for key in [key for key in self._originals if key < frame.pts]:
                 del self._originals[key]
-            original = self._originals.get(pts)
-            frame.pts = pts
             if original is not None:
                 frame.duration = original.duration
                 frame.time_base = original.time_base or frame.time_base
+            if self.by_field:
+                self._time_field(frame, original)
             ready.append(frame)
         return ready
+
+    def _time_field(self, frame: VideoFrame, original: VideoFrame | None) -> None:
+        """Give a field half of the time of its frame. original: that frame, if the field is its first."""
+        if original is not None:
+            self._first = original
+        first = self._first
+        assert first is not None
+        frame.pts, frame.duration = 2 * (first.pts or 0), first.duration or 0
+        frame.time_base = (first.time_base or Fraction(1, 1000)) / 2
+        if original is None:
+            frame.pts += frame.duration
+            self._seconds.add(frame.pts)
+
+    @staticmethod
+    def _halved(frame: VideoFrame) -> VideoFrame:
+        """The frame with its times in halves of a tick."""
+        frame.pts, frame.duration = 2 * (frame.pts or 0), 2 * (frame.duration or 0)
+        frame.time_base = (frame.time_base or Fraction(1, 1000)) / 2
+        return frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from vsr.core.color import Color, Range
@@ -12,9 +13,15 @@ from vsr.core.frame import PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.media.address import DEFAULT_SEQUENCE_RATE
 from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
+from vsr.media.frames.deinterlace import Parity
 from vsr.media.frames.side_data import FrameDetails
 from vsr.media.pictures.packets import FoundTags, holds_pictures
 from vsr.media.read.opened import Opened
+
+# Codecs whose pictures say themselves whether they are interlaced.
+_FRAMES_TELL = frozenset("h264 hevc vvc mpeg1video mpeg2video mpeg4 vc1 wmv3 cavs".split())
+# AVFieldOrder: which field is shown first, by whether it also lies first.
+_PARITIES = {2: Parity.TOP, 3: Parity.BOTTOM, 4: Parity.BOTTOM, 5: Parity.TOP}
 
 
 def untagged_color(opened: Opened, fmt: PixelFormat) -> Color:
@@ -64,6 +71,20 @@ def video_info(
         is_picture=opened.is_picture,
         on_device=on_device,
     )
+
+
+def by_field(info: VideoInfo, *, doubles: bool) -> VideoInfo:
+    """The video as frames come that are made of fields. doubles: the first one makes two frames, so that all do."""
+    info = replace(info, time_base=info.time_base / 2)
+    if not doubles:
+        return info
+    rate, frames = info.frame_rate, info.num_frames_from_header
+    return replace(info, frame_rate=rate and 2 * rate, num_frames_from_header=frames and 2 * frames)
+
+
+def told_parity(context: VideoCodecContext) -> Parity | None:
+    """Which field comes first in each frame, where the container says so and the codec cannot; None for progressive video."""
+    return None if context.name in _FRAMES_TELL else _PARITIES.get(context.field_order)
 
 
 def _duration_s(opened: Opened) -> float | None:

@@ -15,7 +15,7 @@ from vsr.media.frames.hwaccel import decodes_on_device, frame_on_device, on_host
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
-from vsr.media.read.describe import notes_on, untagged_color, video_info
+from vsr.media.read.describe import by_field, notes_on, told_parity, untagged_color, video_info
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
 from vsr.media.read.timestamps import time_of
@@ -55,6 +55,9 @@ class FileSource:
             self._uniform = Uniform(first, opened.context.name, self.counters, self.notes, wanted.starts)
             self._untagged = untagged_color(opened, self._uniform.format)
             self.notes += notes_on(opened, first, details)
+            self._deinterlacer = Deinterlacer(
+                "off" if opened.is_picture else options.deinterlace, told_parity(opened.context)
+            )
             self._rate = opened.rate or DEFAULT_SEQUENCE_RATE
             self._sequence = (
                 SequenceTags(opened.url, self._file_number(first)) if opened.is_sequence else None
@@ -72,6 +75,8 @@ class FileSource:
                 tags,
                 on_device=stays_on_device(wanted.first),
             )
+            if self._deinterlacer.by_field:
+                self.info = by_field(self.info, doubles=self._deinterlacer.takes(first))
         except BaseException:
             opened.close()
             raise
@@ -90,7 +95,6 @@ class FileSource:
             warnings=warnings,
         )
         self._starts = wanted.starts
-        self._deinterlacer = Deinterlacer("off" if opened.is_picture else options.deinterlace)
         self._codec = opened.context.name
         self._frames = self._read(wanted, opened)
 
@@ -113,7 +117,7 @@ class FileSource:
         """The frames. What decodes them is held here alone, so that closing frees it."""
         first = Reset.START if opened.wanted.start is None else Reset.SEEK
         for decoded in wanted:
-            if self._stays_on_device(decoded):
+            if self._stays_on_device(decoded) and not self._deinterlacer.by_field:
                 yield self._frame(decoded, first)
                 continue
             for frame in self._progressive(self._uniform.push(on_host(decoded))):
@@ -132,7 +136,8 @@ class FileSource:
         was_active = self._deinterlacer.active
         ready = self._deinterlacer.push(frame)
         if self._deinterlacer.active and not was_active:
-            self.notes.append("interlaced: deinterlaced with bwdif, one frame out for each one in")
+            each = "each field" if self._deinterlacer.by_field else "each one in"
+            self.notes.append(f"interlaced: deinterlaced with bwdif, one frame out for {each}")
         return ready
 
     def _frame(self, decoded: VideoFrame, first: Reset) -> Frame:
@@ -140,10 +145,11 @@ class FileSource:
         view = frame_on_device if decoded.sw_format else frame_from_av
         frame = view(decoded, index=self.counters.frames, fallback=self._untagged)
         self._uniform.note_color(frame.color)
-        frame.starts = self._starts.at(decoded.pts or 0)
+        frame.starts = self._starts.at((decoded.pts or 0) // (2 if self._deinterlacer.by_field else 1))
         if not self.counters.frames:
             frame.starts = first
-        if (caption := captions(decoded, self._codec)) is not None:
+        is_second = self._deinterlacer.is_second(decoded)
+        if not is_second and (caption := captions(decoded, self._codec)) is not None:
             frame.side["a53_cc"] = caption
         if self._sequence is not None:
             frame.side["picture_tags"] = self._sequence.at(self._file_number(decoded))
