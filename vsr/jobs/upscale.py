@@ -109,7 +109,7 @@ class UpscaleJob:
             bottleneck=result.stats.bottleneck.name,
             damaged_packets=source.counters.damaged_packets,
             first_error=source.counters.first_error,
-            notes=(*source.notes, *plan.notes, *upscaler.notes),
+            notes=(*source.notes, *plan.notes, *upscaler.notes, *sink.notes),
             warnings=(*source.carried.warnings, *sink.warnings),
             stopped_early=result.stopped,
             output_bytes=sink.counters.bytes or None,

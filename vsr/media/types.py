@@ -114,7 +114,8 @@ class Carried:
     name: the input as messages name it, without credentials. container, stream: FFmpeg's input and its video stream; None where
     Pillow reads, and once the source is closed. copied: the streams whose packets are put on `shelf` while frames are read.
     start_offset: seconds every output timestamp is moved back by, so that what begins in the middle (`start_s`) begins at 0;
-    0 otherwise. end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an
+    0 otherwise. origin: when the input begins, in seconds, by a clock that counted before, as that of a broadcast; 0 otherwise.
+    end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an
     error, that of copied packets too. warnings: sentences about what of a picture file is not read, complete once the source is
     open. What a source has to say of its video is in `Source.notes`.
     """
@@ -128,6 +129,7 @@ class Carried:
     content_light: ContentLight | None = None
     picture_tags: PictureTags | None = None
     start_offset: Fraction = Fraction(0)
+    origin: Fraction = Fraction(0)
     end: Fraction | None = None
     strict: bool = False
     warnings: tuple[str, ...] = ()
@@ -184,13 +186,15 @@ class Sink(Protocol):
     """An output being written, under a `.part` name until `finish` renames it.
 
     Exactly one of `finish`, `keep_part` and `abandon` ends it; calling another afterwards does nothing. `warnings` names what
-    of the input the output cannot hold, complete once the sink is open. `encoder`: what writes, as in "libx264 yuv420p
+    of the input the output cannot hold, `notes` what is otherwise different there; both are complete once the sink has ended.
+    `encoder`: what writes, as in "libx264 yuv420p
     crf=16 preset=veryfast", or the picture format; None for nothing.
     """
 
     name: str
     encoder: str | None
     warnings: list[str]
+    notes: list[str]
     counters: SinkCounters
 
     def write(self, frame: Frame) -> None:

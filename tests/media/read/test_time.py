@@ -163,6 +163,19 @@ def test_start_and_duration_choose_frames_by_time(
         assert np.array_equal(got.planes[0], want.planes[0])
 
 
+@pytest.mark.parametrize("ending", ["ts", "mpg", "mkv", "mp4", "flv"])
+@pytest.mark.parametrize("start", ["0.2", "1.0", "2.5", "12.6"])
+def test_a_start_anywhere_is_found(ending: str, start: str) -> None:
+    """Transport streams are entered by the time of decoding, which leads behind keyframes."""
+    codec = "mpeg2video" if ending == "mpg" else "libx264"
+    long = "testsrc2=size=64x48:rate=25:duration=13"
+    path = clips.make(f"long.{ending}", "-c:v", codec, "-g", "25", "-bf", "2", source=long)
+    every = read(path)
+    begin = every[0].pts + Fraction(start) / every[0].time_base - 1
+    assert len(every) == 13 * 25
+    assert [f.pts for f in read(path, start_s=float(start))] == [f.pts for f in every if f.pts >= begin]
+
+
 def test_copied_packets_outside_the_range_are_left_out() -> None:
     path = clips.h264("sound.mp4", "-c:a", "aac", audio=True)
     with open_source(str(path), SourceOptions(start_s=0.4, duration_s=0.2)) as source:

@@ -72,7 +72,7 @@ def test_exact_time_base_in_mp4(tmp_path: Path, unit: str) -> None:
 
 
 def test_start_offset_is_exact_in_mp4(tmp_path: Path) -> None:
-    given = clips.derive("late.ts", clips.h264("cfr.mp4"), "-c", "copy", "-output_ts_offset", "1.2345")
+    given = clips.derive("late.mp4", clips.h264("cfr.mp4"), "-c", "copy", "-output_ts_offset", "1.2345")
     through(given, tmp_path / "out.mp4")
     assert_same_times(given, tmp_path / "out.mp4")
 

@@ -20,6 +20,7 @@ from vsr.media.read.opening import open_container
 from vsr.media.read.packed import Unpacker, codes_nothing
 from vsr.media.read.refusals import is_lost, read_error
 from vsr.media.read.streams import encrypted
+from vsr.media.read.time_range import FORMAT_HAS_DISCONTINUITIES
 from vsr.media.read.timestamps import Discontinuities, Starts
 from vsr.media.types import PacketShelf, SourceCounters
 
@@ -28,7 +29,6 @@ _MAX_READ_ERRORS = 32
 # Packets, and bytes of them, without one frame, after which a stream counts as undecodable.
 MAX_DUMB_PACKETS = 2000
 MAX_DUMB_BYTES = 256 << 20
-_FORMAT_HAS_DISCONTINUITIES = 0x0200  # AVFMT_TS_DISCONT
 
 
 class Decoder:
@@ -56,7 +56,7 @@ class Decoder:
         self._strict = strict
         self.done = False
         """Set by the reader of frames once it wants no more: only copied packets are still collected."""
-        discontinuous = opened.container.format.flags & _FORMAT_HAS_DISCONTINUITIES
+        discontinuous = opened.container.format.flags & FORMAT_HAS_DISCONTINUITIES
         self.discontinuities = Discontinuities() if discontinuous else None
         self._holds_pictures = holds_pictures(opened.container.format.name)
         # Of a file that ends too early FFmpeg's decoder makes up the rest, and only logs it.

@@ -18,6 +18,7 @@ from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
 from vsr.media.read.describe import by_field, notes_on, told_parity, untagged_color, video_info
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
+from vsr.media.read.time_range import clock_origin
 from vsr.media.read.timestamps import time_of
 from vsr.media.read.uniform import Uniform
 from vsr.media.read.wanted import WantedFrames
@@ -90,6 +91,7 @@ class FileSource:
             content_light=details.content_light,
             picture_tags=tags.tags if tags is not None else None,
             start_offset=opened.wanted.start or Fraction(0),
+            origin=Fraction(0) if opened.made_times else clock_origin(opened.container),
             end=opened.wanted.end,
             strict=options.strict,
             warnings=warnings,

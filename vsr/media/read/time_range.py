@@ -12,6 +12,11 @@ from vsr.media.types import SourceOptions
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+FORMAT_HAS_DISCONTINUITIES = 0x0200
+"""AVFMT_TS_DISCONT: the container's clock is the broadcaster's, and may begin anew."""
+# No file waits that long before it begins: such a clock counted something else.
+_MAX_WAIT_S = 10
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
@@ -43,6 +48,20 @@ def wanted_range(container: InputContainer, options: SourceOptions, *, made_time
     begin = origin + Fraction(start or 0).limit_denominator(1_000_000)
     end = begin + Fraction(duration).limit_denominator(1_000_000) if duration is not None else None
     return TimeRange(begin if start else None, end)
+
+
+def clock_origin(container: InputContainer) -> Fraction:
+    """The time, in seconds, at which the input begins by a clock that counted before; 0 where its time is a file's own."""
+    # None where nobody knows it, which PyAV's types don't say.
+    origin = Fraction(container.start_time or 0, 1_000_000)
+    if not container.format.flags & FORMAT_HAS_DISCONTINUITIES and abs(origin) < _MAX_WAIT_S:
+        return Fraction(0)
+    # The container's is rounded: that of the stream which begins then is exact.
+    starts = [
+        s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base
+    ]
+    nearest = min(starts, key=lambda start: abs(start - origin), default=origin)
+    return nearest if abs(nearest - origin) < Fraction(1, 100_000) else origin
 
 
 def stated_end(container: InputContainer, wanted: TimeRange) -> Fraction | None:

@@ -13,12 +13,13 @@ from vsr.core.errors import SourceOpenError
 from vsr.media.read.decode import Decoder
 from vsr.media.read.opened import Opened
 from vsr.media.read.opening import IN_SEGMENTS
-from vsr.media.read.time_range import TimeRange, stated_end
+from vsr.media.read.time_range import FORMAT_HAS_DISCONTINUITIES, TimeRange, stated_end
 from vsr.media.read.timestamps import Clock, Starts, time_of, without_silence
 from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
 
 # How far to step back when a container's index leads behind the wanted time; then its beginning.
 _SEEK_BACK_S = (0, 10, None)
+_SEEK_MARGIN_S = 10
 
 
 class WantedFrames:
@@ -63,7 +64,7 @@ class WantedFrames:
                 if not self._seek(start, back):
                     continue
                 begun = self._decoding()
-                if back is None or begun[1] is None or not self._begins_late(begun[1], start):
+                if back is None or (begun[1] is not None and not self._begins_late(begun[1], start)):
                     return begun
                 self._forget()
         return self._decoding()
@@ -84,6 +85,9 @@ class WantedFrames:
         """Go to a keyframe `back` seconds before `start`, or to the beginning; False where the container can't."""
         opened = self._opened
         origin = opened.stream.start_time or 0
+        if opened.container.format.flags & FORMAT_HAS_DISCONTINUITIES:
+            # FFmpeg looks there for when packets are decoded, which is earlier.
+            origin -= int(_SEEK_MARGIN_S / opened.time_base)
         target = origin if back is None else max(origin, int((start - back) / opened.time_base))
         try:
             opened.container.seek(target, stream=opened.stream)

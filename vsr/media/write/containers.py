@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import PurePath
 
@@ -38,7 +38,8 @@ class Container:
     format: FFmpeg's muxer name. encoders: default encoder for 8 bits, for more, and for alpha. exact_time: it keeps any
     time base; False for those with a clock of their own. constant_rate: frames carry no timestamps, so a variable rate
     cannot be kept. b_frames: False where negative dts or packet order would move the timestamps. rotation: it has a place
-    for the display matrix. muxer_options: handed to the muxer.
+    for the display matrix. keeps_clock: it may begin at any time. muxer_options: handed to the
+    muxer.
     """
 
     format: str
@@ -47,6 +48,7 @@ class Container:
     constant_rate: bool = False
     b_frames: bool = True
     rotation: bool = False
+    keeps_clock: bool = False
     sar: bool = True
     streams: bool = True
     chapters: bool = False
@@ -125,13 +127,13 @@ CONTAINERS: dict[str, Container] = {
                   attachments=True, tags_color=True),
         Container("webm", encoders=("libsvtav1", "libsvtav1", "libvpx-vp9"), exact_time=False, rotation=True, chapters=True,
                   metadata=None, stream_metadata=None, tags_color=True),
-        Container("mpegts", exact_time=False, b_frames=False,
+        Container("mpegts", exact_time=False, b_frames=False, keeps_clock=True,
                   stream_metadata=frozenset({"language", "service_name", "service_provider"})),
         Container("avi", constant_rate=True, b_frames=False, metadata=_INFO_KEYS,
                   stream_metadata=frozenset({"title", "language"}),
                   muxer_options={"avoid_negative_ts": "disabled"}),  # it numbers frames: moved ones would be off by one
         Container("nut", encoders=("ffv1", "ffv1", "ffv1"), b_frames=False, metadata=None, stream_metadata=None,
-                  chapters=True),
+                  chapters=True, keeps_clock=True),
         Container("yuv4mpegpipe", encoders=("wrapped_avframe",) * 3, constant_rate=True, streams=False),
         Container("gif", encoders=("gif", "gif", "gif"), exact_time=False, sar=False, streams=False),
         Container("apng", encoders=("apng", "apng", "apng"), exact_time=False, sar=False, streams=False),
@@ -165,9 +167,7 @@ def container_for(url: str, container_format: str | None) -> Container:
         return _by_format(_ALIASES.get(container_format, container_format))
     if url == STDOUT:
         # Raw pictures: what reads a pipe is another program on the same machine.
-        return Container(
-            "nut", encoders=_RAW, b_frames=False, metadata=None, stream_metadata=None, chapters=True
-        )
+        return replace(CONTAINERS["nut"], encoders=_RAW)
     if url == NULL:
         return CONTAINERS["null"]
     suffix = PurePath(url).suffix.lower()

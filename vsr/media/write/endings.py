@@ -17,6 +17,10 @@ class EndsOnce(ABC):
     name: str
     _ended = False
 
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+
     def finish(self) -> Path | None:
         return self._finish() if self._ends() else None
 

@@ -85,6 +85,7 @@ class PictureSink(EndsOnce):
     """
 
     def __init__(self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> None:
+        super().__init__()
         self.name = url
         self.counters = SinkCounters()
         self._path = Path(url)

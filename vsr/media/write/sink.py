@@ -52,9 +52,9 @@ class NullSink(EndsOnce):
     """Counts frames and forgets them: what a pipeline costs without an encoder."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.name = NULL
         self.encoder: str | None = None
-        self.warnings: list[str] = []
         self.counters = SinkCounters()
 
     def write(self, frame: Frame) -> None:
@@ -75,10 +75,11 @@ class VideoSink(EndsOnce):
     """A video file, pipe or encoded nothing. See `vsr.media.types.Sink`."""
 
     def __init__(self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> None:
+        super().__init__()
         self.name = "standard output" if url == STDOUT else url
         self.counters = SinkCounters()
-        self.warnings: list[str] = []
         container = container_for(url, options.container_format)
+        carried = self._from_zero(carried, container)
         path = None if url in (STDOUT, NULL) else Path(url)
         if path is not None:
             check_writable(path, overwrite=options.overwrite)
@@ -108,6 +109,15 @@ class VideoSink(EndsOnce):
         except BaseException:
             self._target.drop()
             raise
+
+    def _from_zero(self, carried: Carried, container: Container) -> Carried:
+        """The same, moved to where a file begins, unless the container keeps the clock of a broadcast."""
+        if not carried.origin or carried.start_offset or container.keeps_clock:
+            return carried
+        self.notes.append(
+            f"its clock begins at {float(carried.origin):.3f} s: all streams are moved back by that"
+        )
+        return replace(carried, start_offset=carried.origin)
 
     def _opened(self, container: Container, info: VideoInfo, carried: Carried, threads: int) -> FileEncoder:
         """The encoder, on the device where the frames lie if it takes them there."""
