@@ -122,6 +122,28 @@ def test_the_architecture_page_tells_the_layers_that_are_checked() -> None:
     assert told[-1] == ["core"]
 
 
+def log_users(text: str) -> set[str]:
+    """What of `av.logging`, or on top of it, a module uses."""
+    listening = {"set_level", "Capture", "dumps_format", "restore_default_callback", "set_libav_level"}
+    names = {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module == "av.logging"
+        for alias in node.names
+    }
+    return (names | imported) & listening
+
+
+def test_nobody_listens_to_the_log_of_ffmpeg_in_this_process() -> None:
+    """PyAV takes the interpreter's lock on FFmpeg's threads to hand it over, and holds it while it waits for them."""
+    users = {name: log_users(path.read_text()) for name, path in modules(ROOT, "vsr").items()}
+    found = {name: used for name, used in users.items() if used}
+    assert found == {"vsr.media.ffmpeg_log": {"set_libav_level", "restore_default_callback"}}
+    assert log_users("import av.logging\nwith av.logging.Capture(): pass\n") == {"Capture"}
+    assert log_users("from av.logging import set_level\n") == {"set_level"}
+
+
 def test_every_room_has_a_layer() -> None:
     rooms = {
         path.stem

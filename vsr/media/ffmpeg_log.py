@@ -1,27 +1,57 @@
-"""FFmpeg's log, which is one for the whole process."""
+"""FFmpeg's log, read in a process of its own.
+
+FFmpeg has one log for the whole process. PyAV hands it to Python by taking the interpreter's lock on whichever of FFmpeg's
+threads has something to say, and holds that lock while it waits for such threads to end: together they hang for good. So the
+log of this process is never listened to.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator
+import os
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 
-import av
 import av.logging
 
-dump_lock = threading.Lock()
+_TIMEOUT_S = 30.0
+# "[libx264 @ 0x55d0c8c3ea80] "
+_SPEAKER = re.compile(r"^(\[[^\]]* @ \w+\] )+")
 
 
-@contextlib.contextmanager
-def libav_log() -> Iterator[list[tuple[int, str, str]]]:
-    """What FFmpeg says on this thread meanwhile, from warnings up, as (level, who, line); it is silent otherwise.
+def said_during(function: Callable[..., object], *arguments: object) -> list[str]:
+    """The lines FFmpeg logs, from warnings up, while another process calls `function(*arguments)`; it may raise there.
 
-    Not while a decoder may be closing on another thread, as when a live source reconnects: PyAV closes it holding the
-    interpreter's lock and waits for FFmpeg's threads, which wait for that lock to log.
+    function: of a module, as pickle wants it. Empty where no such process can run. It takes a good half second, so it is
+    for what has failed here, and for what FFmpeg tells in no other way.
     """
-    with dump_lock, av.logging.Capture(local=True) as logs:
-        av.logging.set_level(av.logging.WARNING)
-        try:
-            yield logs
-        finally:
-            av.logging.set_level(None)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", __name__],
+            input=pickle.dumps((function, arguments)),
+            capture_output=True,
+            env=environment,
+            timeout=_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    lines = (_SPEAKER.sub("", line).strip() for line in done.stderr.decode(errors="replace").splitlines())
+    return [line for line in lines if line and "[info]" not in line]
+
+
+def _call() -> None:
+    """Do what `said_during` asks, with FFmpeg's log on standard error, where FFmpeg itself writes it."""
+    function, arguments = pickle.load(sys.stdin.buffer)
+    av.logging.set_libav_level(av.logging.WARNING)
+    av.logging.restore_default_callback()
+    with contextlib.suppress(Exception):
+        function(*arguments)
+
+
+if __name__ == "__main__":
+    _call()

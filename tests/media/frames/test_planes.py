@@ -17,7 +17,6 @@ from vsr.core.frame import Frame, PixelFormat
 from vsr.media.frames.color import color_after
 from vsr.media.frames.planes import av_from_frame, av_name, converted, frame_from_av, is_direct, pixel_format
 from vsr.media.frames.side_data import (
-    details_from_dump,
     display_matrix,
     dolby_vision_from_bytes,
     mastering_display_from_bytes,
@@ -166,24 +165,3 @@ def test_damaged_side_data_says_nothing() -> None:
     assert mastering_display_from_bytes(bytes(88)) is None
     assert mastering_display_from_bytes(b"short") is None
     assert dolby_vision_from_bytes(b"").compatible
-
-
-def test_what_ffmpeg_prints_of_a_stream() -> None:
-    text = (
-        "Input #0, mov, from '':\n"
-        "  Stream #0:0[0x1](und): Video: hevc (Main 10) (dvh1 / 0x31687664), "
-        "yuv420p10le(pc, bt2020nc/bt2020/smpte2084, topleft), "
-        "3840x2160, 25 fps (default)\n"
-        "    Side data:\n"
-        "      DOVI configuration record: version: 1.0, profile: 5, level: 6, rpu flag: 1, el flag: 0, bl flag: 1, "
-        "compatibility id: 0, compression: 0\n"
-        "  Stream #0:1(und): Video: h264, yuv420p(progressive, left), 64x48\n"
-    )
-    details = details_from_dump(text, 0)
-    assert details.location is ChromaLocation.TOPLEFT
-    assert details.dolby_vision is not None
-    assert (details.dolby_vision.profile, details.dolby_vision.compatible) == (5, False)
-    other = details_from_dump(text, 1)
-    assert other.location is ChromaLocation.LEFT
-    assert other.dolby_vision is None
-    assert details_from_dump(text, 2).location is ChromaLocation.UNSPECIFIED

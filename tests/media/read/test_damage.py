@@ -6,7 +6,9 @@ import gc
 import io
 import os
 import threading
+import time
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -323,6 +325,43 @@ def test_a_closed_source_frees_its_decoder_while_others_hold_it() -> None:
         assert count_tasks() == before[1]
     finally:
         gc.enable()
+
+
+def test_closing_lets_other_threads_run() -> None:
+    """A decoder's threads are waited for, as long as they take, without the interpreter's lock."""
+    noise = "nullsrc=size=1920x1080:rate=25:duration=0.4,geq=random(1)*255:128:128"
+    path = clips.make(
+        "heavy.264",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-qp",
+        "1",
+        "-pix_fmt",
+        "yuv420p",
+        source=noise,
+    )
+    ticks: list[float] = []
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.wait(0.001):
+            ticks.append(time.monotonic())
+
+    source = open_source(str(path), SourceOptions(threads=8))
+    thread = threading.Thread(target=tick)
+    thread.start()
+    next(iter(source))
+    began = time.monotonic()
+    source.close()
+    ended = time.monotonic()
+    over.set()
+    thread.join()
+    within = [began, *(at for at in ticks if began < at < ended), ended]
+    longest = max(later - earlier for earlier, later in pairwise(within))
+    print(f"closing took {ended - began:.3f} s, in which nobody else ran for {longest:.3f} s")
+    assert longest < max(0.1, (ended - began) / 2)
 
 
 HARD_SAMPLE = [

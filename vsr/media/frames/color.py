@@ -27,20 +27,13 @@ TRANSFERS = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte1
              11: "iec61966-2-4", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
              17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
 
-# FFmpeg's names (av_chroma_location_name).
-_CHROMA_LOCATION_NAMES = {location.name.lower(): location for location in ChromaLocation}
-
-
-def chroma_location(name: str | None) -> ChromaLocation:
-    """FFmpeg's name of a chroma location ("left", "topleft", ...); unspecified for anything else."""
-    return _CHROMA_LOCATION_NAMES.get((name or "").lower(), ChromaLocation.UNSPECIFIED)
-
 
 def default_chroma_location(fmt: PixelFormat, codec: str) -> ChromaLocation:
-    """Where chroma sits when nothing says it: centred in JPEG, left in all of MPEG; only 4:2:0 has a choice."""
+    """Where chroma sits when nothing says it: centred in JPEG, H.263 and MPEG-1, else left; only 4:2:0 has a choice."""
     if fmt.kind != "yuv" or fmt.log2_chroma != (1, 1):
         return ChromaLocation.UNSPECIFIED
-    return ChromaLocation.CENTER if codec in ("mjpeg", "jpeg", "webp") else ChromaLocation.LEFT
+    centred = codec in ("mjpeg", "jpeg", "webp", "h263", "mpeg1video")
+    return ChromaLocation.CENTER if centred else ChromaLocation.LEFT
 
 
 def color_from_av(

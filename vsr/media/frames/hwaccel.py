@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import av
-import av.logging
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import CudaContext, VideoFrame
@@ -12,7 +11,7 @@ from vsr.core.color import Color
 from vsr.core.cuda import agree_on_context
 from vsr.core.errors import ConfigError, EncodeError, reason
 from vsr.core.frame import Fetched, Frame, SemiPlanar
-from vsr.media.ffmpeg_log import dump_lock
+from vsr.media.ffmpeg_log import said_during
 from vsr.media.frames.color import color_from_av, tag_frame
 from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
 
@@ -29,18 +28,22 @@ def decoding_device(kind: str | None) -> tuple[HWAccel | None, str]:
         raise ConfigError(f"FFmpeg here decodes on no {kind!r}", hint=f"--hwaccel takes: {', '.join(known)}")
     if kind == "cuda":
         agree_on_context()
+    try:
+        _open_device(kind)
+    except (av.FFmpegError, OSError, NotImplementedError) as error:
+        said = said_during(_open_device, kind) or [reason(error).lower()]
+        return None, f"{kind} not used for decoding: {said[0]}"
+    return _accelerator(kind), ""
+
+
+def _accelerator(kind: str) -> HWAccel:
     # CUDA's frames stay there: networks and encoders can take them as they are.
-    accel = HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
-    with dump_lock, av.logging.Capture(local=True) as logs:
-        av.logging.set_level(av.logging.ERROR)  # What was missing is only logged.
-        try:
-            accel.create(av.Codec("h264", "r"))  # Opens the device.
-        except (av.FFmpegError, OSError, NotImplementedError) as error:
-            said = logs[0][2].strip() if logs else reason(error).lower()
-            return None, f"{kind} not used for decoding: {said}"
-        finally:
-            av.logging.set_level(None)
-    return accel, ""
+    return HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
+
+
+def _open_device(kind: str) -> None:
+    """Raises what PyAV raises, which says less than FFmpeg's log does of what is missing."""
+    _accelerator(kind).create(av.Codec("h264", "r"))
 
 
 def decodes_on_device(accel: HWAccel, context: VideoCodecContext, first: VideoFrame) -> bool:

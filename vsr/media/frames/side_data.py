@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import math
-import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import av.logging
+import av
+from av.bitstream import BitStreamFilterContext
 from av.sidedata.sidedata import Type
 
 from vsr.core.color import ChromaLocation
-from vsr.media.ffmpeg_log import dump_lock
-from vsr.media.frames.color import chroma_location
+from vsr.media.ebml import found
 from vsr.media.types import ContentLight, MasteringDisplay
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 # Frames of these may carry an ICC profile, whose side data PyAV frees twice.
 _ICC_CODECS = frozenset({"png", "apng", "mjpeg", "webp", "tiff", "libjxl", "jpegxl", "jpeg2000"})
+
+_SEGMENT, _TRACKS, _TRACK, _VIDEO, _COLOUR = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B0
+_CHROMA_X, _CHROMA_Y = 0x55B7, 0x55B8
+_BLOCK_ADDITIONS, _ADDITION_TYPE, _ADDITION_DATA = 0x41E4, 0x41E7, 0x41ED
+# How far the first chroma sample is from the first luma sample, across and down: 1 for not at all, 2 for half a pixel.
+_SITINGS = {
+    (1, 1): ChromaLocation.TOPLEFT,
+    (2, 1): ChromaLocation.TOP,
+    (1, 2): ChromaLocation.LEFT,
+    (2, 2): ChromaLocation.CENTER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +47,10 @@ class DolbyVision:
 
 @dataclass(frozen=True, slots=True)
 class StreamDetails:
-    """What of a stream FFmpeg's own description tells. rotation: as in FrameDetails, for frames that can't be asked."""
+    """What PyAV has no attribute for: where a stream's chroma sits, and its Dolby Vision configuration."""
 
     location: ChromaLocation = ChromaLocation.UNSPECIFIED
     dolby_vision: DolbyVision | None = None
-    rotation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +66,36 @@ class FrameDetails:
     captions: bool = False
 
 
-def stream_details(container: InputContainer, index: int) -> StreamDetails:
-    """Read the lines FFmpeg prints of stream `index`: the only place PyAV shows chroma location and Dolby Vision in."""
-    with dump_lock:
-        # Chroma location is told from the verbose level on. Nothing is printed: PyAV captures it.
-        av.logging.set_libav_level(av.logging.VERBOSE)
-        av.logging.set_level(av.logging.VERBOSE)
-        try:
-            text = container.dumps_format()  # type: ignore[attr-defined]
-        finally:
-            av.logging.set_level(None)
-            av.logging.set_libav_level(av.logging.INFO)
-    return details_from_dump(text, index)
-
-
-def details_from_dump(text: str, index: int) -> StreamDetails:
-    """Parse what av_dump_format wrote."""
-    match = re.search(rf"^  Stream #0:{index}\b.*?(?=^  Stream #|^Output|\Z)", text, re.MULTILINE | re.DOTALL)
-    if not match:
+def stream_details(stream: VideoStream) -> StreamDetails:
+    """Have FFmpeg write a Matroska header of the stream into memory, and read there what PyAV does not tell."""
+    header = io.BytesIO()
+    try:
+        # Not strict, or the stream's four-character code from another container would be refused.
+        with av.open(header, "w", format="matroska", container_options={"strict": "experimental"}) as output:
+            copy = output.add_mux_stream("h264")
+            # Makes the copy's parameters all of those of the stream, the codec too.
+            BitStreamFilterContext("null", stream, copy)
+            copy.time_base = stream.time_base or Fraction(1, 1000)
+            output.start_encoding()
+    except (av.FFmpegError, ValueError):
         return StreamDetails()
-    block = match.group()
-    location = ChromaLocation.UNSPECIFIED
-    # "yuv420p10le(tv, bt2020nc/bt2020/smpte2084, progressive, topleft)"
-    for inner in re.findall(r"\(([^()]*)\)", block.splitlines()[0]):
-        for word in inner.split(","):
-            location = location or chroma_location(word.strip())
+    return details_from_header(header.getvalue())
+
+
+def details_from_header(header: bytes) -> StreamDetails:
+    """What a Matroska file of one track says (RFC 9559, 5.1.4.1)."""
+    track = next(found(header, _SEGMENT, _TRACKS, _TRACK), b"")
+    x, y = (
+        int.from_bytes(next(found(track, _VIDEO, _COLOUR, siting), b""), "big")
+        for siting in (_CHROMA_X, _CHROMA_Y)
+    )
     vision = None
-    found = re.search(r"DOVI configuration record:.*?profile: (\d+).*?compatibility id: (\d+)", block)
-    if found:
-        vision = DolbyVision(int(found[1]), int(found[2]) != 0)
-    turned = re.search(r"[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", block)
-    rotation = round(float(turned[1]) / 90) * 90 % 360 if turned else 0
-    return StreamDetails(location, vision, rotation)
+    for mapping in found(track, _BLOCK_ADDITIONS):
+        kind, data = (next(found(mapping, part), b"") for part in (_ADDITION_TYPE, _ADDITION_DATA))
+        if kind in (b"dvcC", b"dvvC") and len(data) > 4:
+            # Dolby Vision Streams Within the ISO Base Media File Format 2.3, 3.2.
+            vision = DolbyVision(profile=data[2] >> 1, compatible=bool(data[4] >> 4))
+    return StreamDetails(_SITINGS.get((x, y), ChromaLocation.UNSPECIFIED), vision)
 
 
 def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
@@ -104,6 +112,8 @@ def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
 def frame_details(frame: VideoFrame, codec: str) -> FrameDetails:
     """Read the side data of a decoded frame; `codec` is the decoder's name."""
     values: dict[str, object] = {}
+    if codec in _ICC_CODECS:
+        values["rotation"] = round(frame.rotation / 90) * 90 % 360
     for kind, data in _blocks(frame, codec):
         if kind is Type.DISPLAYMATRIX:
             values["rotation"], values["mirrored"] = orientation_from_matrix(data)

@@ -23,6 +23,7 @@ from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.color import Color
 from vsr.core.errors import MediaError, PipelineError, SourceLostError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat
+from vsr.media.closing import close_input
 from vsr.media.frames.color import color_from_codec, default_chroma_location
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.planes import frame_from_av
@@ -147,11 +148,12 @@ class Capture:
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
         # Nothing may have come yet. FFmpeg's own timeout has to come first, or the next connection would find the port taken.
         self.heard_at = self._clock.now()
-        with contextlib.closing(container):
-            try:
-                self._demux(container)
-            except (av.FFmpegError, ValueError, OSError) as error:
-                raise self._explained(lost_source(self.address, error, self._timeout_s)) from error
+        try:
+            self._demux(container)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise self._explained(lost_source(self.address, error, self._timeout_s)) from error
+        finally:
+            close_input(container)
         if self._left.is_set():
             return
         if not self.address.ends and not self._is_recorded:

@@ -17,7 +17,7 @@ from vsr.media.types import SinkOptions
 from vsr.media.write.encode import VideoEncoder
 from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoder_traits import TRAITS
-from vsr.media.write.encoders import EncoderPlan, encoder_named, plan_encoder
+from vsr.media.write.encoders import EncoderPlan, encoder_named, merged, plan_encoder
 
 _KEYFRAME_S = 2
 # Visually close to the source and a third of the bits of what files get: it has to go through a network.
@@ -73,7 +73,7 @@ class LiveEncoder:
         ceiling = {}
         if plan.bitrate is not None:
             ceiling = {"maxrate": str(plan.bitrate), "bufsize": str(plan.bitrate // 2)}
-        self._encoder.open({**ceiling, **plan.options}, global_header=True, listens=False)
+        self._encoder.open({**ceiling, **plan.options}, global_header=True)
         self.template = Template(self._encoder.stream, sar)
 
     def encode(self, frame: Frame, captured_at: float, *, keyframe: bool = False) -> list[Encoded]:
@@ -105,6 +105,7 @@ def _plan(options: EncoderOptions, like: Frame) -> EncoderPlan:
         bitrate=options.bitrate,
         preset=options.preset or _PRESETS.get(name),
         pix_fmt="yuv420p",
-        encoder_options={**_LOW_LATENCY.get(name, {}), **options.encoder_options},
+        encoder_options=options.encoder_options,
     )
-    return plan_encoder(name, like.format, like.color, like.width, like.height, sink)
+    plan = plan_encoder(name, like.format, like.color, like.width, like.height, sink)
+    return replace(plan, options=merged(_LOW_LATENCY.get(name, {}), plan.options))

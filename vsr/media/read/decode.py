@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from vsr.core.errors import DecodeError, reason
 from vsr.core.frame import Reset
 from vsr.media.address import is_read_once
+from vsr.media.closing import close_input
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
 from vsr.media.read.opened import Opened
 from vsr.media.read.opening import open_container
@@ -227,20 +228,22 @@ class Decoder:
             return
         if self.discontinuities is not None and self.discontinuities.count:
             return
-        with open_container(self._opened.url) as container:
+        container = open_container(self._opened.url)
+        try:
             stream = container.streams[self._stream.index]
             if not isinstance(stream, VideoStream) or not stream.codec_context:
                 return
             stream.codec_context.thread_type = "SLICE"
-            try:
-                container.seek(key, stream=stream)
-                for packet in container.demux(stream):
-                    try:
-                        frames = packet.decode()
-                    except av.FFmpegError:
-                        continue
-                    for frame in frames:
-                        if frame.pts is not None and frame.pts > last:
-                            yield frame
-            except (av.FFmpegError, OSError):
-                return
+            container.seek(key, stream=stream)
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    continue
+                for frame in frames:
+                    if frame.pts is not None and frame.pts > last:
+                        yield frame
+        except (av.FFmpegError, OSError):
+            return
+        finally:
+            close_input(container)

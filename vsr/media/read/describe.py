@@ -51,7 +51,7 @@ def video_info(
     orientation is taken over the stream's. on_device: frames stay on a GPU.
     """
     stream = opened.stream
-    rotation, mirrored = details.rotation or opened.details.rotation, details.mirrored
+    rotation, mirrored = details.rotation, details.mirrored
     if tags is not None:
         rotation, mirrored = tags.orientation
     sar = stream.sample_aspect_ratio

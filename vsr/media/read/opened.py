@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vsr.media.address import is_sequence, is_url, redacted
+from vsr.media.closing import close_input
 from vsr.media.frames.hwaccel import decoding_device
 from vsr.media.frames.side_data import StreamDetails, stream_details
 from vsr.media.read.opening import open_container
@@ -35,7 +36,7 @@ class Opened:
     """An input of which nothing is decoded yet.
 
     url: the address as given, credentials included. name: the same for messages, without them. stream: the video that is read,
-    which `context` decodes, on `device` if there is one. details: what only FFmpeg's description of the stream tells. copied:
+    which `context` decodes, on `device` if there is one. details: what PyAV has no attribute for. copied:
     the streams whose packets are collected. wanted: what of the input is read, in its own time. rate: frames a second, None
     where nobody says. made_times: the container has no timestamps. live: packets come when they are made, and not again.
     has_tiles: the file is a grid of pictures that FFmpeg gives one by one. notes: sentences for the user.
@@ -64,8 +65,8 @@ class Opened:
         return self.stream.time_base or Fraction(1, 90000)
 
     def close(self) -> None:
-        """Close the container. The last reference to this frees the decoder and its threads."""
-        self.container.close()
+        """Close the container. The last reference to this frees the decoder and its threads, which are idle then."""
+        close_input(self.container, self.context)
 
 
 def open_video(url: str, options: SourceOptions, *, is_picture: bool = False) -> Opened:
@@ -79,7 +80,7 @@ def open_video(url: str, options: SourceOptions, *, is_picture: bool = False) ->
     try:
         return _opened(url, options, container, device, [why_not] if why_not else [], is_picture)
     except BaseException:
-        container.close()
+        close_input(container)
         raise
 
 
@@ -93,7 +94,7 @@ def _opened(
 ) -> Opened:
     name, sequence = redacted(url), is_sequence(url)
     stream = choose_stream(container, options.video_stream, name)
-    details = stream_details(container, stream.index)
+    details = stream_details(stream)
     refuse_encrypted(stream, name)
     refuse_dolby_vision(details.dolby_vision, name)
     made_times = bool(container.format.flags & _FORMAT_HAS_NO_TIMES) and not sequence

@@ -22,6 +22,7 @@ from vsr.media.address import (
     redacted,
     sequence_files,
 )
+from vsr.media.closing import close_input
 from vsr.media.read.refusals import OPEN_TIMEOUT_S, READ_TIMEOUT_S, open_error
 
 RECONNECTING = {"reconnect": "1", "reconnect_delay_max": "16", "seg_max_retry": "3"}
@@ -83,13 +84,13 @@ def open_container(
     try:
         container = opened()
         if not is_read_once(url) and not timeout and _has_unknown_streams(container):
-            container.close()
+            close_input(container)
             options |= _PATIENT
             container = opened()
     except (av.FFmpegError, ValueError, OSError, MemoryError, RuntimeError) as error:
         raise open_error(url, error) from error
     if container.format.name in _REFUSED_FORMATS:
-        container.close()
+        close_input(container)
         raise SourceOpenError(
             f"{redacted(url)}: not a video or picture", hint="vsr reads what FFmpeg takes for media"
         )

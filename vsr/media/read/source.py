@@ -98,6 +98,7 @@ class FileSource:
         )
         self._starts = wanted.starts
         self._codec = opened.context.name
+        self._opened: Opened | None = opened
         self._frames = self._read(wanted, opened)
 
     def _file_number(self, frame: VideoFrame) -> int:
@@ -116,7 +117,7 @@ class FileSource:
         return frames
 
     def _read(self, wanted: WantedFrames, opened: Opened) -> Iterator[Frame]:
-        """The frames. What decodes them is held here alone, so that closing frees it."""
+        """The frames. What decodes them is held here and by `_opened` alone, so that closing frees it."""
         first = Reset.START if opened.wanted.start is None else Reset.SEEK
         for decoded in wanted:
             if self._stays_on_device(decoded) and not self._deinterlacer.by_field:
@@ -174,10 +175,10 @@ class FileSource:
 
     def close(self) -> None:
         """Free the file, the decoder and its threads. Frames already given stay valid. Closing twice is fine."""
-        container = self.carried.container
+        opened, self._opened = self._opened, None
         # PyAV's streams point into the container: none may outlive it.
         self.carried = replace(self.carried, container=None, stream=None, copied=())
         self._frames = iter(())
         self._deinterlacer = Deinterlacer("off")
-        if container is not None:
-            container.close()
+        if opened is not None:
+            opened.close()

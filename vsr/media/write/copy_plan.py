@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-import av.logging
 from av.audio.stream import AudioStream
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 
-from vsr.media.ffmpeg_log import dump_lock
 from vsr.media.write.containers import MPEGTS_CODECS, Container
 from vsr.media.write.copy import (
     add_copy,
@@ -204,16 +201,8 @@ def _header_error(
 
 def _is_chapter_track(stream: Stream) -> bool:
     """Whether a data stream is what QuickTime keeps chapter titles in."""
-    if stream.type != "data" or codec_name(stream) != "bin_data" or not stream.container.chapters():
-        return False
-    # FFmpeg's own description is the only place its tag is shown in, and only while logging is on.
-    with dump_lock:
-        av.logging.set_level(av.logging.INFO)
-        try:
-            text = stream.container.dumps_format()  # type: ignore[attr-defined]
-        finally:
-            av.logging.set_level(None)
-    return re.search(rf"Stream #0:{stream.index}\b.*bin_data \(text\b", text) is not None
+    # FFmpeg tells its demuxer to leave out the track that it took the chapters from.
+    return stream.type == "data" and codec_name(stream) == "bin_data" and stream.discard is Discard.all
 
 
 def _cover_bytes(stream: Stream) -> bytes | None:

@@ -17,11 +17,20 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vsr.core.errors import ConfigError, EncodeError, EncoderUnavailableError, reason
-from vsr.media.ffmpeg_log import libav_log
+from vsr.media.ffmpeg_log import said_during
 from vsr.media.frames.color import apply_color
 from vsr.media.write.encoded import nowhere
 from vsr.media.write.encoders import EncoderPlan
 
+# What decides whether an encoder opens, beside its options.
+_SETTINGS = (
+    "width", "height", "pix_fmt", "time_base", "framerate", "sample_aspect_ratio", "flags", "global_quality", "max_b_frames",
+    "gop_size", "colorspace", "color_primaries", "color_trc", "color_range",
+)  # fmt: skip
+_UNKNOWN = re.compile(r"(?:Error parsing option|Unknown option:?) '?([\w-]+)")
+# Freed on the way, it encodes all frames it has, for as long as PyAV holds the interpreter's lock: 11 s for 60 frames in 4K.
+# Others end with those under way.
+_WORKS_OFF = frozenset({"libsvtav1"})
 _ON_DEVICES = ("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")
 
 
@@ -46,6 +55,7 @@ class VideoEncoder:
         """
         self.plan = plan
         self.frames = 0
+        self._on_device = device is not None
         self._nowhere = nowhere()
         try:
             stream = self._nowhere.add_stream(plan.name, rate=frame_rate, hwaccel=device)
@@ -70,28 +80,27 @@ class VideoEncoder:
     def context(self) -> VideoCodecContext:
         return self.stream.codec_context
 
-    def open(self, options: Mapping[str, str], *, global_header: bool, listens: bool) -> None:
+    def open(self, options: Mapping[str, str], *, global_header: bool) -> None:
         """Open it with FFmpeg's options. Raises EncoderUnavailableError, or ConfigError for what it refuses or doesn't know.
 
-        global_header: put parameter sets into the stream's parameters only. listens: take the reason of a refusal, and what is
-        wrong in a `-params` list, from FFmpeg's log. Not while a decoder may be closing on another thread: see `libav_log`.
+        global_header: put parameter sets into the stream's parameters only.
         """
         context = self.context
         if global_header:
             context.flags |= int(Flags.global_header)
         asked = {**context.options, **options}
         context.options = asked
-        log: list[tuple[int, str, str]] = []
+        settings = {name: getattr(context, name) for name in _SETTINGS}
+        settings["bit_rate"] = context.bit_rate or 0
+        again = _opened, self.plan.name, settings, asked, self._on_device
         try:
-            with libav_log() if listens else contextlib.nullcontext(log) as log:
-                context.open()
+            context.open()
         except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
-            raise self._refused(error, asked, [line for _, _, line in log]) from error
-        # What the encoder knows is taken out; x265 and the like log what they don't, and go on.
-        found = (
-            re.search(r"(?:Error parsing option|Unknown option:?) '?([\w-]+)", line) for _, _, line in log
-        )
-        unknown = [*sorted(context.options), *(match[1] for match in found if match)]
+            raise self._refused(error, asked, said_during(*again)) from error
+        # What the encoder knows is taken out; of a list it logs what it doesn't know, and goes on.
+        unknown = sorted(context.options)
+        if self.plan.has_list:
+            unknown += _UNKNOWN.findall("\n".join(said_during(*again)))
         if unknown:
             own = ", ".join(option.name for option in context.supported_options.private)
             raise ConfigError(
@@ -101,10 +110,10 @@ class VideoEncoder:
         self._nowhere.start_encoding()
 
     def _refused(
-        self, error: BaseException, asked: Mapping[str, str], log: list[str]
+        self, error: BaseException, asked: Mapping[str, str], said: list[str]
     ) -> EncoderUnavailableError | ConfigError:
         plan, context = self.plan, self.context
-        why = "; ".join(line.strip() for line in log[:2]) or reason(error)
+        why = "; ".join(said[:2]) or reason(error)
         if plan.name.endswith(_ON_DEVICES):
             return EncoderUnavailableError(
                 f"encoder {plan.name} cannot run on this machine: {why}",
@@ -126,6 +135,12 @@ class VideoEncoder:
         """What the encoder still holds; it takes no more. Raises EncodeError."""
         return self._packets(None)
 
+    def drop(self) -> None:
+        """Give up what the encoder holds, so that freeing it waits for little: see `_WORKS_OFF`."""
+        if self.plan.name in _WORKS_OFF and self.frames:
+            with contextlib.suppress(EncodeError):
+                self.flush()
+
     def _packets(self, frame: VideoFrame | None) -> list[Packet[Any]]:
         try:
             return list(self.stream.encode(frame))
@@ -134,3 +149,15 @@ class VideoEncoder:
                 f"encoder {self.plan.name} failed after {self.frames} frames: {reason(error)}",
                 hint="try another encoder",
             ) from error
+
+
+def _opened(name: str, settings: Mapping[str, Any], options: Mapping[str, str], on_device: bool) -> None:
+    """Open such an encoder once more."""
+    device = HWAccel("cuda", options={"primary_ctx": "1"}) if on_device else None
+    context = nowhere().add_stream(name, hwaccel=device).codec_context
+    for attribute, value in settings.items():
+        if value is not None:
+            setattr(context, attribute, value)
+    context.options = dict(options)
+    context.thread_count = 1
+    context.open()

@@ -32,7 +32,8 @@ class EncoderPlan:
     """An encoder with everything it will be told.
 
     pix_fmt: FFmpeg's name; format and color: what the frames are brought to. qscale: fixed quantiser, None without.
-    warnings: what of the source's samples the encoder cannot hold.
+    warnings: what of the source's samples the encoder cannot hold. has_list: the user gave a `-params` list, of which FFmpeg
+    only logs what the encoder does not know.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EncoderPlan:
     bitrate: int | None
     qscale: float | None
     warnings: tuple[str, ...]
+    has_list: bool
 
     @property
     def takes_device_frames(self) -> bool:
@@ -115,7 +117,7 @@ def plan_encoder(
         os.environ.setdefault("SVT_LOG", "1")  # it prints its banner past FFmpeg's log
     return EncoderPlan(
         name, pix_fmt, target, encoded_color(name, fmt, target, color, width, height), traits, settings, bitrate, qscale,
-        tuple(warnings),
+        tuple(warnings), any(key.endswith("-params") for key in options.encoder_options),
     )  # fmt: skip
 
 

@@ -77,9 +77,7 @@ class FileEncoder:
         context.thread_count = threads
         if (info.rotation or info.mirrored) and container.rotation:
             stream.set_display_matrix(display_matrix(info.rotation, info.mirrored))
-        self._encoder.open(
-            self._options(container, carried), global_header=container.global_header, listens=True
-        )
+        self._encoder.open(self._options(container, carried), global_header=container.global_header)
         self.template = Template(stream, info.sar, self.plan.format.alpha)
         self.takes_captions = takes_captions(self.template.codec)
 
@@ -118,6 +116,10 @@ class FileEncoder:
             data = with_last_duration(bytes(packets[-1].packet), self._format, end - last, end - begin)
             packets[-1] = packets[-1].with_data(data)
         return packets
+
+    def drop(self) -> None:
+        """Give up what the encoder still holds."""
+        self._encoder.drop()
 
     def _encoded(self, packet: Packet[Any]) -> Encoded:
         encoded = Encoded.of("video", packet)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
 from vsr.core.errors import EncodeError
+from vsr.media.ebml import element, elements, identifier_of, size_of, uint
 
 PADDING = "\x7e" * 48
 """Appended to the name of each track that may need elements."""
@@ -40,17 +40,17 @@ def amend_tracks(file: BinaryIO, tracks: dict[int, TrackElements]) -> None:
     file.seek(start)
     payload = file.read(size)
     entries = b""
-    for identifier, data in _elements(payload):
+    for identifier, data in elements(payload):
         if identifier in (_CRC, _VOID):
             continue
-        entries += _element(identifier, _amended(data, tracks) if identifier == _TRACK else data)
+        entries += element(identifier, _amended(data, tracks) if identifier == _TRACK else data)
     has_crc = payload[:1] == b"\xbf"
     room = size - len(entries) - (6 if has_crc else 0)
     if room == 1 or room < 0:
         raise EncodeError("no room in the Matroska header", hint="write an .mp4 file instead")
     entries += _void(room)
     if has_crc:
-        entries = _element(_CRC, zlib.crc32(entries).to_bytes(4, "little")) + entries
+        entries = element(_CRC, zlib.crc32(entries).to_bytes(4, "little")) + entries
     file.seek(start)
     _write_all(file, entries)
     file.seek(0, os.SEEK_END)
@@ -63,26 +63,26 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
 
 
 def _amended(entry: bytes, tracks: dict[int, TrackElements]) -> bytes:
-    parts = list(_elements(entry))
+    parts = list(elements(entry))
     number = next((int.from_bytes(data, "big") for identifier, data in parts if identifier == _NUMBER), 0)
     wanted = tracks.get(number, TrackElements())
     out = b""
     for identifier, data in parts:
         if identifier == _NAME:
             name = data.removesuffix(PADDING.encode())
-            out += _element(_NAME, name) if name else b""
+            out += element(_NAME, name) if name else b""
         elif identifier == _VIDEO and wanted.sar != 1:
-            out += _element(_VIDEO, _with_display(data, wanted.sar))
+            out += element(_VIDEO, _with_display(data, wanted.sar))
         elif identifier != _DELAY or not wanted.delay_s:
-            out += _element(identifier, data)
+            out += element(identifier, data)
     if wanted.delay_s:
-        out += _element(_DELAY, _uint(round(wanted.delay_s * 10**9)))
+        out += element(_DELAY, uint(round(wanted.delay_s * 10**9)))
     return out
 
 
 def _with_display(video: bytes, sar: Fraction) -> bytes:
     """The size at which the picture is shown; it widens or heightens, as Matroska players expect."""
-    parts = [(i, d) for i, d in _elements(video) if i not in (_WIDTH, _HEIGHT, _UNIT)]
+    parts = [(i, d) for i, d in elements(video) if i not in (_WIDTH, _HEIGHT, _UNIT)]
     pixels = {identifier: int.from_bytes(data, "big") for identifier, data in parts}
     width, height = pixels.get(_PIXEL_WIDTH, 1), pixels.get(_PIXEL_HEIGHT, 1)
     shape = Fraction(width, height) * sar
@@ -91,8 +91,8 @@ def _with_display(video: bytes, sar: Fraction) -> bytes:
     if Fraction(width, height) != shape and max(shape.numerator, shape.denominator) < 1 << 16:
         scale = max(1, height // shape.denominator)
         width, height = shape.numerator * scale, shape.denominator * scale
-    parts += [(_WIDTH, _uint(width)), (_HEIGHT, _uint(height))]
-    return b"".join(_element(identifier, data) for identifier, data in parts)
+    parts += [(_WIDTH, uint(width)), (_HEIGHT, uint(height))]
+    return b"".join(element(identifier, data) for identifier, data in parts)
 
 
 def _find_tracks(file: BinaryIO) -> tuple[int, int] | None:
@@ -102,8 +102,8 @@ def _find_tracks(file: BinaryIO) -> tuple[int, int] | None:
     while position < end:
         file.seek(position)
         head = file.read(12)
-        identifier, used = _identifier(head)
-        size, more = _size(head[used:])
+        identifier, used = identifier_of(head)
+        size, more = size_of(head[used:])
         start = position + used + more
         if identifier == _TRACKS:
             return start, size
@@ -111,37 +111,6 @@ def _find_tracks(file: BinaryIO) -> tuple[int, int] | None:
             return None
         position = start if identifier == _SEGMENT else start + size
     return None
-
-
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    while position < len(data):
-        identifier, used = _identifier(data[position : position + 4])
-        size, more = _size(data[position + used : position + used + 8])
-        start = position + used + more
-        yield identifier, data[start : start + size]
-        position = start + size
-
-
-def _identifier(data: bytes) -> tuple[int, int]:
-    length = 9 - data[0].bit_length() if data and data[0] else 1
-    return int.from_bytes(data[:length], "big"), length
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    length = 9 - data[0].bit_length() if data and data[0] else 1
-    return int.from_bytes(data[:length], "big") & ((1 << 7 * length) - 1), length
-
-
-def _uint(value: int) -> bytes:
-    return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
-
-
-def _element(identifier: int, data: bytes) -> bytes:
-    length = 1
-    while len(data) >= (1 << 7 * length) - 1:
-        length += 1
-    return _uint(identifier) + (len(data) | 1 << 7 * length).to_bytes(length, "big") + data
 
 
 def _void(room: int) -> bytes:

@@ -10,14 +10,14 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import av
-import av.logging
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 
 from vsr.core.errors import ConfigError, EncodeError, FileError
 from vsr.files.checks import os_error
 from vsr.files.whole import OutputFile
-from vsr.media.ffmpeg_log import libav_log
+from vsr.media.ffmpeg_log import said_during
 from vsr.media.types import Carried
 from vsr.media.write.animation import muxer_options
 from vsr.media.write.containers import Container, containers_of
@@ -33,7 +33,7 @@ from vsr.media.write.copy import (
 from vsr.media.write.copy_plan import CopyPlan
 from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.matroska import PADDING, TrackElements, amend_tracks
-from vsr.media.write.targets import Target
+from vsr.media.write.targets import OutputNull, Target
 
 if TYPE_CHECKING:
     from av.stream import Stream
@@ -85,7 +85,6 @@ class Muxer:
         self._begun: set[int] = set()
         # A pipe cannot be gone back in; what it is given is final.
         self._amends = container.is_matroska and isinstance(target, OutputFile)
-        said: list[tuple[int, str, str]] = []
         try:
             self._container = av.open(
                 target,
@@ -96,10 +95,9 @@ class Muxer:
             )
             self._video = video.add_to(self._container)
             self._add_others()
-            with libav_log() as said:
-                self._container.start_encoding()
+            self._container.start_encoding()
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise self._refused(error, said) from error
+            raise self._refused(error) from error
 
     def _muxer_options(self) -> dict[str, str]:
         container = self._format
@@ -157,22 +155,25 @@ class Muxer:
         if self._template.alpha and container.is_matroska:
             self._video.metadata["alpha_mode"] = "1"
 
-    def _refused(
-        self, error: BaseException, said: list[tuple[int, str, str]]
-    ) -> ConfigError | EncodeError | FileError:
+    def _refused(self, error: BaseException) -> ConfigError | EncodeError | FileError:
         if self._target.error is not None:
             return self._failed(self._target.error)
         container, codec = self._format, self._template.codec
-        # FFmpeg's error is often no more than "invalid argument": the reason is in its log.
-        errors = [line.strip() for level, _, line in said if level <= av.logging.ERROR]
-        reason = errors[-1].partition(". Set -strict")[0] if errors else muxer_reason(error)
-        if not self._target.seekable() and "non seekable" in reason:
+        if container.is_mov and not self._target.seekable():
             return ConfigError(
                 f"{container.format} cannot be written to standard output, in which there is no going back",
                 hint="name the format nut or matroska, or write to a file",
             )
+        why = muxer_reason(error)
+        if isinstance(error, av.FFmpegError):
+            # FFmpeg's error is often no more than "invalid argument": the reason is in its log.
+            context = self._template.stream.codec_context
+            assert isinstance(context, VideoCodecContext)
+            looks = context.width, context.height, context.pix_fmt, context.framerate
+            said = said_during(_write_header, container.format, self._template.encoder, looks)
+            why = said[-1].partition(". Set -strict")[0] if said else why
         return ConfigError(
-            f"{container.format} cannot hold {codec} from encoder {self._template.encoder}: {reason}",
+            f"{container.format} cannot hold {codec} from encoder {self._template.encoder}: {why}",
             hint=f"outputs that hold {codec} end in {', '.join(containers_of(codec)) or '.nut'}",
         )
 
@@ -283,3 +284,12 @@ class Muxer:
         """Let go of the container without a trailer; the target must be closed already."""
         with contextlib.suppress(Exception):
             self._container.close()
+
+
+def _write_header(container: str, encoder: str, looks: tuple[int, int, str | None, Fraction]) -> None:
+    """Begin a file again that was refused, with a video of that width, height, pixel format and rate."""
+    output = av.open(OutputNull(), "w", format=container)
+    context = output.add_stream(encoder).codec_context
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt, context.framerate = looks
+    output.start_encoding()

@@ -197,6 +197,7 @@ class VideoSink(EndsOnce):
     def _abandon(self) -> None:
         self._target.drop()
         self._muxer.discard()
+        self._encoder.drop()
 
 
 def _plan(container: Container, info: VideoInfo, size: tuple[int, int], options: SinkOptions) -> EncoderPlan:
