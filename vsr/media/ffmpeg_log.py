@@ -31,7 +31,7 @@ def said_during(function: Callable[..., object], *arguments: object) -> list[str
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", __name__],
+            [sys.executable, "-P", "-W", "ignore", "-m", __name__],
             input=pickle.dumps((function, arguments)),
             capture_output=True,
             env=environment,

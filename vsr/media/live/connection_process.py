@@ -132,8 +132,8 @@ class _Said:
     """What FFmpeg says on standard error, kept by a pipe that never makes it wait."""
 
     def __init__(self) -> None:
+        av.logging.set_libav_level(av.logging.ERROR)
         av.logging.restore_default_callback()
-        av.logging.set_level(av.logging.ERROR)
         self._reads, writes = os.pipe()
         for end in (self._reads, writes):
             os.set_blocking(end, False)
