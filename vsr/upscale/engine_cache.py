@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from vsr.backends import Engine
 from vsr.backends.base import Backend, CompileOptions
+from vsr.backends.process import OfProcess
 from vsr.models import GraphLayout, ModelSpec
 
 # A stream needs one or two, a folder of pictures as many as it has sizes.
@@ -29,6 +30,7 @@ class EngineCache:
         self._engines: OrderedDict[tuple[GraphLayout, Shapes], Engine] = OrderedDict()
         self._users: Counter[tuple[GraphLayout, Shapes]] = Counter()
         self._lock = threading.Lock()  # While an engine is made.
+        self._process = OfProcess()
 
     @property
     def compiled(self) -> list[Shapes]:
@@ -38,6 +40,7 @@ class EngineCache:
     @contextmanager
     def taken(self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]) -> Generator[Engine]:
         """The engine for planes of these shapes; it is not closed while it is used. Raises as `Backend.compile` does."""
+        self._process.check("an Upscaler")
         key = (layout, tuple(shapes.values()))
         with self._lock:
             if key not in self._engines:
@@ -62,7 +65,9 @@ class EngineCache:
                 self._engines.pop(key).close()
 
     def close(self) -> None:
-        """Close all. Closing twice does nothing."""
+        """Close all. Closing twice does nothing; nor does closing in a forked process, which lacks the engines' threads."""
+        if self._process.left:
+            return
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()

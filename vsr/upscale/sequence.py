@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from vsr.backends.process import OfProcess
 from vsr.core.frame import Frame, Reset
 from vsr.upscale.planes import Kind
 
@@ -34,6 +35,7 @@ class Sequence:
         self._failed: Exception | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
+        self._process = OfProcess()
 
     def __enter__(self) -> Sequence:
         return self
@@ -44,7 +46,7 @@ class Sequence:
     def push(self, frame: Frame) -> list[Frame]:
         """Take the next frame; return those that are done by now. Where `Frame.starts` says so, the stream begins anew with it.
 
-        Raises what `Upscaler.upscale` raises, RuntimeError after `close`.
+        Raises what `Upscaler.upscale` raises, RuntimeError after `close`, InferenceError in a forked process.
         """
         if self._failed is None:
             self._check_open()
@@ -92,6 +94,7 @@ class Sequence:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the sequence is closed")
+        self._process.check("a Sequence")
 
     def _begin(self) -> None:
         """Upscale what is batched, here or on a thread. With as many under way as there may be, wait for the first."""

@@ -28,6 +28,7 @@ from vsr.backends.base import (
 from vsr.backends.guarded import Parity, compare
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
+from vsr.backends.process import first_user
 from vsr.backends.tensorrt.build import build_engine, serving_engine
 from vsr.backends.tensorrt.cuda_graph import CapturedWork, captured
 from vsr.backends.tensorrt.gpu import gpu_here, on_gpu
@@ -238,6 +239,7 @@ class TensorRTBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         options: CompileOptions = DEFAULTS,
     ) -> TensorRTEngine:
+        first_user(self.name).check("TensorRT")
         precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32", "int8", "fp8"])
         recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
         manifest = serving_engine(recipe, store)

@@ -20,6 +20,7 @@ from vsr.backends.base import (
 )
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
+from vsr.backends.process import first_user
 from vsr.core.cuda import agree_on_context
 from vsr.core.errors import EngineBuildError, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
@@ -145,6 +146,7 @@ class TorchBackend:
         from vsr.backends.graphs.precision import guarded
         from vsr.backends.torch.ops import compiled
 
+        first_user(self.name).check("PyTorch")
         path = spec.graph(layout)
         device = _device()
         precision = chosen_precision(spec, options.precision, _precisions(device))

@@ -1,0 +1,35 @@
+"""Which process something was made in: the threads and the GPU of a runtime do not go with a fork."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from vsr.core.errors import InferenceError
+
+
+class OfProcess:
+    """The process that this was made in."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    @property
+    def left(self) -> bool:
+        """Whether this is another process, forked from it."""
+        return os.getpid() != self._pid
+
+    def check(self, what: str) -> None:
+        """Raise InferenceError in another process: without the threads, each run would wait for ever."""
+        if self.left:
+            raise InferenceError(
+                f"{what} does not work in a process that was forked from the one it was opened in",
+                hint="open the Upscaler in the child, which is to be started by spawn: "
+                "multiprocessing.get_context('spawn')",
+            )
+
+
+@cache
+def first_user(runtime: str) -> OfProcess:
+    """The process that first asked for this, and all that are forked from it: for runtimes that don't start anew in those."""
+    return OfProcess()
