@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.support.usable import backends
@@ -85,6 +86,40 @@ def test_a_model_with_states_is_refused_before_it_runs(tmp_path: Path) -> None:
 def test_states_are_names(states: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"states.* must be"):
         load_spec(package(tmp_path / "model", states))
+
+
+@pytest.mark.parametrize("backend", backends())
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("y_out", "large", r"gray8\.onnx has outputs large; expected y_out"),
+        ("max_code", "top", r"gray8\.onnx has inputs .*top.*; expected y and some of gain, "),
+        (
+            "scale = 2",
+            "scale = 3",
+            "makes y_out of 64x48 samples from 32x24; expected 3 times as many a side",
+        ),
+    ],
+)
+def test_a_package_that_is_not_what_it_says_is_one_line(
+    backend: str, old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(find_model("bicubic").folder, folder)
+    spec = folder / "model.toml"
+    spec.write_text(spec.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    graph = onnx.load(folder / "gray8.onnx")
+    for port in (*graph.graph.input, *graph.graph.output):
+        port.name = port.name.replace(old, new)
+    for node in graph.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+    onnx.save(graph, folder / "gray8.onnx")
+    with (
+        Upscaler(str(folder), backend=backend) as upscaler,
+        pytest.raises(WeightsError, match=f"model package .*: .*{said}"),
+    ):
+        upscaler.upscale(noise(24, 32))
 
 
 @pytest.mark.parametrize("backend", backends())

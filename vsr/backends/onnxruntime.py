@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.base import DEFAULTS, Arrays, Availability, CompileOptions, Engine, chosen_precision
 from vsr.core.errors import EngineBuildError, InferenceError, reason
-from vsr.models.spec import GraphLayout, ModelSpec, Precision
+from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -24,15 +24,15 @@ class OnnxRuntimeEngine(Engine):
     def __init__(self, session: onnxruntime.InferenceSession, precision: Precision) -> None:
         self.precision = precision
         self._session = session
-        self._inputs = [value.name for value in session.get_inputs()]
-        self._outputs = [value.name for value in session.get_outputs()]
+        self.inputs = [value.name for value in session.get_inputs()]
+        self.outputs = [value.name for value in session.get_outputs()]
 
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         try:
-            results = self._session.run(self._outputs, {name: inputs[name] for name in self._inputs})
+            results = self._session.run(self.outputs, {name: inputs[name] for name in self.inputs})
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise InferenceError(f"ONNX Runtime: {reason(error)}") from error
-        return dict(zip(self._outputs, results, strict=True))
+        return dict(zip(self.outputs, results, strict=True))
 
 
 class OnnxRuntimeBackend:
@@ -71,7 +71,9 @@ class OnnxRuntimeBackend:
             raise EngineBuildError(
                 f"ONNX Runtime cannot load {spec.id} ({layout.name}): {reason(error)}"
             ) from error
-        return OnnxRuntimeEngine(session, precision)
+        engine = OnnxRuntimeEngine(session, precision)
+        check_ports(path, layout, engine.inputs, engine.outputs)
+        return engine
 
 
 def _in_fp8(path: Path, spec: ModelSpec) -> bytes:

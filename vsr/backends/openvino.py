@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from vsr.backends.base import (
     out_of_memory,
 )
 from vsr.core.errors import EngineBuildError, InferenceError
-from vsr.models.spec import GraphLayout, ModelSpec, Precision
+from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
     import openvino
@@ -49,7 +49,7 @@ class OpenVinoEngine(Engine):
         self.precision = precision
         self._busy = threading.Lock()  # One request makes one picture at a time.
         self._request = compiled.create_infer_request()
-        self._inputs = [port.get_any_name() for port in compiled.inputs]
+        self._inputs = _names(compiled.inputs)
         self._outputs = {port.get_any_name(): tuple(port.shape) for port in compiled.outputs}
 
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
@@ -111,8 +111,10 @@ class OpenVinoBackend:
         }
         if options.threads:
             config["INFERENCE_NUM_THREADS"] = options.threads
+        path = spec.graph(layout, int8=precision == "int8")
         try:
-            model = _core().read_model(spec.graph(layout, int8=precision == "int8"))
+            model = _core().read_model(path)
+            check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
             compiled = _core().compile_model(model, "CPU", config)
             return OpenVinoEngine(compiled, precision)
@@ -154,6 +156,10 @@ def _has_vnni() -> bool:
     except OSError:
         return False
     return any(name in flags for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+
+
+def _names(ports: Iterable[Any]) -> list[str]:
+    return [port.get_any_name() for port in ports]
 
 
 def _last_line(error: BaseException) -> str:

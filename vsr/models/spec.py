@@ -18,7 +18,7 @@ matrix, range and depth.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,8 @@ Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in; int8 and fp8 (E4M3) where a package carries a calibration."""
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
+SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
+"""Inputs of a frame graph beside the planes; it may lack those that it has no use for."""
 WEIGHTS_NAME = "weights.safetensors"
 """Of the weights file in every package, and in a folder of `vsr train`; graphs refer to it."""
 
@@ -157,6 +159,24 @@ class ModelSpec:
             "training": dict(self.training),
             "quality": dict(self.quality),
         }
+
+
+def check_ports(graph: Path, layout: GraphLayout, inputs: Collection[str], outputs: Collection[str]) -> None:
+    """Raise WeightsError unless a frame graph takes and gives what it should, by the names of its inputs and outputs."""
+    planes = layout.plane_names
+    larger = [f"{name}_out" for name in planes]
+    what = f"model package {graph.parent.name}: {graph.name}"
+    hint = "rename them in the graph, or make the package anew"
+    if not set(planes) <= set(inputs) <= {*planes, *SMALL_INPUTS}:
+        raise WeightsError(
+            f"{what} has inputs {', '.join(inputs)}; expected {', '.join(planes)} "
+            f"and some of {', '.join(SMALL_INPUTS)}",
+            hint=hint,
+        )
+    if not set(larger) <= set(outputs):
+        raise WeightsError(
+            f"{what} has outputs {', '.join(outputs)}; expected {', '.join(larger)}", hint=hint
+        )
 
 
 def load_spec(folder: Path) -> ModelSpec:

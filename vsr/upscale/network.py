@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsr.backends.base import Backend, CompileOptions
-from vsr.core.errors import UnsupportedInputError
+from vsr.core.errors import UnsupportedInputError, WeightsError
 from vsr.core.frame import Plane, SemiPlanar
 from vsr.models import GraphLayout, ModelSpec
 from vsr.upscale.engine_cache import EngineCache, Shapes
@@ -62,7 +62,8 @@ class Network:
         """The planes of each picture, `spec.scale` times as wide and as high; see Plane for what they are.
 
         kind: of all pictures, without alpha. Large pictures are cut into tiles, and sides are padded as the network needs it;
-        neither shows. Raises InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
+        neither shows. Raises WeightsError for a package that makes another scale, InferenceError, DeviceMemoryError; for the first
+        picture of a size what `Backend.compile` raises.
         """
         return self._portion.run(lambda part: self._run(part, kind), pictures, kind, self._plan)
 
@@ -103,6 +104,7 @@ class Network:
             with self._engines.taken(layout, {name: part.shape for name, part in parts.items()}) as engine:
                 outputs = engine.run({**small, **parts})
             larger = [outputs[f"{name}_out"] for name in names]
+            self._check_scale(layout, parts, larger)
             if plan.whole:
                 large = larger
                 break
@@ -120,6 +122,18 @@ class Network:
             for number in range(len(pictures))
         ]
 
+    def _check_scale(
+        self, layout: GraphLayout, parts: Mapping[str, NDArray[np.uint8]], larger: Sequence[NDArray[np.uint8]]
+    ) -> None:
+        for (name, part), result in zip(parts.items(), larger, strict=True):
+            expected = (*part.shape[:2], part.shape[2] * self.spec.scale, part.shape[3] * self.spec.scale)
+            if result.shape != expected:
+                raise WeightsError(
+                    f"model package {self.spec.id}: {layout.name}.onnx makes {name}_out of {_by(result)} samples from "
+                    f"{_by(part)}; expected {self.spec.scale} times as many a side, as its model.toml says",
+                    hint="correct scale in model.toml, or make the package anew",
+                )
+
     def _plan(self, kind: Kind) -> TilePlan:
         log2_chroma = kind.format.log2_chroma
         multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in log2_chroma))
@@ -130,3 +144,7 @@ class Network:
         if tile is None:
             tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
         return TilePlan(width, height, min(tile or longest, most), halo, multiple)
+
+
+def _by(plane: NDArray[np.uint8]) -> str:
+    return f"{plane.shape[3]}x{plane.shape[2]}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,12 +18,9 @@ import pytest
 from tests.support.recipes import recipe
 from vsr.backends.guarded import Parity
 from vsr.backends.tensorrt.build import build_engine
-from vsr.backends.tensorrt.store import EngineStore
+from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
 from vsr.cli import main
-from vsr.core.errors import (
-    EngineNotFoundError,
-    EngineStaleError,
-)
+from vsr.core.errors import ConfigError, EngineNotFoundError, EngineStaleError, FileError
 
 
 def test_an_engine_made_from_something_else_is_named_stale(tmp_path: Path) -> None:
@@ -181,3 +180,85 @@ def test_what_was_found_of_an_engine_is_kept_and_shown(
     assert store.named(manifest.identity.key).parity == Parity(61.5, 2, 0, 8)
     assert main(["engine", "list", "--store", str(tmp_path)]) == 0
     assert "61.5 dB from fp32, at most 2 codes" in capsys.readouterr().out
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[EngineStore, Path]:
+    """A store, and the folder of the engine in it, which nobody built."""
+    store = EngineStore(tmp_path / "store")
+    store.folder.mkdir(mode=0o755)
+    identity = Identity(recipe().as_dict(), "a", "b", "tensorrt_rtx", "1", "8.9", "")
+    plan = b"plan"
+    manifest = Manifest(identity, "", (), "2026", 1.0, len(plan), hashlib.sha256(plan).hexdigest())
+    return store, store.add(manifest, plan, "")
+
+
+@pytest.mark.parametrize("name", ["engine.plan", "manifest.json"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_links_and_special_files_are_no_engine(
+    name: str, kind: str, kept: tuple[EngineStore, Path], tmp_path: Path
+) -> None:
+    store, folder = kept
+    identity = store.named(folder.name).identity
+    assert store.plan(identity) == b"plan"
+    elsewhere = (folder / name).rename(tmp_path / name)
+    if kind == "link":
+        (folder / name).symlink_to(elsewhere)
+    else:
+        os.mkfifo(folder / name)
+    assert store.whole(identity) is None
+    with pytest.raises((EngineStaleError, EngineNotFoundError)):
+        store.plan(identity)
+    assert main(["engine", "list", "--store", str(store.folder)]) == 0
+
+
+def test_a_link_to_an_engine_elsewhere_is_none(kept: tuple[EngineStore, Path], tmp_path: Path) -> None:
+    store, folder = kept
+    folder.rename(tmp_path / folder.name)
+    folder.symlink_to(tmp_path / folder.name)
+    assert store.find(folder.name) is None
+    store.remove(folder.name)
+    assert (tmp_path / folder.name).is_dir()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_lock_that_leads_elsewhere_is_refused(kind: str, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    store = EngineStore(tmp_path / "store")
+    store.folder.mkdir(mode=0o755)
+    if kind == "link":
+        (store.folder / ".lock").symlink_to(precious)
+    else:
+        os.mkfifo(store.folder / ".lock")
+    with pytest.raises(FileError, match="cannot write in"), store.locked(pytest.fail):
+        pytest.fail("locked")
+    assert precious.read_text() == "kept"
+
+
+@pytest.mark.parametrize("what", [".", "engine", "engine/engine.plan"])
+def test_a_store_that_everybody_may_write_in_is_refused_with_the_remedy(
+    what: str, kept: tuple[EngineStore, Path]
+) -> None:
+    store, folder = kept
+    identity = store.named(folder.name).identity
+    path = store.folder / what.replace("engine", folder.name, 1)
+    path.chmod(path.stat().st_mode | 0o002)
+    with pytest.raises(ConfigError, match="everybody may write") as refused:
+        store.plan(identity)
+    assert refused.value.hint is not None
+    with pytest.raises(ConfigError):
+        store.manifests()
+    subprocess.run(["sh", "-c", refused.value.hint.partition("then: ")[2]], check=True)
+    assert store.plan(identity) == b"plan"
+
+
+def test_a_new_store_is_not_for_everybody(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with EngineStore(tmp_path / "store").locked(pytest.fail):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "store").stat().st_mode & 0o022 == 0
+    assert EngineStore(tmp_path / "store").keys() == []

@@ -17,6 +17,7 @@ from vsr.backends.tensorrt.library import OnProgress, TensorRT, installed_librar
 from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError, reason
+from vsr.files.checks import read_ordinary
 from vsr.files.whole import write_whole
 from vsr.models.registry import find_model
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec, Precision
@@ -131,7 +132,10 @@ def _built(
 ) -> BuiltEngine:
     spec, recipe, identity, library = wanted.spec, wanted.recipe, wanted.identity, wanted.library
     timings = store.timing_cache(identity)
-    measured = timings.read_bytes() if timings.is_file() else b""
+    try:
+        measured = read_ordinary(timings)
+    except OSError:
+        measured = b""
     started = time.perf_counter()
     say(f"building the engine of {spec.id}{_so_far(store.usual_build_s(library.name, spec.id))}")
     try:

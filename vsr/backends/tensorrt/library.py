@@ -24,7 +24,9 @@ from vsr.core.errors import (
     MissingDependencyError,
     reason,
 )
+from vsr.files.checks import read_ordinary
 from vsr.files.whole import write_whole
+from vsr.models.spec import check_ports
 
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""
@@ -85,7 +87,7 @@ class TensorRT:
         timing_cache: bytes = b"",
     ) -> Plan:
         """Compile a frame graph whose weights lie beside `path`. `timing_cache`: what earlier builds measured on this GPU,
-        which TensorRT-RTX has no use for. Ctrl-C ends it at its next step. Raises EngineBuildError, ConfigError,
+        which TensorRT-RTX has no use for. Ctrl-C ends it at its next step. Raises EngineBuildError, WeightsError, ConfigError,
         MissingDependencyError for a driver that is too old."""
         trt = self._module
         log = _make_log(trt)
@@ -100,6 +102,9 @@ class TensorRT:
                 f"{self.name} cannot read {path}: {first}",
                 hint="if the package was copied, its files may be damaged",
             )
+        inputs = [network.get_input(n).name for n in range(network.num_inputs)]
+        outputs = [network.get_output(n).name for n in range(network.num_outputs)]
+        check_ports(path, recipe.graph_layout, inputs, outputs)
         config = builder.create_builder_config()
         config.builder_optimization_level = recipe.optimization_level
         if recipe.workspace_mb:
@@ -185,8 +190,8 @@ class TensorRT:
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
         self._runtime_cache = config.create_runtime_cache()
-        if runtime_cache.is_file():
-            self._runtime_cache.deserialize(runtime_cache.read_bytes())
+        with contextlib.suppress(OSError):  # where nothing was compiled yet
+            self._runtime_cache.deserialize(read_ordinary(runtime_cache))
         config.set_runtime_cache(self._runtime_cache)
         return config
 

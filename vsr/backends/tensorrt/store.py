@@ -2,7 +2,8 @@
 
 An engine's key is a hash of all it depends on, which the manifest lists, so that another library version, driver, GPU, graph or
 recipe is another key. Engines can carry code: they are read from this store alone, and only if they are to the byte what was
-written.
+written. The hash tells damage, not malice: whoever may write in the store may write a plan and its hash. So a store that
+everybody may write in is refused, and so are links and special files in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +34,7 @@ from vsr.core.errors import (
     FileError,
     reason,
 )
+from vsr.files.checks import open_ordinary, read_ordinary
 from vsr.files.whole import lock, write_whole
 
 PLAN, MANIFEST, LOG = "engine.plan", "manifest.json", "build.log"
@@ -102,7 +106,9 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
 def _manifest_in(folder: Path) -> Manifest | None:
     """None where there is none, or it is not whole, or of another engine: then the engine counts as not built."""
     try:
-        manifest = manifest_from_dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        if folder.is_symlink():
+            return None
+        manifest = manifest_from_dict(json.loads(read_ordinary(folder / MANIFEST)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError):
         return None
     return manifest if manifest.identity.key == folder.name else None
@@ -127,11 +133,13 @@ class EngineStore:
 
     def manifests(self) -> list[Manifest]:
         """Of all engines that are there, oldest first. Raises ConfigError for a folder that cannot be read."""
-        found = [_manifest_in(self.folder / key) for key in self.keys()]
+        found = [self.find(key) for key in self.keys()]
         return sorted((m for m in found if m is not None), key=lambda manifest: manifest.created)
 
     def keys(self) -> list[str]:
-        """Of all engines, also of those that are damaged. Raises ConfigError for a folder that cannot be read."""
+        """Of all engines, also of those that are damaged. Raises ConfigError for a folder that cannot be read, and for one that
+        everybody may write in."""
+        self._check_mode(self.folder)
         try:
             names = [path.name for path in self.folder.iterdir()]
         except FileNotFoundError:
@@ -143,7 +151,9 @@ class EngineStore:
         return sorted(name for name in names if re.fullmatch(f"[0-9a-f]{{{_KEY_LENGTH}}}", name))
 
     def find(self, key: str) -> Manifest | None:
-        """The engine of that key, if it was built."""
+        """The engine of that key, if it was built. Raises ConfigError where everybody may write there."""
+        for path in (self.folder, self.folder / key, self.folder / key / PLAN, self.folder / key / MANIFEST):
+            self._check_mode(path)
         return _manifest_in(self.folder / key)
 
     def whole(self, identity: Identity) -> Manifest | None:
@@ -199,7 +209,7 @@ class EngineStore:
             )
         path = self.folder / identity.key / PLAN
         try:
-            data = path.read_bytes()
+            data = read_ordinary(path)
         except OSError as error:
             raise EngineStaleError(f"cannot read {path}: {reason(error)}", hint=again) from error
         if hashlib.sha256(data).hexdigest() != manifest.plan_sha256:
@@ -251,6 +261,16 @@ class EngineStore:
                 f"cannot remove {self.folder / key}: {reason(error)}", hint="delete the folder by hand"
             ) from error
 
+    def _check_mode(self, path: Path) -> None:
+        """Raise ConfigError where everybody may write: an engine runs as code of whoever loads it."""
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            if found.st_mode & stat.S_IWOTH and not stat.S_ISLNK(found.st_mode):
+                raise ConfigError(
+                    f"everybody may write in the engine store {self.folder}, and engines can carry code",
+                    hint=f"remove what others put there, then: chmod -R o-w {shlex.quote(str(self.folder))}",
+                )
+
     def timing_cache(self, identity: Identity) -> Path:
         """Where what was measured while building for that GPU, with that library, lies."""
         name = f"{identity.library} {identity.version} {identity.target} {identity.driver}"
@@ -259,18 +279,20 @@ class EngineStore:
     @contextlib.contextmanager
     def locked(self, say: Callable[[str], None]) -> Iterator[None]:
         """While one process builds here, others that want to wait, and `say` so: mostly it is the same engine that they want.
-        Raises FileError."""
+        Raises FileError, and ConfigError for a store that everybody may write in."""
+        self._check_mode(self.folder)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / ".lock").open("w")
+            self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            path = self.folder / ".lock"
+            file = open(open_ordinary(path, os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115
         except OSError as error:
             raise FileError(f"cannot write in {self.folder}: {reason(error)}", hint=_ANOTHER) from error
         with file:
             try:
-                lock(file, Path(file.name), wait=False)
+                lock(file, path, wait=False)
             except ConfigError:
                 say(f"another vsr builds an engine in {self.folder}: waiting for it")
-                lock(file, Path(file.name), wait=True)
+                lock(file, path, wait=True)
                 say("")
             yield
 

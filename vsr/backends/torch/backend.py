@@ -23,7 +23,7 @@ from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
 from vsr.core.cuda import agree_on_context
 from vsr.core.errors import EngineBuildError, reason
-from vsr.models.spec import GraphLayout, ModelSpec, Precision
+from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
     import torch
@@ -162,7 +162,10 @@ class TorchBackend:
                 f"torch cannot run {spec.id} ({layout.name}): {reason(error)}",
                 hint="use another backend; if the package was copied, its files may be damaged",
             ) from error
-        outputs = [value.name for value in model.graph.output]
+        inputs, outputs = (
+            [value.name for value in ports] for ports in (model.graph.input, model.graph.output)
+        )
+        check_ports(path, layout, inputs, outputs)
         return TorchEngine(spec, layout, graph, outputs, device, precision, options.threads)
 
 
