@@ -62,8 +62,8 @@ class Network:
         """The planes of each picture, `spec.scale` times as wide and as high; see Plane for what they are.
 
         kind: of all pictures, without alpha. Large pictures are cut into tiles, and sides are padded as the network needs it;
-        neither shows. Raises WeightsError for a package that makes another scale, InferenceError, DeviceMemoryError; for the first
-        picture of a size what `Backend.compile` raises.
+        neither shows. Raises WeightsError for a package that makes another scale, InferenceError, DeviceMemoryError; for the
+        first picture of a size what `Backend.compile` raises.
         """
         return self._portion.run(lambda part: self._run(part, kind), pictures, kind, self._plan)
 
