@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -266,6 +266,7 @@ def open_stream(
     rotate_s: float | None = None,
     rotate_bytes: int | None = None,
     overwrite: bool = False,
+    require: Sequence[str] = (),
     duration_s: float | None = None,
     preview: str | None = None,
     token: str | None = None,
@@ -316,6 +317,7 @@ def open_stream(
         rotate_s=rotate_s,
         rotate_bytes=rotate_bytes,
         overwrite=overwrite,
+        require=tuple(require),
         duration_s=duration_s,
         preview=preview,
         token=token,

@@ -30,8 +30,8 @@ SOURCE = "testsrc:160x120@25"
 ROOT = Path(__file__).parents[2]
 
 
-def limited(folder: Path, num_bytes: int, *words: str) -> tuple[dict[str, Any], str]:
-    """(report, what was printed) of a `vsr stream` whose files can be no larger than that."""
+def limited(folder: Path, num_bytes: int, *words: str, code: int = 4) -> tuple[dict[str, Any], str]:
+    """(report, what was printed) of a `vsr stream` whose files can be no larger than that, and which ends with that code."""
     program = (
         "import resource, sys\nfrom tests.support.sessions import simulated\nfrom vsr import api\n"
         "from vsr.cli import main\napi.StreamSession = simulated\n"
@@ -45,7 +45,7 @@ def limited(folder: Path, num_bytes: int, *words: str) -> tuple[dict[str, Any], 
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())["stream"]
     return report, done.stdout + done.stderr
 
@@ -59,11 +59,17 @@ def test_what_did_not_get_to_the_disk_is_not_counted_as_recorded(ending: str, tm
     assert "reconnecting" in said
     assert 50 <= sink["frames"] <= sum(counts)
     assert all(counts)
+    lost = sum(sink["drops"].values())
+    assert f"{lost} dropped (" in said
+    assert "by sinks, in" in said
+    assert f"a.{ending}: {lost} of {report['frames_out']} frames are missing (" in said
+    assert report["missing"]
     assert sink["frames"] + sum(sink["drops"].values()) == report["frames_out"]
 
 
 def test_a_recording_of_no_frame_is_removed_and_its_number_taken_again(tmp_path: Path) -> None:
-    report, said = limited(tmp_path, 20_000, str(tmp_path / "a.mp4"), "null", "--duration", "6")
+    words = [str(tmp_path / "a.mp4"), "null", "--duration", "6", "--require", "null"]
+    report, said = limited(tmp_path, 20_000, *words, code=0)
     assert "reconnecting" in said
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
     assert (report["sinks"][0]["frames"], report["sinks"][0]["files"]) == (0, 0)
@@ -75,6 +81,7 @@ def test_an_end_that_is_not_written_is_told(tmp_path: Path) -> None:
     assert "0 frames" in said
     assert "stopped: " in said
     assert "file too large" in said
+    assert "a.mp4: got no frame (" in said
     assert report["sinks"][0]["drops"] == {"not connected": report["frames_out"]}
 
 

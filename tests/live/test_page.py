@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import browser, needs_chromium
+from tests.support.rtsp import free_port
 from tests.support.sessions import Running, config, running, until
 from vsr.core.errors import ConfigError
 from vsr.live.latency import Percentiles
@@ -113,6 +114,7 @@ def test_figures_for_programs() -> None:
                 r'vsr_\w+(\{(\w+="[^"]*",?)+\})? -?[\d.e+-]+', line
             ), line
         assert 'vsr_state{state="streaming"} 1' in body
+        assert "vsr_healthy 1" in body
         assert re.search(r"^vsr_frames_out_total [1-9]", body, re.MULTILINE)
         assert get(f"{url}nosuch")[0] == 404
         assert get(f"{url}..%2Fserver.py")[0] == 404
@@ -209,3 +211,17 @@ def test_a_port_in_use_is_one_clear_error() -> None:
         with pytest.raises(ConfigError, match=r"cannot listen at 127.0.0.1:\d+: address already in use"):
             session.run()
         assert [change.state for change in session.states.changes()] == ["connecting", "stopped"]
+
+
+def test_health_is_told_with_its_reasons() -> None:
+    dead = f"rtmp://127.0.0.1:{free_port()}/x/y"
+    with running(SOURCE, dead, preview=":0", timeout_s=0.5) as stream:
+        url = page_of(stream)
+        until(lambda: "no frame yet" in get(f"{url}healthz")[1])
+        status, said = get(f"{url}healthz")
+        assert status == 503
+        assert said.startswith(f"{dead.replace('/y', '/...')}: no frame yet, after ")
+        body = get(f"{url}metrics")[1]
+        assert "vsr_healthy 0" in body
+        assert "vsr_latency" not in body
+        assert json.loads(get(f"{url}status")[1])["latency"] is None

@@ -161,6 +161,7 @@ FORMS = {
             "audio": Case("--no-audio", {"audio": False}),
             "rotate": Case("--rotate 10m", {"rotate_s": 600.0}),
             "rotate, by size": Case("--rotate 500M", {"rotate_bytes": 500_000_000}),
+            "require": Case("--require null", {"require": ("null",)}),
             "duration": Case("--duration 1:00", {"duration_s": 60.0}),
             "preview": Case("--preview :8080", {"preview": ":8080"}),
             "token": Case("--preview :8080 --token word", {"preview": ":8080", "token": "word"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ from vsr.cli import options, text
 from vsr.cli.interrupt import interrupts
 from vsr.cli.show import check_report_path, write_json
 from vsr.cli.terminal import note, say, status
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, OutputLostError
 
 if TYPE_CHECKING:
     from vsr.live.config import StreamConfig
+    from vsr.live.latency import Percentiles
     from vsr.live.report import StreamReport
     from vsr.live.states import Change
 
@@ -85,6 +87,12 @@ TERMINAL_INTERVAL_S = 0.5
     "--rotate", type=options.ROTATION, help="Begin another recording after so much: 10m, 1h, 500M, 2G."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a recording that exists.")
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="SINK",
+    help="A sink without whose frames nothing is well (/healthz, exit code); may be repeated.  [default: every one]",
+)
 @click.option("--duration", type=options.SECONDS, help="Stop after so long.")
 @click.option(
     "--preview",
@@ -118,6 +126,8 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
         write_json(report, {"vsr": __version__, "stream": done.as_dict()})
     if not quiet:
         say(*report_lines(done))
+    if done.missing:
+        raise OutputLostError("; ".join(done.missing), hint="--require names the sinks that have to get all")
 
 
 def build_config(values: Mapping[str, Any], report: Path | None = None) -> StreamConfig:
@@ -149,6 +159,7 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
         rotate_s=seconds,
         rotate_bytes=num_bytes,
         overwrite=values["overwrite"],
+        require=values["require"],
         duration_s=values["duration"],
         preview=values["preview"],
         token=values["token"],
@@ -193,12 +204,28 @@ class _Live:
 
 
 def figures(report: StreamReport) -> str:
-    """State, frames a second, latency and drops."""
-    recent = report.recent
+    """State, what is not well, frames a second, latency and losses."""
+    unwell = "" if report.health.well else f" ({'; '.join(report.health.why_not)})"
     return (
-        f"{report.state}, {text.rate(report.fps)} fps, {report.model}, "
-        f"latency p50 {recent.p50_ms:.0f} p95 {recent.p95_ms:.0f} p99 {recent.p99_ms:.0f} ms, {drops_of(report.drops)}"
+        f"{report.state}{unwell}, {text.rate(report.fps)} fps, {report.model}, {latency_of(report.recent, 0)}, "
+        f"{losses_of(report)}"
     )
+
+
+def latency_of(latency: Percentiles | None, digits: int) -> str:
+    """latency p50 13 ms, p95 20 ms, p99 31 ms."""
+    if latency is None:
+        return "no latency"
+    named = (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
+    return f"latency {', '.join(f'{name} {value:.{digits}f} ms' for name, value in named)}"
+
+
+def losses_of(report: StreamReport) -> str:
+    """Frames that did not go out, and those that sinks then did not get."""
+    lost: Counter[str] = Counter()
+    for sink in report.sinks:
+        lost.update(sink["drops"])
+    return drops_of(report.drops) + (f", {drops_of(lost)} by sinks" if lost else "")
 
 
 def drops_of(drops: Mapping[str, int]) -> str:
@@ -211,11 +238,10 @@ def drops_of(drops: Mapping[str, int]) -> str:
 def report_lines(report: StreamReport) -> list[str]:
     """What a person wants to know of a stream that is over."""
     (width, height), (large_width, large_height) = report.size_in, report.size_out
-    latency = report.latency
     lines = [
         f"{report.source}: {width}x{height} to {large_width}x{large_height}, {report.model} on {report.backend}",
-        f"  {report.frames_in:,} in, {report.frames_out:,} out, {drops_of(report.drops)}, in {text.duration(report.seconds)}",
-        f"  latency p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms",
+        f"  {report.frames_in:,} in, {report.frames_out:,} out, {losses_of(report)}, in {text.duration(report.seconds)}",
+        f"  {latency_of(report.latency, 1)}",
     ]
     if report.reconnects:
         lines.append(f"  lost {report.reconnects} times, {report.stalls} of them by silence")

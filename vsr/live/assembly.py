@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vsr.core.clock import Clock
+from vsr.core.errors import ConfigError
 from vsr.live.config import StreamConfig
 from vsr.live.page.server import parse_listen
 from vsr.live.publish import Publisher
 from vsr.live.rungs import Rungs
 from vsr.live.sinks import LiveSink
 from vsr.live.states import Change
+from vsr.media.address import redacted
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.outputs import Destination, check_encoder_fits, parse_destination
 from vsr.media.outputs import check_live_outputs
@@ -45,13 +47,15 @@ def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: C
         frame_rate=config.frame_rate,
     )
     destinations = _destinations(config)
-    files = [destination.file for destination in destinations if destination.file is not None]
+    files = [destination.file for destination, _ in destinations if destination.file is not None]
     check_live_outputs(config.source, files, config.report)
     listen = DEFAULT_LISTEN if config.preview is None and PREVIEW in config.sinks else config.preview
     keyframe = threading.Event()
     sinks = tuple(
-        LiveSink(destination, config.timeout_s, config.retries, keyframe.set, on_change, clock)
-        for destination in destinations
+        LiveSink(
+            destination, config.timeout_s, config.retries, keyframe.set, on_change, clock, required=required
+        )
+        for destination, required in destinations
     )
     return Assembly(
         address=address,
@@ -62,18 +66,27 @@ def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: C
     )
 
 
-def _destinations(config: StreamConfig) -> list[Destination]:
+def _destinations(config: StreamConfig) -> list[tuple[Destination, bool]]:
+    """Each, and whether it is required."""
+    for name in config.require:
+        if name not in config.sinks:
+            raise ConfigError(
+                f"{redacted(name)} is required, and no sink", hint="write it exactly as the sink is written"
+            )
     destinations = [
-        parse_destination(
-            sink,
-            timeout_s=config.timeout_s,
-            rotate_s=config.rotate_s,
-            rotate_bytes=config.rotate_bytes,
-            overwrite=config.overwrite,
+        (
+            parse_destination(
+                sink,
+                timeout_s=config.timeout_s,
+                rotate_s=config.rotate_s,
+                rotate_bytes=config.rotate_bytes,
+                overwrite=config.overwrite,
+            ),
+            not config.require or sink in config.require,
         )
         for sink in config.sinks
         if sink != PREVIEW
     ]
-    for destination in destinations:
+    for destination, _ in destinations:
         check_encoder_fits(destination, config.encoder.encoder)
     return destinations

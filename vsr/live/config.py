@@ -21,7 +21,8 @@ class StreamConfig:
     networks of one scale. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source,
     or a sink that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the
     source is a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of
-    recordings. duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it
+    recordings. require: those of `sinks` that have to get frames for all to be well, every one where none is named.
+    duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it
     asks for. report: a file written when it is over, which may lie on no input and no output.
     Raises ConfigError.
     """
@@ -40,6 +41,7 @@ class StreamConfig:
     rotate_s: float | None = None
     rotate_bytes: int | None = None
     overwrite: bool = False
+    require: tuple[str, ...] = ()
     duration_s: float | None = None
     preview: str | None = None
     token: str | None = None

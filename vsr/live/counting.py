@@ -28,6 +28,7 @@ class Counting:
         self.frames_in = 0
         self.frames_out = 0
         self.first_out_at: float | None = None
+        self.last_out_at: float | None = None
         self.size_in = (0, 0)
         self.size_out = (0, 0)
         self.latency = Latency(clock)
@@ -49,6 +50,7 @@ class Counting:
         now = self._clock.now()
         self.frames_out += 1
         self.first_out_at = self.first_out_at or now
+        self.last_out_at = now
         self.size_out = frame.width, frame.height
         self._out_at.append(now)
         while self._out_at[0] < now - _FPS_WINDOW_S:

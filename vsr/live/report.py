@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vsr.live.health import Health
 from vsr.live.latency import Percentiles
 from vsr.live.rungs import Measured
 
@@ -24,8 +25,9 @@ class StreamReport:
     """A stream from its start until now.
 
     frames_in: captured. frames_out: upscaled and encoded, or taken by the caller. drops: not gone out, by reason. in_flight:
-    under way. latency: from a frame's capture until its packet was written by the first sink (until it was upscaled,
-    where there is none); recent: of the last ten seconds. load: part of the last seconds that each stage was busy.
+    under way. latency: from a frame's capture until its packet was written by the first sink that works (until it was upscaled,
+    where there is none); recent: of the last ten seconds; None where none was. health: whether output flows. missing: what
+    required sinks lack at the end, in words. load: part of the last seconds that each stage was busy.
     """
 
     source: str
@@ -42,8 +44,10 @@ class StreamReport:
     in_flight: int
     drops: dict[str, int]
     fps: float
-    latency: Percentiles
-    recent: Percentiles
+    latency: Percentiles | None
+    recent: Percentiles | None
+    health: Health
+    missing: tuple[str, ...]
     load: dict[str, float]
     measured: tuple[Measured, ...]
     steps: tuple[LadderStep, ...]

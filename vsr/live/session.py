@@ -12,9 +12,11 @@ from vsr.live.assembly import assemble
 from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
+from vsr.live.health import health, missing
 from vsr.live.inference import Inference
 from vsr.live.page.server import PageServer
 from vsr.live.report import StreamReport
+from vsr.live.sinks import LiveSink
 from vsr.live.source import SourceKeeper
 from vsr.live.states import Change, StateLog
 from vsr.live.watchers import Watchers
@@ -66,6 +68,7 @@ class Session:
         self._connections = 0
         self._error: VsrError | None = None
         self._ended_at: float | None = None
+        self._missing: tuple[str, ...] = ()
 
     # Ending
 
@@ -124,6 +127,7 @@ class Session:
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
         sinks, queue = self._parts.sinks, self._inference.queue
+        end_at = self._clock.now()
         self._keeper.leave()
         queue.close()
         if self._error is not None or self.control.cancelled:
@@ -144,6 +148,14 @@ class Session:
         self._parts.rungs.close()
         self.states.enter("stopped", self._error.message if self._error is not None else "")
         self._ended_at = self._clock.now()
+        self._missing = missing(
+            filter(_is_required, sinks),
+            self.counting.frames_in,
+            self.counting.frames_out,
+            end_at,
+            self.config.timeout_s,
+            cancelled=self.control.cancelled,
+        )
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
         end = self._clock.now() + _END_S
@@ -225,7 +237,13 @@ class Session:
             self.counting, self._inference.queue, self._parts.sinks, self._parts.rungs,
         )  # fmt: skip
         drops = {reason: count for reason, count in dict(queue.drops).items() if count}
-        latency = sinks[0].latency if sinks else counting.latency
+        # Of a sink that works; where none does, of one that did.
+        latencies = [sink.latency for sink in sinks] if sinks else [counting.latency]
+        recents = [latency.recent() for latency in latencies]
+        overall, recent = min(
+            ((latency.overall(), recent) for latency, recent in zip(latencies, recents, strict=True)),
+            key=lambda pair: (not pair[1].count, not pair[0].count),
+        )
         end = self._ended_at if self._ended_at is not None else self._clock.now()
         skipped = self._keeper.skipped
         if skipped:
@@ -246,8 +264,18 @@ class Session:
             in_flight=frames_in - counting.frames_out - sum(drops.values()),
             drops=drops,
             fps=round(counting.fps(), 2),
-            latency=latency.overall(),
-            recent=latency.recent(),
+            latency=overall if overall.count else None,
+            recent=recent if recent.count else None,
+            health=health(
+                self._clock.now(),
+                self.config.timeout_s,
+                self.states.now,
+                counting.began_at,
+                counting.first_out_at,
+                counting.last_out_at,
+                filter(_is_required, sinks),
+            ),
+            missing=self._missing,
             load=counting.load(),
             measured=tuple(rungs.measured),
             steps=tuple(counting.steps),
@@ -260,3 +288,7 @@ class Session:
             sinks=tuple(sink.as_dict() for sink in sinks),
             notes=tuple(rungs.notes),
         )
+
+
+def _is_required(sink: LiveSink) -> bool:
+    return sink.required

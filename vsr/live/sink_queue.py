@@ -35,9 +35,11 @@ class Item:
 
 @dataclass(slots=True)
 class SinkCounts:
-    """Frames of a sink, of all its threads. frames: known to be on the disk or received. drops: by reason."""
+    """Frames of a sink, of all its threads. frames: known to be on the disk or received; last_at: when the last one was.
+    drops: by reason."""
 
     frames: int = 0
+    last_at: float | None = None
     drops: Counter[str] = field(default_factory=Counter)
 
 
@@ -158,7 +160,9 @@ class SinkQueue:
         with self._changed:
             if self._closed:
                 return False
-            self._counts.frames += self._unconfirmed - num_unconfirmed
+            if self._unconfirmed > num_unconfirmed:
+                self._counts.frames += self._unconfirmed - num_unconfirmed
+                self._counts.last_at = self._clock.now()
             self._unconfirmed = num_unconfirmed
             return True
 

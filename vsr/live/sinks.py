@@ -35,10 +35,15 @@ class LiveSink:
         want_keyframe: Callable[[], None],
         on_change: Callable[[Change], None],
         clock: Clock = SYSTEM_CLOCK,
+        *,
+        required: bool = True,
     ) -> None:
-        """timeout_s: after how long in one call a worker counts as stuck. want_keyframe: called when it needs one to begin."""
+        """timeout_s: after how long in one call a worker counts as stuck. want_keyframe: called when it needs one to begin.
+        required: whether all is well only while it gets frames.
+        """
         self.destination = destination
         self.name = destination.redacted
+        self.required = required
         self.states = StateLog(on_change, of=self.name)
         self.latency = Latency(clock)
         self.counts = SinkCounts()
@@ -99,7 +104,8 @@ class LiveSink:
             "files": self.files,
             "drops": dict(self.counts.drops),
             "reconnects": self.states.count("reconnecting"),
-            "latency": latency,
+            "latency": latency if latency.count else None,
+            "required": self.required,
             "changes": [change.as_dict() for change in self.states.changes()],
         }
 

@@ -30,13 +30,24 @@ def exposition(report: StreamReport) -> str:
     add("vsr_frames_dropped_total", "counter", "Frames dropped.",
         {(("reason", reason),): count for reason, count in report.drops.items()})  # fmt: skip
     add("vsr_frames_per_second", "gauge", "Frames that go out a second.", one(report.fps))
-    add("vsr_latency_seconds", "summary", "From capture to packet out; the quantiles of the last ten seconds.",
-        {(("quantile", name),): value / 1000
-         for name, value in (("0.5", recent.p50_ms), ("0.95", recent.p95_ms), ("0.99", recent.p99_ms))})  # fmt: skip
-    lines += [
-        f"vsr_latency_seconds_sum {report.latency.sum_ms / 1000}",
-        f"vsr_latency_seconds_count {report.latency.count}",
-    ]
+    if report.latency is not None:
+        quantiles = (
+            ()
+            if recent is None
+            else (("0.5", recent.p50_ms), ("0.95", recent.p95_ms), ("0.99", recent.p99_ms))
+        )
+        add("vsr_latency_seconds", "summary", "From capture to packet out; the quantiles of the last ten seconds.",
+            {(("quantile", name),): value / 1000 for name, value in quantiles})  # fmt: skip
+        lines += [
+            f"vsr_latency_seconds_sum {report.latency.sum_ms / 1000}",
+            f"vsr_latency_seconds_count {report.latency.count}",
+        ]
+    add(
+        "vsr_healthy",
+        "gauge",
+        "Whether output flows, to all sinks that are required.",
+        one(int(report.health.well)),
+    )
     add("vsr_stage_load", "gauge", "Part of the time a stage is busy.",
         {(("stage", stage),): load for stage, load in report.load.items()})  # fmt: skip
     add("vsr_state", "gauge", "1 for the state the stream is in.",

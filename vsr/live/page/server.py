@@ -216,8 +216,9 @@ class PageServer:
     async def _health(self, _request: web.Request) -> web.Response:
         from aiohttp import web
 
-        state = self._report().state
-        return web.Response(text=state + "\n", status=200 if state == "streaming" else 503)
+        report = self._report()
+        said = [report.state] if report.health.well else report.health.why_not
+        return web.Response(text="\n".join(said) + "\n", status=200 if report.health.well else 503)
 
     async def _status(self, _request: web.Request) -> web.Response:
         from aiohttp import web

@@ -35,7 +35,7 @@ class Connection:
     def __init__(self, url: str) -> None:
         self._url = url
         # It finds what this process finds. The address goes through the pipe: everybody may read a command line.
-        path = os.pathsep.join(filter(None, sys.path))
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)  # noqa: PTH109
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "vsr.media.live.connection_process"],
             stdin=subprocess.PIPE,
@@ -44,6 +44,7 @@ class Connection:
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
+        self._hear()  # Only now it waits for nobody but the server.
 
     def open(self, format: str, options: dict[str, str], program: Program) -> None:
         """Connect, and write the header."""
@@ -94,13 +95,17 @@ class Connection:
                 pipe.close()
 
     def _ask(self, data: bytes | memoryview, **message: Any) -> None:
-        stdin, stdout = self._process.stdin, self._process.stdout
+        stdin = self._process.stdin
         assert stdin is not None
-        assert stdout is not None
         with contextlib.suppress(BrokenPipeError):  # It has ended: there is no answer.
             stdin.write(json.dumps({**message, "size": len(data)}).encode() + b"\n")
             stdin.write(data)
             stdin.flush()
+        self._hear()
+
+    def _hear(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
         answer = json.loads(stdout.readline() or "null")
         if answer is None:
             raise OutputLostError(

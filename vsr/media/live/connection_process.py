@@ -1,5 +1,5 @@
 """The process that publishes to one server. `Connection` starts it and talks to it: a line of JSON, then as many bytes as it
-says. Each is answered by a line of JSON."""
+says. It answers each by a line of JSON, and says once that it is there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.container import OutputContainer
@@ -43,6 +43,7 @@ def main() -> None:
     said = _Said()
     server: _Server | None = None
     url = ""
+    _write(answers, {})
     while line := requests.readline():
         message = json.loads(line)
         data = requests.read(message["size"])
@@ -63,8 +64,12 @@ def main() -> None:
             answer = {"error": type(refused).__name__, "message": refused.message, "hint": refused.hint}
         except Exception as error:
             answer = {"bug": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+        _write(answers, answer)
+
+
+def _write(answers: BinaryIO, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer).encode() + b"\n")
+    answers.flush()
 
 
 class _Server:

@@ -19,7 +19,8 @@ from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoder_traits import TRAITS
 from vsr.media.write.encoders import EncoderPlan, encoder_named, merged, plan_encoder
 
-_KEYFRAME_S = 2
+# At most so long from one keyframe to the first frame that may be the next.
+KEYFRAME_S = 2.0
 # Visually close to the source and a third of the bits of what files get: it has to go through a network.
 _CRF = 23.0
 # One slice, on one thread, is what a picture of this size takes the least time and bits with.
@@ -65,7 +66,7 @@ class LiveEncoder:
         self._encoder = VideoEncoder(plan, (like.width, like.height), frame_rate, TIME_BASE)
         context = self._encoder.context
         context.sample_aspect_ratio = sar
-        context.gop_size = max(1, round(_KEYFRAME_S * frame_rate))
+        context.gop_size = max(1, round(KEYFRAME_S * frame_rate))
         context.max_b_frames = 0
         context.thread_type = "SLICE"
         small = like.width * like.height <= _ONE_THREAD_PIXELS

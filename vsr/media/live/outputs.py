@@ -20,6 +20,7 @@ from vsr.media.address import is_url, redacted
 from vsr.media.live.address import BRIDGED, check_host
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.connection import Connection
+from vsr.media.live.encoder import KEYFRAME_S
 from vsr.media.live.files import LiveFiles
 from vsr.media.live.program import Program
 from vsr.media.live.refusals import refused_output
@@ -70,6 +71,11 @@ class Destination:
     def is_server(self) -> bool:
         """Whether it goes over a network."""
         return self.format not in (NULL, "hls") and self.path is None
+
+    @property
+    def holds_back_s(self) -> float:
+        """How much of what is written may not be on the disk yet: files grow by a fragment or segment."""
+        return KEYFRAME_S if self.file is not None else 0.0
 
     @property
     def file(self) -> Path | None:

@@ -55,15 +55,16 @@ function showState(state, why) {
 
 function showFigures(report) {
   const number = (value) => value.toLocaleString("en");
-  const milliseconds = (value) => `${Math.round(value)} ms`;
+  const milliseconds = (name) => report.recent ? `${Math.round(report.recent[name])} ms` : "–";
   const last = report.changes[report.changes.length - 1];
   const since = last ? `since ${new Date(last.at).toLocaleTimeString()}` : "";
-  showState(report.state, [since, last && last.why].filter(Boolean).join(", "));
+  const unwell = report.health.well ? [] : report.health.why_not;
+  showState(report.state, [since, last && last.why, ...unwell].filter(Boolean).join(", "));
   $("source").textContent = `${report.source}, ${report.size_in.join("×")} to ${report.size_out.join("×")}`;
   $("fps").textContent = report.fps.toFixed(1);
-  $("p50").textContent = milliseconds(report.recent.p50_ms);
-  $("p95").textContent = milliseconds(report.recent.p95_ms);
-  $("p99").textContent = milliseconds(report.recent.p99_ms);
+  $("p50").textContent = milliseconds("p50_ms");
+  $("p95").textContent = milliseconds("p95_ms");
+  $("p99").textContent = milliseconds("p99_ms");
   $("out").textContent = number(report.frames_out);
   $("dropped").textContent = number(Object.values(report.drops).reduce((sum, count) => sum + count, 0));
   $("dropped").title = Object.entries(report.drops).map(([reason, count]) => `${count} ${reason}`).join(", ");
