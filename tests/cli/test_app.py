@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import functools
 import operator
 import os
@@ -84,6 +85,35 @@ def test_what_is_not_ours_says_it_is_a_bug(
     monkeypatch.setenv("VSR_DEBUG", "1")
     assert run_raising(monkeypatch, KeyError("gone")) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_where_memory_ends_it_is_said_in_a_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_raising(monkeypatch, error) == 6
+    told, hint = capsys.readouterr().err.splitlines()
+    assert told == "error: out of memory: not enough to go on"
+    assert "ulimit -v" in hint
+
+
+def test_so_it_is_under_a_limit(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "x.png")
+    run = f"ulimit -v 500000; exec {sys.executable} -m vsr upscale {tmp_path}/x.png null: --model bicubic --backend openvino"
+    done = subprocess.run(
+        ["bash", "-c", run], capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert done.returncode in (3, 6), done.stderr
+    assert "out of memory" in done.stderr
+    assert "internal error" not in done.stderr
 
 
 def test_a_bug_in_a_stage_shows_its_cause_when_asked(

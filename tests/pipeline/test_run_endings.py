@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.stages import WAIT_S, pairs, plus_one
 from vsr.core.control import Cancelled, Control
-from vsr.core.errors import DecodeError, PipelineError
+from vsr.core.errors import DecodeError, DeviceMemoryError, PipelineError
 from vsr.pipeline import Pipeline, PipelineStats, Stage, run_pipeline
 
 # Errors
@@ -88,6 +88,12 @@ def test_a_fault_anywhere_is_raised_in_the_caller(where: str, at: str, ours: boo
         assert (caught.value.stage, caught.value.frame_index) == (where, index)
     order = ["decode", "batch", "infer", "encode"]
     assert all(order.index(name) < order.index(where) for name in ended_cleanly)
+
+
+def test_where_memory_ends_no_bug_is_reported() -> None:
+    with pytest.raises(DeviceMemoryError, match="out of memory: not enough for infer at frame 1") as caught:
+        run_pipeline(range(3), [Stage("infer", failing_stage("first", MemoryError()))], list)
+    assert isinstance(caught.value.__cause__, MemoryError)
 
 
 def test_the_first_error_wins() -> None:

@@ -123,6 +123,30 @@ def test_a_resumed_training_ends_in_the_same_bits(
         assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_a_checkpoint_comes_by_time_too(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(steps=200, val_every=10_000, precision="fp32")
+    whole = train(config_for(pictures, tmp_path / "whole", recipe))
+    monkeypatch.setattr("vsr.training.trainer.SAVE_EVERY_S", 0.0)
+    killed = tmp_path / "killed"
+
+    def kill(_progress: Progress) -> None:
+        if (tmp_path / "out" / "checkpoint.safetensors").exists() and not killed.exists():
+            shutil.copytree(tmp_path / "out", killed)
+
+    result = train(config_for(pictures, tmp_path / "out", recipe, on_progress=kill))
+    _, facts = load_tensors(killed / "checkpoint.safetensors")
+    assert 0 < int(facts["step"]) < 200
+    resumed = train(config_for(pictures, killed, recipe, resume=True))
+    expected, _ = load_tensors(whole.weights)
+    for found in (result, resumed):
+        log = (found.weights.parent / "train.csv").read_text().splitlines()
+        assert [row["step"] for row in csv.DictReader(log)] == ["200"]
+        weights, _ = load_tensors(found.weights)
+        assert all(torch.equal(weights[name], tensor) for name, tensor in expected.items())
+
+
 @pytest.mark.parametrize(
     "arch", [{"name": "chain", "channels": 8, "depth": 2}, {"name": "edsr", "channels": 8, "blocks": 1}]
 )

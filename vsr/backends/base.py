@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.core import errors
 from vsr.core.errors import ConfigError, DeviceMemoryError, InferenceError
 from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 
@@ -118,10 +119,7 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
 
 def out_of_memory(where: str = "here") -> DeviceMemoryError:
     """The error to raise where there is none left; smaller tiles are tried then, and it is shown where none are left to try."""
-    return DeviceMemoryError(
-        f"not enough memory {where} to run the network, even on small tiles",
-        hint="close other programs, or take a smaller model",
-    )
+    return errors.out_of_memory(f"{where} to run the network, even on small tiles")
 
 
 class Backend(Protocol):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.base import NOT_FINITE, Arrays, out_of_memory
 from vsr.backends.guarded import GuardedEngine
-from vsr.core.errors import InferenceError, reason
+from vsr.core.errors import InferenceError, is_out_of_memory, reason
 from vsr.core.frame import SemiPlanar
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def inference() -> Generator[None]:
             yield
     except RuntimeError as error:
         # CUDA's own, as of pinned memory, are told by their words alone.
-        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
+        if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
             raise out_of_memory() from error
         raise InferenceError(f"torch: {reason(error)}") from error
 

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import DEFAULTS, Arrays, Availability, CompileOptions, Engine, chosen_precision
-from vsr.core.errors import EngineBuildError, InferenceError, reason
+from vsr.backends.base import (
+    DEFAULTS,
+    Arrays,
+    Availability,
+    CompileOptions,
+    Engine,
+    chosen_precision,
+    out_of_memory,
+)
+from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
@@ -31,6 +39,8 @@ class OnnxRuntimeEngine(Engine):
         try:
             results = self._session.run(self.outputs, {name: inputs[name] for name in self.inputs})
         except Exception as error:  # ONNX Runtime's exceptions share no base class
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
             raise InferenceError(f"ONNX Runtime: {reason(error)}") from error
         return dict(zip(self.outputs, results, strict=True))
 
@@ -68,6 +78,8 @@ class OnnxRuntimeBackend:
             graph = _in_fp8(path, spec) if precision == "fp8" else str(path)
             session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
             raise EngineBuildError(
                 f"ONNX Runtime cannot load {spec.id} ({layout.name}): {reason(error)}"
             ) from error

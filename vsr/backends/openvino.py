@@ -22,7 +22,7 @@ from vsr.backends.base import (
     chosen_precision,
     out_of_memory,
 )
-from vsr.core.errors import EngineBuildError, InferenceError
+from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
@@ -69,10 +69,8 @@ class OpenVinoEngine(Engine):
                 # Not `infer`: that holds the interpreter's lock.
                 self._request.start_async(share_inputs=True)
                 self._request.wait()
-        except MemoryError as error:
-            raise out_of_memory() from error
-        except RuntimeError as error:
-            if "memory" in str(error).lower() and "alloc" in str(error).lower():
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
                 raise out_of_memory() from error
             raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
         return outputs
@@ -89,7 +87,9 @@ class OpenVinoBackend:
             return Availability(False, "openvino is not installed", "pip install openvino")
         try:
             name = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
-        except (RuntimeError, ImportError) as error:
+        except (MemoryError, RuntimeError, ImportError) as error:
+            if is_out_of_memory(error):
+                return Availability(False, "out of memory while OpenVINO is loaded", "close other programs")
             return Availability(
                 False, f"OpenVINO finds no CPU plugin: {_last_line(error)}", "reinstall openvino"
             )
@@ -118,9 +118,10 @@ class OpenVinoBackend:
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
             compiled = _core().compile_model(model, "CPU", config)
             return OpenVinoEngine(compiled, precision)
-        except MemoryError as error:
-            raise out_of_memory() from error
-        except RuntimeError as error:
+        except (MemoryError, RuntimeError) as error:
+            # The latter of a thread that gets no stack.
+            if is_out_of_memory(error) or "Resource temporarily unavailable" in str(error):
+                raise out_of_memory() from error
             raise EngineBuildError(
                 f"OpenVINO cannot compile {spec.id} ({layout.name}): {_last_line(error)}",
                 hint="if the package was copied, copy it again: its files may be damaged",

@@ -16,7 +16,7 @@ from vsr import __version__
 from vsr.cli.interrupt import as_keyboard_interrupt
 from vsr.cli.terminal import note, open_streams
 from vsr.core.control import Cancelled
-from vsr.core.errors import VsrError, reason
+from vsr.core.errors import VsrError, is_out_of_memory, out_of_memory, reason
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
@@ -102,6 +102,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
             _tell(f"cannot write to standard output: {reason(error)}", None)
             return _unwritten()
+        if is_out_of_memory(error):
+            tell_error(no_memory := out_of_memory("to go on"))
+            return no_memory.exit_code
         last = traceback.extract_tb(error.__traceback__)[-1]
         _tell(
             f"internal error: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class VsrError(Exception):
     """Base of all errors vsr raises on purpose. Anything else that escapes is a bug of ours.
@@ -114,7 +116,7 @@ class InferenceError(EngineError):
 
 
 class DeviceMemoryError(EngineError):
-    """Not enough memory on the device."""
+    """Not enough memory on the device, or here."""
 
 
 class PipelineError(VsrError):
@@ -133,6 +135,38 @@ class PipelineError(VsrError):
         )
         self.stage = stage
         self.frame_index = frame_index
+
+
+# What runtimes in C++, the loader of libraries and the threads of Python say where memory ends.
+_NO_MEMORY = (
+    "bad_alloc", "can't alloc", "cannot allocate memory", "unable to allocate", "failed to map segment", "out of memory",
+    "can't start new thread",
+)  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or what it came from, says that there is no memory left."""
+    if isinstance(error, (MemoryError, DeviceMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    if any(words in str(error).lower() for words in _NO_MEMORY):
+        return True
+    return error.__cause__ is not None and is_out_of_memory(error.__cause__)
+
+
+def out_of_memory(doing: str) -> DeviceMemoryError:
+    """The error to raise where memory ends while something is done: "to run the network"."""
+    return DeviceMemoryError(
+        f"out of memory: not enough {doing}",
+        hint="close other programs, raise the limit (ulimit -v), or take a smaller model",
+    )
+
+
+def stage_failed(stage: str, frame_index: int | None, cause: BaseException) -> VsrError:
+    """What to raise for what a stage ended with, which is none of our errors: PipelineError, unless memory ended."""
+    if is_out_of_memory(cause):
+        where = f" at frame {frame_index}" if frame_index is not None else ""
+        return out_of_memory(f"for {stage}{where}")
+    return PipelineError(stage, frame_index, cause)
 
 
 def reason(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Control
-from vsr.core.errors import PipelineError, VsrError
+from vsr.core.errors import VsrError, stage_failed
 from vsr.live.assembly import assemble
 from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
@@ -168,7 +168,7 @@ class Session:
         except VsrError as error:
             self._error = self._error or error
         except Exception as error:
-            failed = PipelineError(threading.current_thread().name.removeprefix("vsr-"), None, error)
+            failed = stage_failed(threading.current_thread().name.removeprefix("vsr-"), None, error)
             failed.__cause__ = error
             self._error = self._error or failed
         finally:

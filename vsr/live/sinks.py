@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
-from vsr.core.errors import EncodeError, MediaError, PipelineError, VsrError
+from vsr.core.errors import EncodeError, MediaError, VsrError, stage_failed
 from vsr.live.backoff import Backoff
 from vsr.live.latency import Latency
 from vsr.live.sink_queue import Item, SinkCounts, SinkQueue
@@ -146,7 +146,7 @@ class _Worker:
                 if not self._goes_on(error):
                     break
             except Exception as error:
-                sink.failed = PipelineError("sink", sink.counts.frames or None, error)
+                sink.failed = stage_failed("sink", sink.counts.frames or None, error)
                 sink.failed.__cause__ = error
                 break
         self.queue.close()

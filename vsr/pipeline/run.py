@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from vsr.core.control import Cancelled, Control
-from vsr.core.errors import PipelineError, VsrError
+from vsr.core.errors import VsrError, stage_failed
 from vsr.pipeline.channel import Channel
 from vsr.pipeline.stats import PipelineStats, StageStats
 from vsr.pipeline.worker import SinkWorker, SourceWorker, StageWorker, Worker
@@ -162,7 +162,7 @@ class Pipeline(Generic[R]):
                     error.add_note(f"in {worker.name}" + (f" at frame {index}" if index is not None else ""))
                     self._error = error
                 else:
-                    self._error = PipelineError(worker.name, index, error)
+                    self._error = stage_failed(worker.name, index, error)
                     self._error.__cause__ = error
         self._control.cancel()
 

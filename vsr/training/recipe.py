@@ -70,7 +70,8 @@ class TrainRecipe:
     mean squared error; a variational network adds `kl_weight` times its divergence from the prior in nats. Gradients are
     clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `rounded` trains a
     chain for int8 (see `vsr.models.archs.rounding`). `precision` of the
-    convolutions is "bf16", "fp16" or "fp32". Evaluation and a checkpoint come every `val_every` steps.
+    convolutions is "bf16", "fp16" or "fp32". Evaluation and a checkpoint come every `val_every` steps; another
+    checkpoint comes where those take more than five minutes.
     """
 
     steps: int = 100_000

@@ -76,6 +76,10 @@ def train(config: TrainConfig) -> TrainResult:
             return _Training(config, device, workers).run()
 
 
+SAVE_EVERY_S = 300.0
+"""A checkpoint is written at least so often, however many steps that are."""
+
+
 class _Losses(NamedTuple):
     """Means over some steps; the discriminator's is 0 where there is none."""
 
@@ -107,7 +111,7 @@ class _Training:
                 self._load()
             if device.type == "cuda":
                 self.stepper.capture(config.on_message)
-        self.started = time.monotonic()
+        self.started = self.saved = time.monotonic()
 
     def run(self) -> TrainResult:
         recipe, workers = self.recipe.train, self.workers
@@ -131,6 +135,9 @@ class _Training:
             if due and self._fraction() < 1.0:
                 self._keep(losses, mark, finished=False)
                 losses = []
+            elif workers.first(time.monotonic() - self.saved, self.device) > SAVE_EVERY_S:
+                with device_lock:
+                    self._save(mark, self._seconds(), finished=False)
         finished = self._fraction() >= 1.0
         if not self.step:  # Weights that learnt nothing must not pass for trained ones.
             if finished:
@@ -280,9 +287,7 @@ class _Training:
     def _keep(self, losses: Sequence[_Losses], last: _Mark | None, *, finished: bool) -> None:
         """Log, write everything, from where the training can be resumed, and measure."""
         with device_lock:
-            if last is not None:
-                self._loss_of(last)  # A network that diverged must not replace the last good one.
-            weights, seconds = self._folded(), self._seconds()
+            seconds = self._seconds()
             if last is not None:
                 mean = _Losses(*np.mean(losses, axis=0).tolist()) if losses else self._loss_of(last)
                 row: dict[str, Any] = {"step": self.step, "loss": mean.network, "lr": self.lr}
@@ -292,15 +297,24 @@ class _Training:
                 if self.note:
                     row["note"], self.note = self.note, ""
                 self.rows.append(row)
-            if not self.workers.rank:
-                # First of all: whatever goes wrong while it is measured, what was learnt is on disk.
+            # First of all: whatever goes wrong while it is measured, what was learnt is on disk.
+            weights = self._save(last, seconds, finished=finished)
+            if not self.workers.rank and last is not None and self.sets:
+                network = self._measure(weights)
                 self._write(weights, seconds, finished)
-                if last is not None and self.sets:
-                    network = self._measure(weights)
-                    self._write(weights, seconds, finished)
-                    self._draw(network)
+                self._draw(network)
         if last is not None:
             self._report(mean)
+
+    def _save(self, last: _Mark | None, seconds: float, *, finished: bool) -> dict[str, torch.Tensor]:
+        """Write everything from where the training can be resumed. Gives the weights."""
+        if last is not None:
+            self._loss_of(last)  # A network that diverged must not replace the last good one.
+        weights = self._folded()
+        if not self.workers.rank:
+            self._write(weights, seconds, finished)
+        self.saved = time.monotonic()
+        return weights
 
     def _measure(self, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
         """PSNR into the latest row. Gives the network that was measured."""

@@ -17,12 +17,13 @@ from vsr.backends.base import (
     Availability,
     CompileOptions,
     chosen_precision,
+    out_of_memory,
 )
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
 from vsr.core.cuda import agree_on_context
-from vsr.core.errors import EngineBuildError, reason
+from vsr.core.errors import EngineBuildError, is_out_of_memory, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ class TorchBackend:
             fused = device.type == "cuda" and precision != "fp32" and not _unfused(device)
             graph = compiled(model.graph, dtype, device, fused=fused)
         except Exception as error:  # protobuf's, onnx's and torch's share no base class
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
             raise EngineBuildError(
                 f"torch cannot run {spec.id} ({layout.name}): {reason(error)}",
                 hint="use another backend; if the package was copied, its files may be damaged",

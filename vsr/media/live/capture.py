@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.color import Color
-from vsr.core.errors import MediaError, PipelineError, SourceLostError, SourceOpenError
+from vsr.core.errors import MediaError, SourceLostError, SourceOpenError, stage_failed
 from vsr.core.frame import Frame, PixelFormat
 from vsr.media.closing import close_input
 from vsr.media.frames.color import color_from_codec, default_chroma_location
@@ -130,7 +130,7 @@ class Capture:
         except MediaError as error:
             self.error = error
         except Exception as error:
-            self.error = PipelineError("capture", self.frames or None, error)
+            self.error = stage_failed("capture", self.frames or None, error)
             self.error.__cause__ = error
         finally:
             if self._bridge is not None:
