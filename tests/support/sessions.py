@@ -50,7 +50,7 @@ def settled(session: Session, clock: PretendedClock, before: frozenset[threading
     """Whether nothing happens in that session until its clock moves on. before: threads that are not the session's."""
     # Whoever waits brings no new frames: where none was under way before and after asking, none is.
     was = session.report()
-    waits = clock.all_wait("vsr-capture", "vsr-infer", "vsr-sink", but=before)
+    waits = clock.all_wait("vsr-capture", "vsr-decode", "vsr-infer", "vsr-sink", but=before)
     names = {thread.name for thread in threading.enumerate() if thread not in before}
     if not waits or not {"vsr-infer", "vsr-encode"} <= names:
         return waits

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class StreamFrame:
     """An upscaled frame of a stream.
 
-    frame: planes as they lie in memory, pts on the session's clock. model: the network that made it. captured_at: when its
-    packet arrived, on the monotonic clock (`time.monotonic`).
+    frame: planes as they lie in memory, pts on the session's clock. model: the network that made it. captured_at: from
+    when it could be decoded, on the monotonic clock (`time.monotonic`): when the packet arrived that released it.
     """
 
     frame: Frame
@@ -32,7 +32,7 @@ class StreamFrame:
 
     @property
     def age_s(self) -> float:
-        """Seconds since it was captured."""
+        """Seconds since it could be decoded."""
         return time.monotonic() - self.captured_at
 
     def to_rgb(self) -> NDArray[np.uint8]:

@@ -33,8 +33,8 @@ _END_S = 5.0
 class Session:
     """One run of `vsr stream`. `stop`, `cancel` and `report` are for any thread; `run` for one, once.
 
-    Threads: the source's (vsr.media.live.capture), "infer", "encode", one for each sink, and the one that calls `run`, which
-    watches all others. Only the queue between the source and "infer" drops decoded frames, by their age.
+    Threads: the source's two (vsr.media.live.capture), "infer", "encode", one for each sink, and the one that calls `run`,
+    which watches all others. Only the queue between the source and "infer" drops decoded frames, by their age.
     """
 
     def __init__(

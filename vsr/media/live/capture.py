@@ -1,4 +1,5 @@
-"""A live source read on a thread of its own, which can be left behind in a call of FFmpeg that does not return."""
+"""A live source read on a thread of its own, which can be left behind in a call of FFmpeg that does not return. Another thread
+decodes, so that reading never waits and each packet's arrival is known."""
 
 from __future__ import annotations
 
@@ -13,51 +14,36 @@ from typing import TYPE_CHECKING
 
 import av
 from av.audio.frame import AudioFrame
-from av.codec.context import Flags
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Discard, Stream
-from av.video.frame import VideoFrame
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
-from vsr.core.color import Color
-from vsr.core.errors import MediaError, SourceLostError, SourceOpenError, stage_failed
-from vsr.core.frame import Frame, PixelFormat
+from vsr.core.errors import MediaError, SourceOpenError, stage_failed
+from vsr.core.frame import Frame
 from vsr.media.closing import close_input
-from vsr.media.frames.color import color_from_codec, default_chroma_location
-from vsr.media.frames.deinterlace import Deinterlacer
-from vsr.media.frames.planes import frame_from_av
 from vsr.media.live.address import Address
+from vsr.media.live.backlog import Arrived, Backlog
 from vsr.media.live.bridge import Bridge
-from vsr.media.live.pace import Lag, Pace
+from vsr.media.live.decoding import Decoding
+from vsr.media.live.pace import Pace
 from vsr.media.live.refusals import lost_source, refused_source
 from vsr.media.live.timeline import TIME_BASE, Timeline
 from vsr.media.read.opening import IN_SEGMENTS
-from vsr.media.read.streams import choose_stream, frame_rate
+from vsr.media.read.streams import choose_stream
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-# Everything live is brought to what every player and encoder takes.
-LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
-
 # Demuxers that make the times up: the time a packet arrived at is better.
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
-_KEPT_ARRIVALS = 256
-# Up to this, a packet is late because of the network. A later one has waited for us, and was captured before it arrived.
-_UNEVEN_S = 0.5
-# Decoding that is this far behind goes on with the next keyframe that is up to date.
-_BEHIND_S = 2.0
-# A decoder that made frames and then, of so many packets in so long, makes none was made for what the source sent before.
-_BARREN_S = 1.0
-_BARREN_PACKETS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
     """A frame with pts in ticks of the timeline.
 
-    at: when its packet came, or was due, on the clock. connection: which one it came from, 1 for the first.
+    at: from when it could be decoded, on the clock: when the packet came, or was due, that released it. connection: which one
+    it came from, 1 for the first.
     """
 
     frame: Frame
@@ -71,7 +57,7 @@ class Captured:
 class Capture:
     """One connection to a source, from opening it to its end.
 
-    on_frame and on_audio are called on its thread: audio with its time in ticks; `busy` is entered while it decodes.
+    on_frame and on_audio are called on the thread that decodes: audio with its time in ticks; `busy` is entered there.
     `heard_at`: when something last came.
     `done` is set at the end, with `error` (None where the source came to its own end).
     """
@@ -92,9 +78,6 @@ class Capture:
         self.error: BaseException | None = None
         self.done = threading.Event()
         self.heard_at = clock.now()
-        self.frames = 0
-        self.damaged_packets = 0
-        self.skipped = 0
         self.has_audio = False
         self._timeline = timeline
         self._timeout_s = timeout_s
@@ -107,15 +90,32 @@ class Capture:
         self._left = threading.Event()
         self._bridge: Bridge | None = None
         self._is_recorded = False
-        self._fruitful_at = 0.0
-        self._barren_packets = 0
+        self._is_timeless = False
+        self._backlog = Backlog(clock)
+        self._decoding: Decoding | None = None
         self._thread = threading.Thread(target=self._run, name="vsr-capture", daemon=True)
         self._thread.start()
+
+    @property
+    def frames(self) -> int:
+        """Frames decoded."""
+        return self._decoding.frames if self._decoding is not None else 0
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets that did not decode."""
+        return self._decoding.damaged_packets if self._decoding is not None else 0
+
+    @property
+    def skipped(self) -> int:
+        """Packets of pictures that were not decoded for lack of time."""
+        return self._backlog.skipped
 
     def leave(self) -> None:
         """End it without waiting: no more frames are given, and the thread ends when its call into FFmpeg returns."""
         with self._lock:
             self._left.set()
+        self._backlog.leave()
         if self._bridge is not None:
             self._bridge.close()
 
@@ -188,127 +188,67 @@ class Capture:
         self._is_recorded = container.format.name in IN_SEGMENTS or bool(
             container.duration and self.address.url.startswith(("http://", "https://"))
         )
-        decoder = _Decoder(video)
-        paced = self.address.paced or self._is_recorded
-        pace = Pace(self._clock) if paced else None
-        timeless = container.format.name in _TIMELESS
-        lag = None if paced or timeless else Lag()
+        self._is_timeless = container.format.name in _TIMELESS
+        lasts = not (self.address.ends or self._is_recorded)
+        decoding = self._decoding = Decoding(
+            self._backlog,
+            video,
+            self._give_frame,
+            self._give_audio,
+            self._busy,
+            self._clock,
+            barren=f"{self.address.redacted}: nothing of it decodes any more; its codec may have changed"
+            if lasts
+            else None,
+        )
+        try:
+            self._put_packets(container, video, audio, decoding)
+        except BaseException:
+            self._backlog.leave()
+            raise
+        finally:
+            self._backlog.end()
+            decoding.join()
+
+    def _put_packets(
+        self, container: InputContainer, video: VideoStream, audio: Stream | None, decoding: Decoding
+    ) -> None:
+        """Into the backlog, with their arrivals, until the source ends, or this is left."""
+        pace = Pace(self._clock) if self.address.paced or self._is_recorded else None
         wanted: list[Stream] = [video] if audio is None else [video, audio]
         for packet in container.demux(*wanted):
-            arrived_at = self._clock.now()
-            self.heard_at = arrived_at
-            if self._left.is_set():
+            at = self.heard_at = self._clock.now()
+            if self._left.is_set() or decoding.error is not None:
                 return
             is_video = packet.stream_index == video.index
-            if packet.size == 0 and not is_video:
-                continue
             stamp = packet.dts if packet.dts is not None else packet.pts
             if pace is not None and stamp is not None and packet.time_base and packet.size:
-                arrived_at = pace.due(stamp * packet.time_base)
-                if self._clock.wait(self._left, max(0.0, arrived_at - self._clock.now())):
+                # What is read only after it was due was not here before.
+                at = max(at, pace.due(stamp * packet.time_base))
+                if self._clock.wait(self._left, max(0.0, at - self._clock.now())):
                     return
                 self.heard_at = self._clock.now()
-            if is_video and lag is not None and stamp is not None and packet.time_base and packet.size:
-                behind_s = lag.behind_s(stamp * packet.time_base, arrived_at)
-                if not decoder.takes(packet, behind_s):
-                    self.skipped += 1
-                    continue
-                arrived_at -= behind_s if behind_s > _UNEVEN_S else 0.0
-            with self._busy():
-                if is_video:
-                    self._video(decoder, packet, arrived_at, timeless)
-                else:
-                    self._audio(packet, arrived_at)
+            if is_video or packet.size:
+                self._backlog.put(Arrived(packet, "video" if is_video else "audio", at))
 
-    def _video(self, decoder: _Decoder, packet: Packet[Stream], arrived_at: float, timeless: bool) -> None:
-        try:
-            frames = decoder.frames(packet, arrived_at)
-        except av.FFmpegError:
-            self.damaged_packets += 1
-            frames = []
-        self._check_fruit(bool(frames))
-        for decoded, at in frames:
-            self.frames += 1
-            frame = frame_from_av(decoded, index=self.frames - 1, fallback=decoder.color, target=LIVE_FORMAT)
-            told = not timeless and frame.pts is not None
-            stamp = (frame.pts or 0) * frame.time_base if told else None
-            frame.duration = round(frame.duration * frame.time_base / TIME_BASE)
-            frame.time_base = TIME_BASE
-            with self._lock:
-                if self._left.is_set():
-                    return
-                frame.pts = self._timeline.ticks("video", stamp, at)
-                self._on_frame(
-                    Captured(frame, at, decoder.sar, decoder.rate, self.has_audio, self._connection)
-                )
+    # On the thread that decodes
 
-    def _check_fruit(self, fruitful: bool) -> None:
-        """Raise SourceLostError where packets come and none of them decodes any more: a new connection has a new decoder."""
-        now = self._clock.now()
-        if fruitful:
-            self._fruitful_at, self._barren_packets = now, 0
-            return
-        self._barren_packets += 1
-        lasting = self._barren_packets >= _BARREN_PACKETS and now - self._fruitful_at > _BARREN_S
-        if lasting and self.frames and not (self.address.ends or self._is_recorded):
-            where = self.address.redacted
-            raise SourceLostError(f"{where}: nothing of it decodes any more; its codec may have changed")
+    def _give_frame(self, frame: Frame, at: float) -> None:
+        stamp = None if self._is_timeless or frame.pts is None else frame.pts * frame.time_base
+        frame.duration = round(frame.duration * frame.time_base / TIME_BASE)
+        frame.time_base = TIME_BASE
+        assert self._decoding is not None
+        with self._lock:
+            if self._left.is_set():
+                return
+            frame.pts = self._timeline.ticks("video", stamp, at)
+            self._on_frame(
+                Captured(frame, at, self._decoding.sar, self._decoding.rate, self.has_audio, self._connection)
+            )
 
-    def _audio(self, packet: Packet[Stream], arrived_at: float) -> None:
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            self.damaged_packets += 1
-            return
-        for frame in frames:
-            if not isinstance(frame, AudioFrame) or frame.pts is None or frame.time_base is None:
-                continue
-            with self._lock:
-                if self._left.is_set() or self._on_audio is None:
-                    return
-                stamp = frame.pts * frame.time_base
-                self._on_audio(frame, self._timeline.ticks("audio", stamp, arrived_at))
-
-
-class _Decoder:
-    """The video's decoder, set to give each frame as early as it can.
-
-    Nobody here asks a frame for its side data: that would tie the two together until the garbage collector comes, which
-    stops every thread for longer than a frame takes.
-    """
-
-    def __init__(self, stream: VideoStream) -> None:
-        self._context = stream.codec_context
-        # Threads on frames would hold as many of them back.
-        self._context.thread_type = "SLICE"
-        self._context.flags |= int(Flags.low_delay)
-        sar = stream.sample_aspect_ratio
-        self.sar = sar if sar and sar > 0 else Fraction(1)
-        self.rate = frame_rate(stream)
-        self.color: Color = color_from_codec(
-            self._context, default_chroma_location(LIVE_FORMAT, self._context.name)
-        )
-        self._deinterlacer = Deinterlacer("auto")
-        self._arrivals: dict[int, float] = {}
-        self._skips = False
-
-    def takes(self, packet: Packet[Stream], behind_s: float) -> bool:
-        """Whether it is worth decoding, or the decoder too far behind."""
-        if self._skips:
-            self._skips = not packet.is_keyframe or behind_s > _UNEVEN_S
-        elif behind_s > _BEHIND_S:
-            self._skips = True
-        return not self._skips
-
-    def frames(self, packet: Packet[Stream], arrived_at: float) -> list[tuple[VideoFrame, float]]:
-        """The frames that a packet completes, each with the time its own packet arrived at."""
-        if packet.pts is not None:
-            self._arrivals[packet.pts] = arrived_at
-            while len(self._arrivals) > _KEPT_ARRIVALS:
-                del self._arrivals[next(iter(self._arrivals))]
-        found = []
-        for frame in self._context.decode(packet if packet.size else None):
-            frame.time_base = frame.time_base or packet.time_base
-            at = self._arrivals.pop(frame.pts, arrived_at) if frame.pts is not None else arrived_at
-            found += [(ready, at) for ready in self._deinterlacer.push(frame)]
-        return found
+    def _give_audio(self, frame: AudioFrame, at: float) -> None:
+        assert frame.pts is not None
+        assert frame.time_base is not None
+        with self._lock:
+            if not self._left.is_set() and self._on_audio is not None:
+                self._on_audio(frame, self._timeline.ticks("audio", frame.pts * frame.time_base, at))

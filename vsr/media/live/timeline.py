@@ -1,76 +1,207 @@
-"""One clock for everything that goes out, whatever the clocks of what comes in."""
+"""One clock for everything that goes out, whatever the clocks of what comes in. docs/time.md explains it.
+
+A source stamps sound and pictures by clocks of its own. They run a little fast or slow, and now and then they jump. What goes
+out runs with the monotonic clock of this machine:
+
+- The first stamp of a connection is placed at its arrival, and sound and pictures are placed by their stamps from there on.
+- Each kind's clock is compared with ours (`quickest.py`), and its rate corrected, slowly. Arrivals never show in single stamps.
+- A jump is taken off the stamps that follow it, by the same amount for both kinds.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
+from collections import deque
 from fractions import Fraction
+from statistics import median
+
+from vsr.media.live.quickest import Quickest
 
 TICKS = 90_000
 TIME_BASE = Fraction(1, TICKS)
 
-# A source's timestamps may run off from the clock on the wall by so much from one to the next: more is a jump of theirs
-# (a wrap-around, a restarted encoder), and is closed.
-_JUMP_S = 2
 # Containers that count milliseconds must tell one frame from the next; between two connections there is a little more.
 _LEAST_STEP = TICKS // 1000
-_LEAST_GAP_S = Fraction(1, 100)
+_LEAST_GAP_S = 0.01
+# Stamps that go back by more than this, or come so much earlier than the quickest did, have jumped.
+_JUMP_S = 0.3
+# A step of less, in which sound and pictures are brought together as a rule, is followed. From this on it is taken for one.
+_STEP_S = 0.05
+# How far from where it should go on a stamp may be for a jump that is known already to explain it.
+_SAME_S = 0.25
+# When stamps jump and nothing came for so long before, the source paused as well.
+_PAUSE_S = 0.5
+_MIXED_S = 1.0
+# Sound and pictures of one connection are not further apart than this.
+_APART_S = 10.0
+_KEPT_STEPS = 15
+# What is off by more than the first is brought back with this time constant, at this rate at most.
+_OFF_S = 0.01
+_BACK_IN_S = 100.0
+_MOST_RATE = 0.005
 
 
 class Timeline:
-    """Maps a source's timestamps to ticks since the session began: never back, and across reconnects.
+    """Maps a source's time stamps to ticks since the session began: never back, and across reconnects.
 
-    Between two jumps the source's own distances are kept exactly. Audio and video move together.
+    jumps: how many jumps of the source's clock have been closed.
     """
 
     def __init__(self, started_at: float) -> None:
         self._started_at = started_at
         self._lock = threading.Lock()
-        self._offset: Fraction | None = None
-        self._previous: Fraction | None = None
-        # By kind of stream: the last time given, and when it came.
-        self._last: dict[str, tuple[Fraction, float]] = {}
         self._ticks: dict[str, int] = {}
+        self._base: Fraction | None = None
+        # Of this connection, by kind of stream, the first one first.
+        self._courses: dict[str, _Course] = {}
         self.jumps = 0
 
     def restart(self) -> None:
-        """A new connection: its timestamps have nothing to do with those before."""
+        """A new connection: its stamps have nothing to do with those before."""
         with self._lock:
-            self._offset = self._previous = None
+            self._base = None
+            self._courses = {}
 
     def ticks(self, kind: str, stamp: Fraction | None, arrived_at: float) -> int:
-        """stamp: seconds of the source's clock, None where it tells none; arrived_at: of the monotonic one.
+        """stamp: seconds of the source's clock, in the order of presentation, None where it tells none; arrived_at: of the
+        monotonic clock.
 
         Strictly rising for each kind.
         """
         with self._lock:
-            time = self._placed(kind, stamp, arrived_at)
-            self._last[kind] = time, arrived_at
+            arrival = arrived_at - self._started_at
+            if stamp is not None:
+                time = self._placed(kind, stamp, arrival)
+            else:
+                last = self._ticks.get(kind)
+                time = arrival if last is None else max(arrival, last / TICKS + _LEAST_GAP_S)
             ticks = max(round(time * TICKS), self._ticks.get(kind, -_LEAST_STEP) + _LEAST_STEP)
             self._ticks[kind] = ticks
             return ticks
 
-    def _placed(self, kind: str, stamp: Fraction | None, arrived_at: float) -> Fraction:
-        wall = _fraction(arrived_at - self._started_at)
-        if stamp is None:
-            last = self._last.get(kind)
-            return wall if last is None else max(wall, last[0] + _LEAST_GAP_S)
-        if self._offset is None:
-            # Not before anything that has gone out already.
-            begin = max([wall, *(time + _LEAST_GAP_S for time, _ in self._last.values())])
-            self._offset = begin - stamp
-            return begin
-        last = self._last.get(kind)
-        if last is None:
-            return stamp + self._offset
-        expected = last[0] + _fraction(arrived_at - last[1])
-        if abs(stamp + self._offset - expected) <= _JUMP_S:
-            return stamp + self._offset
-        if self._previous is not None and abs(stamp + self._previous - expected) <= _JUMP_S:
-            return stamp + self._previous  # of the other kind of stream, from before the jump
-        self._previous, self._offset = self._offset, expected - stamp
-        self.jumps += 1
-        return expected
+    def _placed(self, kind: str, stamp: Fraction, arrival: float) -> float:
+        if self._base is None:
+            self._base = stamp
+        elapsed = float(stamp - self._base)
+        course = self._courses.get(kind)
+        if course is None:
+            course = self._courses[kind] = self._begun(elapsed, arrival)
+        even, jumped = course.even(
+            elapsed, arrival, [one for one in self._courses.values() if one is not course]
+        )
+        self.jumps += jumped
+        time = course.time(even)
+        if course.quickest.add(even, arrival):
+            surest = min(self._courses.values(), key=lambda one: one.quickest.doubt)
+            course.steer(even, next(iter(self._courses.values())), surest)
+        return time
+
+    def _begun(self, stamp: float, arrival: float) -> _Course:
+        first = next(iter(self._courses.values()), None)
+        if first is not None:
+            jump = first.jump
+            if abs(stamp - jump - first.last) > _APART_S:
+                jump = stamp - first.last
+            return _Course(jump, stamp - jump, first.time(stamp - jump), first.rate)
+        # Not before anything that has gone out already.
+        begin = max([arrival, *(ticks / TICKS + _LEAST_GAP_S for ticks in self._ticks.values())])
+        return _Course(0.0, stamp, begin, 1.0)
 
 
-def _fraction(seconds: float) -> Fraction:
-    return Fraction(round(seconds * TICKS), TICKS)
+class _Course:
+    """The way of one kind of stream through the timeline, in one connection.
+
+    even: its stamps, in seconds since the first of the connection, without their jumps. jump: what is taken off them; before:
+    what was before the last jump. last: the last even stamp. rate: seconds that go out for one of its own.
+    """
+
+    def __init__(self, jump: float, last: float, time: float, rate: float) -> None:
+        self.jump = jump
+        self.before = jump
+        self.last = last
+        self.rate = rate
+        self.quickest = Quickest()
+        self._jumped_at = -math.inf
+        self._steps: deque[float] = deque(maxlen=_KEPT_STEPS)
+        # Since the last time it was steered.
+        self._from = last, time
+        # How much later its packets come than those of the first kind with the same stamp.
+        self._later_s = 0.0
+
+    def time(self, even: float) -> float:
+        """What goes out for an even stamp, in seconds since the session began."""
+        stamp, time = self._from
+        return time + self.rate * (even - stamp)
+
+    def steer(self, even: float, first: _Course, surest: _Course) -> None:
+        """From that stamp on, go to where the quickest arrivals are, by a rate that changes little.
+
+        first: the kind that came first. surest: the kind whose rate is known best; all clocks of a source run alike, as a rule.
+        """
+        own, its = self.quickest, first.quickest
+        if own.whole and its.whole and its.known:
+            begin = max(own.begins, its.begins)
+            self._later_s = own.way(begin) - its.way(begin)
+        now = self.time(even)
+        off = even + own.way(even) - self._later_s - now
+        off -= _within(off, _OFF_S)
+        self._from = even, now
+        slope = own.slope_near(surest.quickest.slope_near(0.0))
+        self.rate = 1 + slope + _within(off / _BACK_IN_S, _MOST_RATE)
+
+    def even(self, stamp: float, arrival: float, others: list[_Course]) -> tuple[float, bool]:
+        """(the stamp without jumps, whether it has jumped)."""
+        usual = median(self._steps) if self._steps else 0.0
+        found = stamp - self.jump
+        jumped = False
+        if self._has_jumped(found, usual, arrival):
+            found, jumped = self._closed(stamp, self._expected(usual, arrival), arrival, others)
+        if found != self.last:
+            self._steps.append(found - self.last)
+        self.last = found
+        return found, jumped
+
+    def _has_jumped(self, found: float, usual: float, arrival: float) -> bool:
+        step = found - self.last
+        early_s = self.quickest.way(found) - (arrival - found)
+        early_s = min(early_s, step - usual) if self.quickest.begins <= self.last else 0.0
+        if step < -_STEP_S or early_s > _STEP_S:
+            if step >= -_JUMP_S and early_s <= _JUMP_S:
+                self.quickest = Quickest()
+                return False
+            return True
+        return False
+
+    def _expected(self, usual: float, arrival: float) -> float:
+        """Where its stamps should go on."""
+        next_one = self.last + usual
+        on_time = arrival - self.quickest.way(next_one)
+        return on_time if on_time - next_one > _PAUSE_S else next_one
+
+    def _closed(
+        self, stamp: float, expected: float, arrival: float, others: list[_Course]
+    ) -> tuple[float, bool]:
+        for known in [self.before, *(jump for other in others for jump in (other.jump, other.before))]:
+            if known != self.jump and abs(stamp - known - expected) <= _SAME_S:
+                # Around a jump, the order of pictures mixes old stamps and new ones. That is no other jump.
+                again = arrival - self._jumped_at > _MIXED_S and all(other.jump != known for other in others)
+                self._take_off(known, arrival)
+                return stamp - known, again
+        found = stamp - self.jump
+        for other in others:
+            # Before a server reports how its clocks belong together, sound and pictures may lie apart.
+            its_way = other.quickest.way(found)
+            apart_s = abs(self.quickest.way(self.last) - its_way)
+            if abs(arrival - found - its_way) < apart_s - _JUMP_S:
+                self.quickest = Quickest()
+                return found, False
+        self._take_off(stamp - expected, arrival)
+        return expected, True
+
+    def _take_off(self, jump: float, arrival: float) -> None:
+        self.before, self.jump, self._jumped_at = self.jump, jump, arrival
+
+
+def _within(value: float, most: float) -> float:
+    return max(-most, min(most, value))

@@ -1,0 +1,153 @@
+"""Packets of a live source decoded on a thread of their own, each frame with the time from which it could be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.audio.frame import AudioFrame
+
+from vsr.core.clock import Clock
+from vsr.core.color import Color
+from vsr.core.errors import SourceLostError
+from vsr.core.frame import Frame, PixelFormat
+from vsr.media.frames.color import color_from_codec, default_chroma_location
+from vsr.media.frames.deinterlace import Deinterlacer
+from vsr.media.frames.planes import frame_from_av
+from vsr.media.live.backlog import Arrived, Backlog
+from vsr.media.read.streams import frame_rate
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# Everything live is brought to what every player and encoder takes.
+LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
+
+# A decoder that made frames and then, of so many packets in so long, makes none was made for what the source sent before.
+_BARREN_S = 1.0
+_BARREN_PACKETS = 10
+
+
+class Decoding:
+    """Decodes what a backlog holds until that ends. frames, damaged_packets: how many so far. error: what ended it before.
+
+    A frame could be decoded when the packet came that released it. That is a later one than its own where pictures are sent in
+    another order than they are shown in (B-frames).
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        video: VideoStream,
+        on_video: Callable[[Frame, float], None],
+        on_audio: Callable[[AudioFrame, float], None],
+        busy: Callable[[], AbstractContextManager[None]],
+        clock: Clock,
+        *,
+        barren: str | None,
+    ) -> None:
+        """on_video, on_audio: called with a frame, in its stream's own time, and from when it could be decoded. barren: said
+        when nothing decodes any more; None where that does not matter.
+        """
+        self.frames = 0
+        self.damaged_packets = 0
+        self.error: Exception | None = None
+        self._backlog = backlog
+        self._decoder = _Decoder(video)
+        self.sar = self._decoder.sar
+        self.rate = self._decoder.rate
+        self._on_video = on_video
+        self._on_audio = on_audio
+        self._busy = busy
+        self._clock = clock
+        self._barren = barren
+        self._fruitful_at = 0.0
+        self._barren_packets = 0
+        self._thread = threading.Thread(target=self._run, name="vsr-decode", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for its end. Raises what ended it."""
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        try:
+            while (arrived := self._backlog.take()) is not None:
+                with self._busy():
+                    self._video(arrived) if arrived.kind == "video" else self._audio(arrived)
+        except Exception as error:
+            self.error = error
+            self._backlog.leave()
+
+    def _video(self, arrived: Arrived) -> None:
+        try:
+            frames = self._decoder.frames(arrived.packet)
+        except av.FFmpegError:
+            self.damaged_packets += 1
+            frames = []
+        self._check_fruit(bool(frames))
+        for decoded in frames:
+            self.frames += 1
+            frame = frame_from_av(
+                decoded, index=self.frames - 1, fallback=self._decoder.color, target=LIVE_FORMAT
+            )
+            self._on_video(frame, arrived.at)
+
+    def _check_fruit(self, fruitful: bool) -> None:
+        """Raise SourceLostError where packets come and none of them decodes any more: a new connection has a new decoder."""
+        now = self._clock.now()
+        if fruitful:
+            self._fruitful_at, self._barren_packets = now, 0
+            return
+        self._barren_packets += 1
+        lasting = self._barren_packets >= _BARREN_PACKETS and now - self._fruitful_at > _BARREN_S
+        if lasting and self.frames and self._barren is not None:
+            raise SourceLostError(self._barren)
+
+    def _audio(self, arrived: Arrived) -> None:
+        try:
+            frames = arrived.packet.decode()
+        except av.FFmpegError:
+            self.damaged_packets += 1
+            return
+        for frame in frames:
+            if isinstance(frame, AudioFrame) and frame.pts is not None and frame.time_base is not None:
+                self._on_audio(frame, arrived.at)
+
+
+class _Decoder:
+    """The video's decoder, set to give each frame as early as it can.
+
+    Nobody here asks a frame for its side data: that would tie the two together until the garbage collector comes, which
+    stops every thread for longer than a frame takes.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._context = stream.codec_context
+        # Threads on frames would hold as many of them back. FFmpeg's "low_delay" is not for B-frames: MPEG-2 and MPEG-4 then
+        # come out of order, and H.264 and HEVC no earlier.
+        self._context.thread_type = "SLICE"
+        sar = stream.sample_aspect_ratio
+        self.sar = sar if sar and sar > 0 else Fraction(1)
+        self.rate = frame_rate(stream)
+        self.color: Color = color_from_codec(
+            self._context, default_chroma_location(LIVE_FORMAT, self._context.name)
+        )
+        self._deinterlacer = Deinterlacer("auto")
+
+    def frames(self, packet: Packet[Stream]) -> list[VideoFrame]:
+        """The frames that a packet releases, in the order they are shown in."""
+        found = []
+        for frame in self._context.decode(packet if packet.size else None):
+            frame.time_base = frame.time_base or packet.time_base
+            found += self._deinterlacer.push(frame)
+        return found
