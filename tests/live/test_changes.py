@@ -12,7 +12,8 @@ import pytest
 
 from tests.live.test_sources import ffmpeg_sends
 from tests.support import clips
-from tests.support.rtsp import free_port, needs_rtsp_server, rtsp_server
+from tests.support.children import free_port
+from tests.support.rtsp import needs_rtsp_server, rtsp_server
 from tests.support.sessions import Running, adds_up, running
 from vsr.live.frame import StreamFrame
 from vsr.live.report import StreamReport
@@ -68,7 +69,7 @@ def test_a_server_that_comes_back_with_another_codec_is_followed() -> None:
         for codec in ("h265", "h264"):
             camera.kill()
             stream.wait(lambda report: report.state == "reconnecting")
-            camera.arguments[2:] = ["--codec", codec]
+            camera.command += ["--codec", codec]  # the last one counts
             camera.start()
             stream.wait(lambda report: report.state == "streaming")
             wait_for_new(stream, frames)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.live.test_sink_queue import PROGRAM, packet
+from tests.support.children import free_port
 from tests.support.clock import PretendedClock
-from tests.support.rtsp import free_port
 from tests.support.sessions import config, run_simulated, running, running_simulated, until
 from vsr.core.errors import ConfigError
 from vsr.live.health import Health, health, missing

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import browser, needs_chromium
-from tests.support.rtsp import free_port
+from tests.support.children import free_port
 from tests.support.sessions import Running, config, running, until
 from vsr.core.errors import ConfigError
 from vsr.live.latency import Percentiles

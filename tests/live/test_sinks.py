@@ -14,9 +14,10 @@ import pytest
 
 from tests.live.test_sources import background
 from tests.support import clips
+from tests.support.children import free_port
 from tests.support.enlarged import descriptors
 from tests.support.peers import Link, answers_options, peer, says_nothing
-from tests.support.rtsp import free_port, needs_rtsp_server, rtsp_server
+from tests.support.rtsp import needs_rtsp_server, rtsp_server
 from tests.support.sessions import (
     adds_up,
     config,

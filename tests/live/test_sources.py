@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from tests.support import clips
-from tests.support.rtsp import free_port
+from tests.support.children import free_port
 from tests.support.sessions import adds_up, config, run, run_simulated, running, until
 from vsr.core.errors import ConfigError, SourceOpenError, VsrError
 from vsr.live.frame import StreamFrame

@@ -1,20 +1,21 @@
-"""GStreamer's RTSP server as the tests use it: started, killed, stopped in its tracks."""
+"""GStreamer's RTSP server as the tests use it: an ordinary camera, and a place to publish to."""
 
 from __future__ import annotations
 
 import functools
-import os
-import signal
-import socket
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.children import Child, free_port
+
 _PYTHON = Path("/usr/bin/python3")
 _SCRIPT = Path(__file__).with_name("rtsp_server.py")
+_ELEMENTS = (
+    "x264enc x265enc jpegenc h264parse rtph264pay rtph265pay rtpjpegpay rtppcmapay rtppcmupay rtpmp4gpay voaacenc aacparse "
+    "matroskamux avdec_h264 appsrc"
+)
 
 
 @functools.cache
@@ -23,9 +24,10 @@ def _missing() -> str:
     if not _PYTHON.exists():
         return f"no {_PYTHON}"
     check = (
-        "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; Gst.init(None); "
-        "wanted = 'x264enc x265enc h264parse rtph264pay rtph265pay rtppcmapay matroskamux videotestsrc'.split(); "
-        "lacking = [name for name in wanted if Gst.ElementFactory.find(name) is None]; assert not lacking, lacking"
+        "import gi, numpy; gi.require_version('Gst', '1.0'); gi.require_version('GstRtspServer', '1.0'); "
+        "from gi.repository import Gst, GstRtspServer; Gst.init(None); "
+        f"lacking = [name for name in '{_ELEMENTS}'.split() if Gst.ElementFactory.find(name) is None]; "
+        "assert not lacking, lacking"
     )
     done = subprocess.run(
         [str(_PYTHON), "-c", check], capture_output=True, text=True, check=False, timeout=60
@@ -35,61 +37,22 @@ def _missing() -> str:
 
 needs_rtsp_server = pytest.mark.skipif(
     bool(_missing()),
-    reason="needs Debian's gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-{base,good,bad,ugly}",
+    reason="needs Debian's gir1.2-gst-rtsp-server-1.0, python3-gi, python3-numpy, gstreamer1.0-libav "
+    f"and gstreamer1.0-plugins-{{base,good,bad,ugly}}: {_missing()}",
 )
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-class RtspServer:
-    """One server on one port, running or not. `arguments` as rtsp_server.py takes them."""
+class RtspServer(Child):
+    """`arguments` as rtsp_server.py takes them; `tell` it what the camera is to do."""
 
     def __init__(self, *arguments: str) -> None:
-        self.port = free_port()
-        self.arguments = list(arguments)
-        self._process: subprocess.Popen[str] | None = None
+        port = free_port()
+        super().__init__([str(_PYTHON), str(_SCRIPT), str(port), *arguments], port)
 
     def url(self, path: str = "live", login: str = "") -> str:
         return f"rtsp://{login}127.0.0.1:{self.port}/{path}"
 
-    def start(self) -> None:
-        """Start it, and wait until it listens."""
-        command = [str(_PYTHON), str(_SCRIPT), str(self.port), *self.arguments]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
 
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
-
-    def freeze(self) -> None:
-        """It stays connected and says nothing more."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-
-
-@contextmanager
-def rtsp_server(*arguments: str) -> Generator[RtspServer]:
-    server = RtspServer(*arguments)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
+def rtsp_server(*arguments: str) -> RtspServer:
+    """A context manager."""
+    return RtspServer(*arguments)
