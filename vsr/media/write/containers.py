@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import PurePath
@@ -29,6 +31,10 @@ _GLOBAL_HEADER = 0x0040  # AVFMT_GLOBALHEADER
 
 IS_MOV = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "ismv", "f4v"})
 """Containers of the ISO base media family."""
+
+
+# Of QuickTime's metadata, by which Apple's and Android's telephones name place, make and time.
+_DOTTED_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,17 @@ class Container:
     def is_matroska(self) -> bool:
         return self.format in ("matroska", "webm")
 
+    def holding(self, metadata: Mapping[str, str]) -> Container:
+        """The same, with keys of any name where an input has keys as QuickTime's are named: com.apple.quicktime.make.
+
+        MP4's own muxer then writes all keys in that way, which players that look for iTunes' know less of. So it is only done
+        for files that came with them, as those of telephones do.
+        """
+        if not self.is_mov or not any(_DOTTED_KEY.fullmatch(key) for key in metadata):
+            return self
+        flags = self.muxer_options.get("movflags", "") + "+use_metadata_tags"
+        return replace(self, metadata=None, muxer_options={**self.muxer_options, "movflags": flags})
+
     def default_encoder(self, fmt: PixelFormat) -> str:
         """The encoder used when none is asked for."""
         plain, deep, alpha = self.encoders
@@ -100,13 +117,14 @@ _MP4_KEYS = frozenset(
     "title artist author album_artist composer writer album date year comment genre copyright grouping lyrics description "
     "synopsis show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback compilation "
     "track disc sort_name sort_artist sort_album_artist sort_album sort_composer sort_show creation_time location "
-    "location-eng make model".split()
+    "location-eng make model timecode".split()
 )
 _MP4_STREAM_KEYS = frozenset(
     "language title handler_name vendor_id creation_time name timecode reel_name".split()
 )
 _INFO_KEYS = frozenset(
     "title artist album comment copyright date creation_time genre language track encoded_by software medium "
+    "timecode "
     "IARL IART ICMS ICMT ICOP ICRD ICRP IDIM IDPI IENG IGNR IKEY ILGT ILNG IMED INAM IPLT IPRD IPRT ISBJ ISFT ISHP ISMP ISRC "
     "ISRF ITCH".split()
 )
@@ -140,7 +158,8 @@ CONTAINERS: dict[str, Container] = {
         Container("webp", encoders=("libwebp_anim",) * 3, exact_time=False, sar=False, streams=False),
         Container("null", encoders=_RAW, streams=False, tags_color=True),
         Container("flv", exact_time=False, b_frames=False, metadata=None),
-        Container("mxf", encoders=("mpeg2video", "dnxhd", ""), constant_rate=True),
+        Container("mxf", encoders=("mpeg2video", "dnxhd", ""), constant_rate=True, metadata=frozenset({"timecode"}),
+                  stream_metadata=frozenset({"timecode"})),
         Container("h264", encoders=("libx264",) * 3, constant_rate=True, streams=False),
         Container("hevc", encoders=("libx265",) * 3, constant_rate=True, streams=False),
         Container("rawvideo", encoders=_RAW, constant_rate=True, sar=False, streams=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 # What a muxer writes by itself, or what was true of the input file only.
-_CONTAINER_KEYS_LEFT = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
-_STREAM_KEYS_LEFT = frozenset({"encoder", "duration", "rotate", "vendor_id", "alpha_mode", "variant_bitrate"})
+_CONTAINER_KEYS_LEFT = frozenset(
+    # The last two lines are MXF's, of the file and of who wrote it.
+    "major_brand minor_version compatible_brands encoder software duration "
+    "uid generation_uid product_uid material_package_umid operational_pattern_ul modification_date "
+    "company_name product_name product_version product_version_num toolkit_version_num application_platform".split()
+)
+_STREAM_KEYS_LEFT = frozenset(
+    "encoder duration rotate vendor_id alpha_mode variant_bitrate file_package_umid file_package_name".split()
+)
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_", "source_id", "duration-")
 
 
@@ -97,8 +106,17 @@ def kept_container_metadata(
     metadata: dict[str, str], container: Container
 ) -> tuple[dict[str, str], list[str]]:
     """(what the output gets, keys the container has no place for)."""
-    wanted = {key: value for key, value in metadata.items() if key.lower() not in _CONTAINER_KEYS_LEFT}
+    wanted = {
+        _apple_key(key): value for key, value in metadata.items() if key.lower() not in _CONTAINER_KEYS_LEFT
+    }
     return _allowed(wanted, container.metadata)
+
+
+def _apple_key(key: str) -> str:
+    """A key of QuickTime as Apple writes it: Matroska keeps all in capitals."""
+    if not key.upper().startswith("COM.APPLE.QUICKTIME."):
+        return key
+    return key.lower().replace("iso6709", "ISO6709")
 
 
 def _allowed(wanted: dict[str, str], allowed: frozenset[str] | None) -> tuple[dict[str, str], list[str]]:
@@ -106,6 +124,10 @@ def _allowed(wanted: dict[str, str], allowed: frozenset[str] | None) -> tuple[di
         return wanted, []
     known = {key.lower() for key in allowed}
     kept = {key: value for key, value in wanted.items() if key.lower() in known}
+    # Muxers make a track of a timecode, and some refuse the file for one that is none.
+    kept = {
+        key: value for key, value in kept.items() if key.lower() != "timecode" or _TIMECODE.fullmatch(value)
+    }
     # Language-tagged doubles and a handler's default name are no loss to speak of.
     quiet = ("handler_name", "language", "encoder")
     return kept, [key for key in wanted if key not in kept and key.split("-")[0].lower() not in quiet]

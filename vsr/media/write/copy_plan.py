@@ -62,7 +62,7 @@ def plan_copy(
     for stream in source:
         if _is_chapter_track(stream):
             continue  # the chapters themselves are copied, and the muxer makes a track of them where it needs one
-        if container.format in ("mp4", "mov") and _is_made_timecode(stream):
+        if _is_made_timecode(stream, container):
             continue
         # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
         if is_cover(stream) and container.attachments:
@@ -145,7 +145,10 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
     if container.format == "avi" and codec_name(stream) == "h264" and _is_packed(stream):
         return "it is packed as in MP4, which AVI does not know"
     nameless = codec_name(stream) in ("", "bin_data", "none") and decoder_of(stream) is None
-    if nameless and stream.type == "data" and (container.is_mov or container.format in ("avi", "flv")):
+    # GoPro's measurements are the only data that FFmpeg calls so when it reads MP4, and it writes them there again.
+    is_gpmd = codec_name(stream) == "bin_data" and "mp4" in stream.container.format.name
+    holds = is_gpmd if container.is_mov else container.format not in ("avi", "flv")
+    if nameless and stream.type == "data" and not holds:
         return "no known codec"  # a header can be written for some of these, but nothing that reads back
     # Without the video first, so that its own refusal is not taken for the stream's; some containers cannot do without.
     if _header_error(container, [stream], None) is None:
@@ -153,12 +156,13 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
     return _header_error(container, [stream], add_video)
 
 
-def _is_made_timecode(stream: Stream) -> bool:
-    """Whether a data stream is a timecode track that MP4's muxer makes anew, of what the video's own metadata says."""
+def _is_made_timecode(stream: Stream, container: Container) -> bool:
+    """Whether a data stream is a timecode track, and the video's own metadata says the same and is kept: MP4's muxer makes the
+    track anew of that."""
     code = stream.metadata.get("timecode") if stream.type == "data" else None
-    return code is not None and any(
-        v.metadata.get("timecode") == code for v in stream.container.streams.video
-    )
+    if code is None or "timecode" not in kept_stream_metadata({"timecode": code}, container)[0]:
+        return False
+    return any(v.metadata.get("timecode") == code for v in stream.container.streams.video)
 
 
 def _is_packed(stream: Stream) -> bool:

@@ -79,6 +79,8 @@ class VideoSink(EndsOnce):
         self.name = "standard output" if url == STDOUT else url
         self.counters = SinkCounters()
         container = container_for(url, options.container_format)
+        if carried.container is not None:
+            container = container.holding(carried.container.metadata)
         carried = self._from_zero(carried, container)
         path = None if url in (STDOUT, NULL) else Path(url)
         if path is not None:
