@@ -10,10 +10,13 @@ import os
 import struct
 import subprocess
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from tests.support.processes import PATIENCE_S
 
@@ -134,19 +137,45 @@ def dolby_vision(profile: int, compatibility: int) -> Path:
     """HEVC in MP4 with a `dvcC` box saying so (the layer itself isn't there)."""
     original = make("hevc.mp4", "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=error",
                     "-frames:v", "5", "-tag:v", "hvc1")  # fmt: skip
-    data = original.read_bytes()
     config = bytes([1, 0, profile << 1, (1 << 3) | 0b101, compatibility << 4]) + bytes(19)
-    box = struct.pack(">I4s", 8 + len(config), b"dvcC") + config
-    place = data.index(b"hvcC") - 4
-    data = data[:place] + box + data[place:]
+    return boxed(f"dv{profile}_{compatibility}.mp4", original, b"hvcC", box(b"dvcC", config))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    """A box of MP4."""
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def boxed(name: str, original: Path, before: bytes, extra: bytes) -> Path:
+    """An MP4 file with boxes more in its first video's sample entry, before one that is there (avcC, hvcC)."""
+    data = original.read_bytes()
+    place = data.index(before) - 4
+    entry = {b"avcC": b"avc1", b"hvcC": b"hvc1"}[before]
+    data = data[:place] + extra + data[place:]
     # The boxes around it grow; moov lies behind mdat, so no offset moves.
     assert data.index(b"mdat") < place
-    for box_name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1"):
-        at = data.index(box_name, data.index(b"moov")) - 4
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", entry):
+        at = data.index(kind, data.index(b"moov")) - 4
         (size,) = struct.unpack_from(">I", data, at)
-        data = data[:at] + struct.pack(">I", size + len(box)) + data[at + 4 :]
-    name = f"dv{profile}_{compatibility}.mp4"
-    return made(name, (profile, compatibility), lambda path: path.write_bytes(data))
+        data = data[:at] + struct.pack(">I", size + len(extra)) + data[at + 4 :]
+    return made(name, (str(original), extra), lambda path: path.write_bytes(data))
+
+
+def remuxed(name: str, original: Path) -> Path:
+    """The video of a file in another container, with all that PyAV's FFmpeg knows of it: it is newer than `ffmpeg`."""
+
+    def write(path: Path) -> None:
+        with av.open(str(original)) as given, av.open(str(path), "w") as output:
+            stream = given.streams.video[0]
+            copy = output.add_mux_stream(stream.codec_context.name)
+            BitStreamFilterContext("null", stream, copy)
+            copy.time_base = stream.time_base or Fraction(1, 1000)
+            for packet in given.demux(stream):
+                if packet.size:
+                    packet.stream = copy
+                    output.mux_one(packet)
+
+    return made(name, str(original), write)
 
 
 def ffprobe(path: Path, entries: str, *args: str) -> dict[str, Any]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import BinaryIO
+
+LANGUAGE_BCP47 = 0x22B59D
+"""A track's language as a tag of BCP 47 (RFC 9559, 5.1.4.1.20)."""
+_SEGMENT, _TRACKS, _CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
 
 
 def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -50,3 +56,21 @@ def element(number: int, data: bytes) -> bytes:
     while len(data) >= (1 << 7 * length) - 1:
         length += 1
     return uint(number) + (len(data) | 1 << 7 * length).to_bytes(length, "big") + data
+
+
+def find_tracks(file: BinaryIO) -> tuple[int, int] | None:
+    """(where the payload of a Matroska file's tracks begins, its length); None where none come before the first packets."""
+    end = file.seek(0, os.SEEK_END)
+    position = 0
+    while position < end:
+        file.seek(position)
+        head = file.read(12)
+        identifier, used = identifier_of(head)
+        size, more = size_of(head[used:])
+        start = position + used + more
+        if identifier == _TRACKS:
+            return start, size
+        if identifier == _CLUSTER:
+            return None
+        position = start if identifier == _SEGMENT else start + size
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -58,6 +58,24 @@ class ContentLight:
 
     max_content: int
     max_average: int
+
+
+@dataclass(frozen=True, slots=True)
+class Immersive:
+    """How pictures are laid out for two eyes or around the viewer.
+
+    stereo_mode: of both eyes, as FFmpeg names Matroska's values; "mono" for one. projection: "rectangular" for none;
+    element: what Matroska's Projection element (RFC 9559, 5.1.4.1.28.41) holds, empty for none.
+    """
+
+    stereo_mode: str = "mono"
+    projection: str = "rectangular"
+    element: bytes = b""
+
+    def __str__(self) -> str:
+        around = "" if self.projection == "rectangular" else f"360 degrees ({self.projection})"
+        eyes = "" if self.stereo_mode == "mono" else f"stereoscopic ({self.stereo_mode})"
+        return " and ".join(filter(None, (around, eyes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +133,9 @@ class Carried:
     Pillow reads, and once the source is closed. copied: the streams whose packets are put on `shelf` while frames are read.
     start_offset: seconds every output timestamp is moved back by, so that what begins in the middle (`start_s`) begins at 0;
     0 otherwise. origin: when the input begins, in seconds, by a clock that counted before, as that of a broadcast; 0 otherwise.
-    end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an
-    error, that of copied packets too. warnings: sentences about what of a picture file is not read, complete once the source is
+    end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an error, that of
+    copied packets too. languages: tags of BCP 47 (zh-Hant), by index of the stream, where the input has them. warnings:
+    sentences about what of a picture file is not read, complete once the source is
     open. What a source has to say of its video is in `Source.notes`.
     """
 
@@ -127,6 +146,8 @@ class Carried:
     shelf: PacketShelf = field(default_factory=PacketShelf)
     mastering_display: MasteringDisplay | None = None
     content_light: ContentLight | None = None
+    immersive: Immersive | None = None
+    languages: Mapping[int, str] = field(default_factory=dict)
     picture_tags: PictureTags | None = None
     start_offset: Fraction = Fraction(0)
     origin: Fraction = Fraction(0)

@@ -6,7 +6,7 @@ import io
 import math
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from av.sidedata.sidedata import Type
 
 from vsr.core.color import ChromaLocation
 from vsr.media.ebml import found
-from vsr.media.types import ContentLight, MasteringDisplay
+from vsr.media.frames.crop import Crop
+from vsr.media.types import ContentLight, Immersive, MasteringDisplay
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -27,6 +28,8 @@ _ICC_CODECS = frozenset({"png", "apng", "mjpeg", "webp", "tiff", "libjxl", "jpeg
 
 _SEGMENT, _TRACKS, _TRACK, _VIDEO, _COLOUR = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B0
 _CHROMA_X, _CHROMA_Y = 0x55B7, 0x55B8
+_CROP_LEFT, _CROP_TOP, _CROP_RIGHT, _CROP_BOTTOM = 0x54CC, 0x54BB, 0x54DD, 0x54AA
+_STEREO_MODE, _PROJECTION, _PROJECTION_TYPE = 0x53B8, 0x7670, 0x7671
 _BLOCK_ADDITIONS, _ADDITION_TYPE, _ADDITION_DATA = 0x41E4, 0x41E7, 0x41ED
 # How far the first chroma sample is from the first luma sample, across and down: 1 for not at all, 2 for half a pixel.
 _SITINGS = {
@@ -35,6 +38,12 @@ _SITINGS = {
     (1, 2): ChromaLocation.LEFT,
     (2, 2): ChromaLocation.CENTER,
 }
+# By number; FFmpeg's names.
+STEREO_MODES = (
+    "mono left_right bottom_top top_bottom checkerboard_rl checkerboard_lr row_interleaved_rl row_interleaved_lr "
+    "col_interleaved_rl col_interleaved_lr anaglyph_cyan_red right_left anaglyph_green_magenta block_lr block_rl"
+).split()
+_PROJECTIONS = ("rectangular", "equirectangular", "cubemap", "mesh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +56,13 @@ class DolbyVision:
 
 @dataclass(frozen=True, slots=True)
 class StreamDetails:
-    """What PyAV has no attribute for: where a stream's chroma sits, and its Dolby Vision configuration."""
+    """What PyAV has no attribute for: where a stream's chroma sits, its Dolby Vision configuration, what of its pictures is
+    to be shown, and how they are laid out for two eyes or around the viewer."""
 
     location: ChromaLocation = ChromaLocation.UNSPECIFIED
     dolby_vision: DolbyVision | None = None
+    crop: Crop = field(default_factory=Crop)
+    immersive: Immersive | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +97,33 @@ def stream_details(stream: VideoStream) -> StreamDetails:
 def details_from_header(header: bytes) -> StreamDetails:
     """What a Matroska file of one track says (RFC 9559, 5.1.4.1)."""
     track = next(found(header, _SEGMENT, _TRACKS, _TRACK), b"")
-    x, y = (
-        int.from_bytes(next(found(track, _VIDEO, _COLOUR, siting), b""), "big")
-        for siting in (_CHROMA_X, _CHROMA_Y)
-    )
+    video = next(found(track, _VIDEO), b"")
+
+    def number(*path: int) -> int:
+        return int.from_bytes(next(found(video, *path), b""), "big")
+
+    x, y = number(_COLOUR, _CHROMA_X), number(_COLOUR, _CHROMA_Y)
     vision = None
     for mapping in found(track, _BLOCK_ADDITIONS):
         kind, data = (next(found(mapping, part), b"") for part in (_ADDITION_TYPE, _ADDITION_DATA))
         if kind in (b"dvcC", b"dvvC") and len(data) > 4:
             # Dolby Vision Streams Within the ISO Base Media File Format 2.3, 3.2.
             vision = DolbyVision(profile=data[2] >> 1, compatible=bool(data[4] >> 4))
-    return StreamDetails(_SITINGS.get((x, y), ChromaLocation.UNSPECIFIED), vision)
+    stereo, projection = number(_STEREO_MODE), next(found(video, _PROJECTION), b"")
+    kind_of_projection = number(_PROJECTION, _PROJECTION_TYPE)
+    immersive = None
+    if 0 < stereo < len(STEREO_MODES) or 0 < kind_of_projection < len(_PROJECTIONS):
+        immersive = Immersive(
+            STEREO_MODES[stereo] if stereo < len(STEREO_MODES) else STEREO_MODES[0],
+            _PROJECTIONS[kind_of_projection] if kind_of_projection < len(_PROJECTIONS) else _PROJECTIONS[0],
+            projection,
+        )
+    return StreamDetails(
+        location=_SITINGS.get((x, y), ChromaLocation.UNSPECIFIED),
+        dolby_vision=vision,
+        crop=Crop(number(_CROP_LEFT), number(_CROP_TOP), number(_CROP_RIGHT), number(_CROP_BOTTOM)),
+        immersive=immersive,
+    )
 
 
 def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:

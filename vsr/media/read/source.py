@@ -10,12 +10,14 @@ from av.video.frame import VideoFrame
 
 from vsr.core.frame import Frame, Reset
 from vsr.media.address import DEFAULT_SEQUENCE_RATE
+from vsr.media.frames.crop import Crop, cropped
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.hwaccel import decodes_on_device, frame_on_device, on_host, stays_on_device
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
 from vsr.media.read.describe import by_field, notes_on, told_parity, untagged_color, video_info
+from vsr.media.read.languages import languages_of
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
 from vsr.media.read.time_range import clock_origin
@@ -55,6 +57,7 @@ class FileSource:
                 refuse_dolby_vision(details.dolby_vision, opened.name)
             self._uniform = Uniform(first, opened.context.name, self.counters, self.notes, wanted.starts)
             self._untagged = untagged_color(opened, self._uniform.format)
+            self._crop = opened.details.crop.within(first.width, first.height, self._uniform.format)
             self.notes += notes_on(opened, first, details)
             self._deinterlacer = Deinterlacer(
                 "off" if opened.is_picture else options.deinterlace, told_parity(opened.context)
@@ -76,6 +79,10 @@ class FileSource:
                 tags,
                 on_device=stays_on_device(wanted.first),
             )
+            if self._crop != Crop():
+                width, height = self._crop.size(first.width, first.height)
+                self.info = replace(self.info, width=width, height=height)
+                self.notes.append(f"cropped from {first.width}x{first.height}, as the container says")
             if self._deinterlacer.by_field:
                 self.info = by_field(self.info, doubles=self._deinterlacer.takes(first))
         except BaseException:
@@ -89,6 +96,8 @@ class FileSource:
             shelf=shelf,
             mastering_display=details.mastering_display,
             content_light=details.content_light,
+            immersive=opened.details.immersive,
+            languages=languages_of(opened.container),
             picture_tags=tags.tags if tags is not None else None,
             start_offset=opened.wanted.start or Fraction(0),
             origin=Fraction(0) if opened.made_times else clock_origin(opened.container),
@@ -120,7 +129,7 @@ class FileSource:
         """The frames. What decodes them is held here and by `_opened` alone, so that closing frees it."""
         first = Reset.START if opened.wanted.start is None else Reset.SEEK
         for decoded in wanted:
-            if self._stays_on_device(decoded) and not self._deinterlacer.by_field:
+            if self._stays_on_device(decoded):
                 yield self._frame(decoded, first)
                 continue
             for frame in self._progressive(self._uniform.push(on_host(decoded))):
@@ -132,7 +141,11 @@ class FileSource:
     def _stays_on_device(self, decoded: VideoFrame) -> bool:
         """Whether a frame needs nothing that is done on the host."""
         return (
-            stays_on_device(decoded) and not self._deinterlacer.takes(decoded) and self._uniform.fits(decoded)
+            stays_on_device(decoded)
+            and not self._deinterlacer.takes(decoded)
+            and not self._deinterlacer.by_field
+            and self._crop == Crop()
+            and self._uniform.fits(decoded)
         )
 
     def _progressive(self, frame: VideoFrame) -> list[VideoFrame]:
@@ -147,6 +160,8 @@ class FileSource:
         """first: what the first frame says of where a sequence begins."""
         view = frame_on_device if decoded.sw_format else frame_from_av
         frame = view(decoded, index=self.counters.frames, fallback=self._untagged)
+        if self._crop != Crop():
+            frame = cropped(frame, self._crop)
         self._uniform.note_color(frame.color)
         frame.starts = self._starts.at((decoded.pts or 0) // (2 if self._deinterlacer.by_field else 1))
         if not self.counters.frames:

@@ -1,39 +1,53 @@
-"""What PyAV cannot have Matroska's muxer write: how far a track's audio begins early, and the shape of a sample.
+"""What PyAV cannot have Matroska's muxer write: how far a track's audio begins early, the shape of a sample, how pictures lie
+around the viewer, languages that three letters do not say.
 
-Both are small elements of a track's header. Room for them is made by padding the track's name; once the file is written, the
+All are small elements of a track's header. Room for them is made by padding the track's name; once the file is written, the
 padding is taken out and they are put in, so that the header keeps its length.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
 from vsr.core.errors import EncodeError
-from vsr.media.ebml import element, elements, identifier_of, size_of, uint
+from vsr.media.ebml import LANGUAGE_BCP47, element, elements, find_tracks, uint
 
-PADDING = "\x7e" * 48
-"""Appended to the name of each track that may need elements."""
+WEBM_STEREO_MODES = frozenset({"left_right", "bottom_top", "top_bottom", "right_left"})
+"""The layouts of pictures for two eyes that WebM allows of those of Matroska."""
 
-_SEGMENT, _TRACKS, _CLUSTER, _TRACK, _NUMBER = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xAE, 0xD7
-_NAME, _VIDEO, _DELAY, _CRC, _VOID = 0x536E, 0xE0, 0x56AA, 0xBF, 0xEC
+_PAD = "\x7e" * 48
+_PADDED = re.compile(rb"(?:~{48})+\Z")
+_TRACK, _NUMBER, _NAME, _VIDEO, _DELAY, _CRC, _VOID = 0xAE, 0xD7, 0x536E, 0xE0, 0x56AA, 0xBF, 0xEC
 _WIDTH, _HEIGHT, _UNIT, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0x54B0, 0x54BA, 0x54B2, 0xB0, 0xBA
+_STEREO_MODE, _PROJECTION = 0x53B8, 0x7670
+# By stereo mode: the shape of one eye's picture, of which the size is said, to that of both. As FFmpeg reads it.
+_EYE = dict.fromkeys((1, 11, 8, 9), Fraction(1, 2)) | dict.fromkeys((2, 3, 6, 7), Fraction(2))
 
 
 @dataclass(frozen=True, slots=True)
 class TrackElements:
-    """What one track gets. delay_s: by how much its timestamps in the file are late; sar: shape of a sample, 1 for none."""
+    """What one track gets. delay_s: by how much its timestamps in the file are late; sar: shape of a sample, 1 for none;
+    projection: what its Projection element holds; language: a tag of BCP 47; both empty for none."""
 
     delay_s: Fraction = Fraction(0)
     sar: Fraction = Fraction(1)
+    projection: bytes = b""
+    language: str = ""
+
+    @property
+    def padding(self) -> str:
+        """What the track's name is longer by, so that there is room for them."""
+        return _PAD * (1 + (len(self.projection) + len(self.language)) // 24)
 
 
 def amend_tracks(file: BinaryIO, tracks: dict[int, TrackElements]) -> None:
     """Rewrite the tracks' header of a finished file in place. tracks: by number, from 1. Raises EncodeError or OSError."""
-    place = _find_tracks(file)
+    place = find_tracks(file)
     if place is None:
         raise EncodeError("the Matroska file just written has no tracks", hint="write an .mp4 file instead")
     start, size = place
@@ -69,14 +83,19 @@ def _amended(entry: bytes, tracks: dict[int, TrackElements]) -> bytes:
     out = b""
     for identifier, data in parts:
         if identifier == _NAME:
-            name = data.removesuffix(PADDING.encode())
+            name = _PADDED.sub(b"", data)
             out += element(_NAME, name) if name else b""
-        elif identifier == _VIDEO and wanted.sar != 1:
-            out += element(_VIDEO, _with_display(data, wanted.sar))
+        elif identifier == _VIDEO:
+            video = _with_display(data, wanted.sar) if wanted.sar != 1 else data
+            out += element(
+                _VIDEO, video + (element(_PROJECTION, wanted.projection) if wanted.projection else b"")
+            )
         elif identifier != _DELAY or not wanted.delay_s:
             out += element(identifier, data)
     if wanted.delay_s:
         out += element(_DELAY, uint(round(wanted.delay_s * 10**9)))
+    if wanted.language:
+        out += element(LANGUAGE_BCP47, wanted.language.encode())
     return out
 
 
@@ -85,7 +104,7 @@ def _with_display(video: bytes, sar: Fraction) -> bytes:
     parts = [(i, d) for i, d in elements(video) if i not in (_WIDTH, _HEIGHT, _UNIT)]
     pixels = {identifier: int.from_bytes(data, "big") for identifier, data in parts}
     width, height = pixels.get(_PIXEL_WIDTH, 1), pixels.get(_PIXEL_HEIGHT, 1)
-    shape = Fraction(width, height) * sar
+    shape = Fraction(width, height) * sar * _EYE.get(pixels.get(_STEREO_MODE, 0), 1)
     # Exact where whole numbers allow it; FFmpeg reads the shape back from the quotient.
     width = round(height * shape)
     if Fraction(width, height) != shape and max(shape.numerator, shape.denominator) < 1 << 16:
@@ -93,24 +112,6 @@ def _with_display(video: bytes, sar: Fraction) -> bytes:
         width, height = shape.numerator * scale, shape.denominator * scale
     parts += [(_WIDTH, uint(width)), (_HEIGHT, uint(height))]
     return b"".join(element(identifier, data) for identifier, data in parts)
-
-
-def _find_tracks(file: BinaryIO) -> tuple[int, int] | None:
-    """(where the tracks' payload begins, its length)."""
-    end = file.seek(0, os.SEEK_END)
-    position = 0
-    while position < end:
-        file.seek(position)
-        head = file.read(12)
-        identifier, used = identifier_of(head)
-        size, more = size_of(head[used:])
-        start = position + used + more
-        if identifier == _TRACKS:
-            return start, size
-        if identifier == _CLUSTER:
-            return None
-        position = start if identifier == _SEGMENT else start + size
-    return None
 
 
 def _void(room: int) -> bytes:

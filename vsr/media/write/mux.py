@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from vsr.media.write.copy import (
 )
 from vsr.media.write.copy_plan import CopyPlan
 from vsr.media.write.encoded import Encoded, Template
-from vsr.media.write.matroska import PADDING, TrackElements, amend_tracks
+from vsr.media.write.matroska import WEBM_STEREO_MODES, TrackElements, amend_tracks
 from vsr.media.write.targets import OutputNull, Target
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Muxer:
         self._copier: PacketCopier | None = None
         self._streams: dict[int, Stream] = {}
         self._left_out: dict[int, _LeftOut] = {}
+        self._elements: dict[int, TrackElements] = {}
         self._begun: set[int] = set()
         # A pipe cannot be gone back in; what it is given is final.
         self._amends = container.is_matroska and isinstance(target, OutputFile)
@@ -135,8 +136,7 @@ class Muxer:
                 attach_cover(self._container, stream, self._copied.covers[stream.index])
             else:
                 copy = self._streams[stream.index] = add_copy(self._container, stream, container)
-                if self._amends and stream.type == "audio":
-                    copy.metadata["title"] = copy.metadata.get("title", "") + PADDING
+                self._note_elements(copy, self._language(stream), delays=stream.type == "audio")
         if carried.container is not None:
             self._warnings += copy_container_facts(
                 carried.container, self._container, container, -carried.start_offset, carried.end
@@ -149,11 +149,49 @@ class Muxer:
                 self._warnings.append(
                     f"video stream metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it"
                 )
-            self._video.disposition = carried.stream.disposition
-        if self._amends and self._template.sar != 1:
-            self._video.metadata["title"] = self._video.metadata.get("title", "") + PADDING
+            # FFmpeg decodes one layer: one eye of a picture for two.
+            self._video.disposition = carried.stream.disposition & ~Disposition.multilayer
+        language = self._language(carried.stream) if carried.stream is not None else TrackElements()
+        self._note_elements(
+            self._video, replace(language, sar=self._template.sar, projection=self._projection())
+        )
         if self._template.alpha and container.is_matroska:
             self._video.metadata["alpha_mode"] = "1"
+
+    def _language(self, stream: Stream) -> TrackElements:
+        """A language that three letters do not say."""
+        tag = self._carried.languages.get(stream.index, "")
+        if "-" in tag and not self._amends:
+            short = stream.metadata.get("language", "und")
+            self._warnings.append(
+                f"language {tag} of {describe(stream)} becomes {short}: {self._format.format} is written so (.mkv keeps it)"
+            )
+        return TrackElements(language=tag)
+
+    def _projection(self) -> bytes:
+        """What Matroska is told of pictures around the viewer. Those for two eyes its muxer knows."""
+        immersive = self._carried.immersive
+        if immersive is None:
+            return b""
+        lost = immersive
+        container, mode = self._format, immersive.stereo_mode
+        if container.format == "matroska" or (container.is_matroska and mode in WEBM_STEREO_MODES):
+            self._video.metadata["stereo_mode"] = mode
+            lost = replace(lost, stereo_mode="mono")
+        if self._amends:
+            lost = replace(lost, projection="rectangular")
+        if str(lost):
+            self._warnings.append(
+                f"that it is {lost} is left out: {container.format} is written without (.mkv keeps it)"
+            )
+        return immersive.element
+
+    def _note_elements(self, track: Stream, elements: TrackElements, *, delays: bool = False) -> None:
+        """Make room for what the header of a Matroska track gets in the end. delays: its delay will show."""
+        if not self._amends or (elements == TrackElements() and not delays):
+            return
+        self._elements[track.index] = elements
+        track.metadata["title"] = track.metadata.get("title", "") + elements.padding
 
     def _refused(self, error: BaseException) -> ConfigError | EncodeError | FileError:
         if self._target.error is not None:
@@ -275,9 +313,10 @@ class Muxer:
         """Write into the Matroska header what its muxer was not told."""
         assert isinstance(self._target, OutputFile)
         delays = self._copier.delays if self._copier is not None else {}
-        tracks = {index + 1: TrackElements(delay_s=delay) for index, delay in delays.items()}
-        if self._template.sar != 1:
-            tracks[self._video.index + 1] = TrackElements(sar=self._template.sar)
+        tracks = {
+            index + 1: replace(elements, delay_s=delays.get(index, Fraction(0)))
+            for index, elements in self._elements.items()
+        }
         self._target.amend(lambda file: amend_tracks(file, tracks))
 
     def discard(self) -> None:
