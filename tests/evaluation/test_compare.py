@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.support import clips
 from tests.support.browser import browser, needs_chromium
 from vsr.cli import main
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.evaluation.compare import CompareConfig, compare
+from vsr.evaluation.comparison import Comparison
 
 CLIP = "testsrc2=size=320x240:rate=25:duration=0.4"
 
@@ -51,6 +52,63 @@ def test_pictures_of_two_sizes(tmp_path: Path) -> None:
     assert found.size == (240, 160)
     assert any("120x80 to 240x160" in note for note in found.notes)
     assert 20 < found.means["small.png to large.png"]["psnr_y"] < 60
+
+
+def test_what_nobody_sees_makes_no_difference_and_alpha_does(tmp_path: Path) -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (40, 48, 4)).astype(np.uint8)
+    rgba[..., 3] = 255
+    rgba[8:30, 10:40, 3] = 0
+    hidden, thinner = rgba.copy(), rgba.copy()
+    hidden[rgba[..., 3] == 0] = 0
+    thinner[..., 3] //= 2
+    for name, pixels in (("a", rgba), ("b", hidden), ("c", thinner)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    Image.fromarray(hidden).resize((96, 80), Image.Resampling.NEAREST).save(tmp_path / "d.png")
+
+    def compared(other: str) -> Comparison:
+        return compare(
+            CompareConfig(str(tmp_path / "a.png"), str(tmp_path / other), None, tmp_path / f"{other}.html")
+        )
+
+    same = compared("b.png")
+    assert same.means["a.png to b.png"]["psnr_y"] == 100
+    assert "a.png has alpha, and is compared on a checkerboard" in same.notes
+    assert compared("c.png").means["a.png to c.png"]["psnr_y"] < 25
+    assert compared("d.png").size == (96, 80)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_compared_as_they_are_displayed(orientation: int, tmp_path: Path) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8))
+    exif = Image.Exif()
+    exif[274] = orientation
+    image.save(tmp_path / "tag.png", exif=exif)
+    with Image.open(tmp_path / "tag.png") as tagged:
+        ImageOps.exif_transpose(tagged).save(tmp_path / "pixels.png", exif=b"")
+    found = compare(
+        CompareConfig(str(tmp_path / "tag.png"), str(tmp_path / "pixels.png"), None, tmp_path / "page.html")
+    )
+    assert found.means["tag.png to pixels.png"]["psnr_y"] == 100
+    assert found.size == ((32, 48) if orientation > 4 else (48, 32))
+
+
+def test_a_clip_turned_by_a_tag_is_one_turned_by_its_samples(tmp_path: Path) -> None:
+    upright = clips.make("upright.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", source=CLIP)
+    lying = clips.make(
+        "lying.mov",
+        "-vf",
+        "transpose=cclock",
+        "-c:v",
+        "libx264",
+        "-qp",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        source=CLIP,
+    )
+    turned = clips.derive("turned.mov", lying, "-c", "copy", "-metadata:s:v:0", "rotate=270")
+    found = compare(CompareConfig(str(upright), str(turned), None, tmp_path / "page.html"))
+    assert found.means["upright.mkv to turned.mov"]["psnr_y"] > 60
 
 
 def test_the_same_picture_is_the_same(tmp_path: Path) -> None:
@@ -150,12 +208,14 @@ def test_inputs_of_one_name(tmp_path: Path) -> None:
     assert list(found.means) == [f"{a} to {b}", f"{other} to {b}"]
 
 
-def test_names_that_are_no_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_that_are_no_utf_8(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     a, b = picture(tmp_path / "a.png", 90), picture(tmp_path / "b.png", 93)
     odd, page = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/a\xff.png", b"/page\xff.html"))
     Path(a).rename(odd)
     assert main(["compare", odd, b, "-o", page]) == 0
-    assert "a\ufffd.png to b.png" in capsys.readouterr().out.encode().decode()
+    out = capfdbinary.readouterr().out
+    assert "a\ufffd.png to b.png".encode() in out
+    assert b"page\xff.html" in out
     assert "<title>a\ufffd.png and b.png</title>" in Path(page).read_text()
 
 

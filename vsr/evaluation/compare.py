@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.core.frame import Frame
+from vsr.core.video import VideoInfo
 from vsr.evaluation import metrics
 from vsr.evaluation.comparison import Comparison
 from vsr.evaluation.frame_times import Moments
@@ -28,12 +29,14 @@ from vsr.media.frames.planes import av_from_frame, converted
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
 from vsr.media.types import Source, SourceOptions
+from vsr.upscale.alpha import extended_colour
 
 Rgb = npt.NDArray[np.uint8]
 
 _SHOTS = 4
 _CROP = 96
 _CROPS = 2
+_SQUARE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,12 @@ class _Candidate:
 
 
 def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> Comparison:
-    """Measure every frame and write one HTML page that needs no network.
+    """Measure every frame, as it is displayed, and write one HTML page that needs no network.
 
-    Inputs of other sizes are brought to the largest by Lanczos, with a note. Frames are paired by number; where their times
-    differ, a note says so. Raises what `open_source` raises, ConfigError for an output that exists or is an input, and for
-    inputs that are not the same picture or too small, DecodeError where one ends before the others.
+    Turned pictures are turned; transparent ones lie on a checkerboard, with a note. Inputs of other sizes are brought to the
+    largest by Lanczos, with a note. Frames are paired by number; where their times differ, a note says so. Raises what
+    `open_source` raises, ConfigError for an output that exists or is an input, and for inputs that are not the same picture or
+    too small, DecodeError where one ends before the others.
     """
     names = [config.a, config.b, *([config.reference] if config.reference else [])]
     check_outputs(names, [str(config.output)])
@@ -81,12 +85,15 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     kept: list[_Candidate] = []
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(name, SourceOptions())) for name in names]
-        sizes = {label: (s.info.width, s.info.height) for label, s in zip(labels, sources, strict=True)}
-        size = _largest(sizes)
-        resizing = [_resizing(label, have, size) for label, have in sizes.items()]
+        infos = {label: source.info for label, source in zip(labels, sources, strict=True)}
+        shown = _largest(infos)
+        size = _upright(shown)
+        prepared = [note for label, info in infos.items() for note in _preparing(label, info, shown)]
         moments = Moments(sources, names, labels)
         for number, frames in enumerate(_together(sources, labels, config.frames, moments)):
-            pictures = tuple(_luma_and_rgb(frame, size) for frame in frames)
+            pictures = tuple(
+                _luma_and_rgb(frame, info, size) for frame, info in zip(frames, infos.values(), strict=True)
+            )
             for (x, y), rows in zip(pairs, figures.values(), strict=True):
                 rows["psnr_y"].append(metrics.psnr(pictures[x][0], pictures[y][0]))
                 rows["ssim_y"].append(metrics.ssim(pictures[x][0], pictures[y][0]))
@@ -102,7 +109,7 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
         pair: {name: float(np.mean(values)) for name, values in rows.items()}
         for pair, rows in figures.items()
     }
-    notes = (*(note for note in resizing if note), *moments.notes)
+    notes = (*prepared, *moments.notes)
     result = Comparison(seconds, figures, means, size, config.output, notes)
     shots = [
         _shot(candidate, seconds[candidate.number]) for candidate in sorted(kept, key=lambda c: c.number)
@@ -128,34 +135,61 @@ def _together(
         yield frames
 
 
-def _largest(sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-    """The size that all are brought to. Raises ConfigError where it has no room for SSIM."""
-    label, (width, height) = max(sizes.items(), key=lambda item: item[1][0] * item[1][1])
-    if min(width, height) < metrics.SSIM_SIDE:
+def _largest(infos: Mapping[str, VideoInfo]) -> VideoInfo:
+    """The input whose size all are brought to. Raises ConfigError where it has no room for SSIM."""
+    label, info = max(infos.items(), key=lambda item: item[1].width * item[1].height)
+    if min(info.width, info.height) < metrics.SSIM_SIDE:
         raise ConfigError(
-            f"{label} is {width}x{height}: SSIM needs {metrics.SSIM_SIDE} samples a side",
+            f"{label} is {info.width}x{info.height}: SSIM needs {metrics.SSIM_SIDE} samples a side",
             hint="compare larger pictures",
         )
-    return width, height
+    return info
 
 
-def _resizing(name: str, have: tuple[int, int], want: tuple[int, int]) -> str:
-    if have == want:
-        return ""
-    if abs(have[0] * want[1] / (have[1] * want[0]) - 1) > 0.02:
-        raise ConfigError(
-            f"{name} is {have[0]}x{have[1]}, which is no smaller form of {want[0]}x{want[1]}",
-            hint="compare pictures of one shape",
-        )
-    return f"{name} is brought from {have[0]}x{have[1]} to {want[0]}x{want[1]} by Lanczos"
+def _upright(info: VideoInfo) -> tuple[int, int]:
+    """Width and height in samples, turned as it is displayed."""
+    return (info.height, info.width) if info.rotation % 180 else (info.width, info.height)
 
 
-def _luma_and_rgb(frame: Frame, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Rgb]:
-    picture = converted(
-        av_from_frame(replace(frame, pts=None, time_base=Fraction(1, 25))), "rgb24", size=size
-    )
-    rgb = np.asarray(picture.to_ndarray(), np.uint8)
+def _preparing(name: str, info: VideoInfo, shown: VideoInfo) -> list[str]:
+    """What is done with an input before it is compared, in sentences."""
+    have, want = _upright(info), _upright(shown)
+    notes = []
+    if have != want:
+        shape = info.display_size[0] / info.display_size[1] / (shown.display_size[0] / shown.display_size[1])
+        if abs(have[0] * want[1] / (have[1] * want[0]) - 1) > 0.02 and abs(shape - 1) > 0.02:
+            raise ConfigError(
+                f"{name} is {have[0]}x{have[1]}, which is no smaller form of {want[0]}x{want[1]}",
+                hint="compare pictures of one shape",
+            )
+        notes.append(f"{name} is brought from {have[0]}x{have[1]} to {want[0]}x{want[1]} by Lanczos")
+    if info.format.alpha:
+        notes.append(f"{name} has alpha, and is compared on a checkerboard")
+    return notes
+
+
+def _luma_and_rgb(frame: Frame, info: VideoInfo, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Rgb]:
+    """The frame as it is displayed, `size` (width, height) samples."""
+    frame = replace(frame, pts=None, time_base=Fraction(1, 25))
+    if frame.format.alpha:
+        # So that no colour that nobody sees comes in where it is resized.
+        frame = replace(frame, planes=[*extended_colour(frame), frame.planes[-1]])
+    lying = size[::-1] if info.rotation % 180 else size
+    name = "rgba" if frame.format.alpha else "rgb24"
+    pixels = np.asarray(converted(av_from_frame(frame), name, size=lying).to_ndarray(), np.uint8)
+    if info.mirrored:
+        pixels = pixels[:, ::-1]
+    pixels = np.rot90(pixels, info.rotation // 90)
+    rgb = np.ascontiguousarray(_on_checkerboard(pixels) if frame.format.alpha else pixels)
     return metrics.y_from_rgb(rgb), rgb
+
+
+def _on_checkerboard(rgba: npt.NDArray[np.uint8]) -> Rgb:
+    """What shows of a picture before squares of light and dark gray, which no one colour hides in."""
+    rows, columns = np.ogrid[: rgba.shape[0], : rgba.shape[1]]
+    board = np.where((rows // _SQUARE + columns // _SQUARE) % 2, 153, 102).astype(np.float32)[..., None]
+    alpha = rgba[..., 3:] / np.float32(255)
+    return np.rint(board + (rgba[..., :3] - board) * alpha).astype(np.uint8)
 
 
 def _shot(candidate: _Candidate, at_s: float) -> Shot:
