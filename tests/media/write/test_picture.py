@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -134,6 +135,29 @@ def test_rgb_becomes_tagged_yuv(tmp_path: Path) -> None:
     with opened(tmp_path / "out.mp4") as source:
         assert source.info.color.matrix == 6
         assert source.info.color.range is Range.LIMITED
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "expected"),
+    [
+        ("out.mp4", {}, "yuv420p"),
+        ("out.mp4", {"pix_fmt": "yuv444p"}, "yuv444p"),
+        ("out.mp4", {"encoder": "libx265"}, "yuv420p"),
+        ("out.mp4", {"encoder": "libx264rgb"}, "gbrp"),
+        ("out.mp4", {"size": (33, 24)}, "yuv444p"),
+        ("out.webm", {"encoder": "libvpx-vp9"}, "yuv420p"),
+        ("out.mkv", {}, "yuv444p"),
+        ("out.mkv", {"encoder": "ffv1"}, "bgr0"),
+    ],
+)
+def test_rgb_goes_as_players_take_it_into_what_is_for_them(
+    output: str, options: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    given = clips.make("frames/%02d.png", "-frames:v", "3", source="testsrc2=size=32x24:rate=25")
+    sink = through(given, tmp_path / output, **options)
+    assert clips.ffprobe(tmp_path / output, "stream=pix_fmt")["streams"][0]["pix_fmt"] == expected
+    assert ("RGB is converted" in " ".join(sink.warnings)) == expected.startswith("yuv")
+    assert sum("chroma" in warning or "colour" in warning for warning in sink.warnings) <= 1
 
 
 def test_rgb_with_alpha_goes_into_webm(tmp_path: Path) -> None:

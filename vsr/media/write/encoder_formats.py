@@ -11,6 +11,7 @@ from vsr.core.errors import ConfigError, DecodeError, EncoderUnavailableError
 from vsr.core.frame import PixelFormat
 from vsr.media.frames.color import color_after
 from vsr.media.frames.planes import av_name, is_direct, pixel_format
+from vsr.media.write.encoder_traits import traits_of
 
 # Codecs whose decoders hand alpha back, among those whose encoders list a format with it.
 _ALPHA = frozenset(
@@ -47,6 +48,15 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
             f"encoder {encoder} takes frames in device memory only", hint="choose one that encodes on the CPU"
         )
     return best[1]
+
+
+def played_pix_fmt(encoder: str, rgb: PixelFormat, size: tuple[int, int]) -> str | None:
+    """4:2:0 for RGB frames of a size, of 8 or 10 bits, as players take it; None where the sides or the encoder forbid it, or
+    where the encoder is one that loses nothing."""
+    name = best_pix_fmt(encoder, PixelFormat("yuv", min(rgb.bits, 10), (1, 1), rgb.alpha))
+    halves = pixel_format(name).kind == "yuv" and pixel_format(name).log2_chroma == (1, 1)
+    odd = size[0] % 2 or size[1] % 2
+    return None if odd or not halves or traits_of(encoder).lossless else name
 
 
 def _cost(wanted: PixelFormat, offered: PixelFormat, *, alpha: bool) -> float:
@@ -100,13 +110,15 @@ def lost_samples(encoder: str, fmt: PixelFormat, target: PixelFormat) -> list[st
         lost.append(f"{encoder} holds {target.bits} bits here, the source has {fmt.bits}")
     if fmt.kind == "rgb" and target.kind == "yuv":
         rare = (
-            "" if target.log2_chroma == (1, 1) else ", which few players take (pixel format yuv420p is safe)"
+            ", with colour at half its resolution (pixel format yuv444p keeps that, and few players take it)"
+            if target.log2_chroma == (1, 1)
+            else ", which few players take (pixel format yuv420p is safe)"
         )
         lost.append(f"RGB is converted to {target.name} for {encoder}{rare}; ffv1 or libx264rgb keep RGB")
     elif fmt.kind == "yuv" and target.kind == "rgb":
         lost.append(f"{fmt.name} is converted to RGB for {encoder}")
     if (
-        fmt.kind != "gray"
+        fmt.kind == "yuv"
         and target.kind == "yuv"
         and any(have > want for have, want in zip(target.log2_chroma, fmt.log2_chroma, strict=True))
     ):

@@ -21,13 +21,17 @@ from vsr.media.write.containers import NULL, STDOUT, Container, container_for
 from vsr.media.write.copy_plan import CopyPlan, plan_copy
 from vsr.media.write.encodable import Encodable
 from vsr.media.write.encoded import Encoded, Template
-from vsr.media.write.encoders import EncoderPlan, plan_encoder
+from vsr.media.write.encoder_formats import played_pix_fmt
+from vsr.media.write.encoders import EncoderPlan, encoder_named, plan_encoder
 from vsr.media.write.endings import EndsOnce
 from vsr.media.write.file_encoder import FileEncoder
 from vsr.media.write.images import is_picture_output, open_pictures
 from vsr.media.write.losses import lost_by_video
 from vsr.media.write.mux import Muxer
 from vsr.media.write.targets import OutputNull, OutputPipe, Target
+
+# What these hold is for players, most of which take 4:2:0 alone.
+_FOR_PLAYERS = frozenset({"mp4", "ipod", "webm"})
 
 
 def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> Sink:
@@ -209,6 +213,8 @@ def _plan(container: Container, info: VideoInfo, size: tuple[int, int], options:
         # Y4M names few formats: planar YUV and gray.
         wanted = fmt if fmt.kind != "rgb" else PixelFormat("yuv", min(fmt.bits, 12))
         options = replace(options, pix_fmt=av_name(replace(wanted, alpha=False)))
+    if fmt.kind == "rgb" and options.pix_fmt is None and container.format in _FOR_PLAYERS:
+        options = replace(options, pix_fmt=played_pix_fmt(encoder_named(name), fmt, size))
     return plan_encoder(name, fmt, info.color, size[0], size[1], options)
 
 
