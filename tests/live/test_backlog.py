@@ -32,8 +32,8 @@ class Line:
     def put(self, kind: Literal["video", "audio"]) -> None:
         packet = Packet(bytes(100))
         packet.pts = self.number
-        packet.is_keyframe = self.number % self.keyframe_each == 0
-        self.backlog.put(Arrived(packet, kind, self.clock.now()))
+        begins = kind == "audio" or self.number % self.keyframe_each == 0
+        self.backlog.put(Arrived(packet, kind, self.clock.now(), begins))
 
     def waiting(self, kind: str) -> list[int | None]:
         """What waits of that kind, in order. It ends the backlog."""

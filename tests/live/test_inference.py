@@ -60,7 +60,7 @@ class Stream:
 
     def _take(self, captured: Captured, upscaled: StreamFrame) -> bool:
         self.out.append(captured)
-        self.inference.encoded(captured.frame)
+        self.inference.encoded(captured.frame, 0.0)
         if len(self.out) == 1:
             self.when_first_is_out()
             self.inference.queue.close()
@@ -114,7 +114,7 @@ def test_before_the_first_has_gone_out_frames_are_late_for_another_reason() -> N
 
 def test_frames_dropped_in_between_are_a_gap() -> None:
     stream = Stream()
-    stream.networks.cost_s = 0.8
+    stream.networks.cost_s = 0.45
     for _ in range(8):
         stream.put()
     # Another comes while the first is in the network.

@@ -83,9 +83,8 @@ class FreshQueue(Generic[T]):
             while self._items:
                 self._drop(reason)
 
-    def give_up(self, reason: str) -> None:
-        """Drop all items, and count the one taken last as dropped, too."""
-        self.empty(reason)
+    def lose(self, reason: str) -> None:
+        """Count an item that was taken as dropped, too."""
         with self._changed:
             self.drops[reason] += 1
 

@@ -1,4 +1,4 @@
-"""Frames from the source's queue through the network in use. Decoded frames are dropped for their age here only."""
+"""Frames from the source's queue through the network in use, and whether they are still fresh when they go on."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _DEFAULT_INTERVAL_S = 1 / 30
 # Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
 _LEAST_CAPACITY = 64
 _FASTEST = 60
+# Times are averaged over about so many frames.
+_LATELY = 8
 
 
 class Inference:
@@ -50,6 +52,8 @@ class Inference:
         self._size: tuple[int, int] | None = None
         self._interval_s = _DEFAULT_INTERVAL_S
         self._late_seen = 0
+        # What a frame takes, lately.
+        self._infer_s = self._encode_s = 0.0
 
     def put(self, captured: Captured) -> None:
         """Queue a frame. The stream begins when the networks are ready: frames that come before are not counted."""
@@ -77,10 +81,21 @@ class Inference:
             elif self._fits(captured) and not self._upscale(captured):
                 return
 
-    def encoded(self, frame: Frame) -> None:
-        """That frame of the source has gone out: the networks and the encoder of its size are at work."""
+    def is_late(self, captured: Captured) -> bool:
+        """Whether an upscaled frame would be too old once it is encoded. It is counted as dropped then."""
+        # However long the last ones took: a frame that has just come is tried.
+        encode_s = min(self._encode_s, self._budget_s / 2)
+        late = self._clock.now() + encode_s - captured.at > self._budget_s
+        if late:
+            self.queue.lose(self.queue.late)
+        return late
+
+    def encoded(self, frame: Frame, seconds: float) -> None:
+        """That frame of the source has gone out, and encoding took so long: what is made for its size is at work."""
         if (frame.width, frame.height) == self._size:
             self.queue.late = LATE
+        self._encode_s += (seconds - self._encode_s) / _LATELY
+        self._tell_work()
 
     def watch(self) -> None:
         """Change the network where that is called for. Call it a few times a second."""
@@ -114,12 +129,17 @@ class Inference:
         if before is None or self._clock.now() - captured.at <= self._budget_s:
             return True
         # The frames that came meanwhile would be late, and all after them: it goes on with the next that comes.
-        self.queue.give_up(self.queue.late)
+        self.queue.empty(self.queue.late)
+        self.queue.lose(self.queue.late)
         return False
 
     def _upscale(self, captured: Captured) -> bool:
         captured.frame.starts = self._starts.of(captured)
         with self._counting.infer.busy():
             large, model, seconds = self._rungs.upscale(captured.frame)
-        self.queue.work_s += (seconds - self.queue.work_s) / 8
-        return self._hand_on(captured, StreamFrame(large, model, captured.at))
+        self._infer_s += (seconds - self._infer_s) / _LATELY
+        self._tell_work()
+        return self.is_late(captured) or self._hand_on(captured, StreamFrame(large, model, captured.at))
+
+    def _tell_work(self) -> None:
+        self.queue.work_s = self._infer_s + self._encode_s

@@ -76,6 +76,9 @@ class Rungs:
         self.notes = list(made[0].notes)
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
         self.pinned = len(self._upscalers) == 1
+        self._budget_s = config.max_latency_s
+        # The shortest time a frame took, by network.
+        self._least_s: dict[int, float] = {}
         self._ladder: Ladder | None = None
         self._found: _Found | None = None
         self._measurer: threading.Thread | None = None
@@ -101,12 +104,22 @@ class Rungs:
         return self._ladder is not None
 
     def prepare(self, frame: Frame, interval_s: float) -> None:
-        """Compile for frames like that one, and choose the heaviest network that leaves room, by measuring."""
+        """Compile for frames like that one, and choose the heaviest network that leaves room, by measuring.
+
+        Raises ConfigError where, at the start, every frame would be too old when it goes out.
+        """
         lightest = len(self._upscalers) - 1
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
         first, _ = self._measure_up(lightest + 1, frame, interval_s, _ROOM_AT_START)
+        chosen = min(first, lightest)
+        if self._ladder is None and self._least_s.get(chosen, 0.0) > self._budget_s:
+            raise ConfigError(
+                f"{self._upscalers[chosen].spec.id} takes {1000 * self._least_s[chosen]:.0f} ms for a frame here, and no "
+                f"picture may be older than {1000 * self._budget_s:.0f} ms",
+                hint="give a longer --max-latency" + (" or a lighter --model" if self.pinned else ""),
+            )
         with self._lock:
-            self._ladder = Ladder(len(self._upscalers), min(first, lightest))
+            self._ladder = Ladder(len(self._upscalers), chosen)
             self._rung = self._ladder.rung
 
     def _measure_up(self, above: int, frame: Frame, interval_s: float, room: float) -> tuple[int, float]:
@@ -119,6 +132,7 @@ class Rungs:
                 break
             times = self._times(place, frame, hopeless_s)
             spent_s, cost_s = spent_s + sum(times), statistics.median(times)
+            self._least_s[place] = min(times)
             self.measured[place] = Measured(self._upscalers[place].spec.id, round(1000 * cost_s, 2))
             if cost_s > room * interval_s:
                 break
@@ -135,7 +149,7 @@ class Rungs:
         return cost_s * ratio / 4
 
     def _times(self, place: int, frame: Frame, hopeless_s: float) -> list[float]:
-        """Seconds of some runs. A network that takes longer than `hopeless_s` runs once."""
+        """Seconds of some runs. One of several networks, if it takes longer than `hopeless_s`, runs once."""
         upscaler = self._upscalers[place]
         upscaler.upscale(frame)  # compiles
         times: list[float] = []
@@ -145,7 +159,7 @@ class Rungs:
             started = self._clock.now()
             upscaler.upscale(frame)
             times.append(self._clock.now() - started)
-            if times[0] > hopeless_s or self._closing:
+            if (times[0] > hopeless_s and not self.pinned) or self._closing:
                 break
         return times
 

@@ -34,7 +34,7 @@ class Session:
     """One run of `vsr stream`. `stop`, `cancel` and `report` are for any thread; `run` for one, once.
 
     Threads: the source's two (vsr.media.live.capture), "infer", "encode", one for each sink, and the one that calls `run`,
-    which watches all others. Only the queue between the source and "infer" drops decoded frames, by their age.
+    which watches all others. Decoded frames are dropped, by their age, up to the encoder.
     """
 
     def __init__(
@@ -223,13 +223,17 @@ class Session:
             except EndOfStream:
                 publisher.flush()
                 return
+            began = self._clock.now()
             if self._parts.sinks:
+                # It may have waited for the encoder. Behind it none is left out: the next ones refer to it.
+                if self._inference.is_late(captured):
+                    continue
                 with self.counting.encode.busy():
                     publisher.video(captured, upscaled)
             else:
-                self.counting.latency.add(self._clock.now() - captured.at)
+                self.counting.latency.add(began - captured.at)
             self.counting.gone_out(upscaled.frame)
-            self._inference.encoded(captured.frame)
+            self._inference.encoded(captured.frame, self._clock.now() - began)
 
     def report(self) -> StreamReport:
         """Everything so far."""

@@ -21,11 +21,12 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A packet, and when it came, or was due, on the monotonic clock."""
+    """A packet, and when it came, or was due, on the monotonic clock. begins: decoding can begin with it."""
 
     packet: Packet[Stream]
     kind: Literal["video", "audio"]
     at: float
+    begins: bool
 
 
 class Backlog:
@@ -50,7 +51,7 @@ class Backlog:
             if self._closed:
                 return
             if self._skips and item.kind == "video" and item.packet.size:
-                if not item.packet.is_keyframe:
+                if not item.begins:
                     self.skipped += 1
                     return
                 self._skips = False
@@ -100,7 +101,7 @@ class Backlog:
             elif not item.packet.size:
                 wanted = True  # the end, which takes from the decoder what it still holds
             else:
-                self._skips &= not (item.packet.is_keyframe and now - item.at <= _UP_TO_DATE_S and not full)
+                self._skips &= not (item.begins and now - item.at <= _UP_TO_DATE_S and not full)
                 wanted = not self._skips
                 self.skipped += not wanted
             if wanted:

@@ -215,6 +215,8 @@ class Capture:
     ) -> None:
         """Into the backlog, with their arrivals, until the source ends, or this is left."""
         pace = Pace(self._clock) if self.address.paced or self._is_recorded else None
+        # FFmpeg's own test pictures are not marked as keyframes.
+        alone = video.codec_context.codec.intra_only or video.codec_context.name == "wrapped_avframe"
         wanted: list[Stream] = [video] if audio is None else [video, audio]
         for packet in container.demux(*wanted):
             at = self.heard_at = self._clock.now()
@@ -229,7 +231,8 @@ class Capture:
                     return
                 self.heard_at = self._clock.now()
             if is_video or packet.size:
-                self._backlog.put(Arrived(packet, "video" if is_video else "audio", at))
+                begins = packet.is_keyframe or alone
+                self._backlog.put(Arrived(packet, "video" if is_video else "audio", at, begins))
 
     # On the thread that decodes
 
