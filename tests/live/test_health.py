@@ -14,7 +14,7 @@ from vsr.core.errors import ConfigError
 from vsr.live.health import Health, health, missing
 from vsr.live.session import Session
 from vsr.live.sinks import LiveSink
-from vsr.media.live.outputs import parse_destination
+from vsr.media.live.destinations import parse_destination
 
 SOURCE = "testsrc:160x120@25"
 TIMEOUT_S = 5.0

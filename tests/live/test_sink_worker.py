@@ -13,7 +13,7 @@ from tests.support.sessions import until
 from vsr.core.errors import OutputLostError
 from vsr.live import sinks
 from vsr.live.sinks import LiveSink
-from vsr.media.live.outputs import Destination
+from vsr.media.live.destinations import Destination
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 

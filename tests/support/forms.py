@@ -161,6 +161,10 @@ FORMS = {
             "audio": Case("--no-audio", {"audio": False}),
             "rotate": Case("--rotate 10m", {"rotate_s": 600.0}),
             "rotate, by size": Case("--rotate 500M", {"rotate_bytes": 500_000_000}),
+            "keep": Case("--rotate 10m --keep 7d", {"rotate_s": 600.0, "keep_s": 604_800.0}),
+            "keep, by size": Case(
+                "--rotate 10m --keep 50G", {"rotate_s": 600.0, "keep_bytes": 50_000_000_000}
+            ),
             "require": Case("--require null", {"require": ("null",)}),
             "duration": Case("--duration 1:00", {"duration_s": 60.0}),
             "preview": Case("--preview :8080", {"preview": ":8080"}),

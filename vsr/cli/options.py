@@ -104,8 +104,8 @@ class KeyValueType(click.ParamType[tuple[str, str]]):
         return key, text
 
 
-class RotationType(click.ParamType[tuple[float | None, int | None]]):
-    """A time (s, m, h) or a size (k, M, G): one of (seconds, bytes)."""
+class AmountType(click.ParamType[tuple[float | None, int | None]]):
+    """A time (s, m, h, d) or a size (k, M, G, T): one of (seconds, bytes)."""
 
     name = "TIME|SIZE"
 
@@ -114,13 +114,13 @@ class RotationType(click.ParamType[tuple[float | None, int | None]]):
     ) -> tuple[float | None, int | None]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhkMG])", str(value))
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdkMGT])", str(value))
         amount = float(match[1]) if match else 0.0
         if not match or amount <= 0:
-            self.fail(f"{value!r} is no time or size like 30s, 10m, 1h, 500M or 2G", param, ctx)
-        if match[2] in "smh":
-            return amount * {"s": 1, "m": 60, "h": 3600}[match[2]], None
-        return None, round(amount * {"k": 1000, "M": 1_000_000, "G": 1_000_000_000}[match[2]])
+            self.fail(f"{value!r} is no time or size like 30s, 10m, 7d, 500M or 2G", param, ctx)
+        if match[2] in "smhd":
+            return amount * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]], None
+        return None, round(amount * {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[match[2]])
 
 
 SIZE = SizeType()
@@ -128,7 +128,7 @@ SECONDS = SecondsType()
 BITRATE = BitrateType()
 RATE = RateType()
 KEY_VALUE = KeyValueType()
-ROTATION = RotationType()
+AMOUNT = AmountType()
 
 
 def group(*decorators: Callable[[F], F]) -> Callable[[F], F]:

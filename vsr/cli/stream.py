@@ -84,9 +84,14 @@ TERMINAL_INTERVAL_S = 0.5
     help="Passed to the encoder as it is; may be repeated.",
 )
 @click.option(
-    "--rotate", type=options.ROTATION, help="Begin another recording after so much: 10m, 1h, 500M, 2G."
+    "--rotate", type=options.AMOUNT, help="Begin another recording after so much: 10m, 1h, 500M, 2G."
 )
-@click.option("--overwrite", is_flag=True, help="Replace a recording that exists.")
+@click.option(
+    "--keep",
+    type=options.AMOUNT,
+    help="Remove older recordings of that name, or those beyond so much: 7d, 50G.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a recording that exists, and is but one file.")
 @click.option(
     "--require",
     multiple=True,
@@ -108,7 +113,8 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
 
     SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, an .sdp file, a camera (/dev/video0, camera:0), a screen (screen:,
     screen::0.0), a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, udp or rtp URL to publish
-    to, a folder/ or playlist.m3u8 for HLS, a file to record into (it plays while it is written), preview, or null.
+    to, a folder/ or playlist.m3u8 for HLS, a file to record into (it plays while it is written; cam-%Y%m%d-%H%M%S.mp4 is named
+    by time), preview, or null.
     """
     from vsr import api
 
@@ -137,7 +143,8 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
 
     if not values["sinks"] and values["preview"] is None:
         raise ConfigError("no sink given", hint="name where it goes, or --preview :8080, or null")
-    seconds, num_bytes = values["rotate"] or (None, None)
+    rotate_s, rotate_bytes = values["rotate"] or (None, None)
+    keep_s, keep_bytes = values["keep"] or (None, None)
     return StreamConfig(
         source=values["source"],
         sinks=values["sinks"],
@@ -156,8 +163,10 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
             preset=values["preset"],
             encoder_options=dict(values["encoder_options"]),
         ),
-        rotate_s=seconds,
-        rotate_bytes=num_bytes,
+        rotate_s=rotate_s,
+        rotate_bytes=rotate_bytes,
+        keep_s=keep_s,
+        keep_bytes=keep_bytes,
         overwrite=values["overwrite"],
         require=values["require"],
         duration_s=values["duration"],

@@ -16,7 +16,7 @@ from vsr.live.sinks import LiveSink
 from vsr.live.states import Change
 from vsr.media.address import redacted
 from vsr.media.live.address import Address, parse_address
-from vsr.media.live.outputs import Destination, check_encoder_fits, parse_destination
+from vsr.media.live.destinations import Destination, check_encoder_fits, parse_destination
 from vsr.media.outputs import check_live_outputs
 
 PREVIEW = "preview"
@@ -80,6 +80,8 @@ def _destinations(config: StreamConfig) -> list[tuple[Destination, bool]]:
                 timeout_s=config.timeout_s,
                 rotate_s=config.rotate_s,
                 rotate_bytes=config.rotate_bytes,
+                keep_s=config.keep_s,
+                keep_bytes=config.keep_bytes,
                 overwrite=config.overwrite,
             ),
             not config.require or sink in config.require,

@@ -20,10 +20,11 @@ class StreamConfig:
     source, sinks: as `vsr stream --help` says. network: a model with a name is pinned; "auto" measures and steps between the
     networks of one scale. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source,
     or a sink that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the
-    source is a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes: of
-    recordings. require: those of `sinks` that have to get frames for all to be well, every one where none is named.
-    duration_s: stop so long after the first frame has gone out. preview: [host]:port of the page, token: what it
-    asks for. report: a file written when it is over, which may lie on no input and no output.
+    source is a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes:
+    another recording begins after so much; keep_s, keep_bytes: older ones, or those beyond so much, are removed then.
+    require: those of `sinks` that have to get frames for all to be well, every one where none is named. duration_s: stop so
+    long after the first frame has gone out. preview: [host]:port of the page, token: what it asks for. report: a file written
+    when it is over, which may lie on no input and no output.
     Raises ConfigError.
     """
 
@@ -40,6 +41,8 @@ class StreamConfig:
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     rotate_s: float | None = None
     rotate_bytes: int | None = None
+    keep_s: float | None = None
+    keep_bytes: int | None = None
     overwrite: bool = False
     require: tuple[str, ...] = ()
     duration_s: float | None = None
@@ -61,6 +64,7 @@ class StreamConfig:
             ("the timeout", self.timeout_s, 0.2),
             ("the duration", self.duration_s, 0.0),
             ("the time of rotation", self.rotate_s, 1.0),
+            ("the time to keep recordings", self.keep_s, 1.0),
         ):
             if value is not None and not least <= value <= _MOST_S:
                 raise ConfigError(
@@ -68,6 +72,8 @@ class StreamConfig:
                 )
         if self.duration_s == 0:
             raise ConfigError("the duration is 0 s", hint="give a time above 0")
+        if (self.keep_s or self.keep_bytes) and not (self.rotate_s or self.rotate_bytes):
+            raise ConfigError("a recording that is one file is kept", hint="give --rotate, too")
         if self.retries is not None and self.retries < 0:
             raise ConfigError(f"{self.retries} retries are out of range", hint="give 0 or more")
         if self.encoder.crf is not None and self.encoder.bitrate is not None:

@@ -84,7 +84,7 @@ def missing(
         last_at = sink.counts.last_at
         if last_at is None and (lost or (frames_in and not frames_out and not cancelled)):
             said = "got no frame"
-        elif last_at is not None and lost and sink.destination.file is not None:
+        elif last_at is not None and lost and sink.destination.is_file:
             said = f"{lost:,} of {frames_out:,} frames are missing"
         elif last_at is not None and lost and now - last_at > timeout_s:
             said = f"got no frame for the last {now - last_at:.0f} s"

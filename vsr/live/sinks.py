@@ -13,7 +13,8 @@ from vsr.live.backoff import Backoff
 from vsr.live.latency import Latency
 from vsr.live.sink_queue import Item, SinkCounts, SinkQueue
 from vsr.live.states import Change, StateLog
-from vsr.media.live.outputs import Destination, Output, recording_path
+from vsr.media.live.destinations import Destination
+from vsr.media.live.outputs import Output
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
@@ -184,7 +185,7 @@ class _Worker:
     def _write_from(self, output: Output, first: Item) -> None:
         sink, program = self._sink, first.program
         item: Item | None = first
-        number = self._number()
+        number = sink.files + 1
         try:
             with self._busy():
                 output.open(program, number)
@@ -198,7 +199,7 @@ class _Worker:
                 output.close()
             self.queue.confirm_but(0)
         finally:
-            if sink.destination.path is not None and not output.kept and not self.queue.left:
+            if sink.destination.recordings is not None and not output.kept and not self.queue.left:
                 sink.files = number - 1  # The recording is removed.
 
     def _write(self, output: Output, item: Item) -> None:
@@ -217,20 +218,10 @@ class _Worker:
 
     def _full(self, output: Output, item: Item) -> bool:
         """Whether a recording goes on in another file from this packet on."""
-        destination = self._sink.destination
-        if not item.packet.keyframe or not item.frames or not output.frames:
+        recordings = self._sink.destination.recordings
+        if recordings is None or not item.packet.keyframe or not item.frames or not output.frames:
             return False
-        long = destination.rotate_s is not None and output.seconds >= destination.rotate_s
-        return long or (destination.rotate_bytes is not None and output.bytes >= destination.rotate_bytes)
-
-    def _number(self) -> int:
-        """Of the next connection or file. Of a recording's files, none that is there already is written over."""
-        destination = self._sink.destination
-        number = self._sink.files + 1
-        if destination.path is not None and number > 1:
-            while recording_path(destination, number).exists():
-                number += 1
-        return number
+        return recordings.full(output.seconds, output.bytes)
 
     @contextlib.contextmanager
     def _busy(self) -> Generator[None]:

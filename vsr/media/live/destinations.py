@@ -1,0 +1,154 @@
+"""Where a live stream may go: servers, HLS folders, recordings, as they are written on the command line."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+
+from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.files.checks import check_writable
+from vsr.media.address import is_url, redacted
+from vsr.media.live.address import BRIDGED, check_host
+from vsr.media.live.encoder import KEYFRAME_S
+from vsr.media.live.recordings import Recordings
+from vsr.media.write.containers import MPEGTS_CODECS, container_for
+from vsr.media.write.encoders import encoder_named
+
+# FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
+_INTERLEAVE = {"flush_packets": "1", "max_interleave_delta": "300000"}
+# What a recording grows by: so much of it is lost when the machine stops.
+_FRAGMENTS = {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
+_FRAGMENTED = {
+    "mp4": _FRAGMENTS,
+    "mov": _FRAGMENTS,
+    "matroska": {"cluster_time_limit": "500"},
+    "mpegts": {},
+    "flv": {},
+}
+_HLS = {
+    "hls_time": "2",
+    "hls_list_size": "6",
+    "hls_flags": "delete_segments+append_list+independent_segments",
+}
+_SERVERS = {
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "rtmp": "flv",
+    "rtmps": "flv",
+    "udp": "mpegts",
+    "srt": "mpegts",
+    "rtp": "rtp_mpegts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A sink, understood. redacted: without credentials. recordings: where it is one file, or one after another."""
+
+    url: str
+    redacted: str
+    format: str
+    options: dict[str, str] = field(default_factory=dict)
+    recordings: Recordings | None = None
+    bridged: bool = False
+    timeout_s: float = 5.0
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it goes over a network."""
+        return self.format != NULL and not self.is_file
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is recorded here, as HLS is too."""
+        return self.recordings is not None or self.format == "hls"
+
+    @property
+    def holds_back_s(self) -> float:
+        """How much of what is written may not be on the disk yet: files grow by a fragment or segment."""
+        return KEYFRAME_S if self.is_file else 0.0
+
+    @property
+    def file(self) -> Path | None:
+        """The recording it begins with, or its playlist; None where it writes no file."""
+        if self.recordings is not None:
+            return self.recordings.next()
+        return Path(self.url) if self.format == "hls" else None
+
+
+NULL = "null"
+_MPEGTS = frozenset({"mpegts", "rtp_mpegts", "hls"})
+
+
+def parse_destination(
+    text: str,
+    *,
+    timeout_s: float = 5.0,
+    rotate_s: float | None = None,
+    rotate_bytes: int | None = None,
+    keep_s: float | None = None,
+    keep_bytes: int | None = None,
+    overwrite: bool = False,
+) -> Destination:
+    """What a sink's name means: an URL to publish to, `x.m3u8` or `folder/` for HLS, a file to record into, or `null`.
+
+    rotate_s, rotate_bytes, keep_s, keep_bytes: of recordings. overwrite: a recording that is one file.
+    Raises ConfigError, MissingDependencyError.
+    """
+    if text in (NULL, "null:"):
+        return Destination(text, text, NULL)
+    if is_url(text):
+        return _server(text, timeout_s)
+    path = Path(text)
+    if text.endswith("/") or path.suffix.lower() == ".m3u8":
+        playlist = path if path.suffix else path / "index.m3u8"
+        if not playlist.parent.parent.is_dir():
+            raise ConfigError(f"folder {playlist.parent.parent} does not exist", hint="create it first")
+        return Destination(str(playlist), text, "hls", {**_INTERLEAVE, **_HLS})
+    container = container_for(text, None).format
+    if container not in _FRAGMENTED:
+        raise ConfigError(
+            f"{text}: a recording that can be played while it is written cannot be {container}",
+            hint="name it .mp4, .mkv, .mov, .ts or .flv",
+        )
+    recordings = Recordings(path, rotate_s, rotate_bytes, keep_s, keep_bytes)
+    check_writable(recordings.next(), overwrite=overwrite)
+    return Destination(
+        text, text, container, {**_INTERLEAVE, **_FRAGMENTED[container]}, recordings=recordings
+    )
+
+
+def _server(text: str, timeout_s: float) -> Destination:
+    scheme = text.partition("://")[0].lower()
+    if scheme not in _SERVERS:
+        raise ConfigError(
+            f"{redacted(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
+        )
+    check_host(text)
+    options = dict(_INTERLEAVE)
+    if scheme in ("rtsp", "rtsps"):
+        options |= {"rtsp_transport": "tcp", "timeout": str(round(timeout_s * 1_000_000))}
+    elif scheme in ("rtmp", "rtmps"):
+        options |= {"flvflags": "no_duration_filesize"}
+    url = text
+    if scheme == "udp" and "pkt_size=" not in text:
+        # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
+        url += f"{'&' if '?' in text else '?'}pkt_size=1316"
+    bridged = scheme in BRIDGED
+    if bridged and shutil.which("ffmpeg") is None:
+        raise MissingDependencyError(
+            f"{redacted(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
+        )
+    return Destination(url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s)
+
+
+def check_encoder_fits(destination: Destination, encoder: str) -> None:
+    """Raise ConfigError where a sink cannot hold what the encoder makes, EncoderUnavailableError where there is none."""
+    codec = av.Codec(encoder_named(encoder), "w").canonical_name
+    if destination.format in _MPEGTS and codec not in MPEGTS_CODECS:
+        raise ConfigError(
+            f"{destination.redacted}: MPEG-TS cannot hold {codec}", hint="use the encoder libx264 or libx265"
+        )
