@@ -141,7 +141,7 @@ def test_nobody_listens_to_the_log_of_ffmpeg_in_this_process() -> None:
     found = {name: used for name, used in users.items() if used}
     # In processes of their own, where FFmpeg itself writes it to standard error.
     processes = ("vsr.media.ffmpeg_log", "vsr.media.live.connection_process")
-    assert found == dict.fromkeys(processes, {"set_libav_level", "restore_default_callback"})
+    assert found == {name: {"set_libav_level", "restore_default_callback"} for name in processes}
     assert log_users("import av.logging\nwith av.logging.Capture(): pass\n") == {"Capture"}
     assert log_users("from av.logging import set_level\n") == {"set_level"}
 
