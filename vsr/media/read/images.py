@@ -15,6 +15,7 @@ from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.core.frame import Frame, PixelFormat, Plane, Reset
 from vsr.core.video import VideoInfo
 from vsr.media.address import is_sequence, is_url
+from vsr.media.pictures.animations import animation_in
 from vsr.media.pictures.packets import FoundTags
 from vsr.media.pictures.pillow import pillow_opened
 from vsr.media.pictures.tags import orientation_of, tags_of
@@ -43,15 +44,16 @@ def fits_ffmpeg(width: int, height: int) -> bool:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether a picture file, as Pillow reads it, holds more than one picture."""
+    """Whether a picture file holds more than one picture."""
     with pillow_opened(path) as image:
-        return image is not None and _num_frames(image) > 1
+        return _moves(path, image)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
     """What Pillow says of a picture file. kind: its name of the format, "" where it cannot read the file. needs_pillow: FFmpeg
-    would get the picture wrong. is_animation: FFmpeg gives several frames. warnings: sentences about what is not read.
+    would get the picture wrong. is_animation: FFmpeg gives several frames. warnings: sentences about what is not read. damage:
+    what is wrong with an animation, in words.
     """
 
     kind: str = ""
@@ -59,13 +61,15 @@ class PictureFacts:
     needs_pillow: bool = False
     is_animation: bool = False
     warnings: tuple[str, ...] = ()
+    damage: str = ""
 
 
 def picture_facts(path: Path) -> PictureFacts:
     """Look into the header of a picture file. Raises SourceOpenError where the picture is too large for FFmpeg."""
     with pillow_opened(path) as image:
+        moves, damage = _moves(path, image)
         if image is None:
-            return PictureFacts()
+            return PictureFacts(is_animation=moves, damage=damage)
         width, height = image.size
         if not fits_ffmpeg(width, height):
             raise SourceOpenError(
@@ -73,7 +77,6 @@ def picture_facts(path: Path) -> PictureFacts:
                 hint="cut it into smaller pictures first",
             )
         kind = image.format or ""
-        moves = kind in ("GIF", "PNG", "WEBP", "AVIF") and _num_frames(image) > 1
         # FFmpeg sees the alpha plane of an AVIF as another video.
         alpha_apart = kind == "AVIF" and not moves and image.mode in ("RGBA", "LA")
         return PictureFacts(
@@ -82,7 +85,19 @@ def picture_facts(path: Path) -> PictureFacts:
             needs_pillow=image.mode in _PILLOW_MODES or (kind == "WEBP" and moves) or alpha_apart,
             is_animation=moves,
             warnings=_left_out(image),
+            damage=damage,
         )
+
+
+def _moves(path: Path, image: Image.Image | None) -> tuple[bool, str]:
+    """Whether a file holds more than one picture, and what is wrong with it."""
+    try:
+        found = animation_in(path)
+    except OSError:
+        found = None
+    if found is not None:
+        return found.moves, found.damage
+    return image is not None and image.format in ("WEBP", "AVIF") and _num_frames(image) > 1, ""
 
 
 def _num_frames(image: Image.Image) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vsr.core.errors import SourceOpenError
+from vsr.core.errors import DecodeError, SourceOpenError
 from vsr.media.address import check_file
 from vsr.media.read.images import PillowSource, is_picture_file, picture_facts
 from vsr.media.read.opened import open_video
@@ -38,12 +38,17 @@ def _open_picture(url: str, options: SourceOptions) -> Source:
         raise SourceOpenError(
             f"{path}: a picture has no video stream {options.video_stream}", hint="leave out --video-stream"
         )
+    warnings = facts.warnings
+    if facts.damage:
+        if options.strict:
+            raise DecodeError(f"{path}: {facts.damage}", hint="leave out --strict to take what decodes")
+        warnings += (f"{facts.damage}: what decodes of it is taken",)
     if facts.needs_pillow:
         return PillowSource(path, options)
     try:
         opened = open_video(url, options, is_picture=not facts.is_animation)
         if not opened.has_tiles:
-            return FileSource(opened, options, tags=facts.tags, warnings=facts.warnings)
+            return FileSource(opened, options, tags=facts.tags, warnings=warnings)
     except SourceOpenError:
         if not facts.kind or facts.kind in _FFMPEG_KNOWS:
             raise

@@ -33,6 +33,8 @@ def choose_copied(container: InputContainer, main: VideoStream, *, nothing: bool
     """The streams whose packets are copied; the others are discarded at the demuxer. `nothing` discards all (pictures)."""
     chosen = CopiedStreams()
     manifest = container.format.name in IN_SEGMENTS
+    # The other videos of an AVIF sequence are its first picture, and alpha.
+    nothing = nothing or container.metadata.get("major_brand", "").strip() == "avis"
     others = 0
     for stream in container.streams:
         if stream.index == main.index:
