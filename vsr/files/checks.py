@@ -24,9 +24,15 @@ HINTS = {
 }
 
 
+def place_of(path: Path) -> Path:
+    """Where a file of that name lies: what a symbolic link leads to, be it there or not."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path
+
+
 def part_path(path: Path) -> Path:
-    """Where a file lies while it is being written: beside its final name, so that renaming is atomic."""
-    return path.with_name(path.name + PART_SUFFIX)
+    """Where a file lies while it is being written: beside its place, so that renaming is atomic."""
+    place = place_of(path)
+    return place.with_name(place.name + PART_SUFFIX)
 
 
 def stat_of(path: Path) -> os.stat_result | None:
@@ -81,7 +87,7 @@ def check_writable(path: Path, *, overwrite: bool, made_folder: bool = False) ->
 
     made_folder: the folder will be made when it is missing.
     """
-    folder = path.parent
+    folder = place_of(path).parent
     if is_folder(path):
         raise ConfigError(f"output {str(path)!r} is a folder", hint="give the name of a file in it")
     if stat_of(path) is not None and not overwrite:

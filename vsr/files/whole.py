@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from vsr.core.errors import ConfigError
-from vsr.files.checks import check_replaceable, os_error, part_path
+from vsr.files.checks import check_replaceable, os_error, part_path, place_of
 
 
 def locked_part(part: Path, *, wait: bool = False) -> FileIO:
@@ -99,6 +99,8 @@ class KeepsFirstError(ABC):
 class OutputFile(KeepsFirstError):
     """What FFmpeg writes into: a file under its `.part` name. `bytes` is its length so far.
 
+    A symbolic link of that name stays: the file is written where it leads to.
+
     `name` is what FFmpeg opens when it moves the index to the front. It is locked until it ends.
     wait: until another run that writes the same file is done. Raises FileError, and ConfigError for such a run where it is
     not waited for, and for the name of a device or a pipe.
@@ -145,9 +147,9 @@ class OutputFile(KeepsFirstError):
         try:
             os.fsync(self._file.fileno())
             # Renamed while it is locked: another run may take the part the moment it is not.
-            os.replace(self.part, self.path)
+            os.replace(self.part, place_of(self.path))
             self._file.close()
-            sync_folder(self.path.parent)
+            sync_folder(self.part.parent)
         except OSError as error:
             raise os_error(str(self.path), error) from error
         return self.path

@@ -23,6 +23,7 @@ from tests.support.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError, FileError
 from vsr.files import whole
 from vsr.files.whole import OutputFile, write_whole
+from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
 from vsr.media.types import SinkOptions
 from vsr.media.write.sink import open_sink
@@ -177,6 +178,46 @@ def test_a_part_that_is_a_link_is_not_written_through(name: str, tmp_path: Path)
     assert ".part" in str(caught.value.hint)
     assert precious.read_bytes() == b"precious"
     assert part.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.png"])
+@pytest.mark.parametrize("there", [True, False], ids=["over-a-file", "to-nothing"])
+def test_a_link_is_written_through(name: str, there: bool, tmp_path: Path) -> None:
+    """Beside what it leads to, so that it appears there whole; the link stays."""
+    disk, link = tmp_path / "disk", tmp_path / name
+    disk.mkdir()
+    if there:
+        (disk / f"real-{name}").write_bytes(b"old")
+    link.symlink_to(Path("disk") / f"real-{name}")
+    with Image.new("RGB", (8, 8), "red") as image:
+        image.save(tmp_path / "in.png")
+    with open_source(str(tmp_path / "in.png")) as source:
+        sink = open_sink(str(link), SinkOptions(overwrite=there), source.carried, source.info)
+        for frame in source:
+            sink.write(frame)
+            assert not there or link.read_bytes() == b"old"
+        assert sink.finish() == link
+    assert link.is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["disk", "in.png", name])
+    assert [p.name for p in disk.iterdir()] == [f"real-{name}"]
+    with open_source(str(link)) as source:
+        assert (source.info.width, source.info.height) == (8, 8)
+
+
+def test_a_link_to_an_input_is_an_input(tmp_path: Path) -> None:
+    (tmp_path / "in.mkv").write_bytes(clips.h264("cfr.mkv").read_bytes())
+    (tmp_path / "out.mkv").symlink_to("in.mkv")
+    with pytest.raises(ConfigError, match="is the input"):
+        check_outputs([str(tmp_path / "in.mkv")], [str(tmp_path / "out.mkv")])
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out.mkv").symlink_to(tmp_path / "gone" / "out.mkv")
+    with pytest.raises(ConfigError, match="gone' of the output does not exist"):
+        through(clips.h264("cfr.mp4"), tmp_path / "out.mkv")
+    (tmp_path / "round.mkv").symlink_to("round.mkv")
+    with pytest.raises(ConfigError, match=r"round\.mkv"):
+        through(clips.h264("cfr.mp4"), tmp_path / "round.mkv")
 
 
 def test_a_named_pipe_is_not_replaced(tmp_path: Path) -> None:

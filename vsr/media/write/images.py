@@ -13,7 +13,7 @@ from pathlib import Path
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
-from vsr.files.checks import check_writable, os_error, part_path
+from vsr.files.checks import check_writable, os_error, part_path, place_of
 from vsr.files.whole import locked_part, sync_folder
 from vsr.media.pictures.files import (
     ORIENTATIONS,
@@ -65,7 +65,7 @@ class _Part:
 
     def commit(self) -> None:
         """Give it its name while it is locked: another run may take the part the moment it is not."""
-        os.replace(self.path, self.target)
+        os.replace(self.path, place_of(self.target))
         self.close()
 
     def drop(self) -> None:
