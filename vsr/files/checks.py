@@ -26,7 +26,8 @@ HINTS = {
 
 def place_of(path: Path) -> Path:
     """Where a file of that name lies: what a symbolic link leads to, be it there or not."""
-    return Path(os.path.realpath(path)) if os.path.islink(path) else path
+    # Path.is_symlink raises for a name that is too long.
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
 
 
 def part_path(path: Path) -> Path:

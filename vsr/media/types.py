@@ -135,8 +135,8 @@ class Carried:
     0 otherwise. origin: when the input begins, in seconds, by a clock that counted before, as that of a broadcast; 0 otherwise.
     end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an error, that of
     copied packets too. languages: tags of BCP 47 (zh-Hant), by index of the stream, where the input has them. warnings:
-    sentences about what of a picture file is not read, complete once the source is
-    open. What a source has to say of its video is in `Source.notes`.
+    sentences about what of the input is missing or not read, complete once the source is through.
+    What a source has to say of its video is in `Source.notes`.
     """
 
     name: str

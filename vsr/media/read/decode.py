@@ -16,6 +16,7 @@ from vsr.core.frame import Reset
 from vsr.media.address import is_read_once
 from vsr.media.closing import close_input
 from vsr.media.pictures.packets import holds_pictures, is_cut_jpeg
+from vsr.media.read.cut_off import Read
 from vsr.media.read.opened import Opened
 from vsr.media.read.opening import open_container
 from vsr.media.read.packed import Unpacker, codes_nothing
@@ -59,6 +60,7 @@ class Decoder:
         """Set by the reader of frames once it wants no more: only copied packets are still collected."""
         discontinuous = opened.container.format.flags & FORMAT_HAS_DISCONTINUITIES
         self.discontinuities = Discontinuities() if discontinuous else None
+        self.read = Read()
         self._holds_pictures = holds_pictures(opened.container.format.name)
         # Of a file that ends too early FFmpeg's decoder makes up the rest, and only logs it.
         self._is_jpeg = self._holds_pictures and opened.context.name == "mjpeg"
@@ -112,6 +114,7 @@ class Decoder:
                     errors = 0
                     if packet.size == 0:
                         continue
+                    self.read.note(packet, is_video=packet.stream_index == self._stream.index)
                     if self.discontinuities is not None:
                         self._note_jump(packet, jumps=self.discontinuities.shift(packet))
                     yield packet

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from av.video.frame import VideoFrame
 
+from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame, Reset
 from vsr.media.address import DEFAULT_SEQUENCE_RATE
 from vsr.media.frames.crop import Crop, cropped
@@ -16,6 +17,7 @@ from vsr.media.frames.hwaccel import decodes_on_device, frame_on_device, on_host
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
+from vsr.media.read.cut_off import cut_off
 from vsr.media.read.describe import by_field, notes_on, told_parity, untagged_color, video_info
 from vsr.media.read.languages import languages_of
 from vsr.media.read.opened import Opened
@@ -187,6 +189,18 @@ class FileSource:
             self.notes.append(f"the clock restarts or jumps {joined.count} times; time runs on without that")
         if self._sequence is not None:
             self.notes += self._sequence.notes()
+        elif not wanted.decoder.done and not opened.is_picture:
+            self._tell_cut_off(wanted, opened)
+
+    def _tell_cut_off(self, wanted: WantedFrames, opened: Opened) -> None:
+        """Warn of a file that breaks off. Raises DecodeError where damage is an error."""
+        frames = self.counters.frames // (2 if self._deinterlacer.by_field else 1)
+        told = cut_off(opened, wanted.decoder.read, frames if opened.wanted.start is None else 0)
+        if told is None:
+            return
+        if self.carried.strict:
+            raise DecodeError(f"{opened.name}: {told}", hint="leave out --strict to go on with what is there")
+        self.carried = replace(self.carried, warnings=(*self.carried.warnings, told))
 
     def close(self) -> None:
         """Free the file, the decoder and its threads. Frames already given stay valid. Closing twice is fine."""
