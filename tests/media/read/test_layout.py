@@ -20,6 +20,8 @@ from vsr.media.read.probe import probe
 from vsr.media.types import SourceOptions
 from vsr.media.write.matroska import TrackElements, amend_tracks
 
+SMALL = "testsrc2=size=160x128:rate=25:duration=0.4"
+
 
 def plain() -> Path:
     return clips.h264("uncropped.mp4")
@@ -81,6 +83,23 @@ def test_an_upscaled_crop_keeps_its_shape(ending: str, tmp_path: Path) -> None:
     assert (found["width"], found["height"]) == (320, 160)
     assert found.get("sample_aspect_ratio", "1:1") == "1:1"
     assert probe(str(given)).display_size == (160, 80)
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_a_shape_that_changes_on_the_way_is_said(codec: str) -> None:
+    """As broadcasts do between 4:3 and 16:9; the size stays."""
+    parts = [
+        clips.make(f"{codec}-{sar}.ts", "-vf", f"setsar={sar.replace('-', '/')}", "-c:v", codec, source=SMALL)
+        for sar in ("16-15", "64-45")
+    ]
+    frames, info, notes = read(clips.joined(f"{codec}-shapes.ts", *parts))
+    assert (info.sar, len(frames)) == (Fraction(16, 15), 20)
+    assert [
+        note
+        for note in notes
+        if note.startswith("the picture's shape changes on the way, from 4:3 to 16:9 at 1.")
+    ]
+    assert not any("shape" in note for note in read(clips.joined(f"{codec}-same.ts", parts[0], parts[0]))[2])
 
 
 def around(stereo: int) -> Path:

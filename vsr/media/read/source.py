@@ -130,7 +130,11 @@ class FileSource:
     def _read(self, wanted: WantedFrames, opened: Opened) -> Iterator[Frame]:
         """The frames. What decodes them is held here and by `_opened` alone, so that closing frees it."""
         first = Reset.START if opened.wanted.start is None else Reset.SEEK
+        # What the container says of it counts for all frames.
+        of_codec = opened.context.sample_aspect_ratio == self.info.sar
         for decoded in wanted:
+            sar = opened.context.sample_aspect_ratio if of_codec else None
+            self._uniform.note_shape(decoded, sar or self.info.sar)
             if self._stays_on_device(decoded):
                 yield self._frame(decoded, first)
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -10,8 +11,10 @@ from av.video.frame import VideoFrame
 from vsr.core.color import Color
 from vsr.core.frame import Reset
 from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
-from vsr.media.read.timestamps import Starts
+from vsr.media.read.timestamps import Starts, time_of
 from vsr.media.types import SourceCounters
+
+_SAME_SHAPE = Fraction(1, 50)
 
 
 class Uniform:
@@ -28,8 +31,9 @@ class Uniform:
         self._notes = notes
         self._starts = starts
         self._size = self._last_size = first.width, first.height
-        self._drops_alpha = self._lost_noted = self._color_noted = False
+        self._drops_alpha = self._lost_noted = self._color_noted = self._shape_noted = False
         self._levels: tuple[int, bool] | None = None
+        self._shape: Fraction | None = None
         self.format = pixel_format(first.format.name)
         if (first.format.name == "pal8" or codec == "gif") and self.format.alpha and _is_opaque(first):
             self._drops_alpha = True
@@ -64,6 +68,18 @@ class Uniform:
         self._counters.rescaled_frames += 1
         return converted(frame, av_name(self.format), size=None if same_size else self._size)
 
+    def note_shape(self, frame: VideoFrame, sar: Fraction) -> None:
+        """Note, once, that a frame is to be shown in another shape than the first. sar: of its samples."""
+        shape = Fraction(frame.width, frame.height) * sar
+        self._shape = self._shape or shape
+        # Sizes of one shape are rounded.
+        if abs(shape / self._shape - 1) > _SAME_SHAPE and not self._shape_noted:
+            self._shape_noted = True
+            self._notes.append(
+                f"the picture's shape changes on the way, from {_ratio(self._shape)} to {_ratio(shape)} at "
+                f"{float(time_of(frame)):.1f} s: all frames are shown as the first"
+            )
+
     def note_color(self, color: Color) -> None:
         """Note, once, that the codes of a frame stand for other colours than those of the first."""
         levels = color.matrix, color.full_range
@@ -71,6 +87,11 @@ class Uniform:
         if levels != self._levels and not self._color_noted:
             self._color_noted = True
             self._notes.append("matrix or range changes on the way: each frame is converted by its own")
+
+
+def _ratio(shape: Fraction) -> str:
+    near = shape.limit_denominator(1000)
+    return f"{near.numerator}:{near.denominator}"
 
 
 def _is_opaque(frame: VideoFrame) -> bool:
