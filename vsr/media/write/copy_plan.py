@@ -12,7 +12,7 @@ import av
 from av.audio.stream import AudioStream
 from av.stream import Discard, Disposition
 
-from vsr.media.write.containers import MPEGTS_CODECS, Container
+from vsr.media.write.containers import CONTAINERS, MPEGTS_CODECS, Container
 from vsr.media.write.copy import (
     add_copy,
     codec_name,
@@ -79,7 +79,8 @@ def plan_copy(
         if why is None:
             plan.streams.append(stream)
         else:
-            plan.warnings.append(f"{describe(stream)} is left out: {container_name} cannot hold it ({why})")
+            told = f"{describe(stream)} is left out: {container_name} cannot hold it ({why})"
+            plan.warnings.append(told + ("; .mkv does" if _matroska_holds(container, stream) else ""))
     for stream in plan.streams:
         plan.warnings += _lost_facts(stream, container)
     # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
@@ -95,6 +96,11 @@ def plan_copy(
             f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})"
         )
     return plan
+
+
+def _matroska_holds(container: Container, stream: Stream) -> bool:
+    """Whether a stream that a container does not take would be copied into the one that takes most."""
+    return container.format != "matroska" and _refusal(CONTAINERS["matroska"], stream, None) is None
 
 
 def _lost_facts(stream: Stream, container: Container) -> list[str]:
@@ -128,8 +134,10 @@ def _guilty(
     return None
 
 
-def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputContainer], Any]) -> str | None:
-    """Why a stream cannot go into that container, None where it can."""
+def _refusal(
+    container: Container, stream: Stream, add_video: Callable[[OutputContainer], Any] | None
+) -> str | None:
+    """Why a stream cannot go into that container, None where it can. add_video: as of `plan_copy`, or None."""
     if stream.type == "attachment" and not container.attachments:
         return "no attachments there"
     if is_cover(stream) and not container.covers:
@@ -151,9 +159,8 @@ def _refusal(container: Container, stream: Stream, add_video: Callable[[OutputCo
     if nameless and stream.type == "data" and not holds:
         return "no known codec"  # a header can be written for some of these, but nothing that reads back
     # Without the video first, so that its own refusal is not taken for the stream's; some containers cannot do without.
-    if _header_error(container, [stream], None) is None:
-        return None
-    return _header_error(container, [stream], add_video)
+    alone = _header_error(container, [stream], None)
+    return alone and (_header_error(container, [stream], add_video) if add_video else alone)
 
 
 def _is_made_timecode(stream: Stream, container: Container) -> bool:
