@@ -107,18 +107,18 @@ def check(source: Source, *, settled_s: float = 30.0, off_s: float = 0.2) -> Non
         assert max(offs) < off_s + DELAY_S
     assert max(abs(apart) for apart in source.apart_s()[round(settled_s) :]) < 0.04
     rates = list(source.rates())[round(settled_s) :]
-    assert max(abs(rate) for rate in rates) < 0.002
-    assert max(abs(after - before) for before, after in pairwise(rates)) < 0.001
+    assert max(abs(rate) for rate in rates) < 0.003
+    assert max(abs(after - before) for before, after in pairwise(rates)) < 0.0015
 
 
 @pytest.mark.parametrize("drift", [-0.05, -0.02, -0.0001, 0.0, 0.0001, 0.02, 0.05])
 def test_a_clock_that_drifts(drift: float) -> None:
-    check(Source(drift=drift).run(240))
+    check(Source(drift=drift).run(150))
 
 
 @pytest.mark.parametrize("fps", [5, 10, 24, 60])
 def test_any_rate_with_a_pyramid(fps: float) -> None:
-    check(Source(fps=fps, drift=0.02, jitter_s=0.05, reorder=3).run(180))
+    check(Source(fps=fps, drift=0.02, jitter_s=0.05, reorder=3).run(150))
 
 
 def test_a_clock_that_runs_true_is_left_alone() -> None:
@@ -128,22 +128,22 @@ def test_a_clock_that_runs_true_is_left_alone() -> None:
 
 @pytest.mark.parametrize("burst", [(10.0, 1.0), (60.0, 8.0)])
 def test_what_is_held_up_and_comes_at_once(burst: tuple[float, float]) -> None:
-    check(Source(drift=-0.02, burst=burst).run(240))
+    check(Source(drift=-0.02, burst=burst).run(150))
 
 
 @pytest.mark.parametrize(
     "jumps",
     [
-        ((60.0, 1.5), (120.0, -1.5)),
-        ((60.0, -1.5), (120.0, 1.5)),
+        ((60.0, 1.5), (100.0, -1.5)),
+        ((60.0, -1.5), (100.0, 1.5)),
         ((60.0, -WRAP_32_S),),
-        ((60.0, -WRAP_33_S), (120.0, 3.0)),
+        ((60.0, -WRAP_33_S), (100.0, 3.0)),
         ((60.0, 1e6),),
     ],
 )
 @pytest.mark.parametrize("reorder", [0, 3])
 def test_a_jump_is_closed_for_sound_and_picture(jumps: tuple[tuple[float, float], ...], reorder: int) -> None:
-    source = Source(drift=0.005, jumps=jumps, reorder=reorder).run(180)
+    source = Source(drift=0.005, jumps=jumps, reorder=reorder).run(150)
     check(source)
     assert source.timeline.jumps == len(jumps)
 
@@ -157,7 +157,7 @@ def test_half_an_hour_with_a_drift_and_a_step() -> None:
 
 
 def test_each_kind_follows_its_own_clock() -> None:
-    source = Source(drift=0.01, drift_of_sound=0.0).run(300)
+    source = Source(drift=0.01, drift_of_sound=0.0).run(200)
     assert max(abs(apart) for apart in source.apart_s()) < 0.04
 
 

@@ -38,8 +38,8 @@ _APART_S = 10.0
 _KEPT_STEPS = 15
 # What is off by more than the first is brought back with this time constant, at this rate at most.
 _OFF_S = 0.01
-_BACK_IN_S = 100.0
-_MOST_RATE = 0.005
+_BACK_IN_S = 30.0
+_MOST_RATE = 0.01
 
 
 class Timeline:
