@@ -44,10 +44,11 @@ def test_in_enlarged_and_out_to_a_server_and_a_recording(tmp_path: Path) -> None
         assert not sink["drops"]
         assert sink["latency"].count == report.frames_out
     assert len(clips.frame_times(recorded)) == report.frames_out
-    # RTSP gives the first frame of a connection no time; from there on the source's distances are kept.
+    # RTSP gives the first frame of a connection no time; from there on the source's distances are kept, but for what
+    # brings its clock and ours together.
     steps = [after - before for before, after in itertools.pairwise(clips.packet_times(recorded, "v:0"))]
     # Where the server was held up itself, its clock is set anew.
-    uneven = [step for step in steps[1:] if abs(step - 3600 * round(step / 3600)) > 1]
+    uneven = [step for step in steps[1:] if abs(step - 3600 * round(step / 3600)) > 36]
     assert len(uneven) <= 2, steps
 
 
