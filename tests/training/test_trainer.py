@@ -30,7 +30,7 @@ from vsr.training.data import PatchPool, Photo
 from vsr.training.loss_scale import LossScale
 from vsr.training.losses import LOSSES
 from vsr.training.recipe import recipe_from_dict
-from vsr.training.step import TrainStep
+from vsr.training.step import TrainStep, compute_dtype
 from vsr.training.trainer import Progress, TrainingDivergedError, train
 from vsr.training.validation import psnr_by_set
 
@@ -352,3 +352,14 @@ def test_a_captured_training_learns_what_an_eager_one_does(pictures: Path, tmp_p
     }
     assert not any("eagerly" in message for message in messages)
     assert runs["cuda"].psnr["val"] == pytest.approx(runs["cpu"].psnr["val"], abs=0.1)
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_a_processor_without_bf16_does_not_imitate_it(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bf16)
+    processor, gpu = torch.device("cpu"), torch.device("cuda")
+    assert compute_dtype("bf16", processor) is (torch.bfloat16 if has_bf16 else torch.float32)
+    assert compute_dtype("bf16", gpu) is torch.bfloat16
+    assert compute_dtype("fp32", processor) is torch.float32

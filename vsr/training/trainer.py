@@ -38,15 +38,13 @@ from vsr.training.output_folder import held
 from vsr.training.perceptual import VggFeatures
 from vsr.training.progress_plot import picture_of
 from vsr.training.schedule import chunk_rates, fraction_done
-from vsr.training.step import CHUNK, TrainStep, device_lock, own_stream, pick_device
+from vsr.training.step import CHUNK, TrainStep, compute_dtype, device_lock, own_stream, pick_device
 from vsr.training.validation import psnr_by_set, upscaled_luma
 from vsr.training.workers import Workers, joined
 
 # A discriminator that only guesses has 1.39, one that is never deceived 0. So many chunks in a row below this: it has won.
 DISCRIMINATOR_WON = 0.05
 WON_CHUNKS = 5
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 __all__ = ["Progress", "TrainConfig", "TrainResult", "TrainingDivergedError", "train"]
 
@@ -147,7 +145,7 @@ class _Training:
         return TrainResult(self.config.out / WEIGHTS_NAME, self.step, self._seconds(), finished, self._psnr)
 
     def _make_network(self) -> None:
-        dtype = _DTYPES[self.recipe.train.precision]
+        dtype = compute_dtype(self.recipe.train.precision, self.device)
         # Drawn on the CPU whatever the device, and without touching the caller's random state.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.recipe.train.seed)
@@ -179,7 +177,8 @@ class _Training:
             self.config.on_message(f"perceptual loss: {self._perceptual}{why}")
         features = VggFeatures(vgg) if vgg else None
         with affordable(f"[gan] channels = {gan.channels}"):
-            return Adversary(gan, self.device, self.workers, features, _DTYPES[self.recipe.train.precision])
+            dtype = compute_dtype(self.recipe.train.precision, self.device)
+            return Adversary(gan, self.device, self.workers, features, dtype)
 
     @property
     def _perceptual(self) -> str:
