@@ -184,6 +184,7 @@ def upscale_file(
     pix_fmt: str | None = None,
     encoder_options: Mapping[str, str] | None = None,
     container_format: str | None = None,
+    convert_streams: bool = False,
     overwrite: bool = False,
     batch: int | None = None,
     tile: int | None = None,
@@ -239,6 +240,7 @@ def upscale_file(
             pix_fmt=pix_fmt,
             encoder_options=dict(encoder_options or {}),
             container_format=container_format,
+            convert_streams=convert_streams,
             overwrite=overwrite,
         ),
     )

@@ -134,6 +134,7 @@ FORMS = {
             "strict": Case("--strict", {"strict": True}),
             "pix_fmt": Case("--pix-fmt yuv420p10le", {"pix_fmt": "yuv420p10le"}),
             "container_format": Case("--format nut", {"container_format": "nut"}),
+            "convert_streams": Case("--convert-streams", {"convert_streams": True}),
             "batch": BATCH,
         },
         "in.mp4",

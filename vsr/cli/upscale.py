@@ -85,6 +85,11 @@ _sink_options = options.group(
         help="Passed to the encoder as it is; may be repeated. Of JPEG, WebP, AVIF: quality=0..100.",
     ),
     click.option("--format", "container_format", help="Container, where the output's name does not tell it."),
+    click.option(
+        "--convert-streams",
+        is_flag=True,
+        help="Convert sound and text that the container does not hold, instead of leaving them out.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
 )
 _run_options = options.group(
@@ -170,6 +175,7 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
             encoder_options=dict(values["encoder_options"]),
             overwrite=values["overwrite"],
             container_format=values["container_format"],
+            convert_streams=values["convert_streams"],
         ),
         report=report,
     )

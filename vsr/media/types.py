@@ -182,6 +182,7 @@ class SinkOptions:
     size: (width, height) in coded samples of the frames written, where it differs from that of the frames given; they are
     then resized (Lanczos). encoder: an FFmpeg encoder name, None for the container's default. crf, bitrate (bits/s), preset,
     pix_fmt: None for vsr's defaults. encoder_options: passed to FFmpeg as they are. threads: 0 for FFmpeg's choice.
+    convert_streams: sound and text that the container does not hold are converted rather than left out.
     """
 
     size: tuple[int, int] | None = None
@@ -194,6 +195,7 @@ class SinkOptions:
     threads: int = 0
     overwrite: bool = False
     container_format: str | None = None
+    convert_streams: bool = False
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from av.stream import Disposition
 
 from vsr.core.errors import reason
 from vsr.media.write.containers import Container
+from vsr.media.write.convert import add_converted
 from vsr.media.write.encoded import add_like
 
 if TYPE_CHECKING:
@@ -69,15 +70,23 @@ def muxer_reason(error: BaseException) -> str:
     return "no place for that codec" if "format does not support" in text else text
 
 
-def add_copy(output: OutputContainer, stream: Stream, container: Container) -> Stream:
-    """Add a stream like `stream` with its metadata and disposition. Raises what PyAV raises."""
-    if stream.type == "attachment":
+def add_copy(
+    output: OutputContainer, stream: Stream, container: Container, encoder: str | None = None
+) -> Stream:
+    """Add a stream like `stream` with its metadata and disposition. Raises what PyAV raises.
+
+    encoder: it is for what that makes of the stream.
+    """
+    if encoder is not None:
+        copy = add_converted(output, stream, encoder)
+    elif stream.type == "attachment":
         copy = output.add_stream_from_template(stream)
     elif decoder_of(stream) is None and stream.type != "data":
         raise ValueError("FFmpeg has no decoder for it")
     else:
         copy = add_like(output, stream)
-    copy.time_base = stream.time_base or Fraction(1, 90000)
+    if encoder is None:
+        copy.time_base = stream.time_base or Fraction(1, 90000)
     copy.disposition = stream.disposition
     metadata, _ = kept_stream_metadata(stream.metadata, container)
     if stream.type == "attachment":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -13,6 +14,7 @@ from av.audio.stream import AudioStream
 from av.stream import Discard, Disposition
 
 from vsr.media.write.containers import CONTAINERS, MPEGTS_CODECS, Container
+from vsr.media.write.convert import encoder_for
 from vsr.media.write.copy import (
     add_copy,
     codec_name,
@@ -35,12 +37,15 @@ _FLV_FOURCC = frozenset({"aac", "mp3", "ac3", "eac3"})
 class CopyPlan:
     """Which streams of the input the output will hold, and sentences about the others.
 
-    covers: cover pictures to be attached, by stream index, where the container keeps them as attachments.
+    covers: cover pictures to be attached, by stream index, where the container keeps them as attachments. converted: the
+    encoders of those that are brought to another codec, by stream index. notes: sentences about these.
     """
 
     streams: list[Stream] = field(default_factory=list)
     covers: dict[int, bytes] = field(default_factory=dict)
+    converted: dict[int, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def plan_copy(
@@ -48,10 +53,13 @@ def plan_copy(
     container: Container,
     add_video: Callable[[OutputContainer], Any],
     container_name: str,
+    *,
+    converts: bool = False,
 ) -> CopyPlan:
     """Find out what of the streams the container takes, by writing its header into memory.
 
-    add_video: puts the encoded stream into a container, as it will be in the real one; called several times.
+    add_video: puts the encoded stream into a container, as it will be in the real one; called several times. converts: bring
+    sound and text that it does not take to a codec that it takes.
     """
     plan = CopyPlan()
     if not container.streams:
@@ -76,16 +84,27 @@ def plan_copy(
             plan.streams.append(stream)
             continue
         why = _refusal(container, stream, add_video)
+        encoder = encoder_for(stream, container) if why is not None else None
+        if encoder is not None and _header_error(container, [stream], add_video, {stream.index: encoder}):
+            encoder = None
         if why is None:
             plan.streams.append(stream)
+        elif encoder is not None and converts:
+            plan.streams.append(stream)
+            plan.converted[stream.index] = encoder
+            plan.notes.append(
+                f"{describe(stream)} is converted by {encoder}: {container_name} cannot hold it as it is"
+            )
         else:
             told = f"{describe(stream)} is left out: {container_name} cannot hold it ({why})"
-            plan.warnings.append(told + ("; .mkv does" if _matroska_holds(container, stream) else ""))
+            plan.warnings.append(told + _remedy(container, stream, convertible=encoder is not None))
     for stream in plan.streams:
         plan.warnings += _lost_facts(stream, container)
     # Streams taken one by one may still not go together, or not with this video: drop from the end until they do.
     while plan.streams:
-        error = _header_error(container, [s for s in plan.streams if s.index not in plan.covers], add_video)
+        error = _header_error(
+            container, [s for s in plan.streams if s.index not in plan.covers], add_video, plan.converted
+        )
         if error is None:
             break
         guilty = _guilty(container, plan, add_video)
@@ -98,9 +117,14 @@ def plan_copy(
     return plan
 
 
-def _matroska_holds(container: Container, stream: Stream) -> bool:
-    """Whether a stream that a container does not take would be copied into the one that takes most."""
-    return container.format != "matroska" and _refusal(CONTAINERS["matroska"], stream, None) is None
+def _remedy(container: Container, stream: Stream, *, convertible: bool) -> str:
+    """What to do about a stream that is left out."""
+    holds = container.format != "matroska" and _refusal(CONTAINERS["matroska"], stream, None) is None
+    remedies = [
+        *([".mkv does"] if holds else []),
+        *(["--convert-streams converts it"] if convertible else []),
+    ]
+    return "; " + ", and ".join(remedies) if remedies else ""
 
 
 def _lost_facts(stream: Stream, container: Container) -> list[str]:
@@ -128,7 +152,7 @@ def _guilty(
     for stream in plan.streams:
         if stream.index in plan.covers:
             continue
-        if _header_error(container, [*kept, stream], add_video) is not None:
+        if _header_error(container, [*kept, stream], add_video, plan.converted) is not None:
             return stream
         kept.append(stream)
     return None
@@ -189,7 +213,10 @@ def _aborts_flv(stream: Stream) -> bool:
 
 
 def _header_error(
-    container: Container, streams: Sequence[Stream], add_video: Callable[[OutputContainer], Any] | None
+    container: Container,
+    streams: Sequence[Stream],
+    add_video: Callable[[OutputContainer], Any] | None,
+    converted: Mapping[int, str] = MappingProxyType({}),
 ) -> str | None:
     file = OutputNull()
     output = None
@@ -198,7 +225,7 @@ def _header_error(
         if add_video is not None:
             add_video(output)
         for stream in streams:
-            add_copy(output, stream, container)
+            add_copy(output, stream, container, converted.get(stream.index))
         output.start_encoding()
     except (av.FFmpegError, ValueError, RuntimeError, TypeError) as error:
         return muxer_reason(error)

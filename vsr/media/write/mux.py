@@ -21,6 +21,7 @@ from vsr.media.ffmpeg_log import said_during
 from vsr.media.types import Carried
 from vsr.media.write.animation import muxer_options
 from vsr.media.write.containers import Container, containers_of
+from vsr.media.write.convert import Converter
 from vsr.media.write.copied_packets import PacketCopier
 from vsr.media.write.copy import (
     add_copy,
@@ -83,6 +84,7 @@ class Muxer:
         self._streams: dict[int, Stream] = {}
         self._left_out: dict[int, _LeftOut] = {}
         self._elements: dict[int, TrackElements] = {}
+        self._converters: dict[int, Converter] = {}
         self._begun: set[int] = set()
         # A pipe cannot be gone back in; what it is given is final.
         self._amends = container.is_matroska and isinstance(target, OutputFile)
@@ -135,7 +137,10 @@ class Muxer:
             if stream.index in self._copied.covers:
                 attach_cover(self._container, stream, self._copied.covers[stream.index])
             else:
-                copy = self._streams[stream.index] = add_copy(self._container, stream, container)
+                encoder = self._copied.converted.get(stream.index)
+                copy = self._streams[stream.index] = add_copy(self._container, stream, container, encoder)
+                if encoder is not None:
+                    self._converters[stream.index] = Converter(stream, copy)
                 self._note_elements(copy, self._language(stream), delays=stream.type == "audio")
         if carried.container is not None:
             self._warnings += copy_container_facts(
@@ -253,8 +258,10 @@ class Muxer:
         if self._format.constant_rate and index not in self._begun:
             self._begun.add(index)
             self._tell_late(stream, prepared)
+        converter = self._converters.get(index)
         try:
-            self._container.mux_one(prepared)
+            for ready in (prepared,) if converter is None else converter.push(prepared):
+                self._container.mux_one(ready)
         except av.FFmpegError as error:
             if self._target.error is not None:
                 raise
@@ -305,6 +312,9 @@ class Muxer:
                 f"{left.count} damaged packet{plural} of {left.what} left out, the first at {left.first_s:.3f} s: {left.reason}"
             )
         with self._translated():
+            for converter in self._converters.values():
+                for packet in converter.flush():
+                    self._container.mux_one(packet)
             self._container.close()
         if self._amends:
             self._amend()

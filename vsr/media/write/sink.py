@@ -103,7 +103,14 @@ class VideoSink(EndsOnce):
         self._encodable = Encodable(plan, size, on_device=encoder.on_device)
         template = encoder.template
         _check_container(container, template, carried)
-        copied = plan_copy(carried.copied, container, template.add_to, url if path is None else path.name)
+        copied = plan_copy(
+            carried.copied,
+            container,
+            template.add_to,
+            url if path is None else path.name,
+            converts=options.convert_streams,
+        )
+        self.notes += copied.notes
         lost = lost_by_video(plan, template.codec, container, carried, encoded)
         self.warnings += [*plan.warnings, *copied.warnings, *lost]
         self._clock = OutputClock(
