@@ -180,9 +180,10 @@ def test_packets_at_one_time_all_come_through(ending: str, tmp_path: Path) -> No
 def test_sound_that_would_abort_the_flv_muxer_is_left_out(tmp_path: Path) -> None:
     sound = ("-f", "lavfi", "-i", "sine=duration=1", "-c:v", "libx264", "-c:a")
     sink = through(clips.make("pcm.mkv", *sound, "pcm_s16le"), tmp_path / "out.flv")
-    assert sink.warnings == [
-        "audio stream #1 (pcm_s16le) is left out: out.flv cannot hold it (FFmpeg cannot write it there); .mkv does"
-    ]
+    (told,) = sink.warnings
+    assert told.startswith(
+        "audio stream #1 (pcm_s16le) is left out: out.flv cannot hold it (FFmpeg cannot write it there)"
+    )
     through(clips.make("aac.mkv", *sound, "aac"), tmp_path / "aac.flv")
     assert [kind for kind, *_ in streams(tmp_path / "aac.flv")] == ["video", "audio"]
 

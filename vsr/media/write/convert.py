@@ -30,8 +30,11 @@ _BIT_RATE_OF_CHANNEL = 80_000
 def encoder_for(stream: Stream, container: Container) -> str | None:
     """What brings a stream into a form that the container holds; None where nothing does."""
     name = "mov" if container.format in IS_MOV else container.format
+    # None where FFmpeg has no decoder, which PyAV's types don't say.
+    if not stream.codec_context:
+        return None
     if isinstance(stream, AudioStream):
-        return _SOUND.get(name)
+        return _SOUND.get(name) if stream.codec_context.sample_rate else None
     is_text = isinstance(stream, SubtitleStream) and stream.codec_context.codec.canonical_name in _IS_TEXT
     return _TEXT.get(name) if is_text else None
 
