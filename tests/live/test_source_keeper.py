@@ -26,13 +26,13 @@ class Connection:
         self._clock = clock
         self.error: BaseException | None = None
         self.done = threading.Event()
-        self.heard_at = clock.now()
+        self.heard_at = self.seen_at = clock.now()
         self.frames = self.damaged_packets = self.skipped = 0
         self.left = False
 
     def plays(self) -> None:
         self.frames += 1
-        self.heard_at = self._clock.now()
+        self.heard_at = self.seen_at = self._clock.now()
 
     def ends(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -48,12 +48,14 @@ class Connection:
 class Kept:
     """A keeper with all connections it made."""
 
-    def __init__(self, retries: int | None = None, *, paced: bool = False) -> None:
+    def __init__(self, retries: int | None = None, *, paced: bool = False, waits: bool = False) -> None:
         self.clock = PretendedClock()
         self.states = StateLog()
         self.connections: list[Connection] = []
         address = Address("rtsp://host/x", "rtsp://host/x", None, paced=paced)
-        self.keeper = SourceKeeper(address, TIMEOUT_S, retries, self.states, self._connect, self.clock)
+        self.keeper = SourceKeeper(
+            address, TIMEOUT_S, retries, self.states, self._connect, self.clock, waits=waits
+        )
         self.keeper.tick()
 
     def _connect(self) -> Capture:
@@ -139,22 +141,51 @@ def test_its_own_end_is_the_end() -> None:
     assert len(kept.connections) == 1
 
 
-@pytest.mark.parametrize(
-    ("error", "played"),
-    [
-        (AccessDeniedError("another password"), True),
-        (AccessDeniedError("another password"), False),
-        (SourceOpenError("no such stream"), False),
-    ],
-)
-def test_what_another_attempt_does_not_mend_ends_it(error: Exception, played: bool) -> None:
+REFUSALS = [AccessDeniedError("another password"), SourceOpenError("no such stream")]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_who_refuses_at_the_start_is_not_asked_again(error: Exception) -> None:
     kept = Kept()
-    if played:
-        kept.now.plays()
     kept.now.ends(error)
     kept.run(10)
     assert kept.keeper.failed is error
     assert len(kept.connections) == 1
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+@pytest.mark.parametrize("waits", [False, True])
+def test_who_has_worked_or_is_waited_for_may_refuse(error: Exception, waits: bool) -> None:
+    kept = Kept(waits=waits)
+    if not waits:
+        kept.now.plays()
+        kept.now.ends(SourceLostError("gone"))
+        kept.run(1)
+    for _ in range(3):
+        kept.now.ends(error)
+        kept.run(5)
+    assert kept.keeper.failed is None
+    assert kept.states.why == str(error)
+    assert kept.states.count("reconnecting") == 1
+
+
+def test_with_a_password_that_is_refused_a_server_is_asked_less_and_less_often() -> None:
+    kept = Kept(waits=True)
+    for _ in range(2400):
+        if not kept.now.done.is_set():
+            kept.now.ends(AccessDeniedError("another password"))
+        kept.run(TICK_S)
+    assert 8 < len(kept.connections) < 25
+
+
+def test_a_picture_that_stays_away_while_sound_comes_is_missed() -> None:
+    kept = Kept()
+    kept.now.plays()
+    for _ in range(round(TIMEOUT_S / TICK_S) + 2):
+        kept.connections[0].heard_at = kept.clock.now()
+        kept.run(TICK_S)
+    assert kept.states.count("stalled") == 1
+    assert "only sound came for 5" in str(kept.states.changes())
 
 
 def test_so_many_attempts_in_a_row_and_no_more() -> None:

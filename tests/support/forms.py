@@ -157,6 +157,11 @@ FORMS = {
             "timeout": Case("--timeout 2.5", {"timeout_s": 2.5}),
             "retries": Case("--retries 3", {"retries": 3}),
             "realtime": Case("--realtime", {"realtime": True}),
+            "wait": Case("--wait", {"wait": True}),
+            "source_options": Case(
+                "--source-option rtsp_transport=udp --source-option fflags=nobuffer",
+                {"source_options": {"rtsp_transport": "udp", "fflags": "nobuffer"}},
+            ),
             "size": Case("--size 640x360", {"size": (640, 360)}),
             "frame_rate": Case("--frame-rate 25", {"frame_rate": Fraction(25)}),
             "audio": Case("--no-audio", {"audio": False}),

@@ -67,6 +67,16 @@ TERMINAL_INTERVAL_S = 0.5
     "--retries", type=click.IntRange(0), help="Attempts in a row to connect again.  [default: any number]"
 )
 @click.option("--realtime", is_flag=True, help="SOURCE is a file, to be played at its own pace.")
+@click.option(
+    "--wait", is_flag=True, help="Wait for a source that is not there yet, or refuses, instead of giving up."
+)
+@click.option(
+    "--source-option",
+    "source_options",
+    type=options.KEY_VALUE,
+    multiple=True,
+    help="Passed to FFmpeg's demuxer and protocol as it is, as in rtsp_transport=udp; may be repeated.",
+)
 @click.option("--size", type=options.SIZE, help="To ask of a camera or screen.")
 @click.option("--frame-rate", type=options.RATE, help="To ask of a camera or screen.")
 @click.option(
@@ -153,6 +163,8 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
         timeout_s=values["timeout"],
         retries=values["retries"],
         realtime=values["realtime"],
+        wait=values["wait"],
+        source_options=dict(values["source_options"]),
         size=values["size"],
         frame_rate=values["frame_rate"],
         audio=values["audio"],

@@ -45,6 +45,8 @@ def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: C
         timeout_s=config.timeout_s,
         size=config.size,
         frame_rate=config.frame_rate,
+        options=config.source_options,
+        waits=config.wait,
     )
     destinations = _destinations(config)
     files = [destination.file for destination, _ in destinations if destination.file is not None]

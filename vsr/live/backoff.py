@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable
 
 FIRST_S = 0.25
+# Servers lock out who comes too often with a wrong password.
+MOST_DENIED_S = 15.0
 # A stream is to be back within three seconds of its server: the wait is the largest part of that.
 MOST_S = 1.5
 
 
 class Backoff:
-    """Waits that double up to MOST_S. Each is shortened by up to half at random, so that many clients don't return at once.
+    """Waits that double up to a most. Each is shortened by up to half at random, so that many clients don't return at once.
 
     attempts: how many may fail in a row, None for any number. The caller waits, by its own clock.
     """
@@ -21,12 +23,12 @@ class Backoff:
         self._attempts = attempts
         self._chance = chance
 
-    def next_s(self) -> float | None:
-        """Seconds to wait after one more failure; None once there have been too many."""
+    def next_s(self, most_s: float = MOST_S) -> float | None:
+        """Seconds to wait after one more failure, up to `most_s`; None once there have been too many."""
         self.failed += 1
         if self._attempts is not None and self.failed > self._attempts:
             return None
-        wait_s: float = min(MOST_S, FIRST_S * 2 ** min(self.failed - 1, 16))
+        wait_s: float = min(most_s, FIRST_S * 2 ** min(self.failed - 1, 16))
         return wait_s * (1 - self._chance() / 2)
 
     def succeeded(self) -> None:

@@ -20,7 +20,9 @@ class StreamConfig:
     source, sinks: as `vsr stream --help` says. network: a model with a name is pinned; "auto" measures and steps between the
     networks of one scale. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source,
     or a sink that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the
-    source is a file, played at its own pace. size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes:
+    source is a file, played at its own pace. wait: a source that is not there yet, or refuses, is tried again as one that has
+    worked. source_options: for FFmpeg's demuxer and protocol, before those chosen here; FFmpeg ignores what it does not know.
+    size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes:
     another recording begins after so much; keep_s, keep_bytes: older ones, or those beyond so much, are removed then.
     require: those of `sinks` that have to get frames for all to be well, every one where none is named. duration_s: stop so
     long after the first frame has gone out. preview: [host]:port of the page, token: what it asks for. report: a file written
@@ -35,6 +37,8 @@ class StreamConfig:
     timeout_s: float = 5.0
     retries: int | None = None
     realtime: bool = False
+    wait: bool = False
+    source_options: dict[str, str] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     frame_rate: Fraction | None = None
     audio: bool = True

@@ -63,7 +63,13 @@ class Session:
         )
         self._encoding: Channel[tuple[Captured, StreamFrame]] = Channel(1)
         self._keeper = SourceKeeper(
-            self._parts.address, config.timeout_s, config.retries, self.states, self._connect, clock
+            self._parts.address,
+            config.timeout_s,
+            config.retries,
+            self.states,
+            self._connect,
+            clock,
+            waits=config.wait,
         )
         self._connections = 0
         self._error: VsrError | None = None

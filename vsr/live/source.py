@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import AccessDeniedError, MediaError, SourceOpenError, VsrError
-from vsr.live.backoff import Backoff
+from vsr.live.backoff import MOST_DENIED_S, MOST_S, Backoff
 from vsr.live.states import StateLog
 from vsr.media.live.address import Address
 from vsr.media.live.capture import Capture
@@ -20,7 +20,8 @@ _GRACE_S = 0.5
 class SourceKeeper:
     """Holds the connection there is. `tick`, called a few times a second, does all the work and never waits.
 
-    connect: makes a connection. `ended`: the source came to its own end. `failed`: the error that ended it for good.
+    connect: makes a connection. waits: a source that refuses is tried again before it has ever worked, too. `ended`: the source
+    came to its own end. `failed`: the error that ended it for good.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class SourceKeeper:
         states: StateLog,
         connect: Callable[[], Capture],
         clock: Clock = SYSTEM_CLOCK,
+        *,
+        waits: bool = False,
     ) -> None:
         self.address = address
         self.ended = False
@@ -45,7 +48,7 @@ class SourceKeeper:
         self._capture: Capture | None = None
         self._left: list[Capture] = []
         self._next_at = 0.0
-        self._worked = False
+        self._worked = waits
 
     @property
     def capture(self) -> Capture | None:
@@ -78,12 +81,13 @@ class SourceKeeper:
             self._worked = True
             self._backoff.succeeded()
             self._states.enter("streaming")
-        silent_s = now - capture.heard_at
+        silent_s = now - capture.seen_at
         if capture.done.is_set():
             self._worked = self._worked or capture.frames > 0
             self._over(capture, capture.error)
         elif not self.address.paced and silent_s > self._timeout_s + (0 if capture.frames else _GRACE_S):
-            self._states.enter("stalled", f"nothing came for {silent_s:.1f} s")
+            what = "only sound" if capture.heard_at > capture.seen_at else "nothing"
+            self._states.enter("stalled", f"{what} came for {silent_s:.1f} s")
             self._over(capture, None, stalled=True)
 
     def leave(self) -> None:
@@ -106,7 +110,8 @@ class SourceKeeper:
             assert isinstance(error, VsrError)
             self.failed = error
             return
-        wait_s = self._backoff.next_s()
+        denied = isinstance(error, AccessDeniedError)
+        wait_s = self._backoff.next_s(MOST_DENIED_S if denied else MOST_S)
         why = error.message if isinstance(error, VsrError) else ""
         if wait_s is None:
             assert error is None or isinstance(error, VsrError)
@@ -118,9 +123,7 @@ class SourceKeeper:
         self._next_at = self._clock.now() + wait_s
 
     def _may_retry(self, error: BaseException) -> bool:
-        if isinstance(error, AccessDeniedError) or not isinstance(error, MediaError):
-            return False
-        return self._worked or not isinstance(error, SourceOpenError)
+        return isinstance(error, MediaError) and (self._worked or not isinstance(error, SourceOpenError))
 
     def _forget(self, capture: Capture) -> None:
         self._capture = None

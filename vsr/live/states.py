@@ -64,9 +64,9 @@ class StateLog:
         return self._changes[-1].why
 
     def enter(self, state: State, why: str = "") -> None:
-        """Go to that state; nothing happens where it is the one already, or all is stopped."""
+        """Go to that state. Another reason for the same one is told, and not counted; after `stopped` nothing happens."""
         with self._lock:
-            if self.now in (state, "stopped"):
+            if self.now == "stopped" or (self.now == state and why in ("", self.why)):
                 return
             change = self._add(state, why)
         self._on_change(change)
@@ -81,7 +81,7 @@ class StateLog:
             return list(self._changes)
 
     def _add(self, state: State, why: str) -> Change:
+        self._counts[state] += not self._changes or self.now != state
         change = Change(state, self._clock(), why, self._of)
         self._changes.append(change)
-        self._counts[state] += 1
         return change

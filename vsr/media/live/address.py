@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 
@@ -21,6 +23,7 @@ BRIDGED = frozenset({"srt"})
 
 # A stream is analysed no longer than this before its first frame is given; FFmpeg would guess its frame rate for seconds.
 _ANALYSE = {"analyzeduration": "500000", "fpsprobesize": "0"}
+_TRANSPORT = "rtsp_transport"
 _LONGEST_TEST_SIDE = 16384
 # Of these a port may be all there is to say: where to listen.
 _LISTENING = frozenset({"udp", "rtp", "srt", "tcp"})
@@ -30,18 +33,22 @@ _LISTENING = frozenset({"udp", "rtp", "srt", "tcp"})
 class Address:
     """A live source, ready to be opened.
 
-    redacted: without credentials. paced: it is given faster than it plays, and each frame waits for its time. ends: its end is
-    the end, not a loss. clock: the demuxer's timestamps are the time of day. device: a camera or screen.
+    redacted: without credentials. options: of FFmpeg's demuxer and protocol; otherwise: those to try next where a server
+    refuses them. paced: it is given faster than it plays, and each frame waits for its time. ends: its end is the end, not a
+    loss. device: a camera or screen. bridged: its bytes come through a `Bridge`.
+    given: names of the options that the user gave.
     """
 
     url: str
     redacted: str
     demuxer: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    otherwise: dict[str, str] = field(default_factory=dict)
     paced: bool = False
     ends: bool = False
     device: bool = False
     bridged: bool = False
+    given: tuple[str, ...] = ()
 
 
 def parse_address(
@@ -51,13 +58,34 @@ def parse_address(
     timeout_s: float = 5.0,
     size: tuple[int, int] | None = None,
     frame_rate: Fraction | None = None,
+    options: Mapping[str, str] = MappingProxyType({}),
+    waits: bool = False,
 ) -> Address:
     """What `text` names: an URL, `x.sdp`, `/dev/video0`, `camera:0`, `screen::0.0`, `testsrc:640x360@30`,
     or a file with `realtime`.
 
-    size, frame_rate: asked of cameras and screens. Raises ConfigError, SourceOpenError for a missing file,
+    size, frame_rate: asked of cameras and screens. options: for FFmpeg, before what is chosen here. waits: a camera need not be
+    there yet. Raises ConfigError, SourceOpenError for a missing file,
     MissingDependencyError.
     """
+    address = _parsed(text, realtime, timeout_s, size, frame_rate, waits)
+    chosen = _TRANSPORT in options
+    return replace(
+        address,
+        options=address.options | dict(options),
+        otherwise={} if chosen else address.otherwise,
+        given=tuple(options),
+    )
+
+
+def _parsed(
+    text: str,
+    realtime: bool,
+    timeout_s: float,
+    size: tuple[int, int] | None,
+    frame_rate: Fraction | None,
+    waits: bool,
+) -> Address:
     if text.startswith("testsrc:"):
         return _test(text)
     if text.startswith("screen:"):
@@ -72,7 +100,7 @@ def parse_address(
         _check_demuxer("x11grab", text)
         return Address(display, f"screen {display}", "x11grab", options, device=True)
     if text.startswith("camera:") or re.fullmatch(r"/dev/video\d+", text):
-        return _camera(text, size, frame_rate)
+        return _camera(text, size, frame_rate, waits)
     if is_url(text):
         return _network(text, timeout_s)
     path = Path(file_name(text))
@@ -98,10 +126,10 @@ def _test(text: str) -> Address:
     )
 
 
-def _camera(text: str, size: tuple[int, int] | None, frame_rate: Fraction | None) -> Address:
+def _camera(text: str, size: tuple[int, int] | None, frame_rate: Fraction | None, waits: bool) -> Address:
     name = text.removeprefix("camera:")
     path = Path(f"/dev/video{name}" if name.isdecimal() else name or "/dev/video0")
-    if not path.exists():
+    if not waits and not path.exists():
         there = sorted(str(found) for found in Path("/dev").glob("video*"))
         raise ConfigError(
             f"{text}: there is no camera {path}",
@@ -121,13 +149,13 @@ def _network(text: str, timeout_s: float) -> Address:
             f"{redacted(text)}: no live source speaks {scheme}", hint="rtsp, rtmp, http, udp, rtp or srt do"
         )
     check_host(text)
-    micros = str(round(timeout_s * 1_000_000))
     options = dict(_ANALYSE)
-    if scheme in ("rtsp", "rtsps"):
-        # Over TCP nothing is lost; "timeout" is that of its sockets.
-        options |= {"rtsp_transport": "tcp", "timeout": micros}
-        if scheme == "rtsps":
-            options["rtsp_flags"] = "prefer_tcp"
+    if scheme == "rtsps":
+        options |= {_TRANSPORT: "tcp", **socket_timeout(timeout_s)}
+    elif scheme == "rtsp":
+        # Over TCP nothing is lost. Where it is refused, UDP comes next.
+        options |= {_TRANSPORT: "tcp+udp", "rtsp_flags": "prefer_tcp", **socket_timeout(timeout_s)}
+        return Address(text, redacted(text), None, options, otherwise={_TRANSPORT: "udp"})
     elif scheme in BRIDGED:
         if shutil.which("ffmpeg") is None:
             raise MissingDependencyError(
@@ -136,10 +164,19 @@ def _network(text: str, timeout_s: float) -> Address:
             )
         return Address(text, redacted(text), "mpegts", options, bridged=True)
     elif scheme in ("http", "https", "tcp"):
-        options["rw_timeout"] = micros
+        options["rw_timeout"] = microseconds(timeout_s)
     elif scheme in ("udp", "rtp"):
-        options |= {"timeout": micros, "fifo_size": "65536", "overrun_nonfatal": "1"}
+        options |= {"fifo_size": "65536", "overrun_nonfatal": "1", **socket_timeout(timeout_s)}
     return Address(text, redacted(text), None, options)
+
+
+def microseconds(seconds: float) -> str:
+    return str(round(seconds * 1_000_000))
+
+
+def socket_timeout(timeout_s: float) -> dict[str, str]:
+    """FFmpeg's option for how long a socket may be silent. It has 31 bits of microseconds; others watch for longer silences."""
+    return {"timeout": microseconds(timeout_s)} if timeout_s * 1_000_000 < 2**31 else {}
 
 
 def check_host(url: str) -> None:

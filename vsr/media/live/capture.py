@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from vsr.media.live.address import Address
 from vsr.media.live.backlog import Arrived, Backlog
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.decoding import Decoding
+from vsr.media.live.opening import opened
 from vsr.media.live.pace import Pace
 from vsr.media.live.refusals import lost_source, refused_source
 from vsr.media.live.timeline import TIME_BASE, Timeline
@@ -58,7 +58,7 @@ class Capture:
     """One connection to a source, from opening it to its end.
 
     on_frame and on_audio are called on the thread that decodes: audio with its time in ticks; `busy` is entered there.
-    `heard_at`: when something last came.
+    `heard_at`: when something last came; `seen_at`: when of the picture.
     `done` is set at the end, with `error` (None where the source came to its own end).
     """
 
@@ -77,7 +77,7 @@ class Capture:
         self.address = address
         self.error: BaseException | None = None
         self.done = threading.Event()
-        self.heard_at = clock.now()
+        self.heard_at = self.seen_at = clock.now()
         self.has_audio = False
         self._timeline = timeline
         self._timeout_s = timeout_s
@@ -138,16 +138,12 @@ class Capture:
             self.done.set()
 
     def _read(self) -> None:
-        began = time.monotonic()
         try:
-            container = self._open()
+            container = opened(self.address, self._timeout_s, self._url, self._hear)
         except (av.FFmpegError, ValueError, OSError) as error:
-            if time.monotonic() - began >= self._timeout_s and not isinstance(error, av.HTTPError):
-                # Interrupted while it reads an answer, FFmpeg reports invalid data. Its timeout runs on the machine's clock.
-                error = TimeoutError()
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
         # Nothing may have come yet. FFmpeg's own timeout has to come first, or the next connection would find the port taken.
-        self.heard_at = self._clock.now()
+        self._hear()
         try:
             self._demux(container)
         except (av.FFmpegError, ValueError, OSError) as error:
@@ -163,15 +159,24 @@ class Capture:
                 f"{self.address.redacted}: no frame of it decodes", hint="check that it plays elsewhere"
             )
 
-    def _open(self) -> InputContainer:
-        address = self.address
-        url = address.url
-        if address.bridged:
-            self._bridge = Bridge(url, reads=True)
-            url = f"pipe:{self._bridge.descriptor}"
-        # Its own interrupt, which FFmpeg asks for most waits, though not for all.
-        timeout = None if address.paced or address.device else (self._timeout_s, self._timeout_s)
-        return av.open(url, "r", format=address.demuxer, options=address.options, timeout=timeout)
+    def _url(self) -> str:
+        """What FFmpeg opens, as often as it does."""
+        if not self.address.bridged:
+            return self.address.url
+        with self._lock:
+            if self._left.is_set():
+                raise TimeoutError
+            old, self._bridge = self._bridge, Bridge(self.address.url, reads=True)
+        if old is not None:
+            old.close()
+        return f"pipe:{self._bridge.descriptor}"
+
+    def _hear(self, *, is_video: bool = True) -> float:
+        """Something came; now."""
+        now = self.heard_at = self._clock.now()
+        if is_video:
+            self.seen_at = now
+        return now
 
     def _explained(self, error: MediaError) -> MediaError:
         if self._bridge is not None and self._bridge.said:
@@ -219,17 +224,17 @@ class Capture:
         alone = video.codec_context.codec.intra_only or video.codec_context.name == "wrapped_avframe"
         wanted: list[Stream] = [video] if audio is None else [video, audio]
         for packet in container.demux(*wanted):
-            at = self.heard_at = self._clock.now()
+            is_video = packet.stream_index == video.index
+            at = self._hear(is_video=is_video)
             if self._left.is_set() or decoding.error is not None:
                 return
-            is_video = packet.stream_index == video.index
             stamp = packet.dts if packet.dts is not None else packet.pts
             if pace is not None and stamp is not None and packet.time_base and packet.size:
                 # What is read only after it was due was not here before.
                 at = max(at, pace.due(stamp * packet.time_base))
                 if self._clock.wait(self._left, max(0.0, at - self._clock.now())):
                     return
-                self.heard_at = self._clock.now()
+                self._hear(is_video=is_video)
             if is_video or packet.size:
                 begins = packet.is_keyframe or alone
                 self._backlog.put(Arrived(packet, "video" if is_video else "audio", at, begins))

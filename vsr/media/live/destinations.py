@@ -11,7 +11,7 @@ import av
 from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.files.checks import check_writable
 from vsr.media.address import is_url, redacted
-from vsr.media.live.address import BRIDGED, check_host
+from vsr.media.live.address import BRIDGED, check_host, socket_timeout
 from vsr.media.live.encoder import KEYFRAME_S
 from vsr.media.live.recordings import Recordings
 from vsr.media.write.containers import MPEGTS_CODECS, container_for
@@ -130,7 +130,7 @@ def _server(text: str, timeout_s: float) -> Destination:
     check_host(text)
     options = dict(_INTERLEAVE)
     if scheme in ("rtsp", "rtsps"):
-        options |= {"rtsp_transport": "tcp", "timeout": str(round(timeout_s * 1_000_000))}
+        options |= {"rtsp_transport": "tcp", **socket_timeout(timeout_s)}
     elif scheme in ("rtmp", "rtmps"):
         options |= {"flvflags": "no_duration_filesize"}
     url = text

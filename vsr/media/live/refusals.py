@@ -33,6 +33,7 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
     where = address.redacted
     if isinstance(error, MediaError):
         return error
+    error_number = getattr(error, "errno", None)
     if isinstance(error, _DENIED):
         return AccessDeniedError(
             f"{where}: the server wants another user or password",
@@ -42,6 +43,17 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
         return SourceOpenError(f"{where}: the server has no such stream", hint="check the path")
     if isinstance(error, av.HTTPClientError):
         return SourceOpenError(f"{where}: {reason(error)}", hint="check the address")
+    if error_number == errno.EPROTONOSUPPORT:
+        return SourceOpenError(
+            f"{where}: the server takes neither TCP nor UDP", hint="try --source-option rtsp_transport=http"
+        )
+    if error_number in (errno.EINVAL, errno.ERANGE) and address.given:
+        return SourceOpenError(
+            f"{where}: FFmpeg refuses to open it: {reason(error).lower()}",
+            hint=f"check the source options {', '.join(address.given)}",
+        )
+    if error_number == errno.EPERM and address.url.lower().startswith("rtmp"):
+        return SourceOpenError(f"{where}: the server gives no such stream", hint="check the path and the key")
     if isinstance(error, av.ProtocolNotFoundError):
         return SourceOpenError(f"{where}: FFmpeg here speaks no such protocol", hint="check the address")
     if address.device and isinstance(error, OSError):

@@ -1,0 +1,84 @@
+"""Opening a live source: over which transport it comes is tried, and its picture is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import av
+from av.container import InputContainer
+
+from vsr.core.errors import SourceTimeoutError
+from vsr.media.closing import close_input
+from vsr.media.live.address import Address, microseconds
+
+# So much may come before the first picture.
+_PROBED_BYTES = 32 << 20
+# These tell all of their streams before the first packet.
+_DESCRIBED = frozenset({"rtsp", "sdp"})
+_FINAL = (av.HTTPUnauthorizedError, av.HTTPForbiddenError, av.HTTPNotFoundError)
+
+
+def opened(
+    address: Address, timeout_s: float, url: Callable[[], str], heard: Callable[[], object]
+) -> InputContainer:
+    """The source, with a picture unless it is known to have none.
+
+    url: what FFmpeg opens, asked before each attempt. heard: called where the other side has spoken and is asked again. Raises
+    SourceTimeoutError where only sound comes, and FFmpeg's errors.
+    """
+    container = _over_some_transport(address, timeout_s, url, heard)
+    if container.streams.video or not container.streams or not _may_get_picture(address, container):
+        return container
+    # Servers of RTMP give sound at once, and pictures from the next keyframe on. PyAV knows only the streams that were there
+    # when it opened the source, and FFmpeg would spend that long on every source if it were asked to at first.
+    close_input(container)
+    heard()
+    patience = {"analyzeduration": microseconds(timeout_s), "probesize": str(_PROBED_BYTES)}
+    silent = SourceTimeoutError(
+        f"{address.redacted}: no picture came for {timeout_s:g} s, only sound", hint="check the sender"
+    )
+    try:
+        container = _once(address, timeout_s, url(), patience)
+    except TimeoutError:
+        raise silent from None
+    if not container.streams.video:
+        close_input(container)
+        raise silent
+    return container
+
+
+def _may_get_picture(address: Address, container: InputContainer) -> bool:
+    return not (address.ends or address.device or container.duration or container.format.name in _DESCRIBED)
+
+
+def _over_some_transport(
+    address: Address, timeout_s: float, url: Callable[[], str], heard: Callable[[], object]
+) -> InputContainer:
+    try:
+        return _once(address, timeout_s, url(), {})
+    except (av.HTTPClientError, av.InvalidDataError) as error:
+        if not address.otherwise or isinstance(error, _FINAL):
+            raise
+        refused = error
+    # FFmpeg itself goes on with UDP where TCP is refused as RFC 2326 says (461). Others refuse it in words of their own.
+    heard()
+    try:
+        return _once(address, timeout_s, url(), address.otherwise)
+    except (av.FFmpegError, OSError):
+        raise refused from None
+
+
+def _once(address: Address, timeout_s: float, url: str, options: Mapping[str, str]) -> InputContainer:
+    # Its own interrupt, which FFmpeg asks for most waits, though not for all.
+    timeout = None if address.paced or address.device else (timeout_s, timeout_s)
+    began = time.monotonic()
+    try:
+        return av.open(
+            url, "r", format=address.demuxer, options={**address.options, **options}, timeout=timeout
+        )
+    except (av.FFmpegError, OSError) as error:
+        if time.monotonic() - began < timeout_s or isinstance(error, av.HTTPError):
+            raise
+        # Interrupted while it reads an answer, FFmpeg reports invalid data. Its timeout runs on the machine's clock.
+        raise TimeoutError from error
