@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.codeccontext import VideoCodecContext
@@ -31,8 +33,7 @@ def decoding_device(kind: str | None) -> tuple[HWAccel | None, str]:
     try:
         _open_device(kind)
     except (av.FFmpegError, OSError, NotImplementedError) as error:
-        said = said_during(_open_device, kind) or [reason(error).lower()]
-        return None, f"{kind} not used for decoding: {said[0]}"
+        return None, f"{kind} not used for decoding: {_missing(kind) or reason(error).lower()}"
     return _accelerator(kind), ""
 
 
@@ -44,6 +45,12 @@ def _accelerator(kind: str) -> HWAccel:
 def _open_device(kind: str) -> None:
     """Raises what PyAV raises, which says less than FFmpeg's log does of what is missing."""
     _accelerator(kind).create(av.Codec("h264", "r"))
+
+
+@cache
+def _missing(kind: str) -> str:
+    """What FFmpeg's log says of a device that does not open; asked once, as inputs may be many."""
+    return next(iter(said_during(_open_device, kind)), "")
 
 
 def decodes_on_device(accel: HWAccel, context: VideoCodecContext, first: VideoFrame) -> bool:
