@@ -274,3 +274,18 @@ def test_matroska_takes_the_video_codecs_of_avi(tmp_path: Path) -> None:
     assert [s[1] for s in streams(tmp_path / "out.mkv")] == ["wmv2", "msmpeg4v3"]
     assert packets(tmp_path / "out.mkv", "video", 1) == packets(clip, "video", 1)
     assert len(times(tmp_path / "out.mkv")[0]) == 25
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 12])
+@pytest.mark.parametrize("ending", ["mp4", "mov"])
+def test_pcm_whose_speakers_are_not_named_is_copied_or_left_out(
+    channels: int, ending: str, tmp_path: Path
+) -> None:
+    """As that of AVI is: MP4's muxer refused the file in the end, when all frames were written."""
+    silence = "|".join(["0"] * channels)
+    sound = ("-f", "lavfi", "-i", f"aevalsrc={silence}:d=1", "-c:v", "mpeg4", "-c:a", "pcm_s16le")
+    clip = clips.make(f"{channels}.avi", *sound)
+    sink = through(clip, tmp_path / f"out.{ending}")
+    kinds = [kind[0] for kind in streams(tmp_path / f"out.{ending}")]
+    assert kinds == ["video", "audio"] or any("audio stream #1" in warning for warning in sink.warnings)
+    assert channels == 12 or kinds == ["video", "audio"]

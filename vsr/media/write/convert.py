@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 # FFmpeg's encoders, by container; `mov` stands for its family.
-_SOUND = {"webm": "libopus", "mov": "aac", "mpegts": "aac", "flv": "aac"}
+_SOUND = {"webm": "libopus", "mov": "aac", "mpegts": "aac", "flv": "aac", "matroska": "flac"}
 _TEXT = {"webm": "webvtt", "mov": "mov_text", "matroska": "subrip"}
 # Codecs whose subtitles are text rather than pictures.
 _IS_TEXT = frozenset("subrip ass ssa webvtt mov_text text ttml".split())
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+SPEAKERS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's name of the layout that a number of channels usually has."""
 _OPUS_RATE, _MAX_AAC_RATE = 48_000, 96_000
 _BIT_RATE_OF_CHANNEL = 80_000
 
@@ -47,7 +48,7 @@ def add_converted(output: OutputContainer, stream: Stream, encoder: str) -> Stre
         sound = output.add_stream(encoder, rate=rate)
         assert isinstance(sound, AudioStream)
         # Opus knows where its speakers are by their number; of PCM there may be no more than that, either.
-        sound.codec_context.layout = _LAYOUTS.get(given.channels) or given.layout.name
+        sound.codec_context.layout = SPEAKERS.get(given.channels) or given.layout.name
         sound.codec_context.bit_rate = _BIT_RATE_OF_CHANNEL * sound.codec_context.channels
         sound.codec_context.time_base = Fraction(1, rate)
         return sound

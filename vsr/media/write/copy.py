@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from av.audio.stream import AudioStream
 from av.stream import Disposition
 
 from vsr.core.errors import reason
 from vsr.media.write.containers import Container
-from vsr.media.write.convert import add_converted
+from vsr.media.write.convert import SPEAKERS, add_converted
 from vsr.media.write.encoded import add_like
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def add_copy(
         raise ValueError("FFmpeg has no decoder for it")
     else:
         copy = add_like(output, stream)
+        if isinstance(copy, AudioStream) and container.is_mov:
+            _name_speakers(copy)
     if encoder is None:
         copy.time_base = stream.time_base or Fraction(1, 90000)
     copy.disposition = stream.disposition
@@ -94,6 +97,14 @@ def add_copy(
     copy.metadata.clear()
     copy.metadata.update(metadata)
     return copy
+
+
+def _name_speakers(copy: AudioStream) -> None:
+    """Guess where the speakers are as FFmpeg does: MP4's muxer says so of PCM, and AVI does not."""
+    context = copy.codec_context
+    named = SPEAKERS.get(context.channels)
+    if named and context.layout.name == f"{context.channels} channels":
+        context.layout = named
 
 
 def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:

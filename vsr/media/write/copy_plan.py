@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.stream import Discard, Disposition
 
 from vsr.media.write.containers import CONTAINERS, MPEGTS_CODECS, Container
-from vsr.media.write.convert import encoder_for
+from vsr.media.write.convert import SPEAKERS, encoder_for
 from vsr.media.write.copy import (
     add_copy,
     codec_name,
@@ -174,6 +174,8 @@ def _refusal(
         return "FFmpeg cannot write it there"
     if isinstance(stream, AudioStream) and decoder_of(stream) and not stream.codec_context.sample_rate:
         return "it begins too late to be known"
+    if container.is_mov and container.format != "mov" and _has_nameless_speakers(stream):
+        return "where its speakers are is not known"
     if container.format == "avi" and codec_name(stream) == "h264" and _is_packed(stream):
         return "it is packed as in MP4, which AVI does not know"
     nameless = codec_name(stream) in ("", "bin_data", "none") and decoder_of(stream) is None
@@ -194,6 +196,14 @@ def _is_made_timecode(stream: Stream, container: Container) -> bool:
     if code is None or "timecode" not in kept_stream_metadata({"timecode": code}, container)[0]:
         return False
     return any(v.metadata.get("timecode") == code for v in stream.container.streams.video)
+
+
+def _has_nameless_speakers(stream: Stream) -> bool:
+    """Whether it is PCM of so many channels that nobody can guess what they are, which MP4's muxer refuses in the end."""
+    if not isinstance(stream, AudioStream) or not codec_name(stream).startswith("pcm_"):
+        return False
+    context = stream.codec_context
+    return context.channels not in SPEAKERS and context.layout.name == f"{context.channels} channels"
 
 
 def _is_packed(stream: Stream) -> bool:
