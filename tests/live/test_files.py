@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,6 @@ import pytest
 from tests.support import clips
 from tests.support.sessions import adds_up, run_simulated, running_simulated, until
 from vsr.core.errors import EncodeError
-from vsr.media.live.destinations import parse_destination
-from vsr.media.live.encoder import EncoderOptions, LiveEncoder
-from vsr.media.live.outputs import Output
-from vsr.media.live.program import Program
-from vsr.media.live.timeline import TICKS, TIME_BASE
-from vsr.media.read.open import open_source
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
@@ -69,7 +60,7 @@ def test_what_did_not_get_to_the_disk_is_not_counted_as_recorded(ending: str, tm
 
 
 def test_a_recording_of_no_frame_is_removed_and_its_number_taken_again(tmp_path: Path) -> None:
-    words = [str(tmp_path / "a.mp4"), "null", "--duration", "6", "--require", "null"]
+    words = [str(tmp_path / "a.mp4"), "null", "--duration", "6", "--require", "null", "--crf", "1"]
     report, said = limited(tmp_path, 20_000, *words, code=0)
     assert "reconnecting" in said
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
@@ -78,7 +69,7 @@ def test_a_recording_of_no_frame_is_removed_and_its_number_taken_again(tmp_path:
 
 
 def test_an_end_that_is_not_written_is_told(tmp_path: Path) -> None:
-    report, said = limited(tmp_path, 3_000, str(tmp_path / "a.mp4"), "--duration", "1")
+    report, said = limited(tmp_path, 20_000, str(tmp_path / "a.mp4"), "--duration", "1", "--crf", "1")
     assert "0 frames" in said
     assert "stopped: " in said
     assert "file too large" in said
@@ -89,7 +80,7 @@ def test_an_end_that_is_not_written_is_told(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_of_hls_and_its_playlist_names_what_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "h"
     folder.mkdir()
-    (folder / "index1.ts").symlink_to("/dev/full")
+    (folder / "index-1.ts").symlink_to("/dev/full")
     with running_simulated(SOURCE, f"{folder}/") as stream:
         stream.wait(lambda report: report.sinks[0]["reconnects"])
         stream.wait_for_frames(60)
@@ -126,22 +117,3 @@ def test_what_was_killed_blocks_nobody(tmp_path: Path) -> None:
     report = run_simulated(SOURCE, *sinks, overwrite=True, duration_s=0.5)
     assert [sink["frames"] for sink in report.sinks] == [report.frames_out] * 2
     assert not list(tmp_path.rglob("*.part"))
-
-
-def test_old_segments_are_removed(tmp_path: Path) -> None:
-    destination = parse_destination(f"{tmp_path}/a:b/")
-    with open_source(str(clips.h264("cfr.mp4"))) as source:
-        frames = list(source)
-    encoder = LiveEncoder(EncoderOptions(), frames[0], Fraction(1), Fraction(1))
-    output = Output(destination)
-    output.open(Program(1, encoder.template, None))
-    for number, frame in enumerate(frames):
-        frame.pts, frame.duration, frame.time_base = number * TICKS, TICKS, TIME_BASE
-        for packet in encoder.encode(frame, time.monotonic()):
-            output.write(packet)
-    output.close()
-    names = set(os.listdir(tmp_path / "a:b"))  # noqa: PTH208
-    named = {line for line in (tmp_path / "a:b/index.m3u8").read_text().splitlines() if line.endswith(".ts")}
-    assert len(named) == 6
-    assert named < names
-    assert len(names - named) <= 3, "the playlist, and what somebody may still be reading"

@@ -10,6 +10,7 @@ import pytest
 from tests.live.test_sink_queue import PROGRAM, packet
 from tests.support.clock import PretendedClock
 from tests.support.sessions import until
+from vsr.core.clock import Clock
 from vsr.core.errors import OutputLostError
 from vsr.live import sinks
 from vsr.live.sinks import LiveSink
@@ -26,7 +27,7 @@ class Pretended:
     made: list[Pretended]
     write_to: Callable[[int], None]
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, clock: Clock) -> None:
         self.frames = self.bytes = 0
         self.seconds = 0.0
         self.connected = True
@@ -42,7 +43,7 @@ class Pretended:
         self.write_to(len(self.made))
         self.frames += 1
 
-    def close(self) -> None: ...
+    def close(self, *, last: bool) -> None: ...
 
     def discard(self) -> None: ...
 

@@ -171,7 +171,7 @@ class _Worker:
 
     def _connection(self) -> None:
         """Open the destination when there is something for it, and write until that ends or the program changes."""
-        self._output = output = Output(self._sink.destination)
+        self._output = output = Output(self._sink.destination, self._sink.clock)
         try:
             if (item := self.queue.take()) is not None:
                 self._write_from(output, item)
@@ -196,7 +196,7 @@ class _Worker:
             if item is not None:
                 self.queue.put_back(item)
             with self._busy():
-                output.close()
+                output.close(last=self.queue.finished)
             self.queue.confirm_but(0)
         finally:
             if sink.destination.recordings is not None and not output.kept and not self.queue.left:
@@ -204,8 +204,13 @@ class _Worker:
 
     def _write(self, output: Output, item: Item) -> None:
         sink, packet = self._sink, item.packet
-        with self._busy():
-            output.write(packet)
+        try:
+            with self._busy():
+                output.write(packet)
+        except MediaError:
+            if sink.destination.is_file:
+                self.queue.confirm_but(output.frames - output.kept)  # What came before is on the disk.
+            raise
         if not item.frames:
             return
         counts = self.queue.confirm_but(output.frames - output.kept)

@@ -28,11 +28,6 @@ _FRAGMENTED = {
     "mpegts": {},
     "flv": {},
 }
-_HLS = {
-    "hls_time": "2",
-    "hls_list_size": "6",
-    "hls_flags": "delete_segments+append_list+independent_segments",
-}
 _SERVERS = {
     "rtsp": "rtsp",
     "rtsps": "rtsp",
@@ -64,7 +59,7 @@ class Destination:
     @property
     def is_file(self) -> bool:
         """Whether it is recorded here, as HLS is too."""
-        return self.recordings is not None or self.format == "hls"
+        return self.recordings is not None or self.format == HLS
 
     @property
     def holds_back_s(self) -> float:
@@ -76,11 +71,12 @@ class Destination:
         """The recording it begins with, or its playlist; None where it writes no file."""
         if self.recordings is not None:
             return self.recordings.next()
-        return Path(self.url) if self.format == "hls" else None
+        return Path(self.url) if self.format == HLS else None
 
 
 NULL = "null"
-_MPEGTS = frozenset({"mpegts", "rtp_mpegts", "hls"})
+HLS = "hls"
+_MPEGTS = frozenset({"mpegts", "rtp_mpegts", HLS})
 
 
 def parse_destination(
@@ -107,7 +103,7 @@ def parse_destination(
         playlist = path if path.suffix else path / "index.m3u8"
         if not playlist.parent.parent.is_dir():
             raise ConfigError(f"folder {playlist.parent.parent} does not exist", hint="create it first")
-        return Destination(str(playlist), text, "hls", {**_INTERLEAVE, **_HLS})
+        return Destination(str(playlist), text, HLS, dict(_INTERLEAVE))
     container = container_for(text, None).format
     if container not in _FRAGMENTED:
         raise ConfigError(

@@ -12,7 +12,7 @@ from av.video.frame import PictureType
 
 from vsr.core.frame import Frame
 from vsr.media.frames.planes import av_from_frame
-from vsr.media.live.timeline import TIME_BASE
+from vsr.media.live.timeline import TICKS, TIME_BASE
 from vsr.media.types import SinkOptions
 from vsr.media.write.encode import VideoEncoder
 from vsr.media.write.encoded import Encoded, Template
@@ -62,6 +62,7 @@ class LiveEncoder:
         self.described = " ".join(
             [plan.name, f"{like.width}x{like.height}", *(f"{k}={v}" for k, v in plan.options.items())]
         )
+        self._keyframe_pts: int | None = None
         self._captured: dict[int, float] = {}
         self._encoder = VideoEncoder(plan, (like.width, like.height), frame_rate, TIME_BASE)
         context = self._encoder.context
@@ -81,7 +82,9 @@ class LiveEncoder:
         """Packets of a frame whose pts is in ticks of the timeline. Raises EncodeError."""
         picture = av_from_frame(frame, "yuv420p")
         assert picture.pts is not None
-        if keyframe:
+        # The encoder counts frames, of which a source may send fewer than it says.
+        due = self._keyframe_pts is not None and picture.pts - self._keyframe_pts >= KEYFRAME_S * TICKS
+        if keyframe or due:
             picture.pict_type = PictureType.I
         self._captured[picture.pts] = captured_at
         return [self._encoded(packet) for packet in self._encoder.encode(picture)]
@@ -92,6 +95,8 @@ class LiveEncoder:
 
     def _encoded(self, packet: Packet[Any]) -> Encoded:
         encoded = Encoded.of("video", packet)
+        if encoded.keyframe:
+            self._keyframe_pts = encoded.pts
         return replace(encoded, captured_at=self._captured.pop(encoded.pts, 0.0))
 
 

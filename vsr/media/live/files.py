@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from io import BytesIO, FileIO
+from io import FileIO
 from pathlib import Path
-from typing import Any
 
-from vsr.files.checks import part_path, stat_of
+from vsr.files.checks import stat_of
 from vsr.files.whole import locked_part
-from vsr.media.write.targets import OutputNull
-
-_AVIO_FLAG_WRITE = 2
 
 
 class LiveFiles:
-    """What one output writes: a recording, or a playlist and its segments. They are locked until `close`.
+    """What one output writes, of which one file is locked until `close`.
 
     bytes: written so far. error: the first that the system gave; nothing is written from then on. FFmpeg would tell of it late
-    or never, and go on to a playlist of segments that are not there.
+    or never.
     """
 
-    def __init__(self, path: Path, *, is_playlist: bool) -> None:
-        """Raises OSError, and ConfigError where another run writes it."""
+    def __init__(self, path: Path, locked: FileIO) -> None:
         self.bytes = 0
         self.error: OSError | None = None
-        # FFmpeg puts one playlist after another in its place, and none of them would stay locked.
-        self._path = part_path(path) if is_playlist else path
-        self._locked = _opened(self._path)
+        self._path = path
+        self._locked = locked
 
-    def recording(self) -> _LiveFile:
-        """The recording, for FFmpeg."""
-        return _LiveFile(self, self._path, self._locked)
+    def file(self, path: Path, file: FileIO) -> LiveFile:
+        """A file, for FFmpeg."""
+        return LiveFile(self, path, file)
 
-    def open(self, url: str, flags: int, _options: dict[str, str]) -> Any:
-        """A segment or playlist, for FFmpeg: `io_open` of `av.open`. Raises OSError for a playlist it cannot read."""
-        path = Path(url)
-        if not flags & _AVIO_FLAG_WRITE:
-            return BytesIO(path.read_bytes() if path.exists() else b"")
-        if self.error is None:
-            try:
-                return _LiveFile(self, path, FileIO(path, "w"))
-            except OSError as error:
-                self.error = error
-        return OutputNull()
+    def closed(self, path: Path) -> None:
+        """FFmpeg has closed one of them."""
 
     def close(self, *, remove: bool) -> None:
         """Let go of what is locked, and remove it if asked to, unless it is a device or a pipe. Twice is fine."""
@@ -57,7 +42,21 @@ class LiveFiles:
             self._locked.close()
 
 
-class _LiveFile:
+class RecordingFile(LiveFiles):
+    """A recording. Raises OSError, and ConfigError where another run writes it."""
+
+    def __init__(self, path: Path) -> None:
+        found = stat_of(path)
+        # Of a device or a pipe there is nothing to lock.
+        special = found is not None and not stat.S_ISREG(found.st_mode)
+        super().__init__(path, FileIO(path, "w") if special else locked_part(path))
+
+    def target(self) -> LiveFile:
+        """It, for FFmpeg."""
+        return self.file(self._path, self._locked)
+
+
+class LiveFile:
     """One of them. Nothing is raised into FFmpeg."""
 
     def __init__(self, files: LiveFiles, path: Path, file: FileIO) -> None:
@@ -81,18 +80,11 @@ class _LiveFile:
         return len(data)
 
     def close(self) -> None:
-        """Of segments and playlists: one that is not whole is removed, before a playlist names it or it becomes one."""
+        """Called of those that FFmpeg has opened itself."""
+        if self._file.closed:
+            return
         try:
             self._file.close()
         except OSError as error:
             self._files.error = self._files.error or error
-        if self._files.error is not None:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-
-
-def _opened(path: Path) -> FileIO:
-    found = stat_of(path)
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        return FileIO(path, "w")  # a device or a pipe, of which there is nothing to lock
-    return locked_part(path)
+        self._files.closed(self._path)

@@ -11,14 +11,17 @@ from typing import Any
 import av
 from av.container import OutputContainer
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 
+from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import ConfigError, EncodeError
 from vsr.media.live.bridge import Bridge
 from vsr.media.live.connection import Connection
-from vsr.media.live.destinations import NULL, Destination
-from vsr.media.live.files import LiveFiles
+from vsr.media.live.destinations import HLS, NULL, Destination
+from vsr.media.live.files import LiveFiles, RecordingFile
 from vsr.media.live.program import Program
 from vsr.media.live.refusals import refused_output
+from vsr.media.live.segments import MUXER, Segments
 from vsr.media.write.encoded import Encoded
 
 
@@ -29,7 +32,7 @@ class Output:
     does not mend.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, clock: Clock = SYSTEM_CLOCK) -> None:
         self.destination = destination
         self.bytes = 0
         self.frames = 0
@@ -37,6 +40,8 @@ class Output:
         self._connection: Connection | None = None
         self._bridge: Bridge | None = None
         self._files: LiveFiles | None = None
+        self._segments: Segments | None = None
+        self._clock = clock
         self._container: OutputContainer | None = None
         self._streams: dict[str, Stream] = {}
         self._began: Fraction | None = None
@@ -59,7 +64,7 @@ class Output:
             if self._connection is not None:
                 self._connection.open(destination.format, destination.options, program)
                 return
-            self._container = self._opened(number)
+            self._container = self._opened(program, number)
             for kind, template in (("video", program.video), ("audio", program.audio)):
                 if template is not None:
                     self._streams[kind] = template.add_to(self._container)
@@ -70,31 +75,30 @@ class Output:
         except (av.FFmpegError, ValueError, OSError) as error:
             raise refused_output(destination.url, self._explained(error)) from error
 
-    def _opened(self, number: int) -> OutputContainer:
+    def _opened(self, program: Program, number: int) -> OutputContainer:
         destination = self.destination
         target: Any = destination.url
         recordings = destination.recordings
         if recordings is not None:
             if recordings.many and number == 1:
                 recordings.clear()
-            self._files = LiveFiles(recordings.next(number), is_playlist=False)
-            target = self._files.recording()
+            recording = RecordingFile(recordings.next(number))
+            self._files, target = recording, recording.target()
             recordings.remove_old(time.time())
-        elif destination.format == "hls":
-            # Absolute, it is no URL even with a colon in it; and FFmpeg removes old segments of plain names only.
-            path = Path(target).absolute()
+        elif destination.format == HLS:
+            path = Path(target)
             path.parent.mkdir(exist_ok=True)
-            self._files, target = LiveFiles(path, is_playlist=True), str(path)
+            context = program.video.stream.codec_context
+            assert isinstance(context, VideoCodecContext)
+            self._files = self._segments = Segments(path, context.framerate, self._clock)
+            options = {**destination.options, **self._segments.options}
+            return av.open(
+                self._segments.pattern, "w", format=MUXER, options=options, io_open=self._segments.open
+            )
         else:
             self._bridge = Bridge(target, reads=False)
             target = self._bridge.pipe
-        return av.open(
-            target,
-            "w",
-            format=destination.format,
-            options=destination.options,
-            io_open=self._files.open if destination.format == "hls" and self._files else None,
-        )
+        return av.open(target, "w", format=destination.format, options=destination.options)
 
     def abandon(self) -> None:
         """Let whatever waits for the other side fail. From any thread."""
@@ -111,6 +115,8 @@ class Output:
     @property
     def kept(self) -> int:
         """Frames that are on the disk, or on their way to a side that is there; as far as can be told."""
+        if self._segments is not None:
+            return self._segments.frames
         if self._files is not None:
             return self._on_disk
         return self.frames if self.connected else 0
@@ -128,8 +134,7 @@ class Output:
         if self._began is None:
             if packet.kind != "video":
                 return
-            # A recording begins at zero; on a server time goes on, whatever connection it is.
-            self._began = at if self.destination.recordings is not None else Fraction(0)
+            self._began = at
         if packet.kind == "video":
             if packet.keyframe and self._files is not None:
                 self._before_keyframe = self.frames, self._files.bytes
@@ -142,9 +147,13 @@ class Output:
         stream = self._streams.get(packet.kind)
         if self._container is None or stream is None or at < self._began:
             return
-        shift = round(self._began / packet.time_base)
+        # A recording begins at zero; elsewhere time goes on, whatever connection it is.
+        zero = self._began if self.destination.recordings is not None else Fraction(0)
+        shared = packet.shared(stream, -round(zero / packet.time_base))
+        if self._segments is not None and packet.kind == "video":
+            shared.is_keyframe = self._segments.begins(packet)
         try:
-            self._container.mux_one(packet.shared(stream, -shift))
+            self._container.mux_one(shared)
             self._check_files()
             if not self.connected and time.monotonic() - self._opened_at > self.destination.timeout_s:
                 raise TimeoutError
@@ -168,14 +177,19 @@ class Output:
             return OSError(0, self._bridge.said)
         return error
 
-    def close(self) -> None:
-        """Write the end. Raises OutputLostError where it was not written, EncodeError."""
+    def close(self, *, last: bool = True) -> None:
+        """Write the end. last: no other output into that destination follows.
+
+        Raises OutputLostError where it was not written, EncodeError.
+        """
         container, self._container = self._container, None
         try:
             if self._connection is not None:
                 self._connection.close()
             if container is not None:
                 container.close()
+            if last and self._segments is not None:
+                self._segments.end()
             self._check_files()
             self._on_disk = self.frames
         except (av.FFmpegError, ValueError, OSError) as error:
