@@ -62,35 +62,22 @@ class Converter:
             f"video_size={size[0]}x{size[1]}:pix_fmt={pix_fmt}:time_base=1/1000:pixel_aspect=1/1"
             f":colorspace={_buffer_matrix(pix_fmt, color)}:range={_range(pix_fmt, color)}",
         )
-        palette = to_pix_fmt == "pal8"
-        middle = "rgb24" if palette else to_pix_fmt
         flags = ("lanczos+" if size != to_size else "bicubic+") + _FLAGS
-        options = [f"w={to_size[0]}:h={to_size[1]}:flags={flags}:sws_dither={_dither(pix_fmt, middle)}"]
-        options.append(f"in_range={_range(pix_fmt, color)}:out_range={_range(middle, to_color)}")
+        options = [f"w={to_size[0]}:h={to_size[1]}:flags={flags}:sws_dither={_dither(pix_fmt, to_pix_fmt)}"]
+        options.append(f"in_range={_range(pix_fmt, color)}:out_range={_range(to_pix_fmt, to_color)}")
         if not _is_rgb(pix_fmt):
             options.append(f"in_color_matrix={_MATRIX.get(color.matrix, 'bt601')}")
             options.append(_place("in_chroma_loc", pix_fmt, color))
-        if not _is_rgb(middle):
+        if not _is_rgb(to_pix_fmt):
             # Left as it was unless it really changes: two names for one matrix are no change.
             options.append(f"out_color_matrix={_MATRIX.get(to_color.matrix, 'bt601')}")
-            options.append(_place("out_chroma_loc", middle, to_color))
+            options.append(_place("out_chroma_loc", to_pix_fmt, to_color))
         scale = graph.add("scale", ":".join(option for option in options if option))
-        final = graph.add("format", f"pix_fmts={middle}")
+        final = graph.add("format", f"pix_fmts={to_pix_fmt}")
         sink = graph.add("buffersink")
         source.link_to(scale)
         scale.link_to(final)
-        if palette:
-            # A palette for each picture: nothing is known of the next one.
-            split = graph.add("split")
-            generate = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
-            use = graph.add("paletteuse", "new=1")
-            final.link_to(split)
-            split.link_to(use, 0, 0)
-            split.link_to(generate, 1, 0)
-            generate.link_to(use, 0, 1)
-            use.link_to(sink)
-        else:
-            final.link_to(sink)
+        final.link_to(sink)
         graph.configure()
         return graph
 

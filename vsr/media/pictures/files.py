@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vsr.core.errors import EncodeError, reason
+from vsr.media.palette import TRANSPARENT, Palettes
 from vsr.media.types import PictureTags
 
 Rows = npt.NDArray[Any]  # uint8 or uint16
@@ -53,7 +54,7 @@ WEBP = PictureFormat("WEBP", 16383, 8, True, 95)
 BMP = PictureFormat("BMP", 32767, 8, False, tags=False)
 AVIF = PictureFormat("AVIF", 65536, 8, True, 90)
 JPEG2000 = PictureFormat("JPEG2000", (1 << 31) - 1, 8, True, tags=False)
-GIF = PictureFormat("GIF", 65535, 8, False, tags=False)
+GIF = PictureFormat("GIF", 65535, 8, True, tags=False)
 PNM = PictureFormat("PPM", (1 << 31) - 1, 8, False, tags=False)
 
 SUFFIXES: dict[str, PictureFormat] = {
@@ -236,6 +237,9 @@ def _write_pillow(
     pixels = np.empty((picture.height, picture.width, picture.channels), np.uint8)
     for first, end in _bands(picture):
         pixels[first:end] = picture.rows(first, end)
+    if fmt is GIF:
+        _write_gif(file, pixels)
+        return
     mode = "YCbCr" if picture.is_ycbcr else _PILLOW_MODE[picture.channels]
     image = Image.frombuffer(mode, (picture.width, picture.height), pixels, "raw", mode, 0, 1)
     if mode == "LA" and fmt in (WEBP, AVIF):
@@ -260,3 +264,14 @@ def _write_pillow(
         image.save(file, fmt.name, **options)
     except (ValueError, KeyError, RuntimeError) as error:
         raise EncodeError(f"cannot write a {fmt.name} picture: {reason(error)}") from error
+
+
+def _write_gif(file: BinaryIO, pixels: Rows) -> None:
+    """Pixels of 1 to 4 channels in colours of their own; those more than half transparent are so altogether."""
+    if pixels.shape[2] < 3:  # gray, with alpha or without
+        pixels = pixels[..., [0, 0, 0, *range(1, pixels.shape[2])]]
+    found = Palettes()(pixels)
+    image = Image.fromarray(found.indices, "P")
+    image.putpalette(found.colours[:, :3].tobytes())
+    transparency = {"transparency": TRANSPARENT} if (found.indices == TRANSPARENT).any() else {}
+    image.save(file, "GIF", optimize=False, **transparency)

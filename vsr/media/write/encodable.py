@@ -12,6 +12,7 @@ from vsr.core.frame import Frame, PixelFormat
 from vsr.media.frames.hwaccel import DeviceFrames
 from vsr.media.frames.planes import av_from_frame, av_name
 from vsr.media.frames.resize import Converter
+from vsr.media.palette import Palettes
 from vsr.media.write.encoders import EncoderPlan
 
 
@@ -25,6 +26,7 @@ class Encodable:
         self._device_frames = DeviceFrames() if on_device else None
         self._converter: Converter | None = None
         self._converter_for: tuple[object, ...] = ()
+        self._palettes = Palettes() if plan.pix_fmt == "pal8" else None
 
     def __call__(self, frame: Frame) -> VideoFrame:
         plan = self._plan
@@ -44,12 +46,30 @@ class Encodable:
                 given.format.name,
                 (frame.width, frame.height),
                 frame.color,
-                plan.pix_fmt,
+                self._target(frame),
                 self._size,
                 plan.color,
             )
             self._converter_for = key
-        return self._converter(given)
+        converted = self._converter(given)
+        return paletted(converted, self._palettes) if self._palettes else converted
+
+    def _target(self, frame: Frame) -> str:
+        if self._palettes is None:
+            return self._plan.pix_fmt
+        return "rgba" if frame.format.alpha else "rgb24"
+
+
+def paletted(frame: VideoFrame, palettes: Palettes) -> VideoFrame:
+    """A frame in rgb24 or rgba as one in pal8."""
+    found = palettes(np.asarray(frame.to_ndarray(), np.uint8))
+    # PyAV takes a palette as alpha, red, green, blue.
+    argb = np.ascontiguousarray(found.colours[:, [3, 0, 1, 2]])
+    result = VideoFrame.from_ndarray((found.indices, argb), "pal8")  # type: ignore[arg-type]
+    result.pts, result.duration = frame.pts, frame.duration
+    if frame.time_base is not None:
+        result.time_base = frame.time_base
+    return result
 
 
 def _same_color(frame: Frame, plan: EncoderPlan) -> bool:

@@ -15,7 +15,7 @@ from vsr.media.write.encoder_traits import traits_of
 
 # Codecs whose decoders hand alpha back, among those whose encoders list a format with it.
 _ALPHA = frozenset(
-    "prores_ks ffv1 png apng qtrle libvpx libvpx-vp9 libwebp libwebp_anim utvideo magicyuv ffvhuff huffyuv rawvideo "
+    "gif prores_ks ffv1 png apng qtrle libvpx libvpx-vp9 libwebp libwebp_anim utvideo magicyuv ffvhuff huffyuv rawvideo "
     "tiff bmp qoi jpeg2000 cfhd exr dpx hap".split()
 )
 
@@ -26,6 +26,8 @@ _REFUSED = {"libvpx-vp9": frozenset({"yuva422p", "yuva444p", "gbrap"})}
 def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
     """The format of the encoder's that loses least, and of those the one that wastes least."""
     formats = av.Codec(encoder, "w").video_formats
+    if encoder == "gif":
+        return "pal8"  # The others have a palette that is the same for all.
     if not formats:
         return av_name(wanted)
     best: tuple[float, str] | None = None
