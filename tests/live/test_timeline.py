@@ -107,8 +107,8 @@ def check(source: Source, *, settled_s: float = 30.0, off_s: float = 0.2) -> Non
         assert max(offs) < off_s + DELAY_S
     assert max(abs(apart) for apart in source.apart_s()[round(settled_s) :]) < 0.04
     rates = list(source.rates())[round(settled_s) :]
-    assert max(abs(rate) for rate in rates) < 0.003
-    assert max(abs(after - before) for before, after in pairwise(rates)) < 0.0015
+    assert max(abs(rate) for rate in rates) < 0.005
+    assert max(abs(after - before) for before, after in pairwise(rates)) < 0.0025
 
 
 @pytest.mark.parametrize("drift", [-0.05, -0.02, -0.0001, 0.0, 0.0001, 0.02, 0.05])
@@ -118,7 +118,8 @@ def test_a_clock_that_drifts(drift: float) -> None:
 
 @pytest.mark.parametrize("fps", [5, 10, 24, 60])
 def test_any_rate_with_a_pyramid(fps: float) -> None:
-    check(Source(fps=fps, drift=0.02, jitter_s=0.05, reorder=3).run(150))
+    # The first is sound; pictures come later, by what they wait for their turn.
+    check(Source(fps=fps, drift=0.02, jitter_s=0.05, reorder=3).run(150), off_s=0.2 + 1 / fps)
 
 
 def test_a_clock_that_runs_true_is_left_alone() -> None:
@@ -156,9 +157,23 @@ def test_half_an_hour_with_a_drift_and_a_step() -> None:
     assert source.timeline.jumps == 1
 
 
-def test_each_kind_follows_its_own_clock() -> None:
-    source = Source(drift=0.01, drift_of_sound=0.0).run(200)
-    assert max(abs(apart) for apart in source.apart_s()) < 0.04
+def test_sound_with_a_clock_of_its_own_is_brought_back_to_the_picture() -> None:
+    source = Source(drift=0.01, drift_of_sound=0.0).run(150)
+    apart = [abs(one) for one in source.apart_s()]
+    # As far as that, a server may have held it back.
+    assert max(apart) < 0.55
+    assert max(apart[100:]) < 0.04
+
+
+def test_sound_that_a_server_holds_back_at_first_stays_with_the_picture() -> None:
+    timeline, apart = Timeline(0.0), []
+    for n in range(25 * 40):
+        stamp, now = Fraction(n, 25), 1.04 * n / 25
+        video = timeline.ticks("video", stamp, 1 + now)
+        # It has been sent ahead by 0.3 s, and is given out in the time of its own stamps until it is late.
+        audio = timeline.ticks("audio", stamp, max(1 + now, 1.3 + n / 25))
+        apart.append(abs(audio - video) / TICKS)
+    assert max(apart) < 0.04
 
 
 def test_a_jump_in_the_middle_of_a_group_of_pictures() -> None:

@@ -43,9 +43,9 @@ class Quickest:
         return len(self._points) >= _LEAST_WINDOWS
 
     @property
-    def whole(self) -> bool:
-        """Whether its beginning is still part of it."""
-        return len(self._points) < _KEPT_WINDOWS
+    def points(self) -> Sequence[tuple[float, float]]:
+        """The quickest arrivals: (stamp, arrival - stamp) of each half second."""
+        return self._points
 
     @property
     def begins(self) -> float:

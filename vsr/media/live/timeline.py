@@ -4,7 +4,8 @@ A source stamps sound and pictures by clocks of its own. They run a little fast 
 out runs with the monotonic clock of this machine:
 
 - The first stamp of a connection is placed at its arrival, and sound and pictures are placed by their stamps from there on.
-- Each kind's clock is compared with ours (`quickest.py`), and its rate corrected, slowly. Arrivals never show in single stamps.
+- The clock of the pictures is compared with ours (`quickest.py`), and its rate corrected, slowly. Arrivals never show in single
+  stamps. Sound goes with the pictures, unless its clock is another one.
 - A jump is taken off the stamps that follow it, by the same amount for both kinds.
 """
 
@@ -39,7 +40,13 @@ _KEPT_STEPS = 15
 # What is off by more than the first is brought back with this time constant, at this rate at most.
 _OFF_S = 0.01
 _BACK_IN_S = 30.0
-_MOST_RATE = 0.01
+_MOST_RATE = 0.002
+# The same for one kind that goes where the other goes.
+_TOGETHER_IN_S = 2.0
+_MOST_TOGETHER_RATE = 0.05
+# Arrivals of sound and pictures run apart by less as servers fill and drain their buffers. By more, their clocks differ.
+_OWN_CLOCK_S = 0.5
+_LATELY = 10
 
 
 class Timeline:
@@ -93,8 +100,9 @@ class Timeline:
         self.jumps += jumped
         time = course.time(even)
         if course.quickest.add(even, arrival):
-            surest = min(self._courses.values(), key=lambda one: one.quickest.doubt)
-            course.steer(even, next(iter(self._courses.values())), surest)
+            # Sound is sent ahead or held back more freely than pictures are.
+            leader = self._courses.get("video", course)
+            course.steer(even) if course is leader else course.follow(even, leader)
         return time
 
     def _begun(self, stamp: float, arrival: float) -> _Course:
@@ -126,29 +134,39 @@ class _Course:
         self._steps: deque[float] = deque(maxlen=_KEPT_STEPS)
         # Since the last time it was steered.
         self._from = last, time
-        # How much later its packets come than those of the first kind with the same stamp.
-        self._later_s = 0.0
+        # How much later than the leader's its packets came at first, with equal stamps, and whether that has changed for good.
+        self._apart_s: float | None = None
+        self._is_alone = False
 
     def time(self, even: float) -> float:
         """What goes out for an even stamp, in seconds since the session began."""
         stamp, time = self._from
         return time + self.rate * (even - stamp)
 
-    def steer(self, even: float, first: _Course, surest: _Course) -> None:
-        """From that stamp on, go to where the quickest arrivals are, by a rate that changes little.
-
-        first: the kind that came first. surest: the kind whose rate is known best; all clocks of a source run alike, as a rule.
-        """
-        own, its = self.quickest, first.quickest
-        if own.whole and its.whole and its.known:
-            begin = max(own.begins, its.begins)
-            self._later_s = own.way(begin) - its.way(begin)
+    def steer(self, even: float) -> None:
+        """From that stamp on, go to where the quickest arrivals are, by a rate that changes little."""
         now = self.time(even)
-        off = even + own.way(even) - self._later_s - now
+        off = even + self.quickest.way(even) - now
         off -= _within(off, _OFF_S)
         self._from = even, now
-        slope = own.slope_near(surest.quickest.slope_near(0.0))
-        self.rate = 1 + slope + _within(off / _BACK_IN_S, _MOST_RATE)
+        self.rate = 1 + self.quickest.slope_near(0.0) + _within(off / _BACK_IN_S, _MOST_RATE)
+
+    def follow(self, even: float, leader: _Course) -> None:
+        """From that stamp on, go where the leader goes, so that equal stamps go out together, unless the two clocks differ."""
+        own, its = self.quickest, leader.quickest
+        apart_s = [way - its.way(stamp) for stamp, way in own.points]
+        if self._apart_s is None and its.known:
+            self._apart_s = apart_s[0]
+        now = self.time(even)
+        off, slope = leader.time(even) - now, 0.0
+        if self._apart_s is not None:
+            lately = [one - self._apart_s for one in apart_s[-_LATELY:]]
+            self._is_alone = self._is_alone or min(map(abs, lately)) > _OWN_CLOCK_S
+            if self._is_alone:
+                off += own.way(even) - its.way(even) - self._apart_s
+                slope = own.slope - its.slope
+        self._from = even, now
+        self.rate = leader.rate + slope + _within(off / _TOGETHER_IN_S, _MOST_TOGETHER_RATE)
 
     def even(self, stamp: float, arrival: float, others: list[_Course]) -> tuple[float, bool]:
         """(the stamp without jumps, whether it has jumped)."""
@@ -168,7 +186,7 @@ class _Course:
         early_s = min(early_s, step - usual) if self.quickest.begins <= self.last else 0.0
         if step < -_STEP_S or early_s > _STEP_S:
             if step >= -_JUMP_S and early_s <= _JUMP_S:
-                self.quickest = Quickest()
+                self._forget()
                 return False
             return True
         return False
@@ -194,10 +212,15 @@ class _Course:
             its_way = other.quickest.way(found)
             apart_s = abs(self.quickest.way(self.last) - its_way)
             if abs(arrival - found - its_way) < apart_s - _JUMP_S:
-                self.quickest = Quickest()
+                self._forget()
                 return found, False
         self._take_off(stamp - expected, arrival)
         return expected, True
+
+    def _forget(self) -> None:
+        """Its stamps mean other times from here on."""
+        self.quickest = Quickest()
+        self._apart_s = None
 
     def _take_off(self, jump: float, arrival: float) -> None:
         self.before, self.jump, self._jumped_at = self.jump, jump, arrival
