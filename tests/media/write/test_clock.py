@@ -78,6 +78,19 @@ def test_an_excerpt_of_a_broadcast_begins_at_zero(ending: str, tmp_path: Path) -
     assert all(0 <= begin < Fraction(1, 20) for begin in begins(out))
 
 
+def test_a_clock_that_wraps_is_no_obstacle(tmp_path: Path) -> None:
+    """MPEG-TS counts to 95,443.7 s; FFmpeg tells what is before that as negative times."""
+    given = broadcast("wraps.ts", "95441")
+    before = begins(given)
+    assert min(before) < 0
+    for ending in ("mp4", "mkv"):
+        through(given, tmp_path / f"out.{ending}")
+        video, audio = begins(tmp_path / f"out.{ending}")
+        assert abs((video - audio) - (before[0] - before[1])) < Fraction(2, 1000)
+        assert 0 <= min(video, audio) < Fraction(1, 20)
+        assert len(times(tmp_path / f"out.{ending}")[0]) == 50
+
+
 def test_a_file_that_begins_late_by_its_own_time_stays(tmp_path: Path) -> None:
     late = clips.h264("late.mkv", "-output_ts_offset", "3.21")
     sink = through(late, tmp_path / "out.mkv")

@@ -28,7 +28,8 @@ _CONTAINER_KEYS_LEFT = frozenset(
     "company_name product_name product_version product_version_num toolkit_version_num application_platform".split()
 )
 _STREAM_KEYS_LEFT = frozenset(
-    "encoder duration rotate vendor_id alpha_mode variant_bitrate file_package_umid file_package_name".split()
+    "encoder duration rotate vendor_id alpha_mode variant_bitrate file_package_umid file_package_name "
+    "major_brand minor_version compatible_brands".split()  # of HLS in fragments
 )
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_", "source_id", "duration-")

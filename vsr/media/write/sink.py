@@ -128,7 +128,7 @@ class VideoSink(EndsOnce):
         if not carried.origin or carried.start_offset or container.keeps_clock:
             return carried
         self.notes.append(
-            f"its clock begins at {float(carried.origin):.3f} s: all streams are moved back by that"
+            f"its clock begins at {float(carried.origin):.3f} s: all streams are moved, to begin at 0"
         )
         return replace(carried, start_offset=carried.origin)
 
