@@ -6,10 +6,11 @@ import re
 import stat
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from vsr.core.errors import SourceOpenError, reason
 
-_SEQUENCE = re.compile(r"%(0(\d+))?d")
+_NUMBER = re.compile(r"(%%|%(?:0\d+)?d)")
 
 
 _URL = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
@@ -28,9 +29,39 @@ def file_name(url: str) -> str:
     return url.removeprefix("file://")
 
 
+class NumberedName(NamedTuple):
+    """What stands before the number in the names of a sequence, its fewest digits, and what stands after it."""
+
+    before: str
+    digits: int
+    after: str
+
+    def numbered(self, number: int) -> str:
+        """The name of one file."""
+        return f"{self.before}{number:0{self.digits}d}{self.after}"
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Which names these are; its group is the number."""
+        return re.compile(re.escape(self.before) + r"(\d+)" + re.escape(self.after))
+
+
+def numbered_name(name: str) -> NumberedName | None:
+    """What a name such as `%06d.png` says, as FFmpeg reads it: `%%` is a per cent sign. None unless it has one number."""
+    parts = _NUMBER.split(name)
+    numbers = [at for at, part in enumerate(parts) if part != "%%" and at % 2]
+    if len(numbers) != 1:
+        return None
+    at = numbers[0]
+    before, after = ("".join(parts[slice_]).replace("%%", "%") for slice_ in (slice(at), slice(at + 1, None)))
+    return NumberedName(before, int(parts[at][1:-1] or 0), after)
+
+
 def is_sequence(url: str) -> bool:
     """Whether an address is a numbered sequence such as `frames/%06d.png`, and no file of that very name."""
-    return bool(_SEQUENCE.search(Path(url).name)) and not is_url(url) and not Path(url).exists()
+    name = Path(url).name
+    numbers = [part for part in _NUMBER.findall(name) if part != "%%"]
+    return bool(numbers) and not is_url(url) and not Path(url).exists()
 
 
 def is_read_once(url: str) -> bool:
@@ -58,24 +89,19 @@ def redacted(url: str) -> str:
 def sequence_files(url: str) -> list[Path]:
     """The files of a numbered sequence, in order. Raises SourceOpenError when there is none, or one is missing."""
     path = Path(url)
-    match = _SEQUENCE.search(path.name)
-    if match is None:
-        raise SourceOpenError(f"{url}: not a numbered sequence", hint="write it like frames/%06d.png")
-    if len(_SEQUENCE.findall(path.name)) > 1:
+    name = numbered_name(path.name)
+    if name is None:
         raise SourceOpenError(
-            f"{url}: more than one number in the name", hint="write one, like frames/%06d.png"
+            f"{url}: no number in the name, or more than one", hint="write one, like frames/%06d.png"
         )
-    before, after = path.name[: match.start()], path.name[match.end() :]
-    width = int(match[2] or 0)
-    pattern = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
     numbered: dict[int, Path] = {}
     try:
         entries = list(path.parent.iterdir())
     except OSError as error:
         raise SourceOpenError(f"{path.parent}: {os_reason(error)}", hint="check the folder's name") from error
     for entry in entries:
-        found = pattern.fullmatch(entry.name)
-        if found and len(found[1]) == max(width, len(str(int(found[1])))):
+        found = name.pattern.fullmatch(entry.name)
+        if found and len(found[1]) == max(name.digits, len(str(int(found[1])))):
             numbered[int(found[1])] = entry
     if not numbered:
         raise SourceOpenError(
@@ -84,19 +110,11 @@ def sequence_files(url: str) -> list[Path]:
     numbers = sorted(numbered)
     missing = next((n for n in range(numbers[0], numbers[-1]) if n not in numbered), None)
     if missing is not None:
-        name = f"{before}{missing:0{width}d}{after}"
         raise SourceOpenError(
-            f"{url}: {name} is missing of the sequence {numbers[0]} to {numbers[-1]}",
+            f"{url}: {name.numbered(missing)} is missing of the sequence {numbers[0]} to {numbers[-1]}",
             hint="renumber the files, or give them as a glob to treat each as a picture of its own",
         )
     return [numbered[n] for n in numbers]
-
-
-def _number_pattern(url: str) -> str:
-    name = Path(url).name
-    match = _SEQUENCE.search(name)
-    assert match is not None
-    return re.escape(name[: match.start()]) + r"(\d+)" + re.escape(name[match.end() :])
 
 
 def check_file(path: Path) -> None:

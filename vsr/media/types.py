@@ -82,12 +82,13 @@ class Immersive:
 class PictureTags:
     """What a picture file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included).
 
-    plays: how often an animation is shown, 0 for endlessly; None where nothing says it.
+    plays: how often an animation is shown, 0 for endlessly; None where nothing says it. dpi: dots an inch, across and down.
     """
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
     plays: int | None = None
+    dpi: tuple[float, float] | None = None
 
 
 class PacketShelf:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from tests.support import clips
+from tests.support.sinks import through
 from vsr.core.color import Range
 from vsr.core.errors import SourceOpenError
 from vsr.core.frame import Frame
@@ -212,6 +214,41 @@ def test_sequence_without_padding_and_in_a_folder_with_percent(tmp_path: Path) -
         picture().save(folder / f"{i}.png")
     with open_source(str(folder / "%d.png")) as source:
         assert len(list(source)) == 4
+
+
+def test_a_per_cent_sign_in_the_name_of_a_sequence_is_written_twice(tmp_path: Path) -> None:
+    for i in range(3):
+        picture().save(tmp_path / f"100%_{i:02d}%d.png")
+    name = str(tmp_path / "100%%_%02d%%d.png")
+    with open_source(name) as source:
+        assert len(list(source)) == 3
+    out = tmp_path / "out"
+    out.mkdir()
+    sink = through(name, out / "50%%d_%d.png")
+    assert sink.counters.frames == 3
+    assert sorted(path.name for path in out.iterdir()) == [f"50%d_{i}.png" for i in (1, 2, 3)]
+
+
+def test_linear_light_is_encoded_as_srgb(tmp_path: Path) -> None:
+    """Of 0.2, sRGB makes 0.485; the code itself would be shown far too dark."""
+    exr = clips.make("x.exr", "-frames:v", "1", "-pix_fmt", "gbrpf32le", source="color=0x333333:size=32x24")
+    hdr = tmp_path / "x.hdr"
+    row = b"\x02\x02\x00\x20" + b"\xa0\xcc" * 3 + b"\xa0\x7e"  # runs of 32: mantissas of 0.8, exponent -2
+    hdr.write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 24 +X 32\n" + 24 * row)
+    for path in (exr, hdr):
+        source, frame = read(path)
+        codes = np.asarray(frame.planes[0]).view("<u2") / 65535
+        assert "its linear light is encoded as sRGB" in source.notes
+        np.testing.assert_allclose(codes, 0.485, atol=0.003)
+
+
+@pytest.mark.parametrize("given", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("output", ["png", "jpg", "tif", "bmp"])
+def test_dots_an_inch_stay(given: str, output: str, tmp_path: Path) -> None:
+    picture().save(tmp_path / f"in.{given}", dpi=(300, 150))
+    through(tmp_path / f"in.{given}", tmp_path / f"out.{output}")
+    with Image.open(tmp_path / f"out.{output}") as image:
+        assert [float(value) for value in image.info["dpi"]] == pytest.approx([300, 150], abs=0.1)
 
 
 def test_hole_in_a_sequence_is_named(tmp_path: Path) -> None:

@@ -40,8 +40,17 @@ def tags_of(image: Image.Image) -> PictureTags | None:
         icc = None
     if not isinstance(exif, bytes):
         exif = None
-    tags = PictureTags(icc or None, exif or None, plays_of(image))
+    tags = PictureTags(icc or None, exif or None, plays_of(image), _dpi_of(image))
     return None if tags == PictureTags() else tags
+
+
+def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
+    """Dots an inch; None where it says none, or what cannot be."""
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
 def orientation_of(image: Image.Image) -> tuple[int, bool]:

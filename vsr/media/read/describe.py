@@ -14,6 +14,7 @@ from vsr.core.video import VideoInfo
 from vsr.media.address import DEFAULT_SEQUENCE_RATE
 from vsr.media.frames.color import color_from_av, color_from_codec, default_chroma_location
 from vsr.media.frames.deinterlace import Parity
+from vsr.media.frames.linear import LINEAR_CODECS
 from vsr.media.frames.side_data import FrameDetails
 from vsr.media.pictures.packets import FoundTags, holds_pictures
 from vsr.media.read.opened import Opened
@@ -106,4 +107,6 @@ def notes_on(opened: Opened, first: VideoFrame, details: FrameDetails) -> list[s
         notes.append(f"a raw stream has no timestamps: they are made for {float(rate):g} frames a second")
     if "f16" in first.format.name or "f32" in first.format.name:
         notes.append("floating point samples are brought to 16 bits; what lies outside 0 to 1 is clipped")
+    if opened.context.name in LINEAR_CODECS:
+        notes.append("its linear light is encoded as sRGB")
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from vsr.media.pictures.animations import animation_in
 from vsr.media.pictures.packets import FoundTags
 from vsr.media.pictures.pillow import pillow_opened
 from vsr.media.pictures.tags import orientation_of, tags_of
-from vsr.media.types import Carried, PictureTags, Source, SourceCounters, SourceOptions
+from vsr.media.types import Carried, Source, SourceCounters, SourceOptions
 
 # fmt: off
 READABLE_PICTURES = frozenset({
@@ -143,7 +143,7 @@ class PillowSource:
                 ) from error
             if image.mode == "CMYK":
                 self.notes.append("CMYK is brought to RGB; its colour profile no longer applies")
-                tags = PictureTags(None, tags.exif) if tags else None
+                tags = replace(tags, icc_profile=None) if tags else None
             width, height = image.size
             self._color = Color(0 if self._format.kind == "rgb" else 2, range=Range.FULL)
             codec = (image.format or "image").lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from av.container import InputContainer
 from vsr.core.errors import SourceOpenError
 from vsr.media.address import (
     DEFAULT_SEQUENCE_RATE,
-    _number_pattern,
     check_file,
     file_name,
     is_read_once,
     is_sequence,
     is_url,
+    numbered_name,
     redacted,
     sequence_files,
 )
@@ -55,7 +54,8 @@ def open_container(
             options |= RECONNECTING
     elif is_sequence(url):
         files = sequence_files(url)
-        number = re.search(_number_pattern(url), files[0].name)
+        name = numbered_name(Path(url).name)
+        number = name.pattern.fullmatch(files[0].name) if name else None
         options["start_number"] = str(int(number[1])) if number else "0"
         options["framerate"] = str(frame_rate or DEFAULT_SEQUENCE_RATE)
         # "%" in folder names is no pattern.

@@ -14,6 +14,7 @@ from vsr.media.address import DEFAULT_SEQUENCE_RATE
 from vsr.media.frames.crop import Crop, cropped
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.hwaccel import decodes_on_device, frame_on_device, on_host, stays_on_device
+from vsr.media.frames.linear import IN_DECODER, LINEAR_CODECS, encoded_as_srgb
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
@@ -168,6 +169,8 @@ class FileSource:
         frame = view(decoded, index=self.counters.frames, fallback=self._untagged)
         if self._crop != Crop():
             frame = cropped(frame, self._crop)
+        if self._codec in LINEAR_CODECS - IN_DECODER.keys():
+            frame = encoded_as_srgb(frame)
         self._uniform.note_color(frame.color)
         frame.starts = self._starts.at((decoded.pts or 0) // (2 if self._deinterlacer.by_field else 1))
         if not self.counters.frames:

@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vsr.core.errors import SourceOpenError
+from vsr.media.frames.linear import IN_DECODER
 from vsr.media.frames.side_data import DolbyVision
 from vsr.media.read.opening import IN_SEGMENTS
 
@@ -108,6 +109,8 @@ def choose_stream(container: InputContainer, number: int | None, name: str) -> V
 def decoder_context(stream: VideoStream) -> VideoCodecContext:
     """The stream's decoder; for VP8 and VP9 with alpha libvpx, as FFmpeg's own drops the alpha plane."""
     own = stream.codec_context
+    if own.name in IN_DECODER:
+        own.options = IN_DECODER[own.name]
     name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name)
     if name is None or stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
         return own

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.files.checks import check_writable, os_error, part_path, place_of
 from vsr.files.whole import locked_part, sync_folder
+from vsr.media.address import NumberedName, numbered_name
 from vsr.media.pictures.files import (
     ORIENTATIONS,
     PNG,
@@ -29,7 +29,6 @@ from vsr.media.write.cicp import insert_cicp, needs_cicp
 from vsr.media.write.endings import EndsOnce
 from vsr.media.write.losses import lost_by_picture
 
-_NUMBER = re.compile(r"%(?:0(\d+))?d")
 # What also holds moving pictures; a still goes into these as a picture all the same.
 _ANIMATED = frozenset({".gif", ".webp", ".avif"})
 
@@ -45,13 +44,13 @@ def is_picture_output(url: str, info: VideoInfo, options: SinkOptions) -> bool:
         suffix not in _ANIMATED
         or info.is_picture
         or suffix == ".avif"
-        or bool(_NUMBER.search(Path(url).name))
+        or numbered_name(Path(url).name) is not None
     )
 
 
 def open_pictures(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> PictureSink:
     """A sink for one picture, or for a numbered sequence of them."""
-    kind = SequenceSink if _NUMBER.search(Path(url).name) else SinglePictureSink
+    kind = SinglePictureSink if numbered_name(Path(url).name) is None else SequenceSink
     return kind(url, options, carried, info)
 
 
@@ -193,26 +192,22 @@ class SequenceSink(PictureSink):
         check_writable(self._path, overwrite=overwrite, made_folder=True)
         if overwrite:
             return
-        before, _, after = self._parts()
-        pattern = re.compile(re.escape(before) + r"\d+" + re.escape(after))
         with contextlib.suppress(FileNotFoundError):
             for entry in self._path.parent.iterdir():
-                if pattern.fullmatch(entry.name):
+                if self._name.pattern.fullmatch(entry.name):
                     raise ConfigError(
                         f"folder {str(self._path.parent)!r} holds {entry.name!r} already",
                         hint="choose another folder, or --overwrite",
                     )
 
-    def _parts(self) -> tuple[str, int, str]:
-        """What stands before the number, its fewest digits, what stands after it."""
-        name = self._path.name
-        match = _NUMBER.search(name)
-        assert match is not None
-        return name[: match.start()], int(match[1] or 0), name[match.end() :]
+    @property
+    def _name(self) -> NumberedName:
+        name = numbered_name(self._path.name)
+        assert name is not None
+        return name
 
     def _next(self) -> Path:
-        before, digits, after = self._parts()
-        return self._path.with_name(f"{before}{self.counters.frames + 1:0{digits}d}{after}")
+        return self._path.with_name(self._name.numbered(self.counters.frames + 1))
 
     def _begun(self, target: Path) -> _Part:
         if not target.parent.exists():
