@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.live.test_sources import background
 from tests.support import clips
+from tests.support.broken_rtsp import BrokenRtsp
 from tests.support.children import free_port
 from tests.support.enlarged import descriptors
-from tests.support.peers import Link, answers_options, peer, says_nothing
+from tests.support.link import Link
+from tests.support.processes import Processes
 from tests.support.rtsp import needs_rtsp_server, rtsp_server
 from tests.support.sessions import (
     adds_up,
@@ -174,23 +176,16 @@ def test_a_full_disk_holds_up_nothing_else(tmp_path: Path) -> None:
     assert "no space left" in str(report.sinks[1]["changes"])
 
 
-@pytest.mark.parametrize(("scheme", "serve"), [
-    ("rtsp", says_nothing), ("rtsp", answers_options), ("rtmp", says_nothing),
+@pytest.mark.parametrize(("scheme", "method"), [
+    ("rtsp", "CONNECT"), ("rtsp", "ANNOUNCE"), ("rtmp", "CONNECT"),
 ])  # fmt: skip
-def test_a_server_that_hangs_while_we_connect_holds_up_nothing_else(
-    scheme: str, serve: Callable[[socket.socket], None]
-) -> None:
-    asked = threading.Event()
-
-    def noted(connection: socket.socket) -> None:
-        asked.set()
-        serve(connection)
-
+def test_a_server_that_hangs_while_we_connect_holds_up_nothing_else(scheme: str, method: str) -> None:
     with (
-        peer(noted) as port,
-        running(SOURCE, "null", f"{scheme}://127.0.0.1:{port}/x/y", timeout_s=600.0) as stream,
+        BrokenRtsp("--hang", method) as server,
+        running(SOURCE, "null", f"{scheme}://127.0.0.1:{server.port}/x/y", timeout_s=600.0) as stream,
     ):
-        assert asked.wait(60)
+        if method != "CONNECT":
+            until(lambda: any(line.startswith(method) for line in server.lines))
         stream.wait_for_frames(25)
         assert stream.session.report().sinks[1]["state"] == "connecting"
         stream.session.cancel()
@@ -201,13 +196,13 @@ def test_what_is_published_arrives_through_a_slow_link(tmp_path: Path) -> None:
     published = tmp_path / "published.mkv"
     with (
         rtsp_server("--record", str(published)) as server,
-        peer(Link(server.port, 0.15).serve) as port,
-        running(SOURCE, f"rtsp://127.0.0.1:{port}/record") as stream,
+        Link(server.port, "--delay", 0.15) as link,
+        running(SOURCE, f"rtsp://127.0.0.1:{link.port}/record") as stream,
     ):
         stream.wait(lambda report: report.sinks[0]["frames"] > 30)
         until(lambda: published.stat().st_size > 5000)
         report = stream.stop()
-    assert not report.sinks[0]["drops"]
+    assert not report.sinks[0]["reconnects"]
 
 
 @needs_rtsp_server
@@ -215,22 +210,45 @@ def test_what_is_published_arrives_through_a_slow_link(tmp_path: Path) -> None:
 def test_what_waits_in_the_socket_of_a_server_that_does_not_read_is_limited_and_counted(
     tmp_path: Path,
 ) -> None:
-    with rtsp_server("--record", str(tmp_path / "published.mkv")) as server:
-        link = Link(server.port)
-        with (
-            peer(link.serve) as port,
-            running(SOURCE, f"rtsp://127.0.0.1:{port}/record", timeout_s=600.0) as stream,
-        ):
-            stream.wait(lambda report: report.sinks[0]["frames"] > 5)
-            link.hold()
-            stream.wait(lambda report: "too slow" in report.sinks[0]["drops"])
-            before = stream.session.report().sinks[0]["frames"]
-            link.let_go()
-            stream.wait(lambda report: report.sinks[0]["frames"] > before + 10)
-            report = stream.stop()
+    with (
+        rtsp_server("--record", str(tmp_path / "published.mkv")) as server,
+        Link(server.port) as link,
+        running(SOURCE, f"rtsp://127.0.0.1:{link.port}/record", timeout_s=600.0) as stream,
+    ):
+        stream.wait(lambda report: report.sinks[0]["frames"] > 5)
+        link.freeze()
+        stream.wait(lambda report: "too slow" in report.sinks[0]["drops"])
+        before = stream.session.report().sinks[0]["frames"]
+        link.thaw()
+        stream.wait(lambda report: report.sinks[0]["frames"] > before + 10)
+        report = stream.stop()
     sink = report.sinks[0]
     assert not sink["reconnects"]
     assert sink["frames"] + sum(sink["drops"].values()) == report.frames_out
+
+
+def test_the_address_of_a_server_is_in_no_command_line(tmp_path: Path) -> None:
+    with (
+        BrokenRtsp("--hang", "ANNOUNCE") as server,
+        running(SOURCE, server.url("x", "name:secret@"), timeout_s=600.0) as stream,
+    ):
+        until(lambda: any(line.startswith("ANNOUNCE") for line in server.lines))
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                assert b"name:secret@" not in process.read_bytes()
+        stream.session.cancel()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_what_connects_for_us_ends_with_us(processes: Processes) -> None:
+    with BrokenRtsp("--hang", "ANNOUNCE") as server:
+        command = (sys.executable, "-m", "vsr", "stream", SOURCE, server.url("x"), "--model", "bicubic", "-q")
+        process = processes.start(*command, cwd=Path(__file__).parents[2])
+        until(lambda: any(line.startswith("ANNOUNCE") for line in server.lines))
+        threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+        (child,) = [int(pid) for thread in threads for pid in thread.read_text().split()]
+        process.kill()
+        until(lambda: not Path(f"/proc/{child}").exists())
 
 
 def test_datagrams_hold_whole_packets() -> None:

@@ -63,8 +63,8 @@ class Destination:
 
     @property
     def holds_back_s(self) -> float:
-        """How much of what is written may not be on the disk yet: files grow by a fragment or segment."""
-        return KEYFRAME_S if self.is_file else 0.0
+        """How much of what is written may not be known to be on the disk yet: files grow by fragments or segments."""
+        return 1.5 * KEYFRAME_S if self.is_file else 0.0
 
     @property
     def file(self) -> Path | None:
