@@ -99,6 +99,7 @@ def test_the_stream_begins_when_the_networks_are_ready() -> None:
     stream.networks.prepared = True
     stream.put()
     assert stream.counting.frames_in == 1
+    assert stream.counting.frames_before == 3
     assert stream.run() == [3]
 
 

@@ -20,11 +20,12 @@ _FPS_WINDOW_S = 3.0
 
 
 class Counting:
-    """frames_in and frames_out, sizes, latencies, the load of the stages, steps of the ladder. began_at: on the clock."""
+    """Frames before, in and out, sizes, latencies, the load of the stages, steps of the ladder. began_at: on the clock."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self.began_at = clock.now()
+        self.frames_before = 0
         self.frames_in = 0
         self.frames_out = 0
         self.first_out_at: float | None = None

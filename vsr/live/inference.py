@@ -56,8 +56,9 @@ class Inference:
         self._infer_s = self._encode_s = 0.0
 
     def put(self, captured: Captured) -> None:
-        """Queue a frame. The stream begins when the networks are ready: frames that come before are not counted."""
+        """Queue a frame. The stream begins when the networks are ready: frames that come before count apart."""
         if not self._rungs.prepared:
+            self._counting.frames_before += 1
             self._first = captured
             self._first_came.set()
             return

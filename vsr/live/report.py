@@ -24,10 +24,11 @@ class LadderStep:
 class StreamReport:
     """A stream from its start until now.
 
-    frames_in: captured. frames_out: upscaled and encoded, or taken by the caller. drops: not gone out, by reason. in_flight:
-    under way. latency: from a frame's capture until its packet was written by the first sink that works (until it was upscaled,
-    where there is none); recent: of the last ten seconds; None where none was. health: whether output flows. missing: what
-    required sinks lack at the end, in words. load: part of the last seconds that each stage was busy.
+    frames_before: decoded before the networks were ready; they are not in frames_in. frames_in: captured. frames_out: upscaled
+    and encoded, or taken by the caller. drops: not gone out, by reason. in_flight: under way. latency: from when a frame could
+    be decoded until its packet was written by the first sink that works (until it was upscaled, where there is none); recent:
+    of the last ten seconds; None where none was. health: whether output flows. missing: what required sinks lack at the end, in
+    words. load: part of the last seconds that each stage was busy.
     """
 
     source: str
@@ -39,6 +40,7 @@ class StreamReport:
     size_in: tuple[int, int]
     size_out: tuple[int, int]
     encoder: str
+    frames_before: int
     frames_in: int
     frames_out: int
     in_flight: int

@@ -269,6 +269,7 @@ class Session:
             size_in=counting.size_in,
             size_out=counting.size_out,
             encoder=self._parts.publisher.described,
+            frames_before=counting.frames_before,
             frames_in=frames_in,
             frames_out=counting.frames_out,
             in_flight=frames_in - counting.frames_out - sum(drops.values()),

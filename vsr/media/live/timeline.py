@@ -40,7 +40,7 @@ _KEPT_STEPS = 15
 # What is off by more than the first is brought back with this time constant, at this rate at most.
 _OFF_S = 0.01
 _BACK_IN_S = 30.0
-_MOST_RATE = 0.002
+_MOST_RATE = 0.005
 # The same for one kind that goes where the other goes.
 _TOGETHER_IN_S = 2.0
 _MOST_TOGETHER_RATE = 0.05
