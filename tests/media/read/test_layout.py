@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from tests.support import clips
 from tests.support.sinks import packets, through
@@ -16,7 +17,9 @@ from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.media.ebml import find_tracks
 from vsr.media.read.open import open_source
+from vsr.media.read.opened import open_video
 from vsr.media.read.probe import probe
+from vsr.media.read.source import FileSource
 from vsr.media.types import SourceOptions
 from vsr.media.write.matroska import TrackElements, amend_tracks
 
@@ -122,6 +125,14 @@ def test_matroska_keeps_how_pictures_lie_around_the_viewer(
     with open_source(str(tmp_path / f"out.{ending}")) as source:
         assert str(source.carried.immersive) == f"360 degrees (equirectangular) and stereoscopic ({mode})"
         assert source.info.sar == sar
+
+
+def test_the_other_eye_of_mv_hevc_is_named() -> None:
+    """FFmpeg marks a stream of several layers, and decodes the first."""
+    opened = open_video(str(plain()), SourceOptions())
+    opened.stream.disposition = Disposition.multilayer
+    with FileSource(opened, SourceOptions()) as source:
+        assert any("MV-HEVC" in note for note in source.notes)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mov", "avi", "ts"])

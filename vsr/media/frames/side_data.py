@@ -38,12 +38,14 @@ _SITINGS = {
     (1, 2): ChromaLocation.LEFT,
     (2, 2): ChromaLocation.CENTER,
 }
-# By number; FFmpeg's names.
-STEREO_MODES = (
-    "mono left_right bottom_top top_bottom checkerboard_rl checkerboard_lr row_interleaved_rl row_interleaved_lr "
-    "col_interleaved_rl col_interleaved_lr anaglyph_cyan_red right_left anaglyph_green_magenta block_lr block_rl"
-).split()
-_PROJECTIONS = ("rectangular", "equirectangular", "cubemap", "mesh")
+# FFmpeg's names, by Matroska's numbers.
+_STEREO_MODES = dict(
+    enumerate(
+        "mono left_right bottom_top top_bottom checkerboard_rl checkerboard_lr row_interleaved_rl row_interleaved_lr "
+        "col_interleaved_rl col_interleaved_lr anaglyph_cyan_red right_left anaglyph_green_magenta block_lr block_rl".split()
+    )
+)
+_PROJECTIONS = dict(enumerate("rectangular equirectangular cubemap mesh".split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +111,16 @@ def details_from_header(header: bytes) -> StreamDetails:
         if kind in (b"dvcC", b"dvvC") and len(data) > 4:
             # Dolby Vision Streams Within the ISO Base Media File Format 2.3, 3.2.
             vision = DolbyVision(profile=data[2] >> 1, compatible=bool(data[4] >> 4))
-    stereo, projection = number(_STEREO_MODE), next(found(video, _PROJECTION), b"")
-    kind_of_projection = number(_PROJECTION, _PROJECTION_TYPE)
-    immersive = None
-    if 0 < stereo < len(STEREO_MODES) or 0 < kind_of_projection < len(_PROJECTIONS):
-        immersive = Immersive(
-            STEREO_MODES[stereo] if stereo < len(STEREO_MODES) else STEREO_MODES[0],
-            _PROJECTIONS[kind_of_projection] if kind_of_projection < len(_PROJECTIONS) else _PROJECTIONS[0],
-            projection,
-        )
+    immersive = Immersive(
+        stereo_mode=_STEREO_MODES.get(number(_STEREO_MODE), "mono"),
+        projection=_PROJECTIONS.get(number(_PROJECTION, _PROJECTION_TYPE), "rectangular"),
+        element=next(found(video, _PROJECTION), b""),
+    )
     return StreamDetails(
         location=_SITINGS.get((x, y), ChromaLocation.UNSPECIFIED),
         dolby_vision=vision,
         crop=Crop(number(_CROP_LEFT), number(_CROP_TOP), number(_CROP_RIGHT), number(_CROP_BOTTOM)),
-        immersive=immersive,
+        immersive=immersive if str(immersive) else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
@@ -102,6 +103,8 @@ def notes_on(opened: Opened, first: VideoFrame, details: FrameDetails) -> list[s
         notes.append("HDR10+ dynamic metadata will be lost; the static HDR10 metadata stays")
     if details.dolby_vision or opened.details.dolby_vision:
         notes.append("the Dolby Vision layer will be lost; the base layer stays")
+    if opened.stream.disposition & Disposition.multilayer:
+        notes.append("its second layer (MV-HEVC: the other eye) will be lost; the base layer stays")
     if opened.made_times:
         rate = opened.rate or DEFAULT_SEQUENCE_RATE
         notes.append(f"a raw stream has no timestamps: they are made for {float(rate):g} frames a second")

@@ -180,7 +180,8 @@ class Muxer:
             return b""
         lost = immersive
         container, mode = self._format, immersive.stereo_mode
-        if container.format == "matroska" or (container.is_matroska and mode in WEBM_STEREO_MODES):
+        holds = mode in WEBM_STEREO_MODES if container.format == "webm" else container.is_matroska
+        if holds and mode != "mono":
             self._video.metadata["stereo_mode"] = mode
             lost = replace(lost, stereo_mode="mono")
         if self._amends:
