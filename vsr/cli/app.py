@@ -17,6 +17,7 @@ from vsr.cli.interrupt import as_keyboard_interrupt
 from vsr.cli.terminal import note, open_streams
 from vsr.core.control import Cancelled
 from vsr.core.errors import VsrError, is_out_of_memory, out_of_memory, reason
+from vsr.core.secrets import masked
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
@@ -128,11 +129,11 @@ def tell_error(error: VsrError) -> None:
 
 
 def _tell(message: str, hint: str | None) -> None:
-    note(f"error: {message}")
+    note(f"error: {masked(message)}")
     if hint:
-        note(f"hint: {hint}")
+        note(f"hint: {masked(hint)}")
 
 
 def _trace(error: BaseException) -> None:
     if os.environ.get("VSR_DEBUG", "0") not in ("", "0"):
-        note(*"".join(traceback.format_exception(error)).splitlines())
+        note(*masked("".join(traceback.format_exception(error))).splitlines())

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import errno
 
+from vsr.core.secrets import hide, masked
+
 
 class VsrError(Exception):
     """Base of all errors vsr raises on purpose. Anything else that escapes is a bug of ours.
 
-    `hint` is one sentence telling the remedy; `exit_code` is what the command line exits with.
+    `hint` is one sentence telling the remedy; `exit_code` is what the command line exits with. Neither shows a secret.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = masked(hint) if hint is not None else None
+        super().__init__(self.message)
 
 
 class ConfigError(VsrError):
@@ -163,6 +165,7 @@ def out_of_memory(doing: str) -> DeviceMemoryError:
 
 def stage_failed(stage: str, frame_index: int | None, cause: BaseException) -> VsrError:
     """What to raise for what a stage ended with, which is none of our errors: PipelineError, unless memory ended."""
+    hide(cause)
     if is_out_of_memory(cause):
         where = f" at frame {frame_index}" if frame_index is not None else ""
         return out_of_memory(f"for {stage}{where}")

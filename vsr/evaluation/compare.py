@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vsr.core.errors import ConfigError, DecodeError
 from vsr.core.frame import Frame
+from vsr.core.secrets import redacted
 from vsr.core.video import VideoInfo
 from vsr.evaluation import metrics
 from vsr.evaluation.comparison import Comparison
@@ -24,7 +25,6 @@ from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
 from vsr.files.checks import check_writable
 from vsr.files.whole import write_whole
-from vsr.media.address import redacted
 from vsr.media.frames.planes import av_from_frame, converted
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from vsr.core.clock import Clock
 from vsr.core.errors import ConfigError
+from vsr.core.secrets import redacted
 from vsr.live.config import StreamConfig
 from vsr.live.page.server import parse_listen
 from vsr.live.publish import Publisher
 from vsr.live.rungs import Rungs
 from vsr.live.sinks import LiveSink
 from vsr.live.states import Change
-from vsr.media.address import redacted
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.destinations import Destination, check_encoder_fits, parse_destination
 from vsr.media.outputs import check_live_outputs

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Control
 from vsr.core.errors import VsrError, stage_failed
+from vsr.core.variables import expanded
 from vsr.live.assembly import assemble
 from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
@@ -102,7 +103,12 @@ class Session:
         sinks = self._parts.sinks
         try:
             if self._parts.listen is not None:
-                self.page = PageServer(self._parts.listen, self.config.token, self.watchers, self.report)
+                self.page = PageServer(
+                    self._parts.listen,
+                    expanded(self.config.token) if self.config.token else None,
+                    self.watchers,
+                    self.report,
+                )
                 on_page(self.page.url)
             if self._parts.address.paced:
                 self._prepare_ahead()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vsr.core.errors import SourceOpenError, reason
+from vsr.core.variables import expanded
 
 _NUMBER = re.compile(r"(%%|%(?:0\d+)?d)")
 
@@ -70,20 +71,9 @@ def is_read_once(url: str) -> bool:
     return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
 
 
-def redacted(url: str) -> str:
-    """The address without user, password, query and stream key."""
-    if not is_url(url):
-        return "standard input" if url == "-" else url
-    scheme, _, rest = url.partition("://")
-    login, _, after = rest.rpartition("@")
-    # A password may hold "/", "?" and "#", unless it is a path or a query that holds the "@".
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if login and ("@" in host or not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", host)):
-        rest = after
-    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
-    if scheme.lower().startswith("rtmp") and rest.count("/") > 1:
-        rest = rest.rpartition("/")[0] + "/..."  # the key of a stream is its password
-    return f"{scheme}://{rest}"
+def with_secrets(text: str) -> str:
+    """An address with what it names as `${NAME}` or `${file:PATH}`; a file's name as it is. Raises ConfigError."""
+    return expanded(text) if is_url(text) or text.startswith("${") else text
 
 
 def sequence_files(url: str) -> list[Path]:

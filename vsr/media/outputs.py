@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from vsr.core.errors import ConfigError
+from vsr.core.secrets import redacted
 from vsr.files.checks import check_replaceable, part_path, stat_of
-from vsr.media.address import is_sequence, is_url, redacted, sequence_files
+from vsr.media.address import is_sequence, is_url, sequence_files
 from vsr.media.inputs import local_path
 from vsr.media.pictures.files import SUFFIXES as WRITABLE_PICTURES
 from vsr.media.read.images import READABLE_PICTURES, is_animation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,8 +12,10 @@ from types import MappingProxyType
 
 import av
 
-from vsr.core.errors import ConfigError, MissingDependencyError
-from vsr.media.address import check_file, file_name, is_url, redacted
+from vsr.core.errors import ConfigError
+from vsr.core.secrets import redacted
+from vsr.core.variables import expanded
+from vsr.media.address import check_file, file_name, is_url, with_secrets
 
 _TEST = re.compile(r"testsrc:(?:(\d+)x(\d+))?(?:@(\d+(?:/\d+)?))?")
 _NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rtp srt tcp".split())
@@ -68,11 +69,12 @@ def parse_address(
     there yet. Raises ConfigError, SourceOpenError for a missing file,
     MissingDependencyError.
     """
+    text = with_secrets(text)
     address = _parsed(text, realtime, timeout_s, size, frame_rate, waits)
     chosen = _TRANSPORT in options
     return replace(
         address,
-        options=address.options | dict(options),
+        options=address.options | {name: expanded(value) for name, value in options.items()},
         otherwise={} if chosen else address.otherwise,
         given=tuple(options),
     )
@@ -157,11 +159,6 @@ def _network(text: str, timeout_s: float) -> Address:
         options |= {_TRANSPORT: "tcp+udp", "rtsp_flags": "prefer_tcp", **socket_timeout(timeout_s)}
         return Address(text, redacted(text), None, options, otherwise={_TRANSPORT: "udp"})
     elif scheme in BRIDGED:
-        if shutil.which("ffmpeg") is None:
-            raise MissingDependencyError(
-                f"{redacted(text)}: needs the system's ffmpeg for {scheme}",
-                hint="sudo apt-get install ffmpeg",
-            )
         return Address(text, redacted(text), "mpegts", options, bridged=True)
     elif scheme in ("http", "https", "tcp"):
         options["rw_timeout"] = microseconds(timeout_s)

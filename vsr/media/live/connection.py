@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from io import BytesIO
 from typing import Any
 
@@ -15,7 +14,8 @@ import av
 
 from vsr.core import errors
 from vsr.core.errors import MediaError, OutputLostError
-from vsr.media.address import redacted
+from vsr.core.secrets import redacted
+from vsr.media.live.child import started
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
@@ -34,15 +34,8 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # It finds what this process finds. The address goes through the pipe: everybody may read a command line.
-        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)  # noqa: PTH109
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vsr.media.live.connection_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
+        self._process = started(
+            "vsr.media.live.connection_process", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         self._hear()  # Only now it waits for nobody but the server.
 

@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import re
-import signal
 import socket
 import struct
 import sys
@@ -26,11 +25,11 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vsr.core.errors import OutputLostError
+from vsr.media.live.child import end_with_parent
 from vsr.media.live.connection import PARAMETERS_FORMAT
 from vsr.media.live.refusals import refused_output
 
 _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes of a socket that have not been sent yet
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LEAST_WAIT_S, _MOST_WAIT_S = 0.0005, 0.01
 # What FFmpeg says says more than errors of these numbers.
 _VAGUE = frozenset({errno.EIO, errno.EPERM, errno.EINVAL})
@@ -38,7 +37,7 @@ _VAGUE = frozenset({errno.EIO, errno.EPERM, errno.EINVAL})
 
 def main() -> None:
     """Answer until the pipe is closed."""
-    _end_with_parent()
+    end_with_parent()
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     said = _Said()
     server: _Server | None = None
@@ -151,15 +150,6 @@ class _Said:
             text = re.sub(r"^(\[[^]]*\] *)*", "", lines[-1]) if lines else ""
             return "" if "://" in text else text
         return ""
-
-
-def _end_with_parent() -> None:
-    """However it ends: FFmpeg may be waiting for a server for good."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

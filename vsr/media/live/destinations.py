@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 
-from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.core.errors import ConfigError
+from vsr.core.secrets import redacted
 from vsr.files.checks import check_writable
-from vsr.media.address import is_url, redacted
+from vsr.media.address import is_url, with_secrets
 from vsr.media.live.address import BRIDGED, check_host, socket_timeout
+from vsr.media.live.bridge import check_bridge
 from vsr.media.live.encoder import KEYFRAME_S
 from vsr.media.live.recordings import Recordings
 from vsr.media.write.containers import MPEGTS_CODECS, container_for
@@ -94,6 +95,7 @@ def parse_destination(
     rotate_s, rotate_bytes, keep_s, keep_bytes: of recordings. overwrite: a recording that is one file.
     Raises ConfigError, MissingDependencyError.
     """
+    text = with_secrets(text)
     if text in (NULL, "null:"):
         return Destination(text, text, NULL)
     if is_url(text):
@@ -134,10 +136,8 @@ def _server(text: str, timeout_s: float) -> Destination:
         # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
         url += f"{'&' if '?' in text else '?'}pkt_size=1316"
     bridged = scheme in BRIDGED
-    if bridged and shutil.which("ffmpeg") is None:
-        raise MissingDependencyError(
-            f"{redacted(text)}: needs the system's ffmpeg for {scheme}", hint="sudo apt-get install ffmpeg"
-        )
+    if bridged:
+        check_bridge(text)
     return Destination(url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s)
 
 

@@ -21,7 +21,8 @@ from vsr.core.errors import (
     SourceTimeoutError,
     reason,
 )
-from vsr.media.address import is_url, redacted
+from vsr.core.secrets import hide, redacted
+from vsr.media.address import is_url
 from vsr.media.live.address import Address
 
 _DENIED = (av.HTTPUnauthorizedError, av.HTTPForbiddenError)
@@ -30,6 +31,7 @@ _NO_VIDEO = (av.InvalidDataError, av.DecoderNotFoundError, av.DemuxerNotFoundErr
 
 def refused_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
     """What opening it failed of."""
+    hide(error)
     where = address.redacted
     if isinstance(error, MediaError):
         return error
@@ -72,6 +74,7 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
 
 def lost_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
     """What a source that was open broke off with."""
+    hide(error)
     if isinstance(error, MediaError):
         return error
     if isinstance(error, av.ExitError | TimeoutError):
@@ -100,7 +103,10 @@ def _refused_device(where: str, error: OSError) -> SourceOpenError:
 
 def _unknown_host(url: str) -> str | None:
     """The host of an address that no name server knows."""
-    host = urlsplit(url).hostname if is_url(url) else None
+    try:
+        host = urlsplit(url).hostname if is_url(url) else None
+    except ValueError:  # no address, which FFmpeg says better
+        return None
     if host is None:
         return None
     try:
@@ -112,6 +118,7 @@ def _unknown_host(url: str) -> str | None:
 
 def refused_output(url: str, error: BaseException) -> MediaError:
     """What opening or writing a sink failed of: EncodeError for what trying again does not mend, else OutputLostError."""
+    hide(error)
     if isinstance(error, MediaError):
         return error
     where = redacted(url)

@@ -12,7 +12,8 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vsr.media.address import is_sequence, is_url, redacted
+from vsr.core.secrets import redacted
+from vsr.media.address import is_sequence, is_url
 from vsr.media.closing import close_input
 from vsr.media.frames.hwaccel import decoding_device
 from vsr.media.frames.side_data import StreamDetails, stream_details

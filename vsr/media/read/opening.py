@@ -10,6 +10,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from vsr.core.errors import SourceOpenError
+from vsr.core.secrets import redacted
 from vsr.media.address import (
     DEFAULT_SEQUENCE_RATE,
     check_file,
@@ -18,8 +19,8 @@ from vsr.media.address import (
     is_sequence,
     is_url,
     numbered_name,
-    redacted,
     sequence_files,
+    with_secrets,
 )
 from vsr.media.closing import close_input
 from vsr.media.read.refusals import OPEN_TIMEOUT_S, READ_TIMEOUT_S, open_error
@@ -49,7 +50,7 @@ def open_container(
     if url == "-":
         address = "pipe:0"
     elif is_url(url):
-        address, timeout = url, (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+        address, timeout = with_secrets(url), (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
         if url.lower().startswith(("http://", "https://")):
             options |= RECONNECTING
     elif is_sequence(url):

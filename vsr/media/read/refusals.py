@@ -5,11 +5,11 @@ from __future__ import annotations
 import av
 
 from vsr.core.errors import SourceLostError, SourceOpenError, SourceTimeoutError, reason
+from vsr.core.secrets import hide, redacted
 from vsr.media.address import (
     is_url,
     os_hint,
     os_reason,
-    redacted,
 )
 
 OPEN_TIMEOUT_S = 20.0
@@ -25,6 +25,7 @@ def is_lost(url: str, error: BaseException) -> bool:
 
 def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeoutError:
     """What could not be opened, and why, as one of our errors."""
+    hide(error)
     where = redacted(url)
     if isinstance(error, av.ExitError):
         return SourceTimeoutError(
@@ -51,6 +52,7 @@ def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeou
 
 def read_error(url: str, error: BaseException) -> SourceLostError | SourceTimeoutError:
     """What happened to an address that had been opened."""
+    hide(error)
     if isinstance(error, av.ExitError):
         return SourceTimeoutError(
             f"{redacted(url)}: nothing came for {READ_TIMEOUT_S:g} s",

@@ -1,0 +1,93 @@
+"""Nobody sees a secret of an address that a stream was given: not in the log, the page, the report, exceptions or processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from tests.support.children import free_port
+from tests.support.processes import started, until
+from tests.support.secret_addresses import SECRET, SECRET_ADDRESSES
+from tests.support.sessions import config
+from vsr.core.errors import VsrError
+from vsr.live.page.metrics import exposition
+from vsr.live.session import Session
+from vsr.live.states import Change
+
+# A third of them: all end at the same places.
+SINKS = [address for address in SECRET_ADDRESSES if not address.startswith(("http", "tcp"))][::3]
+
+
+def seen_of(source: str, *sinks: str) -> str:
+    """All that anybody is told of a stream that fails."""
+    changes: list[Change] = []
+    told = ""
+    try:
+        session = Session(config(source, *sinks, retries=0, duration_s=4.0), on_change=changes.append)
+    except VsrError as error:
+        return "".join(traceback.format_exception(error))
+    try:
+        session.run()
+    except VsrError as error:
+        one: BaseException | None = error
+        while one is not None:
+            told += f"{one!r} {one} {one.args} {vars(one)}"
+            one = one.__cause__ or one.__context__
+        told += "".join(traceback.format_exception(error)) + str(error.hint)
+    report = session.report()
+    return told + str(changes) + json.dumps(report.as_dict(), default=str) + exposition(report)
+
+
+@pytest.mark.parametrize("address", SECRET_ADDRESSES)
+def test_of_a_source(address: str) -> None:
+    seen = seen_of(address, "null")
+    assert "127.0.0.1" in seen or "::1" in seen
+    assert SECRET not in seen
+
+
+@pytest.mark.parametrize("address", SINKS)
+def test_of_a_sink(address: str) -> None:
+    seen = seen_of("testsrc:160x120@25", address)
+    assert SECRET not in seen
+
+
+def test_of_a_running_command(tmp_path: Path) -> None:
+    port, report = free_port(), tmp_path / "report.json"
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    words = [
+        "vsr", "stream", f"srt://127.0.0.1:{port}?passphrase=${{WORD}}", f"srt://127.0.0.1:{port}?passphrase=${{WORD}}",
+        f"rtmp://127.0.0.1:{port}/app/${{file:{tmp_path}/key}}", f"rtsp://name:${{WORD}}@127.0.0.1:{port}/x",
+        "--retries", "3", "--wait", "--model", "bicubic", "--report", report, "--source-option", "x=${WORD}",
+    ]  # fmt: skip
+    environment = {**os.environ, "WORD": f"{SECRET}{SECRET}", "VSR_DEBUG": "1"}
+    with started(
+        sys.executable,
+        "-m",
+        *words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        commands = ""
+
+        def bridged() -> bool:
+            nonlocal commands
+            commands += "".join(
+                path.read_bytes().replace(b"\0", b" ").decode()
+                for path in Path("/proc").glob("[0-9]*/cmdline")
+                if path.exists()
+            )
+            return "bridge_process" in commands and "connection_process" in commands
+
+        until(bridged)
+        said, _ = process.communicate(timeout=60)
+    assert "srt://127.0.0.1" in said
+    assert SECRET not in said + commands
+    assert not report.exists() or SECRET not in report.read_text()
