@@ -165,6 +165,12 @@ def test_sound_with_a_clock_of_its_own_is_brought_back_to_the_picture() -> None:
     assert max(apart[100:]) < 0.04
 
 
+def test_a_jump_of_pictures_whose_clock_is_not_that_of_the_sound() -> None:
+    source = Source(drift=0.02, drift_of_sound=0.0, jumps=((90.0, -1.0),)).run(150)
+    assert source.timeline.jumps == 1
+    assert max(abs(one) for one in source.apart_s()[70:]) < 0.04
+
+
 def test_sound_that_a_server_holds_back_at_first_stays_with_the_picture() -> None:
     timeline, apart = Timeline(0.0), []
     for n in range(25 * 40):

@@ -46,6 +46,8 @@ _TOGETHER_IN_S = 2.0
 _MOST_TOGETHER_RATE = 0.05
 # Arrivals of sound and pictures run apart by less as servers fill and drain their buffers. By more, their clocks differ.
 _OWN_CLOCK_S = 0.5
+# Servers report within this time how the clocks of sound and pictures belong together.
+_YOUNG_S = 20.0
 _LATELY = 10
 
 
@@ -207,7 +209,8 @@ class _Course:
                 self._take_off(known, arrival)
                 return stamp - known, again
         found = stamp - self.jump
-        for other in others:
+        young = self.last - self.quickest.begins < _YOUNG_S
+        for other in others if young else []:
             # Before a server reports how its clocks belong together, sound and pictures may lie apart.
             its_way = other.quickest.way(found)
             apart_s = abs(self.quickest.way(self.last) - its_way)
