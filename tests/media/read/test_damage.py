@@ -20,7 +20,7 @@ from tests.support import clips
 from tests.support.processes import PATIENCE_S
 from tests.support.tiers import slow_except
 from vsr.core.errors import DecodeError, MediaError, SourceOpenError
-from vsr.media.address import redacted
+from vsr.core.secrets import redacted
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 
