@@ -31,11 +31,14 @@ def frames(fmt: PixelFormat) -> tuple[Frame, Frame, list[NDArray[np.bool_]]]:
     alpha = np.full((HEIGHT, WIDTH), fmt.max_code, np.uint16)
     alpha[:, 16:30] = fmt.max_code // 2
     alpha[8:28, 16:] = 0
+    alpha[8:28, 40:] = fmt.max_code // 40  # as codecs that lose something make of 0
     planes: list[list[NDArray[np.uint8]]] = [[], []]
     shows = []
     for number in range(fmt.num_planes - 1):
         width, height = fmt.plane_size(number, WIDTH, HEIGHT)
-        visible = np.repeat(np.repeat(alpha > 0, 2, 0), 2, 1)[:: 2 * HEIGHT // height, :: 2 * WIDTH // width]
+        visible = np.repeat(np.repeat(alpha > fmt.max_code // 16, 2, 0), 2, 1)[
+            :: 2 * HEIGHT // height, :: 2 * WIDTH // width
+        ]
         seen = rng.integers(fmt.max_code // 4, fmt.max_code // 2, (height, width), np.uint16)
         shows.append(visible)
         for kind in planes:

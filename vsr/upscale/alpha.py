@@ -14,14 +14,19 @@ Codes = NDArray[np.uint8] | NDArray[np.uint16]
 Floats = NDArray[np.float32]
 
 
+_HARDLY = 16  # Codecs that lose something make noise of alpha around what shows.
+
+
 def extended_colour(frame: Frame) -> Sequence[Plane]:
-    """The planes of a frame with alpha, but alpha itself: where that is 0, the mean colour of the nearest samples that show.
+    """The planes of a frame with alpha, but alpha itself: where that is next to nothing, the mean colour of the nearest samples
+    that show.
 
     A network would draw what nobody sees, mostly black, into the edge of what shows. Samples that show are left as they are.
     """
     opaque = replace(frame.format, alpha=False)
     planes = frame.planes[: opaque.num_planes]
     alpha = _codes(frame.planes[-1], frame.format)
+    alpha = np.where(alpha < frame.format.max_code / _HARDLY, alpha.dtype.type(0), alpha)
     if alpha.all() or not alpha.any():
         return planes
     luma = chroma = _pyramid(alpha.astype(np.float32))
