@@ -111,3 +111,11 @@ def test_a_file_cut_off_behind_its_pictures_is_written_as_far_as_it_goes(tmp_pat
     path = clips.cut("short-plain.mkv", whole("plain.mkv"), 0.999)
     sink = through(path, tmp_path / "out.mkv")
     assert sink.counters.frames >= 74
+
+
+@pytest.mark.parametrize("kind", ["fast.mp4", "plain.mkv", "live.mkv", "plain.avi"])
+def test_what_stands_behind_a_file_is_no_part_of_it(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / kind
+    path.write_bytes(whole(kind).read_bytes() + b"Some program wrote this behind it." * 3)
+    frames, warnings = read(path)
+    assert (frames, warnings) == (75, ())

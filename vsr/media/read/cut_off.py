@@ -16,6 +16,14 @@ from vsr.media.ebml import identifier_of, size_of
 from vsr.media.read.opened import Opened
 
 _SEGMENT = 0x18538067
+# What a Matroska file begins with, and its segment consists of (RFC 9559, 5.1).
+_ELEMENTS = frozenset({
+    0x1A45DFA3, _SEGMENT, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1F43B675, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367,
+    0xEC, 0xBF,
+})  # fmt: skip
+_BOXES = frozenset(
+    b"ftyp moov mdat moof free skip wide uuid meta udta mfra sidx ssix styp emsg prft pdin".split()
+)
 _NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 # Packet sizes of MPEG-TS, and where the sync byte 0x47 lies in them: plain, with times (M2TS), with parity.
@@ -117,7 +125,7 @@ def _mov(file: BinaryIO, end: int) -> int | None:
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:], "big")
-        if size < 8:  # 0 goes on to the end
+        if size < 8 or head[4:8] not in _BOXES:  # 0 goes on to the end; others are no part of it
             return None
         at += size
     return at
@@ -146,10 +154,14 @@ def _matroska(file: BinaryIO, end: int) -> int | None:
         identifier, used = identifier_of(head)
         size, more = size_of(head[used:])
         at += used + more
-        if size == (1 << 7 * more) - 1:
-            if identifier != _SEGMENT:
+        if identifier not in _ELEMENTS:
+            return None
+        unknown = size == (1 << 7 * more) - 1
+        if identifier == _SEGMENT and not unknown:
+            return at + size
+        if identifier != _SEGMENT:
+            if unknown:
                 return None
-        else:
             at += size
     return at
 
