@@ -55,7 +55,7 @@ def test_planes_in_larger_planes_out() -> None:
 
 
 def test_alpha_goes_through_cubic_enlargement_like_a_gray_picture() -> None:
-    luma, alpha, chroma = noise(24, 32), np.maximum(255 - noise(24, 32), 1), noise(12, 16)
+    luma, alpha, chroma = noise(24, 32), np.maximum(255 - noise(24, 32), 16), noise(12, 16)
     kind = Kind(32, 24, YUV420, Color())
     with Upscaler("fast", precision="fp32") as upscaler:
         (opaque,) = upscaler.network.run([[luma, chroma, chroma]], kind)

@@ -184,7 +184,11 @@ def test_chroma_goes_where_its_location_says() -> None:
 @pytest.mark.parametrize("shape", [(40, 56), (40, 56, 3), (40, 56, 4)])
 def test_arrays_in_arrays_out(shape: tuple[int, ...], dtype: type) -> None:
     random = np.random.default_rng(0)
-    array = random.integers(1, np.iinfo(dtype).max + 1, shape).astype(dtype)
+    array = random.integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+    if shape[2:] == (4,):
+        array[..., 3] |= dtype(
+            np.iinfo(dtype).max // 2 + 1
+        )  # none so transparent that its colour is another's
     with Upscaler("bicubic") as upscaler:
         large = upscaler.upscale(array)
     assert large.dtype == dtype
