@@ -111,8 +111,8 @@ _run_options = options.group(
 def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: Any) -> int:
     """Upscale the video or pictures of INPUT, and copy everything else.
 
-    INPUT is a video, a picture, a folder or quoted glob of either, a sequence (frames/%06d.png), a URL, or - for standard
-    input.
+    INPUT is a video, a picture, a folder or quoted glob of either, a sequence (frames/%06d.png, where %% is a per cent sign), a
+    URL, or - for standard input.
     One path is the input, and the output is named after it. With more, the last one is OUTPUT: a file, a folder, or -
     for standard output; of several inputs it must be a folder, or null:, which keeps nothing.
     """
