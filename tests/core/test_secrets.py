@@ -16,6 +16,7 @@ MISTAKEN = [
     f"rtsp:/user:{SECRET}@host/x",
     f"rtsp//user:{SECRET}@host/x",
     f"user:{SECRET}@host/x",
+    f"rtsp/user:{SECRET}@host/x",
     f"async:rtsp://user:{SECRET}@host/x",
     f"concat:http://user:{SECRET}@host/a|http://user:{SECRET}@host/b",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.broken_rtsp import BrokenRtsp
-from tests.support.processes import started
+from tests.support.processes import started, until
 from tests.support.rtmp import needs_rtmp_server, rtmp_server
 from tests.support.rtsp import needs_rtsp_server, rtsp_server
 from tests.support.sessions import adds_up, run, running
@@ -136,3 +137,14 @@ def test_a_long_timeout(timeout_s: float) -> None:
     with rtsp_server() as camera, running(camera.url(), "null", timeout_s=timeout_s) as stream:
         stream.wait_for_frames(2)
         stream.stop()
+
+
+def test_who_waits_for_a_source_holds_up_no_other_thread() -> None:
+    with BrokenRtsp("--hang", "DESCRIBE") as server, running(server.url(), "null", timeout_s=600.0) as stream:
+        until(lambda: len(server.lines) == 2)
+        began = time.monotonic()
+        for _ in range(50):
+            time.sleep(0.001)
+        assert time.monotonic() - began < 60  # of the 600 that the source is waited for
+        assert stream.session.report().state == "connecting"
+        server.kill()

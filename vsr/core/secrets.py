@@ -11,7 +11,7 @@ _SCHEME = r"[a-zA-Z][a-zA-Z0-9+.-]+"
 _URL = re.compile(rf"^{_SCHEME}://")
 # What of a text may be an address. A slash or colon too few does not show what it holds.
 _ADDRESS = re.compile(rf"(?<![\w+.-]){_SCHEME}(?::/+|:?//)[^\s'\"<>`|]+")
-_LOGIN = re.compile(r"(?<![\w/.%+-])(?!testsrc:)[\w.%+-]*:[^\s/@'\"]+@(?=[\w\[])")
+_LOGIN = re.compile(r"(?<![\w.%+-])(?!testsrc:)[\w.%+-]*:[^\s/@'\"]+@(?=[\w\[])")
 _SECRETS = "api_?key|stream_?key|pass|passphrase|passwd|password|passwort|pwd|secret|signature|streamid|token|access_?token|jwt"
 _WORDS = f"{_SECRETS}|auth|authorization|credentials?|key|login|session|sid|sig|ticket|tkt|usr|user|username"
 # "password=x", as a query, as parameters or in a path: up to what begins the next one.
@@ -61,7 +61,7 @@ def masked(text: str) -> str:
     if not text:
         return text
     text = _ADDRESS.sub(_masked_address, _without_known(text))
-    text = _LOGIN.sub("", text)
+    text = _LOGIN.sub(f"{HIDDEN}@", text)
     text = _SECRET.sub(rf"\1{HIDDEN}", text)
     return _HEADER.sub(rf"\1{HIDDEN}", text)
 
