@@ -108,6 +108,32 @@ def test_two_at_once_do_not_write_one_recording(sink: str, tmp_path: Path) -> No
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize("sink", ["d.mkv", "d.mp4", "h/"])
+def test_what_somebody_removes_is_begun_again(sink: str, tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    with running_simulated(SOURCE, f"{folder}/{sink}") as stream:
+        stream.wait(lambda report: report.sinks[0]["frames"])
+        shutil.rmtree(folder)
+        stream.wait(lambda report: report.sinks[0]["reconnects"])
+        folder.mkdir(exist_ok=True)
+        before = stream.session.report().sinks[0]["frames"]
+        stream.wait(lambda report: report.sinks[0]["frames"] > before)
+        report = stream.stop()
+    assert "was removed while it was written" in str(report.sinks[0]["changes"])
+    again = next(path for path in folder.rglob("*") if path.suffix in (".mkv", ".mp4", ".m3u8"))
+    assert clips.frame_times(again)
+    assert report.sinks[0]["frames"] + sum(report.sinks[0]["drops"].values()) == report.frames_out
+
+
+def test_files_of_other_programs_stay_in_a_folder_of_hls(tmp_path: Path) -> None:
+    foreign = ["index-0000.ts", "index-007.ts", "index-.ts", "index-1.ts.bak", "other-1.ts", "notes.txt"]
+    for name in foreign:
+        (tmp_path / name).write_text("precious")
+    run_simulated(SOURCE, f"{tmp_path}/", duration_s=60.0)
+    assert {path.name for path in tmp_path.iterdir() if path.read_bytes() == b"precious"} == set(foreign)
+
+
 def test_what_was_killed_blocks_nobody(tmp_path: Path) -> None:
     sinks = [str(tmp_path / "d.mkv"), f"{tmp_path}/h/"]
     command = [sys.executable, "-m", "vsr", "stream", SOURCE, *sinks, "--model", "bicubic", "-q"]

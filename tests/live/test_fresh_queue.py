@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from tests.support.clock import PretendedClock
 from tests.support.sessions import until
 from vsr.live.fresh_queue import FreshQueue
@@ -97,6 +99,31 @@ def test_a_reader_that_waits_is_woken() -> None:
     fresh.put(7, clock.now())
     reader.join(10)
     assert found == [7]
+
+
+def test_what_comes_while_a_wait_runs_out_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh, clock = queue()
+
+    def wait(_what: object, _timeout_s: float | None = None) -> bool:
+        # The thread that puts gets the lock before the one whose time is up.
+        clock.advance(0.05)
+        fresh.put(7, clock.now())
+        fresh.close()
+        return False
+
+    monkeypatch.setattr(clock, "wait", wait)
+    assert not fresh.finished
+    assert fresh.take(0.05) == 7
+    assert fresh.finished
+
+
+def test_it_is_finished_only_when_nothing_waits() -> None:
+    fresh, _ = queue()
+    fresh.put(7, 0.0)
+    fresh.close()
+    assert not fresh.finished
+    assert fresh.take(0) == 7
+    assert fresh.finished
 
 
 def test_a_reader_waits_for_so_long_and_no_longer() -> None:

@@ -13,6 +13,7 @@ from tests.support.sessions import until
 from vsr.core.clock import Clock
 from vsr.core.errors import OutputLostError
 from vsr.live import sinks
+from vsr.live.backoff import Backoff
 from vsr.live.sinks import LiveSink
 from vsr.media.live.destinations import Destination
 from vsr.media.live.program import Program
@@ -110,6 +111,27 @@ def test_a_worker_that_hangs_is_left_after_the_timeout_and_another_goes_on(
     hangs.set()
     until(lambda: not any(worker.alive for worker in sink._left))
     assert sink.counts.frames == 1, "what the worker that was left wrote in the end counts for nothing"
+
+
+def test_standstills_in_a_row_count_as_attempts(
+    sink: LiveSink, clock: PretendedClock, hangs: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[int] = []
+
+    def hang(_self: Pretended, number: int) -> None:
+        entered.append(number)
+        hangs.wait()
+
+    monkeypatch.setattr(Pretended, "write_to", hang)
+    monkeypatch.setattr(sink, "backoff", Backoff(1))
+    for count in (1, 2):
+        assert sink.failed is None
+        offer(sink, True)
+        until(lambda count=count: len(entered) == count)
+        clock.advance(TIMEOUT_S + 0.1)
+        sink.watch()
+    assert isinstance(sink.failed, OutputLostError)
+    assert sink.failed.message == "rtsp://host/x: took nothing for 5.1 s"
 
 
 def test_workers_that_hang_are_few(

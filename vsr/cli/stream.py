@@ -108,7 +108,7 @@ TERMINAL_INTERVAL_S = 0.5
     metavar="SINK",
     help="A sink without whose frames nothing is well (/healthz, exit code); may be repeated.  [default: every one]",
 )
-@click.option("--duration", type=options.SECONDS, help="Stop after so long.")
+@click.option("--duration", type=options.SECONDS, help="Stop so long after the first picture.")
 @click.option(
     "--preview",
     metavar="[HOST]:PORT",

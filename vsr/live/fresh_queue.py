@@ -64,8 +64,10 @@ class FreshQueue(Generic[T]):
                 if self._items:
                     return self._items.popleft()[1]
                 left_s = end - self._clock.now()
-                if self._closed or left_s <= 0 or not self._clock.wait(self._changed, left_s):
+                if self._closed or left_s <= 0:
                     return None
+                # Whatever wakes it, or nothing does: items may have come before it has the lock again.
+                self._clock.wait(self._changed, left_s)
 
     def close(self) -> None:
         """No more items come. What waits can still be taken."""
@@ -76,6 +78,12 @@ class FreshQueue(Generic[T]):
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing waits, and no more comes."""
+        with self._changed:
+            return self._closed and not self._items
 
     def empty(self, reason: str) -> None:
         """Drop all items."""

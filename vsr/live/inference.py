@@ -77,7 +77,7 @@ class Inference:
         while True:
             captured = self.queue.take(_TICK_S)
             if captured is None:
-                if self.queue.closed:
+                if self.queue.finished:
                     return
             elif self._fits(captured) and not self._upscale(captured):
                 return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
-from vsr.core.errors import EncodeError, MediaError, VsrError, stage_failed
+from vsr.core.errors import EncodeError, MediaError, OutputLostError, VsrError, stage_failed
 from vsr.live.backoff import Backoff
 from vsr.live.latency import Latency
 from vsr.live.sink_queue import Item, SinkCounts, SinkQueue
@@ -72,9 +72,13 @@ class LiveSink:
         stuck_s = self._worker.stuck_s
         if stuck_s <= self._timeout_s or len(self._left) >= _MOST_LEFT:
             return
-        self.states.enter("stalled", f"took nothing for {stuck_s:.1f} s")
+        why = f"took nothing for {stuck_s:.1f} s"
+        self.states.enter("stalled", why)
         self._worker.leave("stalled")
         self._left.append(self._worker)
+        if self.backoff.next_s() is None:
+            self.failed = OutputLostError(f"{self.name}: {why}", hint="check that the other side is there")
+            return
         self.states.enter("reconnecting")
         self._worker = _Worker(self)
         self._worker.start()

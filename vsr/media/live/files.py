@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from io import FileIO
 from pathlib import Path
@@ -23,6 +24,14 @@ class LiveFiles:
         self.error: OSError | None = None
         self._path = path
         self._locked = locked
+        found = os.fstat(locked.fileno())
+        # Some file systems count no names.
+        self._is_named = stat.S_ISREG(found.st_mode) and found.st_nlink > 0
+
+    def check_there(self) -> None:
+        """Keep an error where somebody has removed what is locked: all that is written to it would be lost."""
+        if self.error is None and self._is_named and not os.fstat(self._locked.fileno()).st_nlink:
+            self.error = OSError(0, "was removed while it was written")
 
     def file(self, path: Path, file: FileIO) -> LiveFile:
         """A file, for FFmpeg."""

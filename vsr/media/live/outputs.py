@@ -138,6 +138,7 @@ class Output:
         if packet.kind == "video":
             if packet.keyframe and self._files is not None:
                 self._before_keyframe = self.frames, self._files.bytes
+                self._files.check_there()
             self.frames += 1
             self._seconds = float(at - self._began)
         self.bytes += packet.size

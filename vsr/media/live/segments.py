@@ -154,7 +154,7 @@ class Segments(LiveFiles):
 
     def _there(self) -> dict[str, int]:
         """The segments that there are, each with its number."""
-        pattern = re.compile(rf"{re.escape(self._stem)}-(\d+)\.ts")
+        pattern = re.compile(rf"{re.escape(self._stem)}-(0|[1-9]\d*)\.ts")
         entries = self._playlist_path.parent.iterdir()
         return {
             entry.name: int(match[1])
