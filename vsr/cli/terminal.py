@@ -64,10 +64,12 @@ def open_streams() -> None:
         sys.stdout.reconfigure(errors="vsr")
 
 
-def _unencodable(error: UnicodeError) -> tuple[bytes, int]:
+def _unencodable(error: UnicodeError) -> tuple[bytes | str, int]:
     """File names go out as the bytes they are; characters that the terminal doesn't know as on standard error: `\\u65e5`."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
+    if not isinstance(
+        error, UnicodeEncodeError
+    ):  # Somebody reads back what was written there, as pytest does.
+        return codecs.backslashreplace_errors(error)
     wrong = error.object[error.start : error.end]
     as_bytes = (
         char.encode("ascii", "surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")
