@@ -19,8 +19,11 @@ from vsr.core.errors import VsrError
 from vsr.live.page.metrics import exposition
 from vsr.live.session import Session
 from vsr.live.states import Change
+from vsr.media.live import bridge_command
+from vsr.media.live.destinations import parse_destination
 
 # A third of them: all end at the same places.
+SRT_ADDRESSES = [address for address in SECRET_ADDRESSES if address.startswith("srt")]
 SINKS = [address for address in SECRET_ADDRESSES if not address.startswith(("http", "tcp"))][::3]
 
 
@@ -57,6 +60,41 @@ def test_of_a_sink(address: str) -> None:
     assert SECRET not in seen
 
 
+@pytest.mark.parametrize("has_hls", [True, False])
+def test_of_the_command_that_reads(has_hls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge_command, "_has_hls", lambda: has_hls)
+    for address in SRT_ADDRESSES:
+        words, given = bridge_command.reading(address)
+        assert SECRET not in str(words)
+        assert address in given
+
+
+def test_of_the_command_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge_command, "_heeds_presets", lambda: True)
+    for address in SRT_ADDRESSES:
+        words, given = bridge_command.writing(address, "/dev/fd/9")
+        assert SECRET not in str(words)
+        assert SECRET in given
+        assert not parse_destination(address).note
+    assert bridge_command.parted(
+        "srt://me:x@host:1/y?mode=caller&streamid=%23a%2Fb+c=d&latency=9&pass=w"
+    ) == (
+        "srt://host:1?mode=caller&latency=9",
+        {"streamid": "#a/b c=d", "pass": "w"},
+    )
+
+
+def test_where_ffmpeg_shows_what_it_is_given_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge_command, "_heeds_presets", lambda: False)
+    session = Session(config("testsrc:160x120@25", *SRT_ADDRESSES, "srt://127.0.0.1:1?mode=caller"))
+    assert len(session.notes) == len(SRT_ADDRESSES)
+    assert all("srt://127.0.0.1:1" in note and "command line" in note for note in session.notes)
+    assert SECRET not in str(session.notes)
+    words, given = bridge_command.writing(SRT_ADDRESSES[0], "/dev/fd/9")
+    assert SRT_ADDRESSES[0] in words
+    assert not given
+
+
 def test_of_a_running_command(tmp_path: Path) -> None:
     port, report = free_port(), tmp_path / "report.json"
     (tmp_path / "key").write_text(f"{SECRET}\n")
@@ -84,7 +122,7 @@ def test_of_a_running_command(tmp_path: Path) -> None:
                 for path in Path("/proc").glob("[0-9]*/cmdline")
                 if path.exists()
             )
-            return "bridge_process" in commands and "connection_process" in commands
+            return "pipe:1" in commands and "connection_process" in commands
 
         until(bridged)
         said, _ = process.communicate(timeout=60)

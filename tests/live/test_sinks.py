@@ -136,6 +136,10 @@ RTP = ("rtp://127.0.0.1:{}", ["-i", "rtp://127.0.0.1:{}"])
     ("udp://127.0.0.1:{}", ["-f", "mpegts", "-i", "udp://127.0.0.1:{}"]),
     RTP,
     ("srt://127.0.0.1:{}", ["-f", "mpegts", "-i", "srt://127.0.0.1:{}?mode=listener"]),
+    (
+        "srt://127.0.0.1:{}?passphrase=it's+a%2Bpassword&mode=caller&streamid=%23!::r=a=b,u=me",
+        ["-f", "mpegts", "-i", "srt://127.0.0.1:{}?mode=listener&passphrase=it's+a%2Bpassword"],
+    ),
     ("rtmp://127.0.0.1:{}/app/key", ["-f", "flv", "-listen", "1", "-i", "rtmp://127.0.0.1:{}/app/key"]),
 ]))  # fmt: skip
 def test_what_is_published_arrives(url: str, told: list[str], tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from vsr.live.frame import StreamFrame
 from vsr.live.rungs import Rungs
 from vsr.live.session import Session
 from vsr.live.states import Change
+from vsr.media.live import bridge_command
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.refusals import refused_source
 
@@ -191,10 +192,18 @@ def test_rtmp() -> None:
         check(f"rtmp://127.0.0.1:{port}/app/key", (160, 120))
 
 
-def test_srt_through_the_systems_ffmpeg() -> None:
+@pytest.mark.parametrize("options", ["", "&passphrase=0123456789", "&passphrase=it's+a%2Bpassword"])
+def test_srt_through_the_systems_ffmpeg(options: str) -> None:
     port = free_port()
-    with ffmpeg_sends("-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener"):
-        check(f"srt://127.0.0.1:{port}", (160, 120))
+    with ffmpeg_sends("-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener{options}"):
+        check(f"srt://127.0.0.1:{port}?mode=caller{options}", (160, 120))
+
+
+def test_srt_through_an_ffmpeg_that_takes_secrets_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge_command, "_has_hls", lambda: False)
+    port, options = free_port(), "passphrase=it's+a%2Bpassword"
+    with ffmpeg_sends("-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener&{options}"):
+        check(f"srt://127.0.0.1:{port}?{options}", (160, 120))
 
 
 class MotionJpeg(http.server.BaseHTTPRequestHandler):

@@ -131,6 +131,8 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
     check_report_path(report)
     config = build_config(values, report)
     session = api.StreamSession(config, on_change=_ignore if quiet else tell_change)
+    for each in () if quiet else session.notes:
+        note(f"note: {each}")
     # What is there now stays: the collector need not stop a stream to look through it.
     gc.freeze()
     try:

@@ -32,6 +32,7 @@ class Assembly:
     rungs: Rungs
     sinks: tuple[LiveSink, ...]
     publisher: Publisher
+    notes: tuple[str, ...]
 
 
 def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: Clock) -> Assembly:
@@ -65,6 +66,7 @@ def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: C
         rungs=Rungs(config, clock),
         sinks=sinks,
         publisher=Publisher(config.encoder, sinks, keyframe),
+        notes=tuple(destination.note for destination, _ in destinations if destination.note),
     )
 
 

@@ -77,6 +77,11 @@ class Session:
         self._ended_at: float | None = None
         self._missing: tuple[str, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know before it begins."""
+        return self._parts.notes
+
     # Ending
 
     def stop(self) -> None:
@@ -303,7 +308,7 @@ class Session:
             queue_high_water=queue.high_water,
             changes=tuple(change.as_dict() for change in self.states.changes()),
             sinks=tuple(sink.as_dict() for sink in sinks),
-            notes=tuple(rungs.notes),
+            notes=(*self.notes, *rungs.notes),
         )
 
 

@@ -16,6 +16,7 @@ from vsr.core.errors import ConfigError
 from vsr.core.secrets import redacted
 from vsr.core.variables import expanded
 from vsr.media.address import check_file, file_name, is_url, with_secrets
+from vsr.media.live.bridge_command import check_ffmpeg
 
 _TEST = re.compile(r"testsrc:(?:(\d+)x(\d+))?(?:@(\d+(?:/\d+)?))?")
 _NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rtp srt tcp".split())
@@ -159,6 +160,7 @@ def _network(text: str, timeout_s: float) -> Address:
         options |= {_TRANSPORT: "tcp+udp", "rtsp_flags": "prefer_tcp", **socket_timeout(timeout_s)}
         return Address(text, redacted(text), None, options, otherwise={_TRANSPORT: "udp"})
     elif scheme in BRIDGED:
+        check_ffmpeg(text)
         return Address(text, redacted(text), "mpegts", options, bridged=True)
     elif scheme in ("http", "https", "tcp"):
         options["rw_timeout"] = microseconds(timeout_s)

@@ -1,49 +1,53 @@
-"""For protocols that PyAV's build lacks: a process with the system's libavformat carries the bytes through a pipe."""
+"""For protocols that PyAV's build lacks: the system's ffmpeg carries the bytes through a pipe."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes.util
 import fcntl
+import os
+import re
 import subprocess
 import threading
 from collections import deque
 from io import RawIOBase
 from typing import Any
 
-from vsr.core.errors import MissingDependencyError
-from vsr.core.secrets import masked, redacted
-from vsr.media.live.bridge_process import CONNECTED
-from vsr.media.live.child import started
+from vsr.core.secrets import HIDDEN, masked, redacted
+from vsr.media.live.bridge_command import parted, reading, writing
+from vsr.media.live.child import BECOMES, started
 
 _WAIT_S = 2.0
 _PIPE_BYTES = 16 << 10
-
-
-def check_bridge(url: str) -> None:
-    """Raise MissingDependencyError where there is no FFmpeg but PyAV's."""
-    if ctypes.util.find_library("avformat") is None:
-        raise MissingDependencyError(
-            f"{redacted(url)}: needs the system's FFmpeg, 5.0 or later", hint="sudo apt-get install ffmpeg"
-        )
+# What ffmpeg reports of its progress, which begins once the other side is there.
+_PROGRESS = re.compile(r"\w+=.*")
+# Which part of FFmpeg speaks.
+_SPEAKER = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\] ")
 
 
 class Bridge:
-    """A process between an address and a pipe. `pipe`, `descriptor`: our end of it; `connected`: the other side was there."""
+    """An ffmpeg between an address and a pipe. `pipe`, `descriptor`: our end of it; `connected`: the other side it writes to
+    was there."""
 
     def __init__(self, url: str, *, reads: bool) -> None:
         """reads: from the address into the pipe; else the other way."""
-        self._process = started(
-            "vsr.media.live.bridge_process",
-            "reads" if reads else "writes",
-            stdout=subprocess.PIPE if reads else subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        its, ours = os.pipe()
+        with open(its, "rb"), open(ours, "wb") as preset:
+            words, given = reading(url) if reads else writing(url, f"/dev/fd/{its}")
+            if not reads:
+                preset.write(os.fsencode(given))
+            preset.close()
+            self._process = started(
+                BECOMES,
+                *words,
+                stdout=subprocess.PIPE if reads else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(its,),
+            )
         stdin: Any = self._process.stdin
-        stdin.write(url.encode() + b"\n")
-        stdin.flush()
         if reads:
-            stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it has ended; `said` tells why
+                stdin.write(os.fsencode(given))
+                stdin.close()
         pipe: Any = self._process.stdout if reads else stdin
         if not reads and hasattr(fcntl, "F_SETPIPE_SZ"):
             # What waits in the pipe is not seen by anybody.
@@ -68,11 +72,19 @@ class Bridge:
         assert self._process.stderr is not None
         with contextlib.suppress(ValueError, OSError):
             for line in self._process.stderr:
-                text = line.decode(errors="replace").strip().replace(self._url, redacted(self._url))
-                if text == CONNECTED:
+                text = line.decode(errors="replace").strip()
+                if _PROGRESS.fullmatch(text):
                     self.connected = True
                 elif text:
-                    self._lines.append(masked(text))
+                    self._lines.append(self._without_secrets(_SPEAKER.sub("", text)))
+
+    def _without_secrets(self, text: str) -> str:
+        seen, options = parted(self._url)
+        for address in (self._url, seen):
+            text = text.removeprefix(f"{address}: ").replace(address, redacted(self._url))
+        for secret in filter(None, options.values()):
+            text = text.replace(secret, HIDDEN)
+        return masked(text)
 
     def kill(self) -> None:
         """End it at once, and whatever waits for it. From any thread."""

@@ -1,5 +1,8 @@
 """Processes of ours that end with us, however we end. What is secret goes to them through a pipe: everybody may read a command
-line."""
+line.
+
+child.py WORD...: becomes that command.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,17 @@ import signal
 import subprocess
 import sys
 
+BECOMES = "vsr.media.live.child"
+"""The module whose process becomes the command that its words are."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def started(module: str, *words: str, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-    """The process of a module that calls `end_with_parent`. It finds what this process finds; Ctrl-C is not for it."""
+def started(
+    module: str, *words: str, stdout: int, stderr: int, pass_fds: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """The process of a module that calls `end_with_parent`. It finds what this process finds; Ctrl-C is not for it.
+    pass_fds: files it inherits."""
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)  # noqa: PTH109
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *words],
@@ -21,6 +30,7 @@ def started(module: str, *words: str, stdout: int, stderr: int) -> subprocess.Po
         stderr=stderr,
         env={**os.environ, "PYTHONPATH": path},
         start_new_session=True,
+        pass_fds=pass_fds,
     )
 
 
@@ -31,3 +41,8 @@ def end_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    os.execvp(sys.argv[1], sys.argv[1:])

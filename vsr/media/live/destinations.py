@@ -12,7 +12,7 @@ from vsr.core.secrets import redacted
 from vsr.files.checks import check_writable
 from vsr.media.address import is_url, with_secrets
 from vsr.media.live.address import BRIDGED, check_host, socket_timeout
-from vsr.media.live.bridge import check_bridge
+from vsr.media.live.bridge_command import are_secrets_seen, check_ffmpeg
 from vsr.media.live.encoder import KEYFRAME_S
 from vsr.media.live.recordings import Recordings
 from vsr.media.write.containers import MPEGTS_CODECS, container_for
@@ -42,7 +42,8 @@ _SERVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A sink, understood. redacted: without credentials. recordings: where it is one file, or one after another."""
+    """A sink, understood. redacted: without credentials. recordings: where it is one file, or one after another. note: what the
+    user has to know of it."""
 
     url: str
     redacted: str
@@ -51,6 +52,7 @@ class Destination:
     recordings: Recordings | None = None
     bridged: bool = False
     timeout_s: float = 5.0
+    note: str = ""
 
     @property
     def is_server(self) -> bool:
@@ -136,9 +138,14 @@ def _server(text: str, timeout_s: float) -> Destination:
         # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
         url += f"{'&' if '?' in text else '?'}pkt_size=1316"
     bridged = scheme in BRIDGED
+    note = ""
     if bridged:
-        check_bridge(text)
-    return Destination(url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s)
+        check_ffmpeg(text)
+        if are_secrets_seen(text):
+            note = f"{redacted(text)}: this ffmpeg takes its secrets only on its command line, which all users may read"
+    return Destination(
+        url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s, note=note
+    )
 
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
