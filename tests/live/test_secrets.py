@@ -118,7 +118,7 @@ def test_of_a_running_command(tmp_path: Path) -> None:
         def bridged() -> bool:
             nonlocal commands
             commands += "".join(
-                path.read_bytes().replace(b"\0", b" ").decode()
+                path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 for path in Path("/proc").glob("[0-9]*/cmdline")
                 if path.exists()
             )
