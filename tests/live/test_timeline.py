@@ -171,6 +171,19 @@ def test_a_jump_of_pictures_whose_clock_is_not_that_of_the_sound() -> None:
     assert max(abs(one) for one in source.apart_s()[70:]) < 0.04
 
 
+@pytest.mark.parametrize("jump", [10.0, -10.0, 2.0, -2.0])
+def test_a_jump_of_both_with_a_standstill_between_the_two(jump: float) -> None:
+    timeline = Timeline(0.0)
+    offs: dict[str, float] = {}
+    packets = sorted([(n / 25, "video") for n in range(500)] + [(n / 47 + 0.003, "audio") for n in range(940)])
+    for captured, kind in packets:
+        came = max(captured, 6.3) if captured > 5.401 else captured
+        stamp = captured + (jump if captured > 5.399 else 0.0)
+        offs[kind] = timeline.ticks(kind, Fraction(round(stamp * TICKS), TICKS), came) / TICKS - captured
+    assert timeline.jumps == 1
+    assert abs(offs["audio"] - offs["video"]) < 0.04
+
+
 def test_sound_that_a_server_holds_back_at_first_stays_with_the_picture() -> None:
     timeline, apart = Timeline(0.0), []
     for n in range(25 * 40):

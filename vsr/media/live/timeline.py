@@ -202,8 +202,14 @@ class _Course:
     def _closed(
         self, stamp: float, expected: float, arrival: float, others: list[_Course]
     ) -> tuple[float, bool]:
-        for known in [self.before, *(jump for other in others for jump in (other.jump, other.before))]:
-            if known != self.jump and abs(stamp - known - expected) <= _SAME_S:
+        explains = {self.before: _SAME_S}
+        for other in others:
+            explains[other.before] = _SAME_S
+            # The clock of both has just jumped, however late the packets before and after it came.
+            lately = arrival - other._jumped_at <= _MIXED_S
+            explains[other.jump] = max(_SAME_S, abs(other.jump - other.before) / 2 if lately else 0.0)
+        for known, within_s in explains.items():
+            if known != self.jump and abs(stamp - known - expected) <= within_s:
                 # Around a jump, the order of pictures mixes old stamps and new ones. That is no other jump.
                 again = arrival - self._jumped_at > _MIXED_S and all(other.jump != known for other in others)
                 self._take_off(known, arrival)
