@@ -175,7 +175,9 @@ def test_a_jump_of_pictures_whose_clock_is_not_that_of_the_sound() -> None:
 def test_a_jump_of_both_with_a_standstill_between_the_two(jump: float) -> None:
     timeline = Timeline(0.0)
     offs: dict[str, float] = {}
-    packets = sorted([(n / 25, "video") for n in range(500)] + [(n / 47 + 0.003, "audio") for n in range(940)])
+    packets = sorted(
+        [(n / 25, "video") for n in range(500)] + [(n / 47 + 0.003, "audio") for n in range(940)]
+    )
     for captured, kind in packets:
         came = max(captured, 6.3) if captured > 5.401 else captured
         stamp = captured + (jump if captured > 5.399 else 0.0)

@@ -267,10 +267,10 @@ def report_lines(report: StreamReport) -> list[str]:
         f"  {latency_of(report.latency, 1)}",
     ]
     if report.reconnects:
-        lines.append(f"  lost {report.reconnects} times, {report.stalls} of them by silence")
+        lines.append(f"  lost {text.times(report.reconnects)}, {report.stalls} of them by silence")
     lines += [f"  {step.at_s:.1f} s: {step.before} to {step.after}, {step.why}" for step in report.steps]
     for sink in report.sinks:
-        again = f", lost {sink['reconnects']} times" if sink["reconnects"] else ""
+        again = f", lost {text.times(sink['reconnects'])}" if sink["reconnects"] else ""
         last = sink["changes"][-1]
         why = f", {last['state']}: {last['why']}" if "why" in last else ""
         lines.append(

@@ -18,6 +18,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def times(count: int) -> str:
+    """once, 3 times."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def size(num_bytes: float) -> str:
     """812 bytes, 4.1 kB, 12.3 MB."""
     if num_bytes < KILO:
