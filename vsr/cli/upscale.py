@@ -59,11 +59,11 @@ _source_options = options.group(
     click.option("--duration", type=options.SECONDS, help="End after so much."),
     click.option(
         "--deinterlace",
-        type=click.Choice(["auto", "on", "field", "off"]),
+        type=click.Choice(["auto", "on", "field", "telecine", "off"]),
         default="auto",
         show_default=True,
         help="By bwdif; auto goes by what each frame, or the container, says it is. field: the same, and each field becomes "
-        "a frame, for 50i and 60i to keep all motion.",
+        "a frame, for 50i and 60i to keep all motion. telecine: film at 30 frames a second (3:2 pulldown) gets its 24 back.",
     ),
     click.option("--frame-rate", type=options.RATE, help="For numbered pictures and raw streams."),
     click.option(

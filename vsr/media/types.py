@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-DeinterlaceMode = Literal["auto", "on", "field", "off"]
-"""auto: what is interlaced, one frame for each. field: the same, one frame for each of its fields. on: every frame."""
+DeinterlaceMode = Literal["auto", "on", "field", "telecine", "off"]
+"""auto: what is interlaced, one frame for each. field: the same, one frame for each of its fields. on: every frame.
+telecine: film at 30 frames a second gets its 24 back."""
 
 
 @dataclass(frozen=True, slots=True)

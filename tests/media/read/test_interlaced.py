@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support import clips
 from tests.support.sinks import through, times
+from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
@@ -111,3 +113,63 @@ def test_fifty_frames_a_second_are_written(ending: str, tmp_path: Path) -> None:
     )
     written, unit = times(tmp_path / f"out.{ending}")
     assert [(pts - written[0]) * unit for pts in written] == [Fraction(n, 50) for n in range(50)]
+
+
+FILM = "testsrc2=size=160x120:rate=24000/1001:duration=2"
+
+
+def film(name: str, first: str, *encoding: str) -> Path:
+    """48 frames of film as 60 frames of video, of which two in five are combed. first: t or b."""
+    telecine = f"telecine=first_field={first},setfield={first}ff"
+    order = ("-top", str(int(first == "t"))) if "+ildct" in encoding else ("-field_order", 2 * first)
+    return clips.make(f"{first}-{name}", "-vf", telecine, *encoding, *order, source=FILM)
+
+
+@pytest.mark.parametrize("first", ["t", "b"])
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("film.mkv", ("-c:v", "ffvhuff")),
+        ("film.ts", ("-c:v", "mpeg2video", "-q:v", "1", "-flags", "+ildct")),
+    ],
+)
+def test_telecine_is_removed(name: str, encoding: tuple[str, ...], first: str) -> None:
+    path = film(name, first, *encoding)
+    with open_source(str(path), SourceOptions(deinterlace="telecine")) as source:
+        assert source.info.frame_rate == Fraction(24000, 1001)
+        frames = list(source)
+        assert any("telecine removed" in note for note in source.notes)
+    begin, tick = frames[0].pts, frames[0].time_base
+    assert len(frames) == 48
+    # Within the rounding of the container's clock.
+    for number, frame in enumerate(frames):
+        assert abs((frame.pts - begin) * tick - number * Fraction(1001, 24000)) <= 4 * tick
+    assert all(a.pts + a.duration == b.pts for a, b in itertools.pairwise(frames))
+    originals, _ = read(clips.make("film-of-24.mkv", "-c:v", "ffv1", source=FILM))
+    for number in range(1, 47):
+        errors = [np.abs(luma(frames[number]) - luma(f)).mean() for f in originals]
+        assert int(np.argmin(errors)) == number
+        assert errors[number] < 1.5
+
+
+def test_telecine_of_ten_bits_is_refused() -> None:
+    path = film("film.mov", "t", "-c:v", "prores_ks", "-pix_fmt", "yuv422p10")
+    with pytest.raises(DecodeError, match="cannot remove telecine from yuv422p10le"):
+        read(path, deinterlace="telecine")
+
+
+def soft_telecine() -> Path:
+    """Frames of film of which every other is to be shown for three fields, by its decoder."""
+    return clips.make(
+        "soft.mkv", "-vf", "setpts='floor(N*5/4+1/2)*1001/30000/TB'", "-c:v", "ffv1", source=FILM
+    )
+
+
+@pytest.mark.parametrize("path", [clips.h264, soft_telecine], ids=["25 a second", "soft telecine"])
+def test_what_is_not_telecine_passes(path) -> None:
+    plain, _ = read(path(), deinterlace="off")
+    frames, notes = read(path(), deinterlace="telecine")
+    assert not any("telecine" in note for note in notes)
+    assert [f.pts * f.time_base for f in frames] == [f.pts * f.time_base for f in plain]
+    assert [f.duration * f.time_base for f in frames] == [f.duration * f.time_base for f in plain]
+    assert all(np.array_equal(a.planes[0], b.planes[0]) for a, b in zip(frames, plain, strict=True))

@@ -40,11 +40,12 @@ class Deinterlacer:
         self._originals: dict[int, VideoFrame] = {}
         self._first: VideoFrame | None = None
         self._seconds: set[int] = set()
-
-    @property
-    def by_field(self) -> bool:
-        """Whether every field becomes a frame, and a tick is half as long."""
-        return self.mode == "field"
+        self.by_field = mode == "field"
+        """Whether every field becomes a frame."""
+        self.ticks = self.rate = 2 if self.by_field else 1
+        """How many ticks a tick becomes, and a frame that is taken frames."""
+        each = "each field" if self.by_field else "each one in"
+        self.note = f"interlaced: deinterlaced with bwdif, one frame out for {each}"
 
     def takes(self, frame: VideoFrame) -> bool:
         """Whether the frame would go through the filter."""

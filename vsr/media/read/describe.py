@@ -75,13 +75,15 @@ def video_info(
     )
 
 
-def by_field(info: VideoInfo, *, doubles: bool) -> VideoInfo:
-    """The video as frames come that are made of fields. doubles: the first one makes two frames, so that all do."""
-    info = replace(info, time_base=info.time_base / 2)
-    if not doubles:
-        return info
-    rate, frames = info.frame_rate, info.num_frames_from_header
-    return replace(info, frame_rate=rate and 2 * rate, num_frames_from_header=frames and 2 * frames)
+def retimed(info: VideoInfo, ticks: int, rate: Fraction) -> VideoInfo:
+    """The video with `ticks` for each tick of its time base, and frames `rate` times as often."""
+    frames = info.num_frames_from_header
+    return replace(
+        info,
+        time_base=info.time_base / ticks,
+        frame_rate=info.frame_rate and info.frame_rate * rate,
+        num_frames_from_header=frames and int(frames * rate),
+    )
 
 
 def told_parity(context: VideoCodecContext) -> Parity | None:

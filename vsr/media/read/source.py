@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -17,9 +18,10 @@ from vsr.media.frames.hwaccel import decodes_on_device, frame_on_device, on_host
 from vsr.media.frames.linear import IN_DECODER, LINEAR_CODECS, encoded_as_srgb
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
+from vsr.media.frames.telecine import InverseTelecine
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
 from vsr.media.read.cut_off import cut_off
-from vsr.media.read.describe import by_field, notes_on, told_parity, untagged_color, video_info
+from vsr.media.read.describe import notes_on, retimed, told_parity, untagged_color, video_info
 from vsr.media.read.languages import languages_of
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
@@ -62,8 +64,10 @@ class FileSource:
             self._untagged = untagged_color(opened, self._uniform.format)
             self._crop = opened.details.crop.within(first.width, first.height, self._uniform.format)
             self.notes += notes_on(opened, first, details)
-            self._deinterlacer = Deinterlacer(
-                "off" if opened.is_picture else options.deinterlace, told_parity(opened.context)
+            told = told_parity(opened.context)
+            mode = "off" if opened.is_picture else options.deinterlace
+            self._deinterlacer: Deinterlacer | InverseTelecine = (
+                InverseTelecine(told) if mode == "telecine" else Deinterlacer(mode, told)
             )
             self._rate = opened.rate or DEFAULT_SEQUENCE_RATE
             self._sequence = (
@@ -86,8 +90,8 @@ class FileSource:
                 width, height = self._crop.size(first.width, first.height)
                 self.info = replace(self.info, width=width, height=height)
                 self.notes.append(f"cropped from {first.width}x{first.height}, as the container says")
-            if self._deinterlacer.by_field:
-                self.info = by_field(self.info, doubles=self._deinterlacer.takes(first))
+            rate = self._deinterlacer.rate if self._deinterlacer.takes(first) else 1
+            self.info = retimed(self.info, self._deinterlacer.ticks, Fraction(rate))
         except BaseException:
             opened.close()
             raise
@@ -150,7 +154,7 @@ class FileSource:
         return (
             stays_on_device(decoded)
             and not self._deinterlacer.takes(decoded)
-            and not self._deinterlacer.by_field
+            and self._deinterlacer.ticks == 1
             and self._crop == Crop()
             and self._uniform.fits(decoded)
         )
@@ -159,8 +163,7 @@ class FileSource:
         was_active = self._deinterlacer.active
         ready = self._deinterlacer.push(frame)
         if self._deinterlacer.active and not was_active:
-            each = "each field" if self._deinterlacer.by_field else "each one in"
-            self.notes.append(f"interlaced: deinterlaced with bwdif, one frame out for {each}")
+            self.notes.append(self._deinterlacer.note)
         return ready
 
     def _frame(self, decoded: VideoFrame, first: Reset) -> Frame:
@@ -172,7 +175,7 @@ class FileSource:
         if self._codec in LINEAR_CODECS - IN_DECODER.keys():
             frame = encoded_as_srgb(frame)
         self._uniform.note_color(frame.color)
-        frame.starts = self._starts.at((decoded.pts or 0) // (2 if self._deinterlacer.by_field else 1))
+        frame.starts = self._starts.at((decoded.pts or 0) // self._deinterlacer.ticks)
         if not self.counters.frames:
             frame.starts = first
         is_second = self._deinterlacer.is_second(decoded)
@@ -201,7 +204,8 @@ class FileSource:
 
     def _tell_cut_off(self, wanted: WantedFrames, opened: Opened) -> None:
         """Warn of a file that breaks off. Raises DecodeError where damage is an error."""
-        frames = self.counters.frames // (2 if self._deinterlacer.by_field else 1)
+        rate = self._deinterlacer.rate if self._deinterlacer.active else 1
+        frames = math.ceil(self.counters.frames / rate)
         told = cut_off(opened, wanted.decoder.read, frames if opened.wanted.start is None else 0)
         if told is None:
             return
