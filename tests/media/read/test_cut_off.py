@@ -29,6 +29,7 @@ KINDS = {
     "plain.nut": ("-c:v", "ffv1", "-c:a", "pcm_s16le"),
     "plain.y4m": ("-an",),
     "plain.flv": H264,
+    "plain.ogv": ("-c:v", "libtheora", "-c:a", "libvorbis"),
     "plain.wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
     "plain.mxf": ("-c:v", "mpeg2video", "-an"),
 }

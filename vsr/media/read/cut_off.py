@@ -24,6 +24,7 @@ _ELEMENTS = frozenset({
 _BOXES = frozenset(
     b"ftyp moov mdat moof free skip wide uuid meta udta mfra sidx ssix styp emsg prft pdin".split()
 )
+_MAX_OGG_PAGE = 27 + 255 + 255 * 255
 _NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 # Packet sizes of MPEG-TS, and where the sync byte 0x47 lies in them: plain, with times (M2TS), with parity.
@@ -107,6 +108,8 @@ def _missing_bytes(opened: Opened, names: list[str], packet_bytes: int) -> str |
         return None
     if "nut" in names:
         return "its index is missing"
+    if "ogg" in names:
+        return "it ends in the middle of a page"
     if {"mpegts", "yuv4mpegpipe"}.intersection(names):
         return "it ends in the middle of a packet"
     return f"{end:,} of {stated:,} bytes"
@@ -181,6 +184,17 @@ def _nut(file: BinaryIO, end: int) -> int | None:
     return None if whole else end + 1
 
 
+def _ogg(file: BinaryIO, end: int) -> int | None:
+    """Pages of RFC 3533, 6: the last one begins within the length of the longest, and says how long it is."""
+    tail = _read(file, begin := max(0, end - _MAX_OGG_PAGE), _MAX_OGG_PAGE)
+    at = tail.rfind(b"OggS")
+    if at < 0:
+        return None
+    sizes = tail[at + 27 : at + 27 + tail[at + 26]] if at + 27 <= len(tail) else b""
+    lacks_sizes = at + 27 > len(tail) or len(sizes) < tail[at + 26]
+    return end + 1 if lacks_sizes else begin + at + 27 + len(sizes) + sum(sizes)
+
+
 def _asf(file: BinaryIO, _end: int) -> int | None:
     begin = _read(file, 0, 1 << 16)
     at = begin.find(_ASF_PROPERTIES)
@@ -200,5 +214,6 @@ _WALKS: dict[str, Callable[[BinaryIO, int], int | None]] = {
     "avi": _avi,
     "mpegts": _mpegts,
     "nut": _nut,
+    "ogg": _ogg,
     "asf": _asf,
 }
