@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -184,3 +185,17 @@ def test_a_rate_that_mxf_cannot_hold_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Unsupported frame rate 10/1$"):
         through(given, tmp_path / "out.mxf")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+@pytest.mark.parametrize("start", [0.5, 0.3])
+def test_frames_stay_even_where_it_begins_between_two_ticks(
+    start: float, ending: str, tmp_path: Path
+) -> None:
+    """Of an AVI, whose ticks are frames."""
+    given = clips.make("coarse.avi", "-c:v", "mpeg4", "-an")
+    through(given, tmp_path / f"out.{ending}", reading=SourceOptions(start_s=start))
+    written, unit = times(tmp_path / f"out.{ending}")
+    first = math.ceil(start * 25)
+    expected = [Fraction(first + n, 25) - Fraction(str(start)) for n in range(len(written))]
+    assert [pts * unit for pts in written] == expected

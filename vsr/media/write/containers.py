@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -243,12 +244,19 @@ MAX_TIMESCALE = 1_000_000
 """Ticks a second written at most: MP4 stores a frame's duration in 32 bits, which a nanosecond clock overflows."""
 
 
-def output_time_base(container: Container, time_base: Fraction, frame_rate: Fraction | None) -> Fraction:
-    """The encoder's and the stream's unit of time: the source's own wherever the container can hold it."""
+def output_time_base(
+    container: Container, time_base: Fraction, frame_rate: Fraction | None, start: Fraction = Fraction(0)
+) -> Fraction:
+    """The encoder's and the stream's unit of time: the source's own wherever the container can hold it.
+
+    start: where in the source it begins, in seconds. Between two ticks of it, a tick is a millisecond at most.
+    """
     if container.constant_rate and frame_rate:
         return 1 / frame_rate
     if time_base <= 0:
         return Fraction(1, 90000)
     if time_base.denominator > MAX_TIMESCALE:
         return Fraction(1, MAX_TIMESCALE)
+    if (start / time_base).denominator > 1:
+        return time_base / math.ceil(1000 * time_base)
     return time_base

@@ -55,7 +55,7 @@ class FileEncoder:
         _check_codec(plan.name, container)
         self.plan = plan
         self.frame_rate = frame_rate_or_default(info.frame_rate)
-        self.time_base = output_time_base(container, info.time_base, self.frame_rate)
+        self.time_base = output_time_base(container, info.time_base, self.frame_rate, carried.start_offset)
         self.on_device = on_device
         self._format = container.format
         self._sent: dict[int, _Sent] = {}
