@@ -53,13 +53,14 @@ class FreshQueue(Generic[T]):
             self.high_water = max(self.high_water, len(self._items))
             self._changed.notify()
 
-    def take(self, timeout_s: float) -> T | None:
-        """The oldest item that is still fresh; None when there was none in time, or the queue is closed and empty."""
+    def take(self, timeout_s: float, *, newest: bool = False) -> T | None:
+        """The oldest item that is still fresh, or the newest; None when there was none in time, or the queue is closed and
+        empty."""
         with self._changed:
             end = self._clock.now() + timeout_s
             while True:
                 self._drop_older_than(self._budget_s)
-                while len(self._items) > 1 and self._age() > self._budget_s - self.work_s:
+                while len(self._items) > 1 and (newest or self._age() > self._budget_s - self.work_s):
                     self._drop(self.late)
                 if self._items:
                     return self._items.popleft()[1]

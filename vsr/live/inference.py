@@ -15,6 +15,8 @@ from vsr.live.starts import Starts
 from vsr.media.live.capture import Captured
 
 _TICK_S = 0.05
+# So many frames in a row were late behind the network, though they seemed fresh enough before it: only the newest may still do.
+_TOO_MANY = 3
 _DEFAULT_INTERVAL_S = 1 / 30
 # Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
 _LEAST_CAPACITY = 64
@@ -52,6 +54,7 @@ class Inference:
         self._size: tuple[int, int] | None = None
         self._interval_s = _DEFAULT_INTERVAL_S
         self._late_seen = 0
+        self._late_in_a_row = 0
         # What a frame takes, lately.
         self._infer_s = self._encode_s = 0.0
 
@@ -75,7 +78,7 @@ class Inference:
         """Until the queue is closed and empty, or no more are wanted."""
         self._prepare_first()
         while True:
-            captured = self.queue.take(_TICK_S)
+            captured = self.queue.take(_TICK_S, newest=self._late_in_a_row >= _TOO_MANY)
             if captured is None:
                 if self.queue.finished:
                     return
@@ -84,10 +87,11 @@ class Inference:
 
     def is_late(self, captured: Captured) -> bool:
         """Whether an upscaled frame would be too old once it is encoded. It is counted as dropped then."""
-        # However long the last ones took: a frame that has just come is tried.
-        encode_s = min(self._encode_s, self._budget_s / 2)
+        # Now and then one is tried, however long the last ones took: nothing else would tell that encoding is quick again.
+        encode_s = self._encode_s if self._late_in_a_row < _TOO_MANY else 0.0
         late = self._clock.now() + encode_s - captured.at > self._budget_s
         if late:
+            self._late_in_a_row += 1
             self.queue.lose(self.queue.late)
         return late
 
@@ -95,6 +99,7 @@ class Inference:
         """That frame of the source has gone out, and encoding took so long: what is made for its size is at work."""
         if (frame.width, frame.height) == self._size:
             self.queue.late = LATE
+        self._late_in_a_row = 0
         self._encode_s += (seconds - self._encode_s) / _LATELY
         self._tell_work()
 
