@@ -15,6 +15,8 @@ from vsr.core.errors import ConfigError
 from vsr.files.whole import lock
 
 # Of strftime, those that strptime reads back: only files with a name of ours are ever removed.
+# No header of a recording is larger.
+_MOST_HEADER = 1 << 16
 _DIRECTIVES = frozenset("aAbBdfGHIjmMpSuUVwWyYzZ")
 
 
@@ -141,6 +143,12 @@ def _in_use(path: Path) -> bool:
 def _holds_nothing(path: Path) -> bool:
     if not path.stat().st_size:
         return True
-    with contextlib.suppress(av.FFmpegError, ValueError), av.open(str(path)) as container:
-        return bool(container.streams.video) and not any(packet.size for packet in container.demux(video=0))
-    return False
+    try:
+        with av.open(str(path)) as container:
+            return bool(container.streams.video) and not any(
+                packet.size for packet in container.demux(video=0)
+            )
+    except av.EOFError:  # Matroska's header alone, which FFmpeg does not open.
+        return path.stat().st_size < _MOST_HEADER
+    except (av.FFmpegError, ValueError):
+        return False
