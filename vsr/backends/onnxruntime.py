@@ -19,6 +19,7 @@ from vsr.backends.base import (
     chosen_precision,
     out_of_memory,
 )
+from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
@@ -67,6 +68,7 @@ class OnnxRuntimeBackend:
     ) -> OnnxRuntimeEngine:
         import onnxruntime
 
+        first_user(self.name).check("ONNX Runtime")
         precision = chosen_precision(spec, options.precision, ["fp32", "int8", "fp8"])
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4

@@ -22,6 +22,7 @@ from vsr.backends.base import (
     chosen_precision,
     out_of_memory,
 )
+from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
@@ -102,6 +103,7 @@ class OpenVinoBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         options: CompileOptions = DEFAULTS,
     ) -> OpenVinoEngine:
+        first_user(self.name).check("OpenVINO")
         precision = chosen_precision(spec, options.precision, _precisions())
         # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
         others = next(p for p in _precisions() if p != "int8") if precision == "int8" else precision

@@ -31,5 +31,5 @@ class OfProcess:
 
 @cache
 def first_user(runtime: str) -> OfProcess:
-    """The process that first asked for this, and all that are forked from it: for runtimes that don't start anew in those."""
+    """The process that first asked for this: no runtime starts anew for sure in those that are forked from it."""
     return OfProcess()
