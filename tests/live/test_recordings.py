@@ -151,8 +151,14 @@ def plays(path: Path) -> bool:
         return False
 
 
-@pytest.mark.parametrize("ending", ["mp4", pytest.param("mkv", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("ending", "times"),
+    [
+        ("mp4", 2),
+        pytest.param("mkv", 3, marks=pytest.mark.slow),
+        pytest.param("mp4", 20, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.timeout(600)
 def test_killed_and_started_again_it_goes_on_recording(ending: str, times: int, tmp_path: Path) -> None:
     options = [
