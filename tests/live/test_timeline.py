@@ -38,7 +38,6 @@ class Source:
 
     drift: what its clock gains, in seconds for each. jitter_s: a packet is held up by that at most. reorder: frames of which
     the last comes first, as in a pyramid of B-frames. burst: each so many seconds nothing comes for so long, then all at once.
-    reported_s: so often the server reports how the picture's clock belongs to the time of day, and its stamps begin anew there.
     jumps: its clock is set forward then, by so much: that of sound 2.7 s later, as servers report it.
     """
 
@@ -49,7 +48,6 @@ class Source:
     burst: tuple[float, float] | None = None
     jumps: tuple[tuple[float, float], ...] = ()
     drift_of_sound: float | None = None
-    reported_s: float | None = None
     video: list[Given] = field(default_factory=list)
     audio: list[Given] = field(default_factory=list)
     timeline: Timeline = field(default_factory=lambda: Timeline(START))
@@ -81,8 +79,7 @@ class Source:
     def _stamp(self, captured: float, kind: str) -> Fraction:
         sound = kind == "audio"
         drift = self.drift if not sound or self.drift_of_sound is None else self.drift_of_sound
-        since = captured if sound or self.reported_s is None else captured % self.reported_s
-        stamp = captured + drift * since
+        stamp = captured * (1 + drift)
         stamp += sum(amount for at, amount in self.jumps if captured >= at + (2.7 if sound else 0.0))
         base = 48_000 if sound else TICKS
         return Fraction(round(stamp * base), base)
@@ -172,15 +169,6 @@ def test_a_jump_of_pictures_whose_clock_is_not_that_of_the_sound() -> None:
     source = Source(drift=0.02, drift_of_sound=0.0, jumps=((90.0, -1.0),)).run(150)
     assert source.timeline.jumps == 1
     assert max(abs(one) for one in source.apart_s()[70:]) < 0.04
-
-
-@pytest.mark.parametrize(("drift", "reorder"), [(0.02, 3), (0.04, 0), (-0.02, 0)])
-def test_a_clock_that_is_set_right_again_and_again(drift: float, reorder: int) -> None:
-    source = Source(drift=drift, drift_of_sound=0.0, reported_s=5.0, reorder=reorder).run(300)
-    rates = list(source.rates())
-    apart = [abs(one) for one in source.apart_s()]
-    assert max(apart[100:]) < 0.04
-    assert max(abs(rate) for rate in rates[100:]) < 0.007
 
 
 @pytest.mark.parametrize("jump", [10.0, -10.0, 2.0, -2.0])

@@ -27,8 +27,7 @@ _LEAST_STEP = TICKS // 1000
 _LEAST_GAP_S = 0.01
 # Stamps that go back by more than this, or come so much earlier than the quickest did, have jumped.
 _JUMP_S = 0.3
-# A step of less brings sound and pictures together as a rule, in a connection that is young, and is followed. Later it sets a
-# clock right that runs wrong, again and again, and is closed, too. What is below this is followed for good.
+# A step of less, in which sound and pictures are brought together as a rule, is followed. From this on it is taken for one.
 _STEP_S = 0.05
 # How far from where it should go on a stamp may be for a jump that is known already to explain it.
 _SAME_S = 0.25
@@ -130,7 +129,7 @@ class _Course:
     def __init__(self, jump: float, last: float, time: float, rate: float) -> None:
         self.jump = jump
         self.before = jump
-        self.last = self._began = last
+        self.last = last
         self.rate = rate
         self.quickest = Quickest()
         self._jumped_at = -math.inf
@@ -188,8 +187,7 @@ class _Course:
         early_s = self.quickest.way(found) - (arrival - found)
         early_s = min(early_s, step - usual) if self.quickest.begins <= self.last else 0.0
         if step < -_STEP_S or early_s > _STEP_S:
-            small = step >= -_JUMP_S and early_s <= _JUMP_S
-            if small and found - self._began < _YOUNG_S:
+            if step >= -_JUMP_S and early_s <= _JUMP_S:
                 self._forget()
                 return False
             return True
@@ -204,7 +202,6 @@ class _Course:
     def _closed(
         self, stamp: float, expected: float, arrival: float, others: list[_Course]
     ) -> tuple[float, bool]:
-        off_s = abs(stamp - self.jump - expected)
         explains = {self.before: _SAME_S}
         for other in others:
             explains[other.before] = _SAME_S
@@ -212,9 +209,7 @@ class _Course:
             lately = arrival - other._jumped_at <= _MIXED_S
             explains[other.jump] = max(_SAME_S, abs(other.jump - other.before) / 2 if lately else 0.0)
         for known, within_s in explains.items():
-            # Another jump explains a small step only if it does so better than none.
-            enough_s = within_s if off_s > _JUMP_S else off_s / 2
-            if known != self.jump and abs(stamp - known - expected) <= enough_s:
+            if known != self.jump and abs(stamp - known - expected) <= within_s:
                 # Around a jump, the order of pictures mixes old stamps and new ones. That is no other jump.
                 again = arrival - self._jumped_at > _MIXED_S and all(other.jump != known for other in others)
                 self._take_off(known, arrival)
@@ -229,7 +224,7 @@ class _Course:
                 self._forget()
                 return found, False
         self._take_off(stamp - expected, arrival)
-        return expected, off_s > _JUMP_S
+        return expected, True
 
     def _forget(self) -> None:
         """Its stamps mean other times from here on."""
