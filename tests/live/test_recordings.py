@@ -156,7 +156,7 @@ def plays(path: Path) -> bool:
     [
         ("mp4", 2),
         pytest.param("mkv", 3, marks=pytest.mark.slow),
-        pytest.param("mp4", 20, marks=pytest.mark.slow),
+        pytest.param("mp4", 8, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.timeout(600)
