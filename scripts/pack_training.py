@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def pack(run: Path, out: Path) -> dict[str, Any]:
     if step != int(facts["steps"]):
         raise SystemExit(f"{run} was stopped while it wrote: {WEIGHTS_NAME} and {CHECKPOINT} differ in steps")
     packed: dict[str, Any] = facts | {name: state[name] for name in Standing._fields}
+    # Whose folders these were is nobody's business.
+    packed["command"] = re.sub(r"(?<!\S)/\S*/", "", packed["command"])
     packed["pixels"] = step * data["batch"] * data["patch"] ** 2
     out.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(out, {name: tensor.half() for name, tensor in weights.items()}, packed)

@@ -1,4 +1,4 @@
-"""What is hidden of addresses, and what is not."""
+"""Passwords and keys in addresses are hidden; the rest of an address is shown."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SINKS = [address for address in SECRET_ADDRESSES if not address.startswith(("htt
 
 
 def seen_of(source: str, *sinks: str) -> str:
-    """All that anybody is told of a stream that fails."""
+    """Every text that vsr prints or reports about a stream that fails."""
     changes: list[Change] = []
     told = ""
     try:

@@ -21,7 +21,7 @@ def write(luma: np.ndarray[Any, Any], row: int, number: int) -> None:
 
 
 def read(luma: np.ndarray[Any, Any], row: int) -> int | None:
-    """The number in that row; None where there is none, or it is damaged."""
+    """The number in that row; None where the row holds no bar code, or a damaged one."""
     side = luma.shape[1] // _BLOCKS
     if side < 2:
         return None

@@ -25,7 +25,8 @@ STEPS = 300
 def stopped(pictures: Path, folder: Path) -> Path:
     """A training that was stopped after half of its steps, packed. Gives the file."""
     recipe = small(steps=STEPS, optimizer="muon", warmup=20, lr=4e-3, muon_lr=0.04)
-    run = train(config_for(pictures, folder / "run", recipe, control=StopsAfter(STEPS // 2)))
+    config = config_for(pictures, folder / "run", recipe, control=StopsAfter(STEPS // 2))
+    run = train(dataclasses.replace(config, command=f"vsr train r --data {pictures} --out run"))
     assert not run.finished
     pack_training.pack(folder / "run", folder / "packed.safetensors")
     return folder / "packed.safetensors"
@@ -38,6 +39,7 @@ def test_it_goes_on_where_it_was(pictures: Path, tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
     assert json.loads(facts["pixels"]) == step * 4 * 16**2
     assert {"hardware", "seconds", "recipe"} <= facts.keys()
+    assert facts["command"] == f"vsr train r --data {pictures.name} --out run"
 
     recipe = small(steps=STEPS, optimizer="muon", warmup=20, lr=4e-3, muon_lr=0.04)
     config = config_for(pictures, tmp_path / "next", recipe, init=file, continued=True)

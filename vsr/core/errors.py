@@ -147,7 +147,7 @@ _NO_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception, or what it came from, says that there is no memory left."""
+    """Whether an exception, or one in its chain, says that memory has run out."""
     if isinstance(error, (MemoryError, DeviceMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     if any(words in str(error).lower() for words in _NO_MEMORY):

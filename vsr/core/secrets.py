@@ -21,7 +21,7 @@ _GIVEN = re.compile(_VALUE % _WORDS, re.IGNORECASE)
 _NAMED = re.compile(rf"(/(?:{_WORDS})/)[^/?#]+", re.IGNORECASE)
 # "Authorization: Bearer x", as in headers.
 _HEADER = re.compile(r"((?:authorization|cookie|token|api-?key)\s*:\s*)[^\r\n'\"]+", re.IGNORECASE)
-# In a path: "name:password", and what nobody makes up by hand.
+# In a path: "name:password", and words that only a machine makes up.
 _PAIR = re.compile(r"(?<=/)([^/:?#]*[^/:?#\d][^/:?#]*:)[^/?#]+")
 _RANDOM = re.compile(r"(?<=/)(?=[^/?#]*[0-9])(?=[^/?#]*[a-zA-Z])[a-zA-Z0-9]{16,}(?=$|[/?#])")
 # Shorter ones would be found in any text.
@@ -57,7 +57,7 @@ def redacted(url: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Any text with the addresses in it redacted, and what looks like a password beside them hidden."""
+    """The text, with each address in it redacted and each word beside it that looks like a password hidden."""
     if not text:
         return text
     text = _ADDRESS.sub(_masked_address, _without_known(text))

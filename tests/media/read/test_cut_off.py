@@ -1,4 +1,4 @@
-"""Files that break off say so: what is there, and what they state."""
+"""A file that is cut off gets a warning: how much is there, and how much the file states."""
 
 from __future__ import annotations
 
