@@ -38,7 +38,6 @@ from vsr.models.archs import spec_from_dict
 from vsr.models.archs.chain import plain_chain_from_weights
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.upscale.graph_inputs import small_inputs
-from vsr.upscale.options import NetworkOptions
 from vsr.upscale.upscaler import Upscaler
 
 SECONDS = 0.5
@@ -164,11 +163,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["fast", "balanced", "quality", "restore"])
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--sizes", nargs="+", default=["1280x720", "1920x1080"])
-    parser.add_argument("--frames", type=int, default=48, help="of `vsr bench`; 0 leaves it out")
+    parser.add_argument("--frames", type=int, default=300, help="of `vsr bench`; 0 leaves it out")
     args = parser.parse_args()
     peak = matrix_rate()
     result: dict[str, Any] = {
-        "environment": environment(),
+        "environment": environment().as_dict(),
         "command": "python benchmarks/gpu.py " + shlex.join(sys.argv[1:]),
         "matrix_tmacs": round(peak / 1e12, 1),
         "results": [],
@@ -183,11 +182,14 @@ def main() -> None:
         args.out.write_text(json.dumps(result, indent=1) + "\n")  # What is measured is kept.
     for found in result["results"] if args.frames else []:
         width, height = found["size"]
-        network = NetworkOptions(found["model"], backend=found["backend"])
-        config = BenchConfig(network, (width, height), args.frames, presets=("superfast",))
-        found["bench"] = {
-            key: value for key, value in bench(config).as_dict().items() if key in ("alone", "together")
-        }
+        config = BenchConfig(
+            models=(found["model"],),
+            backends=(found["backend"],),
+            sizes=((width, height),),
+            frames=args.frames,
+            presets=("superfast",),
+        )
+        found["bench"] = bench(config).as_dict()["cells"]
         print(found["model"], width, height, json.dumps(found["bench"]), flush=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -65,7 +65,7 @@ def main() -> None:
     late = statistics.median(size for done, size in samples if given.frames - 100 <= done < given.frames)
     every = max(1, len(samples) // 40)
     result: dict[str, Any] = {
-        "environment": environment(),
+        "environment": environment().as_dict(),
         "command": f"python benchmarks/memory.py --model {given.model} --frames {given.frames}",
         "model": report.model,
         "backend": report.backend,

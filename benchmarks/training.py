@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[4, 8, 16])
     args = parser.parse_args()
     result: dict[str, Any] = {
-        "environment": environment(),
+        "environment": environment().as_dict(),
         "command": "python benchmarks/training.py " + shlex.join(sys.argv[1:]),
         "results": [],
     }

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from vsr.backends.tensorrt.recipe import load_recipe as load_engine_recipe
     from vsr.backends.tensorrt.recipe import recipe_from_dict as engine_recipe
     from vsr.backends.tensorrt.store import EngineStore
+    from vsr.bench.compare import BenchComparison
+    from vsr.bench.compare import compare_results as compare_bench_results
     from vsr.bench.config import BenchConfig
     from vsr.bench.result import BenchResult
+    from vsr.bench.result import read_result as read_bench_result
     from vsr.bench.run import bench as benchmark
     from vsr.convert.export import export_model, export_onnx
     from vsr.convert.importing import import_model
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 # Name: module it comes from (and its name there, where that differs).
 _HOMES: Mapping[str, str] = {
+    "BenchComparison": "vsr.bench.compare",
     "BenchConfig": "vsr.bench.config",
     "BenchResult": "vsr.bench.result",
     "BuiltEngine": "vsr.backends.tensorrt.build",
@@ -81,6 +85,7 @@ _HOMES: Mapping[str, str] = {
     "benchmark": "vsr.bench.run:bench",
     "build_engine": "vsr.jobs.engine_builds",
     "compare": "vsr.evaluation.compare",
+    "compare_bench_results": "vsr.bench.compare:compare_results",
     "demo": "vsr.evaluation.demo",
     "doctor": "vsr.machine.doctor",
     "engine_recipe": "vsr.backends.tensorrt.recipe:recipe_from_dict",
@@ -93,11 +98,13 @@ _HOMES: Mapping[str, str] = {
     "load_engine_recipe": "vsr.backends.tensorrt.recipe:load_recipe",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.read.probe",
+    "read_bench_result": "vsr.bench.result:read_result",
     "upscale_many": "vsr.jobs.many",
     "verify_engine": "vsr.jobs.engine_builds",
 }
 
 __all__ = [
+    "BenchComparison",
     "BenchConfig",
     "BenchResult",
     "BuiltEngine",
@@ -131,6 +138,7 @@ __all__ = [
     "benchmark",
     "build_engine",
     "compare",
+    "compare_bench_results",
     "demo",
     "doctor",
     "engine_recipe",
@@ -144,6 +152,7 @@ __all__ = [
     "open_stream",
     "preview",
     "probe",
+    "read_bench_result",
     "upscale_file",
     "upscale_many",
     "verify_engine",

@@ -4,47 +4,67 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vsr.bench.config import BenchConfig
+from vsr.bench.result import read_result
 from vsr.bench.run import bench
 from vsr.bench.synthetic import synthetic_frames
 from vsr.cli import main
 from vsr.machine.doctor import doctor
 from vsr.machine.environment import environment
-from vsr.upscale.options import NetworkOptions
 
 
-def test_every_part_is_measured_on_every_frame() -> None:
+def test_every_stage_is_measured_alone_and_together(tmp_path: Path) -> None:
     said: list[str] = []
-    result = bench(
-        BenchConfig(NetworkOptions("bicubic"), (96, 64), frames=25, presets=("ultrafast", "ultrafast")),
-        said.append,
+    config = BenchConfig(
+        models=("bicubic",), sizes=((96, 64),), frames=30, presets=("ultrafast", "ultrafast"), budget_s=2.0
     )
-    assert set(result.alone) == {"decode", "infer", "encode x264 ultrafast"}
-    assert set(result.together) == {"null", "x264 ultrafast"}
-    for part in (*result.alone.values(), *result.together.values()):
-        assert part.frames == 25
-        assert part.fps > 0
-    assert result.together["x264 ultrafast"].cpu_over_alone > 0
-    assert result.size_out == (192, 128)
-    assert (result.model, result.config.network.model) == ("bicubic-x2", "bicubic")
-    assert result.environment["versions"]["openvino"]
-    assert "decode" in said
-    told = json.loads(json.dumps(result.as_dict()))
-    assert (told["config"]["model"], told["config"]["frames"], told["config"]["batch"]) == (
-        "bicubic-x2",
-        25,
-        1,
-    )
-    assert told["size_out"] == [192, 128]
-    assert told["alone"]["infer"] == asdict(result.alone["infer"])
-    assert set(told["alone"]["infer"]) == {"frames", "seconds", "fps", "cpu_s"}
-    assert [stage["name"] for stage in told["together"]["null"]["stages"]] == ["decode", "infer", "encode"]
+    result = bench(config, said.append)
+    null, x264 = result.cells
+    assert (null.case.sink, x264.case.sink) == ("null", "libx264 ultrafast")
+    assert set(null.alone) == {"decode", "infer"}
+    assert set(x264.alone) == {"decode", "infer", "encode"}
+    for cell in result.cells:
+        for part in (cell.together, *cell.alone.values()):
+            assert part.fps.low <= part.fps.median <= part.fps.high
+            assert part.cpu_ms.median > 0
+        assert [stage.name for stage in cell.stages] == ["decode", "infer", "encode"]
+        assert (cell.case.model, cell.case.size_out, cell.case.batch) == ("bicubic-x2", (192, 128), 1)
+        assert len(cell.package) == 16
+    assert result.environment.versions["openvino"]
+    assert any("decode" in line for line in said)
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(result.as_dict()))
+    assert read_result(path) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "is not JSON"),
+        ("[1, 2]", "is no result of `vsr bench`: it names no schema"),
+        ('{"alone": {}}', "is no result of `vsr bench`: it names no schema"),
+        ('{"schema": 99}', "is of schema 99, and this vsr reads schema 1"),
+        ('{"schema": true}', "is of schema True"),
+        ('{"schema": 1}', "is no whole result of `vsr bench`: created is missing"),
+        ('{"schema": 1, "cells": [{"case": 3}]}', "cells: each: case must be a table, got 3"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_garbage_is_no_result(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    assert main(["bench", "compare", str(path), str(path)]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: {path} ")
+    assert words in error
+    assert hint.startswith("hint: ")
 
 
 def test_synthetic_frames_are_the_same_each_time_and_move() -> None:
@@ -69,11 +89,11 @@ def test_the_doctor_finds_what_is_needed_and_names_what_is_not_there() -> None:
 
 def test_a_figure_names_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "gpu" not in environment()
+    assert environment().gpu == ""
     asked = tmp_path / "nvidia-smi"
     asked.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 580.159.04'\n")
     asked.chmod(0o755)
-    assert (environment()["gpu"], environment()["driver"]) == ("NVIDIA H100 80GB HBM3", "580.159.04")
+    assert (environment().gpu, environment().driver) == ("NVIDIA H100 80GB HBM3", "580.159.04")
 
 
 def test_a_report_does_not_replace_the_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +107,7 @@ def test_a_report_does_not_replace_the_clip(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("--preset bogus", "x264 has no preset 'bogus'"),
+        ("--preset bogus", "no encoder given has a preset 'bogus'"),
         ("--size 7x4", "size 7x4 cannot be measured"),
         ("--size 100000x100000", "size 100000x100000 cannot be measured"),
         ("--size 4x16384", "size 4x16384 cannot be measured"),  # Once it is enlarged.
@@ -99,7 +119,7 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
     assert main(["bench", *options.split()]) == 2
     error, hint = capsys.readouterr().err.splitlines()
     assert error == f"error: {words}"
-    assert hint.startswith(("hint: it has ultrafast, ", "hint: give even sides from 2 to 8192 "))
+    assert hint.startswith(("hint: libx264 has ultrafast, ", "hint: give even sides from 2 to 8192 "))
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(

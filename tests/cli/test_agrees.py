@@ -26,8 +26,9 @@ from vsr.training.config import TrainConfig
 
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Generator[tuple[str, click.Command]]:
-    if not isinstance(command, click.Group):
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         yield " ".join(path), command
+    if not isinstance(command, click.Group):
         return
     context = click.Context(command)
     for name in command.list_commands(context):
@@ -68,7 +69,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         monkeypatch.setattr(api, name, stand_in(getattr(api, name)))
     for name in "probe preview".split():
         monkeypatch.setattr(api, name, stand_in(getattr(api, name), goes_on=True))
-    for name in "evaluate compare benchmark".split():
+    for name in "evaluate compare benchmark read_bench_result".split():
         monkeypatch.setattr(api, name, stand_in(getattr(api, name)))
     many = stand_in(api.upscale_many)
     monkeypatch.setattr(api, "upscale_many", many)

@@ -12,10 +12,13 @@ import pytest
 
 import vsr
 from vsr.bench.config import BenchConfig
-from vsr.bench.result import BenchResult, Part, Whole
+from vsr.bench.result import BenchResult, Case, Cell, LeftOut, Part, read_result
+from vsr.bench.statistics import FrameTimes, Spread
 from vsr.cli import main
 from vsr.core.control import Control
 from vsr.machine.doctor import Check
+from vsr.machine.environment import Environment
+from vsr.machine.load import Load
 
 
 @pytest.fixture
@@ -69,38 +72,35 @@ def test_probe_opens_standard_input_once(api: Any, capsys: pytest.CaptureFixture
 
 def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[BenchConfig] = []
+    part = Part(Spread(10.0, 9.0, 11.0, 5), Spread(1.5, 1.4, 1.6, 5), FrameTimes(100.0, 120.0, 130.0, 40))
+    case = Case("bicubic-x2", 2, (64, 36), (128, 72), "openvino", "fp32")
+    result = BenchResult(
+        created="2026-01-01T00:00:00+00:00",
+        command="",
+        environment=Environment("a processor", 2, 8.0, "Linux x86_64", "3.11"),
+        cells=(Cell(case, part, {"decode": part}, bottleneck="infer"),),
+        left_out=(LeftOut("quality", "the time was over"),),
+        load=Load(10.0, 1.5, 0.0, 3.0),
+    )
 
     def bench(config: BenchConfig, say: Any) -> BenchResult:
         asked.append(config)
         say("decode")
-        whole = Whole(10, 1.0, 10.0, 1.5, bottleneck="infer", setup_s=0.1, stages=(), cpu_over_alone=1.0)
-        return BenchResult(
-            environment={},
-            config=config,
-            model="bicubic-x2",
-            backend="openvino",
-            precision="fp32",
-            batch=1,
-            size_in=(64, 36),
-            size_out=(128, 72),
-            alone={"decode": Part(10, 1.0, 10.0, 1.5)},
-            together={"null": whole},
-        )
+        return result
 
     api.benchmark = bench
     report = tmp_path / "bench.json"
-    assert main(f"bench --size 64x36 --frames 10 --preset ultrafast --report {report}".split()) == 0
-    assert asked == [BenchConfig(size=(64, 36), frames=10, presets=("ultrafast",))]
+    words = f"bench --model bicubic --size 64x36 --frames 10 --preset ultrafast --report {report}"
+    assert main(words.split()) == 0
+    assert asked == [BenchConfig(models=("bicubic",), sizes=((64, 36),), frames=10, presets=("ultrafast",))]
     captured = capsys.readouterr()
     assert captured.err == "decode\n"
-    assert captured.out.splitlines()[0] == "bicubic-x2 on openvino, fp32, 64x36 to 128x72"
-    assert "decode  10.0" in captured.out
-    assert json.loads(report.read_text())["alone"]["decode"] == {
-        "frames": 10,
-        "seconds": 1.0,
-        "fps": 10.0,
-        "cpu_s": 1.5,
-    }
+    head, row, *_ = captured.out.splitlines()
+    assert head.startswith("network")
+    assert row.startswith("bicubic-x2 fp32, 64x36, openvino  null  10.0")
+    assert "the machine was busy: others used 1.5 cores meanwhile" in captured.out
+    assert "left out: quality: the time was over" in captured.out
+    assert read_result(report) == result
 
 
 def test_models_as_they_are_shipped(capsys: pytest.CaptureFixture[str]) -> None:

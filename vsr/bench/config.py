@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vsr.core.errors import ConfigError
-from vsr.media.write.encoder_traits import X264_PRESETS
-from vsr.upscale.options import NetworkOptions
+from vsr.models import Precision
+
+MAX_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """network: its scale must be one that the model reaches exactly. size: (width, height) of the frames in, unless `input`
-    names a clip: even, and up to 16384 pixels a side once enlarged. frames: how many are measured.
+    """Every combination of the values given is a case. What is left empty is vsr's own choice.
 
-    presets: of x264, each measured once, alone and at the end of the whole; a null sink always is.
+    scales: that the models reach exactly. sizes: (width, height) of synthetic frames in: even, and up to 16384
+    pixels a side once enlarged. batches: frames in a run of the network. encoders: as FFmpeg names
+    them; "null" for none. presets: each of the encoders that know it. input: a clip to read instead of synthetic frames.
+    frames: that a clip has at most. budget_s: seconds for all of it, None for 20 for each case. tile, threads,
+    build: as in NetworkOptions.
     Raises ConfigError.
     """
 
-    network: NetworkOptions = field(default_factory=NetworkOptions)
-    size: tuple[int, int] = (960, 540)
-    frames: int = 240
+    models: tuple[str, ...] = ()
+    scales: tuple[float, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    backends: tuple[str, ...] = ()
+    precisions: tuple[Precision, ...] = ()
+    batches: tuple[int, ...] = ()
+    encoders: tuple[str, ...] = ()
+    presets: tuple[str, ...] = ()
     input: str | None = None
-    presets: tuple[str, ...] = ("veryfast", "superfast")
+    frames: int | None = None
+    budget_s: float | None = None
+    tile: int | None = None
+    threads: int = 0
+    build: bool = True
 
     def __post_init__(self) -> None:
-        if self.frames < 1:
+        if self.frames is not None and self.frames < 1:
             raise ConfigError(f"{self.frames} frames are out of range", hint="give 1 or more")
-        for preset in self.presets:
-            if preset not in X264_PRESETS:
-                raise ConfigError(f"x264 has no preset {preset!r}", hint=f"it has {', '.join(X264_PRESETS)}")
+        if self.budget_s is not None and not 0 < self.budget_s <= 60 * MAX_MINUTES:
+            raise ConfigError(
+                f"a budget of {self.budget_s / 60:g} minutes is out of range",
+                hint=f"give up to {MAX_MINUTES} minutes",
+            )
+        if self.input is not None and self.sizes:
+            raise ConfigError(
+                "--input and --size exclude each other", hint="a clip has a size: leave --size out"
+            )

@@ -1,66 +1,180 @@
-"""What a bench measured, in numbers."""
+"""What a bench measured, in numbers, and as JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from vsr.bench.config import BenchConfig
-from vsr.jobs.report import StageReport
+from vsr.bench.statistics import FrameTimes, Spread
+from vsr.core.errors import ConfigError, reason
+from vsr.core.tables import filled, short
+from vsr.machine.environment import Environment
+from vsr.machine.load import Load
+
+SCHEMA = 1
+"""Raised whenever a figure changes its name, unit or meaning: figures of two schemas are not compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What was run.
+
+    program: "vsr", or the name and version of another. model: name of the package. size: (width, height) of the frames in;
+    size_out: of those out. device: "cpu" or a GPU. threads: that were asked for, 0 for all cores. input: "synthetic", or the
+    name of the clip. encoder: as FFmpeg names it, "null" for none. preset: empty where there is none.
+    """
+
+    model: str
+    scale: int
+    size: tuple[int, int]
+    size_out: tuple[int, int]
+    backend: str
+    precision: str
+    device: str = "cpu"
+    batch: int = 1
+    in_flight: int = 1
+    threads: int = 0
+    input: str = "synthetic"
+    encoder: str = "null"
+    preset: str = ""
+    program: str = "vsr"
+
+    @property
+    def network(self) -> str:
+        """The case without its encoder, in words: `fast-x2 int8, 960x540, openvino`."""
+        (width, height), program = self.size, "" if self.program == "vsr" else f"{self.program}: "
+        words = [f"{program}{self.model} {self.precision}", f"{width}x{height}"]
+        words += [self.backend if self.device == "cpu" else f"{self.backend} on {self.device}"]
+        words += [f"batch {self.batch}"] if self.batch != 1 else []
+        words += [f"{self.in_flight} in flight"] if self.in_flight != 1 else []
+        words += [f"{self.threads} threads"] if self.threads else []
+        words += [self.input] if self.input != "synthetic" else []
+        return ", ".join(words)
+
+    @property
+    def sink(self) -> str:
+        """Encoder and preset in words."""
+        return f"{self.encoder} {self.preset}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stage, measured alone. seconds: of the clock. fps: frames in one of them. cpu_s: seconds of processors, of the whole
-    process, so that threads of codecs and runtimes count."""
+    """One stage, or all together, in the steady state: compiling and the first frames are not in it.
 
-    frames: int
-    seconds: float
-    fps: float
-    cpu_s: float
+    fps: frames a second. cpu_ms: processor time of the whole process for one frame, so that threads of codecs and runtimes
+    count. gpu_ms: of the GPU, None where it was not measured. frame_ms: from one frame to the next.
+    """
+
+    fps: Spread
+    cpu_ms: Spread
+    frame_ms: FrameTimes
+    gpu_ms: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Part):
-    """All stages together into one sink, as `vsr upscale` runs them. setup_s: seconds before the first frame. stages: what each
-    did. cpu_over_alone: `cpu_s` over that of the same stages measured alone."""
+class StageShare:
+    """What a stage did of the time of a run, as parts of 1: busy, starved (waiting for frames), blocked (waiting for room)."""
 
-    bottleneck: str
-    setup_s: float
-    stages: tuple[StageReport, ...]
-    cpu_over_alone: float
+    name: str
+    busy: float
+    starved: float
+    blocked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From the command to the first frame, in a fresh process, in seconds.
+
+    imports: Python and vsr. model: opening the input, finding and loading model and runtime, opening the output. compile: of
+    the network. first_frame: decoding, inferring and handing the first frame to the encoder. total: all of it.
+    """
+
+    imports: Spread
+    model: Spread
+    compile: Spread
+    first_frame: Spread
+    total: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One case, measured.
+
+    package: hash of the model package's files. together: all stages, as `vsr upscale` runs them. alone: by stage: "decode",
+    "infer" (which is "copy in", "compute" and "copy out" where these can be told apart) and "encode". stages, bottleneck: of
+    the run together. cpu_over_alone: processor time together over the sum of the stages alone; its quartiles are the widest
+    that both spreads allow. gflops: thousand million multiplications and additions a second while inferring alone, two for each
+    multiply-add. of_rate: the part of the machine's own rate that this is. memory_mb: the most the process took, in 10^6 bytes.
+    load: what others took of the machine meanwhile.
+    """
+
+    case: Case
+    together: Part
+    alone: Mapping[str, Part] = field(default_factory=dict)
+    package: str = ""
+    stages: tuple[StageShare, ...] = ()
+    bottleneck: str = ""
+    cpu_over_alone: Spread | None = None
+    gflops: float | None = None
+    of_rate: float | None = None
+    memory_mb: float | None = None
+    start: Start | None = None
+    load: Load | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A case that was not measured, in words, and why."""
+
+    what: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """What `vsr.benchmark` measured.
+    """What `vsr bench` measured.
 
-    environment: the machine and the versions (vsr.machine.environment). config: what was asked; model, backend, precision and
-    batch: what was taken. size_in, size_out: (width, height) of the frames. alone: by stage, "decode", "infer" and "encode x264
-    PRESET". together: by sink, "null" and "x264 PRESET".
+    created: when it began, UTC. command: how to measure it again. rates: what this machine reaches in one large convolution,
+    10^9 operations a second, by backend and precision ("openvino bf16"). seconds: of the whole. load: of all of it.
     """
 
-    environment: Mapping[str, Any]
-    config: BenchConfig
-    model: str
-    backend: str
-    precision: str
-    batch: int
-    size_in: tuple[int, int]
-    size_out: tuple[int, int]
-    alone: Mapping[str, Part]
-    together: Mapping[str, Whole]
+    created: str
+    command: str
+    environment: Environment
+    cells: tuple[Cell, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    rates: Mapping[str, Spread] = field(default_factory=dict)
+    suite: str = ""
+    seconds: float = 0.0
+    load: Load | None = None
+    schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values. Under `config` stands what was taken where something else was asked."""
-        asked = asdict(self.config)
-        taken = {name: getattr(self, name) for name in ("model", "backend", "precision", "batch")}
-        return {
-            "environment": dict(self.environment),
-            "config": asked.pop("network") | asked | taken,
-            "size_in": list(self.size_in),
-            "size_out": list(self.size_out),
-            "alone": {name: asdict(part) for name, part in self.alone.items()},
-            "together": {name: asdict(whole) for name, whole in self.together.items()},
-        }
+        """The same as JSON values."""
+        return {"schema": self.schema} | asdict(self)
+
+
+def read_result(path: Path) -> BenchResult:
+    """A result from its JSON file. Raises ConfigError for what is none, or one of another schema."""
+    hint = "give a file that `vsr bench --report FILE` wrote"
+    try:
+        table = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {reason(error)}", hint=hint) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not JSON: {short(error, str)}", hint=hint) from error
+    if not isinstance(table, dict) or "schema" not in table:
+        raise ConfigError(f"{path} is no result of `vsr bench`: it names no schema", hint=hint)
+    if type(table["schema"]) is not int or table["schema"] != SCHEMA:
+        raise ConfigError(
+            f"{path} is of schema {short(table['schema'])}, and this vsr reads schema {SCHEMA}",
+            hint="measure again, or compare with the vsr that wrote it",
+        )
+    try:
+        return filled(BenchResult, table)
+    except ConfigError as error:
+        raise ConfigError(f"{path} is no whole result of `vsr bench`: {error.message}", hint=hint) from error

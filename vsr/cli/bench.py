@@ -4,37 +4,86 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from vsr.cli import options, text
+from vsr.cli import bench_compare, options, text
 from vsr.cli.show import check_report_path, write_json
 from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
+from vsr.models import Precision
+from vsr.upscale.options import MAX_BATCH, MAX_SCALE
 
 if TYPE_CHECKING:
     from vsr.bench.result import BenchResult
 
+_AGAIN = "may be repeated"
 
-@click.command("bench")
-@options.model
-@options.own_scale
-@options.backend
+
+@click.group("bench", invoke_without_command=True)
 @click.option(
-    "--size", type=options.SIZE, default="960x540", show_default=True, help="Of the frames that go in."
+    "--model", "models", multiple=True, help=f"Name or path of a package; {_AGAIN}.  [default: auto]"
 )
-@click.option("--input", help="A clip to take the frames from, instead of synthetic ones.")
-@click.option("--frames", type=click.IntRange(1), default=240, show_default=True, help="How many.")
-@options.batch
-@options.running
 @click.option(
-    "--preset", "presets", multiple=True, default=("veryfast", "superfast"), help="Of x264; may be repeated."
+    "--scale",
+    "scales",
+    type=click.FloatRange(1, MAX_SCALE),
+    multiple=True,
+    help=f"Factor per side that the models come to; {_AGAIN}.  [default: their own]",
 )
+@click.option(
+    "--size",
+    "sizes",
+    type=options.SIZE,
+    multiple=True,
+    help=f"Of the frames that go in; {_AGAIN}.  [default: 960x540]",
+)
+@click.option("--backend", "backends", multiple=True, help=f"See `vsr doctor`; {_AGAIN}.  [default: auto]")
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(get_args(Precision)),
+    multiple=True,
+    help=f"Of the network; {_AGAIN}.  [default: the fastest here]",
+)
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1, MAX_BATCH),
+    multiple=True,
+    help=f"Frames in a run of the network; {_AGAIN}.  [default: the backend's choice]",
+)
+@click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    help=f"As FFmpeg names them, null for none; {_AGAIN}.  [default: null and libx264]",
+)
+@click.option("--preset", "presets", multiple=True, help=f"Of the encoders that know it; {_AGAIN}.")
+@click.option("--input", help="A clip to read, instead of synthetic frames.")
+@click.option("--frames", type=click.IntRange(1), help="Of a clip at most.  [default: 300]")
+@options.tile
+@options.threads
+@options.no_build
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
-def command(*, input: str | None, report: Path | None, as_json: bool, **values: Any) -> None:
-    """Measure frames per second: each stage alone, then all together into nothing and into x264."""
+@click.pass_context
+def command(
+    context: click.Context, /, *, input: str | None, report: Path | None, as_json: bool, **values: Any
+) -> None:
+    """Measure frames per second: each stage alone, then all together, into nothing and into encoders.
+
+    \b
+    vsr bench
+    vsr bench --model fast --size 640x360
+    vsr bench --model fast --model balanced --encoder libx264 --preset superfast --report new.json
+    vsr bench compare old.json new.json
+
+    Every combination of the values given is measured.
+    """
+    if context.invoked_subcommand is not None:
+        return
     from vsr import api
     from vsr.media.outputs import check_outputs
 
@@ -42,24 +91,42 @@ def command(*, input: str | None, report: Path | None, as_json: bool, **values: 
     if report is not None:
         check_writable(report, overwrite=True)
     check_outputs([input] if input else [], [], report)
-    config = api.BenchConfig(
-        options.network(values), values["size"], values["frames"], input, values["presets"]
-    )
-    result = api.benchmark(config, note)
+    result = api.benchmark(api.BenchConfig(input=input, **values), note)
     if report is not None:
         write_json(report, result.as_dict())
     if as_json:
-        say_json(json.dumps(result.as_dict(), indent=2, default=str))
+        say_json(json.dumps(result.as_dict(), indent=2))
     else:
         say(*lines(result))
 
 
+command.add_command(bench_compare.command)
+
+
 def lines(result: BenchResult) -> list[str]:
-    """The figures as two tables."""
-    sizes = " to ".join(f"{width}x{height}" for width, height in (result.size_in, result.size_out))
-    shown = [f"{result.model} on {result.backend}, {result.precision}, {sizes}"]
-    for title, parts in (("alone", result.alone), ("together, into", result.together)):
-        rows = [[title, "fps", "processor s"]]
-        rows += [[name, text.rate(part.fps), f"{part.cpu_s:.1f}"] for name, part in parts.items()]
-        shown += ["", *text.table(rows, numbers=(1, 2))]
-    return shown
+    """The figures as a table, and what they were measured on."""
+    environment = result.environment
+    rows = [
+        ["network", "into", "fps", "+-", "p95 ms", "processor ms", "infer alone", "encode alone", "limit"]
+    ]
+    for cell in result.cells:
+        whole, encode = cell.together, cell.alone.get("encode")
+        infer = cell.alone.get("infer")
+        rows.append(
+            [
+                cell.case.network,
+                cell.case.sink,
+                text.rate(whole.fps.median),
+                text.rate((whole.fps.high - whole.fps.low) / 2),
+                f"{whole.frame_ms.p95:.1f}",
+                f"{whole.cpu_ms.median:.1f}",
+                text.rate(infer.fps.median) if infer else "",
+                text.rate(encode.fps.median) if encode else "",
+                cell.bottleneck,
+            ]
+        )
+    shown = text.table(rows, numbers=range(2, 8))
+    shown += ["", f"{environment.cpu}, {environment.cores} cores {' '.join(environment.flags)}"]
+    if result.load is not None and result.load.busy:
+        shown.append(f"the machine was busy: {result.load}")
+    return shown + [f"left out: {left.what}: {left.reason}" for left in result.left_out]

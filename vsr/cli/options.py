@@ -169,28 +169,23 @@ precision = click.option(
     type=click.Choice(get_args(Precision)),
     help="Of the network.  [default: the fastest here]",
 )
-running = group(
-    click.option(
-        "--tile",
-        type=click.IntRange(0, MAX_TILE),
-        help="Side of tiles in pixels, 0 for none.  [default: auto]",
-    ),
-    click.option(
-        "--threads",
-        type=click.IntRange(0, MAX_THREADS),
-        default=0,
-        help="Processor threads.  [default: all]",
-    ),
-    precision,
-    click.option(
-        "--no-build",
-        "build",
-        is_flag=True,
-        flag_value=False,
-        default=True,
-        help="Fail where a TensorRT engine would have to be built first.",
-    ),
+tile = click.option(
+    "--tile",
+    type=click.IntRange(0, MAX_TILE),
+    help="Side of tiles in pixels, 0 for none.  [default: auto]",
 )
+threads = click.option(
+    "--threads", type=click.IntRange(0, MAX_THREADS), default=0, help="Processor threads.  [default: all]"
+)
+no_build = click.option(
+    "--no-build",
+    "build",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Fail where a TensorRT engine would have to be built first.",
+)
+running = group(tile, threads, precision, no_build)
 
 
 def network(values: Mapping[str, Any]) -> NetworkOptions:

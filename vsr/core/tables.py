@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vsr.core.errors import ConfigError
@@ -44,8 +45,8 @@ def filled(
 ) -> Kind:
     """A dataclass from a table: each entry has the type of its field. Raises ConfigError, whose message begins with `where`.
 
-    parsers: of fields whose type is not one of bool, int, float, str, Literal, tuple[…, ...] and Mapping. given: fields that no
-    entry may set.
+    parsers: of fields whose type is not one of bool, int, float, str, Literal, tuple, Mapping, a dataclass, and one of these or
+    None. given: fields that no entry may set.
     """
     parsers = parsers or {}
     hints = get_type_hints(kind)
@@ -76,18 +77,20 @@ def only_known(table: Mapping[str, Any], known: Iterable[str]) -> None:
 
 
 def checked(name: str, value: Any, hint: Any) -> Any:
-    """The value of an entry, as a field of the type `hint` takes it: a list becomes a tuple. Raises ConfigError."""
+    """The value of an entry, as a field of the type `hint` takes it: a list becomes a tuple, and a table the dataclass that
+    `hint` names. Raises ConfigError."""
     if choices := _choices(hint):
         return one_of(name, value, choices)
+    if optional := _optional(hint):
+        return None if value is None else checked(name, value, optional)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return filled(hint, _table(name, value), f"{name}: ")
     if get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise _refused(name, "a list", value)
-        return tuple(checked(f"{name}: each", item, get_args(hint)[0]) for item in value)
+        return _tuple(name, value, get_args(hint))
     if get_origin(hint) is Mapping:
-        if not isinstance(value, Mapping):
-            raise ConfigError(
-                f"{name} must be a table, got {short(value)}", hint=f"write [{name}] above its entries"
-            )
+        table, of = _table(name, value), get_args(hint)[1]
+        if of is not Any:
+            return {key: checked(f"[{name}] {short(key, str)}", item, of) for key, item in table.items()}
     elif hint is float:
         if type(value) not in (int, float):
             raise _refused(name, "a number", value)
@@ -95,6 +98,24 @@ def checked(name: str, value: Any, hint: Any) -> Any:
         raise _refused(name, _WORDS[hint], value)
     _check_plain(name, value, _MOST_LEVELS)
     return value
+
+
+def _table(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{name} must be a table, got {short(value)}", hint=f"write [{name}] above its entries"
+        )
+    return value
+
+
+def _tuple(name: str, value: Any, of: tuple[Any, ...]) -> tuple[Any, ...]:
+    """of: the types of the items, or one and an ellipsis for any number of that type."""
+    if not isinstance(value, list | tuple):
+        raise _refused(name, "a list", value)
+    if of[-1] is not Ellipsis and len(value) != len(of):
+        raise _refused(name, f"a list of {len(of)}", value)
+    types = of if of[-1] is not Ellipsis else (of[0],) * len(value)
+    return tuple(checked(f"{name}: each", item, type_) for item, type_ in zip(value, types, strict=True))
 
 
 _WORDS = {bool: "true or false", int: "a whole number", str: "text"}
@@ -107,6 +128,14 @@ def _choices(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Union:
         return tuple(choice for part in get_args(hint) for choice in _choices(part))
     return ()
+
+
+def _optional(hint: Any) -> Any:
+    """X of the type X | None; None for other types."""
+    if get_origin(hint) not in (Union, UnionType):
+        return None
+    others = [part for part in get_args(hint) if part is not NoneType]
+    return others[0] if len(others) == 1 and len(get_args(hint)) == 2 else None
 
 
 def _check_plain(name: str, value: Any, levels: int) -> None:

@@ -31,6 +31,8 @@ _QUEUE_BYTES = 96 << 20
 _COLLECT_EVERY = 32
 
 OnProgress = Callable[[Progress], None]
+OnFrame = Callable[[PipelineStats], None]
+"""Takes what the stages have done by then."""
 
 
 class UpscaleJob:
@@ -48,11 +50,19 @@ class UpscaleJob:
         self._pool.close()
 
     def run(
-        self, url: str, output: str, *, on_progress: OnProgress | None = None, item: int = 0, items: int = 1
+        self,
+        url: str,
+        output: str,
+        *,
+        on_progress: OnProgress | None = None,
+        on_frame: OnFrame | None = None,
+        item: int = 0,
+        items: int = 1,
     ) -> Report:
         """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
 
-        Raises Cancelled after `Control.cancel`.
+        on_frame: called on the encoding thread after each frame that is handed to the encoder. Raises Cancelled after
+        `Control.cancel`.
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         config = self._config
@@ -73,7 +83,8 @@ class UpscaleJob:
                 exhausted = _Exhaustion(source, fetch=not stays)
 
                 def encode(frames: Iterator[Frame]) -> Path | None:
-                    return _encode(frames, sink, source, exhausted)
+                    watched = _watched(frames, lambda: on_frame(pipeline.stats)) if on_frame else frames
+                    return _encode(watched, sink, source, exhausted)
 
                 pipeline: Pipeline[Path | None] = Pipeline(
                     exhausted,
@@ -150,6 +161,13 @@ def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exh
     if exhausted.reached_end:
         return sink.finish()
     return sink.keep_part() if sink.counters.frames else None
+
+
+def _watched(frames: Iterator[Frame], written: Callable[[], None]) -> Iterator[Frame]:
+    """The frames; `written` is called as the next is asked for."""
+    for frame in frames:
+        yield frame
+        written()
 
 
 def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int:

@@ -37,7 +37,7 @@ def doctor() -> list[Check]:
     """Look at everything; never raises for what is missing."""
     machine = environment()
     checks = [
-        Check("machine", True, f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB"),
+        Check("machine", True, f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb} GB"),
         _ffmpeg(),
         *(
             Check(f"backend {name}", found.usable, found.reason, found.remedy, needed=name == "openvino")

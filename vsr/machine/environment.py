@@ -5,34 +5,92 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-
-def environment() -> dict[str, Any]:
-    """Processor, cores, memory, Python and the versions that matter, and an NVIDIA GPU with its driver, as JSON values."""
-    return {
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": round(_memory_bytes() / 1e9, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {
-            name: _version(name) for name in ("vsr", "av", "numpy", "openvino", "onnxruntime", "torch")
-        },
-        **_gpu(),
-    }
+# Instructions that runtimes choose their kernels by, as Linux names them.
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
+          "asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve")  # fmt: skip
+_PACKAGES = ("vsr", "av", "numpy", "openvino", "onnxruntime", "torch", "tensorrt", "tensorrt-rtx")
+_ROOT = Path(__file__).parents[2]
 
 
-def _gpu() -> dict[str, str]:
-    try:
-        asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout
-    except (OSError, subprocess.SubprocessError):
-        return {}
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The machine, and the versions that matter.
+
+    cores: that this process may use. flags: instructions the processor has, of those that matter, empty where the system does
+    not name them. governor: how Linux chooses the clock rate, empty where it does not say. versions: None for what is not
+    installed. commit: of the checkout that vsr runs from, with "-dirty" where files are changed; empty for an installed vsr.
+    gpu, driver: of an NVIDIA GPU, empty where there is none.
+    """
+
+    cpu: str
+    cores: int
+    memory_gb: float
+    system: str
+    python: str
+    flags: tuple[str, ...] = ()
+    governor: str = ""
+    gpu: str = ""
+    driver: str = ""
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    commit: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @property
+    def machine(self) -> tuple[str, ...]:
+        """What two figures must have in common to be compared as of one machine."""
+        return (f"{self.cpu}, {self.cores} cores", " ".join(self.flags), self.system, self.gpu)
+
+
+def environment() -> Environment:
+    """Look at this machine. Never raises for what the system does not tell."""
+    gpu, driver = _gpu()
+    return Environment(
+        cpu=_cpu_name(),
+        cores=usable_cores(),
+        memory_gb=round(_memory_bytes() / 1e9, 1),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        flags=_flags(),
+        governor=_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).strip(),
+        gpu=gpu,
+        driver=driver,
+        versions={name: _version(name) for name in _PACKAGES},
+        commit=_commit(_ROOT),
+    )
+
+
+def usable_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpu() -> tuple[str, str]:
+    answer = _answer(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
     name, _, driver = answer.partition("\n")[0].partition(", ")
-    return {"gpu": name, "driver": driver}
+    return name, driver
+
+
+def _commit(root: Path) -> str:
+    if not (root / ".git").exists():
+        return ""
+    return _answer(["git", "-C", str(root), "describe", "--always", "--exclude=*", "--dirty"]).strip()
+
+
+def _answer(command: list[str]) -> str:
+    """What a program prints; nothing where it is missing or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def _version(name: str) -> str | None:
@@ -43,13 +101,27 @@ def _version(name: str) -> str | None:
 
 
 def _cpu_name() -> str:
+    return _cpu_entry("model name") or platform.processor() or platform.machine()
+
+
+def _flags() -> tuple[str, ...]:
+    # x86 has "flags", ARM has "Features".
+    there = set((_cpu_entry("flags") or _cpu_entry("Features")).split())
+    return tuple(flag for flag in _FLAGS if flag in there)
+
+
+def _cpu_entry(name: str) -> str:
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith(name):
+            return line.partition(":")[2].strip()
+    return ""
+
+
+def _text(path: Path) -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""  # Not Linux, or a container that hides it.
 
 
 def _memory_bytes() -> int:

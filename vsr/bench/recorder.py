@@ -1,0 +1,93 @@
+"""When frames came out of a stage: what of it counts, and when it is enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vsr.bench.result import Part
+from vsr.bench.statistics import frame_times, spread
+from vsr.core.clock import SYSTEM_CLOCK, Clock
+
+WINDOW_S = 0.25
+"""A repeat is as many frames as take so long, one at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """How long a pass is not counted: `least` frames, and then until `most` frames or `seconds` since the first are over. It
+    compiles, fills queues and the encoder's look-ahead."""
+
+    least: int = 2
+    most: int = 48
+    seconds: float = 1.5
+
+
+class Recorder:
+    """Frames of one stage, over any number of passes; each pass begins with a warm-up. For one thread.
+
+    deadline: of `clock`, after which it is enough. cpu: processor seconds of the process so far.
+    """
+
+    def __init__(
+        self,
+        warm_up: WarmUp,
+        deadline: float,
+        clock: Clock = SYSTEM_CLOCK,
+        cpu: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._warm_up, self._deadline, self._clock, self._cpu = warm_up, deadline, clock, cpu
+        self._fps: list[float] = []
+        self._cpu_ms: list[float] = []
+        self._between: list[float] = []
+        self._window = [
+            0,
+            0.0,
+            0.0,
+        ]  # Frames, seconds and processor seconds of the repeat that is not over yet.
+        self.begin()
+
+    def begin(self) -> None:
+        """Another pass: its first frames do not count."""
+        self._frames = 0
+        self._first, self._last = 0.0, (0.0, 0.0)
+        self.warm = False
+        """Whether the next frame counts."""
+
+    def frame(self) -> bool:
+        """One frame has come out. Whether it is enough."""
+        now, cpu = self._clock.now(), self._cpu()
+        self._frames += 1
+        if self._frames == 1:
+            self._first = now
+        if self.warm:
+            self._count(now - self._last[0], cpu - self._last[1])
+        else:
+            up = self._warm_up
+            self.warm = self._frames >= up.least and (
+                self._frames >= up.most or now - self._first >= up.seconds
+            )
+        self._last = (now, cpu)
+        return self.enough
+
+    def _count(self, seconds: float, cpu_s: float) -> None:
+        self._between.append(seconds)
+        self._window = [total + more for total, more in zip(self._window, (1, seconds, cpu_s), strict=True)]
+        frames, passed, cpu_passed = self._window
+        over = self._clock.now() >= self._deadline
+        if passed > 0 and (passed >= WINDOW_S or (over and not self._fps)):
+            self._fps.append(frames / passed)
+            self._cpu_ms.append(1000 * cpu_passed / frames)
+            self._window = [0, 0.0, 0.0]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is a repeat, and either their spread is small or the time is over."""
+        if not self._fps:
+            return False
+        return self._clock.now() >= self._deadline or spread(self._fps).settled
+
+    def part(self) -> Part:
+        """What was recorded. There is a repeat once it is `enough`."""
+        return Part(spread(self._fps), spread(self._cpu_ms), frame_times(self._between))
