@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
+from typing import Any
 
 import av
 from av.packet import Packet
@@ -23,7 +23,7 @@ from vsr.media.read.packed import Unpacker, codes_nothing
 from vsr.media.read.refusals import is_lost, read_error
 from vsr.media.read.streams import encrypted
 from vsr.media.read.time_range import FORMAT_HAS_DISCONTINUITIES
-from vsr.media.read.timestamps import Discontinuities, Starts
+from vsr.media.read.timestamps import Discontinuities, PacketTimes, Starts
 from vsr.media.types import PacketShelf, SourceCounters
 
 # Errors of av_read_frame in a row, after which the rest of a file counts as lost.
@@ -70,11 +70,12 @@ class Decoder:
         self._dumb_packets = self._dumb_bytes = 0
         # AVI knows no presentation times; what FFmpeg makes up for B-frames isn't in order.
         self._times_are_of_packets = opened.container.format.name == "avi"
-        self._unordered_times: list[int] = []
+        self._times = PacketTimes()
         self._unpacker = Unpacker(opened.stream) if opened.context.name == "mpeg4" else None
-        self._keyframe_pts: int | None = None
-        self._last_packet_pts: int | None = None
-        self._last_frame_pts: int | None = None
+        self._keyframe: int | None = None
+        self._keyframe_damage = 0
+        self._last_packet: int | None = None
+        self._last_frame: int | None = None
 
     def __iter__(self) -> Iterator[VideoFrame]:
         for packet in self._read():
@@ -137,18 +138,15 @@ class Decoder:
             if packet is not None:
                 self._dumb_packets += 1
                 self._dumb_bytes += packet.size
-                if packet.pts is None and packet.dts in self._unordered_times:
-                    self._unordered_times.remove(packet.dts)
-                    heapq.heapify(self._unordered_times)
+                self._times.drop(packet)
             if not isinstance(error, av.EOFError):
                 self._damage(error, f"packet {self._packets - 1}", packet)
             return
         cut = bool(frames) and packet is not None and self._is_jpeg and is_cut_jpeg(bytes(packet))
         for frame in frames:
-            if frame.pts is None and self._unordered_times:
-                frame.pts = heapq.heappop(self._unordered_times)
+            self._times.give(frame)
             if frame.pts is not None:
-                self._last_frame_pts = max(frame.pts, self._last_frame_pts or frame.pts)
+                self._last_frame = max(frame.pts, self._last_frame or frame.pts)
             if (frame.is_corrupt or cut) and self._strict:
                 raise DecodeError(
                     f"{self._opened.name}: damaged frame{self._at(frame.pts)}",
@@ -170,7 +168,7 @@ class Decoder:
             self._context.flush_buffers()
             return self._context.decode(packet)
 
-    def _damage(self, error: BaseException, where: str, packet: Packet[Stream] | None) -> None:
+    def _damage(self, error: BaseException, where: str, packet: Packet[Any] | None) -> None:
         message = f"{reason(error)} ({where}{self._at(packet.pts if packet else None)})"
         if self._strict:
             raise DecodeError(
@@ -199,30 +197,30 @@ class Decoder:
         return stamp * packet.time_base > self._opened.wanted.end + 2
 
     def _note_packet(self, packet: Packet[Stream]) -> None:
-        shown = not packet.is_discard and not (self._unpacker and codes_nothing(packet))
-        if packet.pts is None and packet.dts is not None and shown:
-            # No presentation times, but pictures are shown at the times of the packets, in order.
-            heapq.heappush(self._unordered_times, packet.dts)
-        if packet.pts is None or packet.is_discard:
+        if not (self._unpacker and codes_nothing(packet)):
+            self._times.note(packet)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or packet.is_discard:
             return
         if packet.is_keyframe:
-            self._keyframe_pts = packet.pts
-        self._last_packet_pts = max(packet.pts, self._last_packet_pts or packet.pts)
+            self._keyframe, self._keyframe_damage = stamp, self._counters.damaged_packets
+        self._last_packet = max(stamp, self._last_packet or stamp)
 
     def _note_jump(self, packet: Packet[Stream], *, jumps: bool) -> None:
         if jumps and packet.stream_index == self._stream.index and packet.pts is not None:
             self._starts.note(packet.pts, Reset.GAP)
 
     def _lost_tail(self) -> Iterator[VideoFrame]:
-        """Frames PyAV leaves in the decoder when a damaged packet is among the last: draining stops at the first error.
+        """Frames that stay in the decoder when a damaged packet is among the last: draining stops at the first error, and with
+        threads on frames nobody hears of it.
 
         The last group of pictures is decoded again from a second handle, with errors coming out at their own packet.
         """
-        last, key = self._last_frame_pts, self._keyframe_pts
+        last, key = self._last_frame, self._keyframe
         if (
             last is None
             or key is None
-            or (self._last_packet_pts or last) <= last
+            or (self._last_packet or last) <= last
             or self._opened.live
             or is_read_once(self._opened.url)
         ):
@@ -231,6 +229,7 @@ class Decoder:
             return
         if self.discontinuities is not None and self.discontinuities.count:
             return
+        known = self._counters.damaged_packets - self._keyframe_damage
         container = open_container(self._opened.url)
         try:
             stream = container.streams[self._stream.index]
@@ -238,12 +237,21 @@ class Decoder:
                 return
             stream.codec_context.thread_type = "SLICE"
             container.seek(key, stream=stream)
+            context, times = stream.codec_context, PacketTimes()
             for packet in container.demux(stream):
+                if self._times_are_of_packets:
+                    packet.pts = None
+                times.note(packet)
                 try:
-                    frames = packet.decode()
-                except av.FFmpegError:
+                    frames = context.decode(packet)
+                except av.FFmpegError as error:
+                    times.drop(packet)
+                    if known <= 0:
+                        self._damage(error, "among the last packets", packet)
+                    known -= 1
                     continue
                 for frame in frames:
+                    times.give(frame)
                     if frame.pts is not None and frame.pts > last:
                         yield frame
         except (av.FFmpegError, OSError):

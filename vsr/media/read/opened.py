@@ -13,7 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vsr.core.secrets import redacted
-from vsr.media.address import is_sequence, is_url
+from vsr.media.address import is_read_once, is_sequence, is_url
 from vsr.media.closing import close_input
 from vsr.media.frames.hwaccel import decoding_device
 from vsr.media.frames.side_data import StreamDetails, stream_details
@@ -102,7 +102,10 @@ def _opened(
     wants_rate = options.frame_rate is not None and (made_times or sequence)
     chosen = choose_copied(container, stream, nothing=sequence or is_picture)
     context = decoder_context(stream)
-    context.thread_type = "SLICE" if options.strict else "AUTO"
+    # With threads on frames, damage among the last packets costs more of them, without a word: see `Decoder` for files that
+    # can be read again.
+    exact = options.strict or made_times or is_read_once(url)
+    context.thread_type = "SLICE" if exact else "AUTO"
     # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
     context.flags |= int(Flags.unaligned)
     context.thread_count = options.threads

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 from av.packet import Packet
 from av.stream import Stream
@@ -111,6 +113,29 @@ def without_silence(
     if first is not None and end is not None and end - due > _GAP_S:
         lasts = f"{float(due - first):.3f} s, where its playlist says {float(end - first):.3f} s"
         notes.append(f"the video ends after {lasts}")
+
+
+class PacketTimes:
+    """Times for pictures whose packets have none of presentation (AVI): those of decoding, in order."""
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+
+    def note(self, packet: Packet[Any]) -> None:
+        """A packet that goes to the decoder."""
+        if packet.pts is None and packet.dts is not None and packet.size and not packet.is_discard:
+            heapq.heappush(self._waiting, packet.dts)
+
+    def drop(self, packet: Packet[Any]) -> None:
+        """It gives no picture."""
+        if packet.pts is None and packet.dts in self._waiting:
+            self._waiting.remove(packet.dts)
+            heapq.heapify(self._waiting)
+
+    def give(self, frame: VideoFrame) -> None:
+        """Set the frame's pts where it has none."""
+        if frame.pts is None and self._waiting:
+            frame.pts = heapq.heappop(self._waiting)
 
 
 class Starts:
