@@ -1,0 +1,1 @@
+"""Other ways to enlarge a video, beside vsr: `python -m benchmarks.peers`."""
