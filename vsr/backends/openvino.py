@@ -22,6 +22,7 @@ from vsr.backends.base import (
     chosen_precision,
     out_of_memory,
 )
+from vsr.backends.graphs.openvino_form import in_openvino_form
 from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
@@ -50,8 +51,12 @@ class OpenVinoEngine(Engine):
         self.precision = precision
         self._busy = threading.Lock()  # One request makes one picture at a time.
         self._request = compiled.create_infer_request()
-        self._inputs = _names(compiled.inputs)
-        self._outputs = {port.get_any_name(): tuple(port.shape) for port in compiled.outputs}
+        # Samples of more than 8 bits may go in and come out whole.
+        self._inputs = {port.get_any_name(): port.element_type.to_dtype() for port in compiled.inputs}
+        self._outputs = {
+            port.get_any_name(): (tuple(port.shape), port.element_type.to_dtype())
+            for port in compiled.outputs
+        }
 
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         import openvino
@@ -60,13 +65,17 @@ class OpenVinoEngine(Engine):
         try:
             with self._busy:
                 # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
-                shared = {name: np.require(inputs[name], requirements="W") for name in self._inputs}
+                shared = {
+                    name: np.require(inputs[name], requirements=["C", "W"]).view(dtype)
+                    for name, dtype in self._inputs.items()
+                }
                 for name in self._inputs:
                     self._request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
                 # Outputs of our own, so that they outlive the next run.
-                for name, shape in self._outputs.items():
-                    outputs[name] = np.empty(shape, np.uint8)
-                    self._request.set_tensor(name, openvino.Tensor(outputs[name], shared_memory=True))
+                for name, (shape, dtype) in self._outputs.items():
+                    large = np.empty(shape, dtype)
+                    outputs[name] = large.view(np.uint8)
+                    self._request.set_tensor(name, openvino.Tensor(large, shared_memory=True))
                 # Not `infer`: that holds the interpreter's lock.
                 self._request.start_async(share_inputs=True)
                 self._request.wait()
@@ -118,6 +127,7 @@ class OpenVinoBackend:
             model = _core().read_model(path)
             check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
+            in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
             compiled = _core().compile_model(model, "CPU", config)
             return OpenVinoEngine(compiled, precision)
         except (MemoryError, RuntimeError) as error:
