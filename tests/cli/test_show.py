@@ -24,6 +24,7 @@ REPORT = Report(
     output="out.mp4.part",
     model="balanced-x2",
     backend="openvino",
+    device="cpu",
     precision="bf16",
     size_in=(640, 360),
     size_out=(1280, 720),
@@ -47,7 +48,7 @@ REPORT = Report(
 def test_a_report_tells_what_matters() -> None:
     lines = report_lines(REPORT)
     assert lines[0] == "in.mp4: 640x360 to 1280x720"
-    assert "120 frames in 4.0 s, 30.0 fps end to end, balanced-x2 on openvino" in lines[1]
+    assert "120 frames in 4.0 s, 30.0 fps end to end, balanced-x2 on openvino, cpu" in lines[1]
     assert [line for line in lines if "bottleneck" in line] == [line for line in lines if "infer" in line]
     assert "  skipped 2 damaged packets (the first: invalid data)" in lines
     assert "  note: deinterlaced" in lines

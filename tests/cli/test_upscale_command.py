@@ -24,6 +24,7 @@ REPORT = Report(
     output="out.mp4",
     model="bicubic-x2",
     backend="openvino",
+    device="cpu",
     precision="fp32",
     size_in=(64, 36),
     size_out=(128, 72),

@@ -79,8 +79,9 @@ def export(weights: Path, target: str, **keywords: Any) -> object:
     return api.export_model(weights, target, **keywords)
 
 
-def build(*, store: Path | None = None, again: bool = False, **recipe: Any) -> object:
-    return api.build_engine(api.engine_recipe(recipe, "options"), EngineStore(store), again=again)
+def build(*, store: Path | None = None, again: bool = False, device: str = "cuda", **recipe: Any) -> object:
+    given = api.engine_recipe(recipe, "options")
+    return api.build_engine(given, EngineStore(store), again=again, device=device)
 
 
 def train(recipe: str, **given: Any) -> object:
@@ -90,6 +91,7 @@ def train(recipe: str, **given: Any) -> object:
 
 RUNNING = {
     "backend": Case("--backend onnxruntime", {"backend": "onnxruntime"}),
+    "device": Case("--device npu", {"device": "npu"}),
     "model": Case("--model fast", {"model": "fast"}),
     "tile": Case("--tile 256", {"tile": 256}),
     "threads": Case("--threads 3", {"threads": 3}),
@@ -114,6 +116,7 @@ PACKAGE = {
     "overwrite": Case("--overwrite", {"overwrite": True}),
 }
 STORE = Case("--store engines", {"store": Path("engines")})
+ON_CUDA = Case("--device cuda:1", {"device": "cuda:1"})
 
 FORMS = {
     "upscale": Form(
@@ -252,6 +255,7 @@ FORMS = {
             "precision": RUNNING["precision"],
             "capabilities": Case("--for 8.6 --for 8.9", {"compute_capabilities": ["8.6", "8.9"]}),
             "library": Case("--library tensorrt_rtx", {"library": "tensorrt_rtx"}),
+            "device": ON_CUDA,
             "store": STORE,
             "again": Case("--again", {"again": True}),
         },
@@ -275,6 +279,7 @@ FORMS = {
         lambda key, store=None, **keywords: api.verify_engine(key, EngineStore(store), **keywords),
         keywords_of(api.verify_engine),
         {
+            "device": ON_CUDA,
             "store": STORE,
             "key": Case("", {"key": "cd"}, ("cd", {})),
             "input": Case("--input a.mp4", {"input": "a.mp4"}),
@@ -328,6 +333,7 @@ FORMS = {
             "scales": Case("--scale 4 --scale 2", {"scales": (4, 2)}),
             "sizes": Case("--size 640x360 --size 64x48", {"sizes": ((640, 360), (64, 48))}),
             "backends": Case("--backend onnxruntime", {"backends": ("onnxruntime",)}),
+            "devices": Case("--device npu --device gpu:1", {"devices": ("npu", "gpu:1")}),
             "precisions": Case("--precision fp32 --precision bf16", {"precisions": ("fp32", "bf16")}),
             "batches": Case("--batch 5 --batch 1", {"batches": (5, 1)}),
             "encoders": Case("--encoder null --encoder libx265", {"encoders": ("null", "libx265")}),

@@ -29,8 +29,11 @@ class Memory:
     """What `mem_alloc` gives: nothing but an address, until it is let go of."""
 
     by_address: ClassVar[dict[int, np.ndarray]] = {}
+    used: ClassVar[set[int]] = set()
+    """The GPUs on which some was allocated."""
 
     def __init__(self, size: int) -> None:
+        Memory.used.add(_Context.current[-1])
         self._bytes = np.full(size, 255, np.uint8)
         Memory.by_address[int(self)] = self._bytes
 
@@ -42,19 +45,33 @@ class Memory:
 
 
 class _Context:
-    def push(self) -> None: ...
+    """Of one of two GPUs, on the one stack that the threads of these tests share: it is pushed and popped around each use."""
 
-    def pop(self) -> None: ...
+    current: ClassVar[list[int]] = []
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def push(self) -> None:
+        self.current.append(self._number)
+
+    def pop(self) -> None:
+        self.current.pop()
 
 
 class _Device:
-    def __init__(self, _number: int) -> None: ...
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    @staticmethod
+    def count() -> int:
+        return 2
 
     def retain_primary_context(self) -> _Context:
-        return _Context()
+        return _Context(self._number)
 
     def name(self) -> str:
-        return "NVIDIA Pretence"
+        return f"NVIDIA Pretence {self._number}"
 
     def compute_capability(self) -> tuple[int, int]:
         return 8, 9

@@ -45,7 +45,7 @@ def equal(one: Frame, other: Frame) -> None:
 
 @pytest.fixture(autouse=True)
 def torch_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsr.backends.torch.backend._device", lambda: torch.device("cpu"))
+    monkeypatch.setattr("vsr.backends.torch.backend.TorchBackend.device", "cpu")
 
 
 @pytest.mark.parametrize("bits", [8, 10])

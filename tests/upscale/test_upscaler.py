@@ -268,14 +268,18 @@ def test_where_memory_is_short_less_is_taken_at_a_time(
     frames = [frame_from_array(picture) for picture in pictures]
     with Upscaler("bicubic", backend="openvino") as whole:
         expected = [whole.upscale(picture) for picture in pictures]
-    monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (_SmallDevice(pixels), []))
+    monkeypatch.setattr(
+        "vsr.upscale.upscaler.choose_backend", lambda _name, _device: (_SmallDevice(pixels), [])
+    )
     with Upscaler("bicubic") as upscaler:
         found = [array_from_frame(frame) for frame in upscaler.upscale_batch(frames)]
         np.testing.assert_array_equal(found, expected)
         assert upscaler.notes == [f"not enough memory for {note}" for note in notes]
         upscaler.upscale_batch(frames)
         assert len(upscaler.notes) == len(notes)  # What was learned is kept.
-    monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (_SmallDevice(1000), []))
+    monkeypatch.setattr(
+        "vsr.upscale.upscaler.choose_backend", lambda _name, _device: (_SmallDevice(1000), [])
+    )
     with Upscaler("bicubic") as upscaler, pytest.raises(DeviceMemoryError):
         upscaler.upscale_batch(frames)
 
@@ -294,7 +298,7 @@ def test_alpha_is_enlarged_as_its_picture_may_be(monkeypatch: pytest.MonkeyPatch
     picture = np.random.default_rng(3).integers(0, 256, (300, 300, 4), np.uint8)
     with Upscaler("bicubic") as whole:
         expected = whole.upscale(picture)
-    monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (Small(), []))
+    monkeypatch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name, _device: (Small(), []))
     with Upscaler("bicubic", build=False) as upscaler:
         np.testing.assert_array_equal(upscaler.upscale(picture), expected)
         assert [note for note in upscaler.notes if "tiles of 128" in note]
@@ -320,7 +324,7 @@ def test_frames_that_are_too_many_for_one_run_go_in_several_and_whole() -> None:
     shapes: list[tuple[int, ...]] = []
     frames = [frame_from_array(np.full((720, 1280), level, np.uint8)) for level in range(5)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name: (Watching(), []))
+        patch.setattr("vsr.upscale.upscaler.choose_backend", lambda _name, _device: (Watching(), []))
         with Upscaler("bicubic") as upscaler:
             found = upscaler.upscale_batch(frames)
             assert upscaler.upscale_batch([]) == []

@@ -102,6 +102,10 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
     if spec.precision == "fp32":
         if wanted not in (None, "fp32"):
             raise ConfigError(f"{spec.id} needs fp32, not {wanted}", hint="--precision fp32")
+        if "fp32" not in offered:
+            raise ConfigError(
+                f"{spec.id} needs fp32, which this device does not compute in", hint="--device cpu"
+            )
         return "fp32"
     offered = [precision for precision in offered if precision not in CALIBRATED or spec.calibration]
     if wanted in CALIBRATED and not spec.calibration:
@@ -123,9 +127,14 @@ def out_of_memory(where: str = "here") -> DeviceMemoryError:
 
 
 class Backend(Protocol):
-    """One runtime."""
+    """One runtime, on one device. kinds: of the devices that it can run on anywhere, the one it prefers first."""
 
     name: str
+    kinds: tuple[str, ...]
+
+    @property
+    def device(self) -> str:
+        """The one it runs on, by its full name: cpu, gpu:0, cuda:1, npu."""
 
     @property
     def in_flight(self) -> int:
@@ -134,6 +143,12 @@ class Backend(Protocol):
     @property
     def batch(self) -> int:
         """How many frames should go in one run, of a size up to 1280x720."""
+
+    def devices(self) -> dict[str, str]:
+        """The devices here that it sees, by their full names, and what each is. Never raises."""
+
+    def on(self, device: str) -> Backend:
+        """The same runtime on another device, of one of its kinds, by its full name; whether it is here, `probe` says."""
 
     def probe(self) -> Availability:
         """Look whether it runs here. Never raises, imports the runtime only if it is there."""

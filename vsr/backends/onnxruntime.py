@@ -49,8 +49,14 @@ class OnnxRuntimeEngine(Engine):
 class OnnxRuntimeBackend:
     """See vsr.backends.base.Backend."""
 
-    name = "onnxruntime"
+    name, kinds, device = "onnxruntime", ("cpu",), "cpu"
     in_flight = batch = 1
+
+    def devices(self) -> dict[str, str]:
+        return {"cpu": ""} if self.probe().usable else {}
+
+    def on(self, device: str) -> OnnxRuntimeBackend:
+        return self
 
     def probe(self) -> Availability:
         if importlib.util.find_spec("onnxruntime") is None:

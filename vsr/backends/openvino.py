@@ -1,7 +1,8 @@
-"""OpenVINO: the engine on processors."""
+"""OpenVINO: the engine on processors; by its plugins also on GPUs and NPUs of Intel, where nobody has run it yet."""
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import threading
@@ -22,6 +23,7 @@ from vsr.backends.base import (
     chosen_precision,
     out_of_memory,
 )
+from vsr.backends.devices import not_there
 from vsr.backends.graphs.openvino_form import in_openvino_form
 from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
@@ -89,21 +91,35 @@ class OpenVinoEngine(Engine):
 class OpenVinoBackend:
     """See vsr.backends.base.Backend."""
 
-    name = "openvino"
+    name, kinds, device = "openvino", ("cpu", "gpu", "npu"), "cpu"
     in_flight = batch = 1
+
+    def devices(self) -> dict[str, str]:
+        try:
+            return _devices()
+        except (MemoryError, RuntimeError, ImportError):
+            return {}
+
+    def on(self, device: str) -> OpenVinoBackend:
+        there = copy.copy(self)
+        there.device = device
+        return there
 
     def probe(self) -> Availability:
         if importlib.util.find_spec("openvino") is None:
             return Availability(False, "openvino is not installed", "pip install openvino")
         try:
-            name = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
+            devices = _devices()
+            if self.device not in devices:
+                return not_there(self.device, devices)
+            precisions = ", ".join(_precisions(self.device))
         except (MemoryError, RuntimeError, ImportError) as error:
             if is_out_of_memory(error):
                 return Availability(False, "out of memory while OpenVINO is loaded", "close other programs")
             return Availability(
                 False, f"OpenVINO finds no CPU plugin: {_last_line(error)}", "reinstall openvino"
             )
-        return Availability(True, f"{name}, {', '.join(_precisions())}")
+        return Availability(True, f"{devices[self.device]}, {precisions}")
 
     def compile(
         self,
@@ -113,14 +129,15 @@ class OpenVinoBackend:
         options: CompileOptions = DEFAULTS,
     ) -> OpenVinoEngine:
         first_user(self.name).check("OpenVINO")
-        precision = chosen_precision(spec, options.precision, _precisions())
+        offered = _precisions(self.device)
+        precision = chosen_precision(spec, options.precision, offered)
         # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
-        others = next(p for p in _precisions() if p != "int8") if precision == "int8" else precision
+        others = next(p for p in offered if p != "int8") if precision == "int8" else precision
         config: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[others],
         }
-        if options.threads:
+        if options.threads and self.device == "cpu":
             config["INFERENCE_NUM_THREADS"] = options.threads
         path = spec.graph(layout, int8=precision == "int8")
         try:
@@ -128,15 +145,17 @@ class OpenVinoBackend:
             check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
             in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
-            compiled = _core().compile_model(model, "CPU", config)
+            compiled = _core().compile_model(model, _own_name(self.device), config)
             return OpenVinoEngine(compiled, precision)
         except (MemoryError, RuntimeError) as error:
             # The latter of a thread that gets no stack.
             if is_out_of_memory(error) or "Resource temporarily unavailable" in str(error):
                 raise out_of_memory() from error
+            where, hint = "", "if the package was copied, copy it again: its files may be damaged"
+            if self.device != "cpu":
+                where, hint = f" for {self.device}", "--device cpu"
             raise EngineBuildError(
-                f"OpenVINO cannot compile {spec.id} ({layout.name}): {_last_line(error)}",
-                hint="if the package was copied, copy it again: its files may be damaged",
+                f"OpenVINO cannot compile {spec.id} ({layout.name}){where}: {_last_line(error)}", hint=hint
             ) from error
 
 
@@ -153,12 +172,29 @@ def run_once(graph: bytes, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
         raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
 
 
-def _precisions() -> list[Precision]:
-    """Those the processor computes in, the fastest first; int8 last where it has no instructions of its own for it, which add
-    up without overflow."""
-    native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    found: list[Precision] = [p for p in _HINTS if p == "fp32" or p.upper() in native]
-    return ["int8", *found] if _has_vnni() else [*found, "int8"]
+def _devices() -> dict[str, str]:
+    """What OpenVINO calls CPU, GPU or GPU.1, NPU or NPU.4000, by our names, and what each is."""
+    found = {}
+    for own_name in _core().available_devices:
+        kind, _, number = own_name.lower().partition(".")
+        name = f"gpu:{number or 0}" if kind == "gpu" else kind
+        if kind in OpenVinoBackend.kinds:
+            found[name] = str(_core().get_property(own_name, "FULL_DEVICE_NAME"))
+    return found
+
+
+def _own_name(device: str) -> str:
+    return device.upper().replace(":", ".")
+
+
+def _precisions(device: str) -> list[Precision]:
+    """Those the device computes in, the fastest first; int8 last on a processor that has no instructions of its own for it,
+    which add up without overflow, and on other devices, where nobody has measured it."""
+    native = _core().get_property(_own_name(device), "OPTIMIZATION_CAPABILITIES")
+    found: list[Precision] = [p for p in _HINTS if p.upper() in native]
+    if device == "cpu" or "INT8" in native:
+        found.insert(0 if device == "cpu" and _has_vnni() else len(found), "int8")
+    return found
 
 
 @cache

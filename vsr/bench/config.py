@@ -26,6 +26,7 @@ class BenchConfig:
     scales: tuple[float, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
     backends: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     batches: tuple[int, ...] = ()
     encoders: tuple[str, ...] = ()

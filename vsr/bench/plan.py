@@ -43,6 +43,7 @@ class Network:
         words = [
             options.model,
             options.backend,
+            options.device,
             options.precision or "",
             f"x{options.scale:g}" if options.scale else "",
         ]
@@ -56,16 +57,17 @@ def networks(config: BenchConfig) -> list[Network]:
     outputs = tuple(_outputs(config.encoders or _DEFAULT_ENCODERS, config.presets))
     sizes = config.sizes or ((None,) if config.input else (DEFAULT_SIZE,))
     found = []
-    for model, scale, size, backend, precision, batch in product(
+    for model, scale, size, backend, device, precision, batch in product(
         config.models or ("auto",),
         config.scales or (None,),
         sizes,
         config.backends or ("auto",),
+        config.devices or ("auto",),
         config.precisions or (None,),
         config.batches or (None,),
     ):
         options = NetworkOptions(
-            model, scale, backend, config.tile, batch, config.threads, precision, config.build
+            model, scale, backend, device, config.tile, batch, config.threads, precision, config.build
         )
         if size is not None:
             _check_size(size, find_model(model, scale or 2.0).scale)

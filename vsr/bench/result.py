@@ -23,8 +23,8 @@ class Case:
     """What was run.
 
     program: "vsr", or the name and version of another. model: name of the package. size: (width, height) of the frames in;
-    size_out: of those out. device: "cpu" or a GPU. threads: that were asked for, 0 for all cores. input: "synthetic", or the
-    name of the clip. encoder: as FFmpeg names it, "null" for none. preset: empty where there is none.
+    size_out: of those out. device: as `--device` takes it. threads: that were asked for, 0 for all cores. input: "synthetic",
+    or the name of the clip. encoder: as FFmpeg names it, "null" for none. preset: empty where there is none.
     """
 
     model: str

@@ -161,7 +161,7 @@ def _measured(
             size_out=(info.width * upscaler.scale, info.height * upscaler.scale),
             backend=upscaler.backend,
             precision=upscaler.precision,
-            device="gpu" if upscaler.on_gpu else "cpu",
+            device=upscaler.device,
             batch=batch,
             in_flight=upscaler.in_flight,
             threads=threads,

@@ -41,6 +41,13 @@ _AGAIN = "may be repeated"
 )
 @click.option("--backend", "backends", multiple=True, help=f"See `vsr doctor`; {_AGAIN}.  [default: auto]")
 @click.option(
+    "--device",
+    "devices",
+    metavar=options.DEVICES,
+    multiple=True,
+    help=f"See `vsr doctor`; {_AGAIN}.  [default: auto]",
+)
+@click.option(
     "--precision",
     "precisions",
     type=click.Choice(get_args(Precision)),

@@ -25,6 +25,13 @@ _in_store = click.option(
     type=click.Path(path_type=Path),
     help="Folder of the engines.  [default: VSR_ENGINES; else engines/store of a checkout, or the user's folder for caches]",
 )
+_on_device = click.option(
+    "--device",
+    metavar="cuda[:N]",
+    default="cuda",
+    show_default=True,
+    help="The GPU here, where there are several.",
+)
 
 
 @click.group("engine")
@@ -57,6 +64,7 @@ def command() -> None:
     type=click.Choice(["tensorrt", "tensorrt_rtx"]),
     help="What builds it.  [default: tensorrt where it is installed]",
 )
+@_on_device
 @_in_store
 @click.option("--again", is_flag=True, help="Build it even if it is there.")
 def build(
@@ -67,6 +75,7 @@ def build(
     precision: str | None,
     capabilities: tuple[str, ...],
     library: str | None,
+    device: str,
     store: Path | None,
     again: bool,
 ) -> None:
@@ -97,7 +106,12 @@ def build(
         recipe = api.engine_recipe({"model": target} | given, "options")
     with _progress() as (on_doing, on_progress):
         built = api.build_engine(
-            recipe, api.EngineStore(store), again=again, say=on_doing, on_progress=on_progress
+            recipe,
+            api.EngineStore(store),
+            device=device,
+            again=again,
+            say=on_doing,
+            on_progress=on_progress,
         )
     manifest = built.manifest
     what = "was there" if built.was_there else f"built in {text.duration(manifest.build_s)}"
@@ -159,8 +173,9 @@ def show_engine(key: str, store: Path | None) -> None:
     "--input", type=click.Path(), help="A video to take frames from.  [default: the clip of `vsr demo`]"
 )
 @click.option("--frames", type=click.IntRange(1), default=8, show_default=True, help="How many to compare.")
+@_on_device
 @_in_store
-def verify_engine(key: str, input: str | None, frames: int, store: Path | None) -> None:
+def verify_engine(key: str, input: str | None, frames: int, device: str, store: Path | None) -> None:
     """Run frames through the engine KEY (its first digits are enough) and through float32, and keep how far apart they are in
     its manifest.
 
@@ -169,7 +184,7 @@ def verify_engine(key: str, input: str | None, frames: int, store: Path | None) 
     from vsr import api
 
     given = {"input": input} if input else {}
-    manifest = api.verify_engine(key, api.EngineStore(store), frames=frames, **given)
+    manifest = api.verify_engine(key, api.EngineStore(store), frames=frames, device=device, **given)
     assert manifest.parity is not None
     say(f"{manifest.identity.key} {_parity(manifest)}, over {manifest.parity.frames} frames")
 

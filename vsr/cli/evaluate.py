@@ -69,7 +69,7 @@ def command(
 def lines(found: Evaluation) -> list[str]:
     """A table for each set, with its mean at the end."""
     shown = [
-        f"{found.model} on {found.backend} in {found.precision}, x{found.scale}",
+        f"{found.model} on {found.backend}, {found.device} in {found.precision}, x{found.scale}",
         f"reduced by {found.degradation}; {found.border} pixels left out at each border",
     ]
     for name, rows in found.sets.items():

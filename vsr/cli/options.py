@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from vsr.backends.devices import GRAMMAR
 from vsr.jobs.config import MAX_BITRATE, MAX_SECONDS, MAX_TERM
 from vsr.models import Precision
 from vsr.upscale.options import MAX_BATCH, MAX_SCALE, MAX_THREADS, MAX_TILE, NetworkOptions
@@ -158,7 +159,17 @@ own_scale = click.option(
     type=click.FloatRange(1, MAX_SCALE),
     help="Factor per side that the model comes to.  [default: its own]",
 )
-backend = click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`.")
+DEVICES = GRAMMAR.replace(", ", "|").replace(" or ", "|")
+backend = group(
+    click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`."),
+    click.option(
+        "--device",
+        metavar=DEVICES,
+        default="auto",
+        show_default=True,
+        help="What it runs on; see `vsr doctor`. gpu and npu by OpenVINO, cuda by TensorRT or PyTorch.",
+    ),
+)
 batch = click.option(
     "--batch",
     type=click.IntRange(1, MAX_BATCH),

@@ -23,7 +23,7 @@ def report_lines(report: Report) -> list[str]:
     done = f"{report.frames_out:,} frames in {text.duration(report.seconds)}"
     lines = [
         f"{report.input}: {width}x{height} to {large_width}x{large_height}",
-        f"  {done}, {text.rate(report.fps)} fps end to end, {report.model} on {report.backend}",
+        f"  {done}, {text.rate(report.fps)} fps end to end, {report.model} on {report.backend}, {report.device}",
     ]
     rows = [
         [

@@ -261,8 +261,9 @@ def drops_of(drops: Mapping[str, int]) -> str:
 def report_lines(report: StreamReport) -> list[str]:
     """What a person wants to know of a stream that is over."""
     (width, height), (large_width, large_height) = report.size_in, report.size_out
+    runs = f"{report.model} on {report.backend}, {report.device}"
     lines = [
-        f"{report.source}: {width}x{height} to {large_width}x{large_height}, {report.model} on {report.backend}",
+        f"{report.source}: {width}x{height} to {large_width}x{large_height}, {runs}",
         f"  {report.frames_in:,} in, {report.frames_out:,} out, {losses_of(report)}, in {text.duration(report.seconds)}",
         f"  {latency_of(report.latency, 1)}",
     ]

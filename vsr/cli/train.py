@@ -47,7 +47,9 @@ PATH = _NamedPath(path_type=Path)
 )
 @click.option("--out", required=True, type=PATH, help="Folder for the weights, the checkpoint and the log.")
 @click.option("--val", multiple=True, type=PATH, help="Folder of pictures (or of sets) to measure PSNR on.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--device", metavar="auto|cpu|cuda[:N]", default="auto", show_default=True, help="What it runs on."
+)
 @click.option(
     "--init",
     type=PATH,

@@ -74,6 +74,7 @@ class Evaluation:
 
     model: str
     backend: str
+    device: str
     precision: str
     scale: int
     border: int
@@ -122,6 +123,7 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
         return Evaluation(
             model=", ".join(dict.fromkeys(upscaler.spec.id for upscaler in used)),
             backend=first.backend,
+            device=first.device,
             precision=", ".join(dict.fromkeys(upscaler.precision for upscaler in used)),
             scale=first.scale,
             border=first.scale,

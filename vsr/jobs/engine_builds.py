@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vsr.backends.base import Arrays
+from vsr.backends.devices import gpu_number
 from vsr.backends.tensorrt.backend import TensorRTEngine
 from vsr.backends.tensorrt.build import BuiltEngine, wanted_engine
 from vsr.backends.tensorrt.build import build_engine as build
@@ -34,38 +35,46 @@ def build_engine(
     recipe: EngineRecipe,
     store: EngineStore | None = None,
     *,
+    device: str = "cuda",
     again: bool = False,
     say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
 ) -> BuiltEngine:
-    """Build an engine; one for the GPU that is here is also verified. Raises as `vsr.backends.tensorrt.build.build_engine` and
-    `verify_engine` do."""
+    """Build an engine; one for a GPU that is here, `device` as "cuda:1", is also verified.
+
+    Raises as `vsr.backends.tensorrt.build.build_engine` and `verify_engine` do.
+    """
     store = store or EngineStore()
-    built = build(recipe, store, again=again, say=say, on_progress=on_progress)
+    built = build(recipe, store, gpu=gpu_number(device), again=again, say=say, on_progress=on_progress)
     if recipe.compute_capabilities or built.manifest.parity:
         return built
-    return replace(built, manifest=verify_engine(built.manifest.identity.key, store))
+    return replace(built, manifest=verify_engine(built.manifest.identity.key, store, device=device))
 
 
 def verify_engine(
-    key: str, store: EngineStore | None = None, *, input: str = str(CLIP), frames: int = VERIFIED_FRAMES
+    key: str,
+    store: EngineStore | None = None,
+    *,
+    device: str = "cuda",
+    input: str = str(CLIP),
+    frames: int = VERIFIED_FRAMES,
 ) -> Manifest:
-    """Run frames of a video through the engine whose key begins so and through float32, and write the parity of both into the
-    engine's manifest, which is returned.
+    """Run frames of a video through the engine whose key begins so, on a GPU, `device` as "cuda:1", and through float32, and
+    write the parity of both into the engine's manifest, which is returned.
 
     Raises EngineNotFoundError; EngineStaleError; EngineBuildError under the recipe's limit, and then the engine is removed;
     MissingDependencyError without a GPU; what a video that cannot be read raises.
     """
     store = store or EngineStore()
-    manifest = store.named(key)
+    gpu, manifest = gpu_number(device), store.named(key)
     # Built elsewhere, it is of the package that goes by the same name here, if that is the same.
     model = manifest.package if is_folder(Path(manifest.package)) else manifest.identity.recipe["model"]
     recipe = recipe_from_dict({**manifest.identity.recipe, "model": model})
-    if differ := wanted_engine(recipe).identity.differences(manifest.identity):
+    if differ := wanted_engine(recipe, gpu=gpu).identity.differences(manifest.identity):
         raise EngineStaleError(
             f"the engine was built from another {', '.join(differ)}", hint="`vsr engine build` makes it"
         )
-    with TensorRTEngine(manifest, find_model(model), store) as engine:
+    with TensorRTEngine(manifest, find_model(model), store, gpu=gpu) as engine:
         engine.verify(batches(recipe, input, frames))
         return engine.manifest
 

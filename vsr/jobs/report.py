@@ -38,6 +38,7 @@ class Report:
     output: str | None
     model: str
     backend: str
+    device: str
     precision: str
     size_in: tuple[int, int]
     size_out: tuple[int, int]

@@ -107,6 +107,7 @@ class UpscaleJob:
             output=str(result.value) if result.value else None,
             model=upscaler.spec.id,
             backend=upscaler.backend,
+            device=upscaler.device,
             precision=upscaler.precision,
             size_in=(info.width, info.height),
             size_out=size or (large.width, large.height),

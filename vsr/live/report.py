@@ -35,6 +35,7 @@ class StreamReport:
     state: str
     seconds: float
     backend: str
+    device: str
     precision: str
     model: str
     size_in: tuple[int, int]

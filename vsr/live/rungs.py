@@ -73,7 +73,7 @@ class Rungs:
             )
         self._sequences = [upscaler.sequence(batch=1, in_flight=1) for upscaler in self._upscalers]
         self.backend = made[0].backend
-        self.notes = list(made[0].notes)
+        self._notes: list[str] = []
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
         self.pinned = len(self._upscalers) == 1
         self._budget_s = config.max_latency_s
@@ -94,6 +94,17 @@ class Rungs:
     def model(self) -> str:
         """The one in use."""
         return self._upscalers[self._rung].spec.id
+
+    @property
+    def notes(self) -> list[str]:
+        """How backend and device were chosen, what they had to be left for, and why no heavier network is tried."""
+        said = [note for upscaler in self._upscalers for note in upscaler.notes]
+        return list(dict.fromkeys([*said, *self._notes]))
+
+    @property
+    def device(self) -> str:
+        """Of the one in use."""
+        return self._upscalers[self._rung].device
 
     @property
     def precision(self) -> str:
@@ -216,8 +227,8 @@ class Rungs:
             best, took_s = self._measure_up(best, self._frame, interval_s, _ROOM)
         except VsrError as error:  # The stream goes on with the network that works.
             note = f"no heavier network than {self._name(best)}: {error.message}"
-            if note not in self.notes:
-                self.notes.append(note)
+            if note not in self._notes:
+                self._notes.append(note)
         finally:
             with self._lock:
                 self._found = _Found(ladder, best, took_s)

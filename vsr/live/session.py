@@ -275,6 +275,7 @@ class Session:
             state=self.states.now,
             seconds=round(end - counting.began_at, 3),
             backend=rungs.backend,
+            device=rungs.device,
             precision=rungs.precision,
             model=rungs.model,
             size_in=counting.size_in,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from vsr.backends import probe_backends
+from vsr.backends.choose import WATCHED, devices_here
 from vsr.core.errors import VsrError
 from vsr.machine.environment import environment
 from vsr.models import shipped_models
@@ -43,6 +44,7 @@ def doctor() -> list[Check]:
             Check(f"backend {name}", found.usable, found.reason, found.remedy, needed=name == "openvino")
             for name, found in probe_backends().items()
         ),
+        *_devices(),
         _models(),
     ]
     for extra, purpose in _EXTRAS.items():
@@ -54,6 +56,16 @@ def doctor() -> list[Check]:
             )
         )
     return checks
+
+
+def _devices() -> list[Check]:
+    """Those that --device names; a kind that no test has run on says so."""
+    found = []
+    for device, said in devices_here().items():
+        unrun = ", which no test of vsr has run on" if device.partition(":")[0] in WATCHED else ""
+        what = max(said.values())
+        found.append(Check(f"device {device}", True, f"{what}{': ' if what else ''}{', '.join(said)}{unrun}"))
+    return found
 
 
 def _brought_by(extra: str) -> list[str]:

@@ -18,6 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vsr.backends.devices import full_name, listed, parse_device
+from vsr.backends.torch.backend import BACKEND as TORCH
 from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.models.archs.vae import Vae
 from vsr.training.adversary import Adversary
@@ -243,17 +245,17 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def pick_device(name: str) -> torch.device:
     """The device for "auto", "cpu" or "cuda" (also "cuda:1"). Raises ConfigError where it isn't there."""
-    if name == "auto":
-        return local_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"no device {name!r}", hint="auto, cpu or cuda") from error
-    if device.type not in ("cpu", "cuda"):
+    kind, number = parse_device(name)
+    if kind not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"training runs on cpu or cuda, not on {name}")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("torch sees no CUDA device", hint="--device cpu trains without one, slowly")
-    return local_device(device)
+    if kind == "cpu" or (kind == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    there = TORCH.devices()
+    if full_name(f"cuda:{number or 0}") not in there:
+        raise ConfigError(
+            f"torch sees no {name}, but {listed(there)}", hint="--device cpu trains without one, slowly"
+        )
+    return local_device(torch.device("cuda" if number is None else f"cuda:{number}"))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ Shapes = tuple[tuple[int, ...], ...]
 class EngineCache:
     """Engines of one model on one backend, those used last; for several threads.
 
-    backend: its name. precision: of the last engine compiled, empty before.
+    backend: its name. precision: of the last engine used, empty before.
     """
 
     def __init__(self, backend: Backend, spec: ModelSpec, options: CompileOptions) -> None:
@@ -47,8 +47,7 @@ class EngineCache:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
                     self._engines.pop(other).close()
-                made = self._engines[key] = self._backend.compile(self._spec, layout, shapes, self._options)
-                self.precision = made.precision
+                self._engines[key] = self._backend.compile(self._spec, layout, shapes, self._options)
             self._engines.move_to_end(key)
             self._users[key] += 1
             engine = self._engines[key]
@@ -57,6 +56,7 @@ class EngineCache:
         finally:
             with self._lock:
                 self._users[key] -= 1
+                self.precision = engine.precision
 
     def drop_idle(self) -> None:
         """Close those that nobody uses just now."""

@@ -51,6 +51,7 @@ class Upscaler:
         *,
         scale: float | None = None,
         backend: str = "auto",
+        device: str = "auto",
         tile: int | None = None,
         batch: int | None = None,
         threads: int = 0,
@@ -60,7 +61,7 @@ class Upscaler:
     ) -> None: ...
     def __init__(self, model: NetworkOptions | str = "auto", *, use: Use = "video", **others: Any) -> None:
         options = replace(model if isinstance(model, NetworkOptions) else NetworkOptions(model), **others)
-        self._backend, self.notes = choose_backend(options.backend)
+        self._backend, self.notes = choose_backend(options.backend, options.device)
         self.on_gpu = self._backend.probe().on_gpu
         self.spec = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu)
         if options.model == "auto":
@@ -80,6 +81,11 @@ class Upscaler:
     def backend(self) -> str:
         """Name of the backend that was chosen."""
         return self._backend.name
+
+    @property
+    def device(self) -> str:
+        """What it runs on: cpu, gpu:0, cuda:1, npu. One that fails at its first frames may be left for the processor."""
+        return self._backend.device
 
     @property
     def in_flight(self) -> int:

@@ -121,6 +121,23 @@ def test_verifying_counts_the_frames_it_compared_and_finds_a_package_that_moved(
         cached.cache_clear()
 
 
+def test_the_gpu_that_is_named_is_used(
+    made: tuple[Manifest, EngineRecipe], store: EngineStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["engine", "verify", made[0].identity.key, "--frames", "1", "--store", str(store.folder)]
+    for number in (1, 0):
+        Memory.used.clear()
+        assert main([*words, "--device", f"cuda:{number}"]) == 0
+        assert Memory.used == {number}
+    assert main([*words, "--device", "cuda:2"]) == 3
+    assert "there is no cuda:2 here\n" in (said := capsys.readouterr().err)
+    assert "cuda:0 (NVIDIA Pretence 0), cuda:1 (NVIDIA Pretence 1)" in said
+    assert main([*words, "--device", "gpu"]) == 2
+    assert TensorRTBackend().devices().keys() == {"cuda:0", "cuda:1"}
+    assert gpu.gpu_here(1)[:2] == ("NVIDIA Pretence 1", "8.9")
+    assert "no cuda:2" in TensorRTBackend("cuda:2").probe().reason
+
+
 def planes(width: int, height: int) -> dict[str, tuple[int, ...]]:
     luma, chroma = (1, 1, height, width), (1, 1, height // 2, width // 2)
     return {"y": luma, "u": chroma, "v": chroma}

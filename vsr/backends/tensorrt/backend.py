@@ -25,13 +25,14 @@ from vsr.backends.base import (
     CompileOptions,
     chosen_precision,
 )
+from vsr.backends.devices import gpu_number
 from vsr.backends.guarded import Parity, compare
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
 from vsr.backends.tensorrt.build import build_engine, serving_engine
 from vsr.backends.tensorrt.cuda_graph import CapturedWork, captured
-from vsr.backends.tensorrt.gpu import gpu_here, on_gpu
+from vsr.backends.tensorrt.gpu import gpu_here, gpus_here, on_gpu
 from vsr.backends.tensorrt.library import TensorRT, installed_library
 from vsr.backends.tensorrt.recipe import Library, recipe_for, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Manifest
@@ -50,24 +51,26 @@ class TensorRTEngine(DeviceEngine):
     What it makes of its first frames is compared with float32, unless that was done before. Raises EngineStaleError.
     """
 
-    dlpack_device = (2, 0)
-
     def __init__(
         self,
         manifest: Manifest,
         spec: ModelSpec,
         store: EngineStore,
         say: Callable[[str], None] = lambda _doing: None,
+        *,
+        gpu: int = 0,
     ) -> None:
+        """gpu: the one to run on, as CUDA counts them."""
         recipe = recipe_from_dict(manifest.identity.recipe)
         super().__init__(spec, recipe.graph_layout, recipe.concrete_precision)
         self.manifest, self._say = manifest, say
+        self._gpu, self.dlpack_device = gpu, (2, gpu)
         self._limit_db, self._store = recipe.psnr_limit_db, store
         self._runtime_cache = store.folder / manifest.identity.key / "runtime.cache"
         self._library = installed_library(recipe.library)
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
         self._verifying = threading.Lock()
-        with on_gpu():
+        with on_gpu(gpu):
             self._engine = self._library.load(store.plan(manifest.identity))
 
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
@@ -90,14 +93,11 @@ class TensorRTEngine(DeviceEngine):
         Raises EngineBuildError where the engine makes another picture; then it is removed from the store.
         """
         parity = compare(self, batches)
-        if parity.not_finite or parity.psnr_db < self._limit_db:
+        if fault := parity.fault(self._limit_db):
             with contextlib.suppress(EngineNotFoundError):  # Another thread refused it too.
                 self._store.remove(self.manifest.identity.key)
-            found = f"is {parity.psnr_db:.1f} dB from float32, under {self._limit_db} dB"
-            if parity.not_finite:
-                found = f"made {parity.not_finite:,} samples that are NaN or infinite"
             raise EngineBuildError(
-                f"the engine of {self.spec.id} in {self.precision} {found}, and was removed",
+                f"the engine of {self.spec.id} in {self.precision} {fault}, and was removed",
                 hint=self.more_exact(),
             )
         self.manifest = replace(self.manifest, parity=parity)
@@ -105,25 +105,25 @@ class TensorRTEngine(DeviceEngine):
         return parity
 
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
+        with on_gpu(self._gpu), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot(inputs)
 
     def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         self._verify_once(lambda: {name: tensor.cpu().numpy() for name, tensor in inputs.items()})
-        with on_gpu(), self._slots.taken(lambda: self._slot(inputs)) as slot:
+        with on_gpu(self._gpu), self._slots.taken(lambda: self._slot(inputs)) as slot:
             return slot.on_device(inputs)
 
     def _slot(self, inputs: Mapping[str, Any]) -> _Slot:
-        with on_gpu(), _making:  # Its errors in our words.
+        with on_gpu(self._gpu), _making:  # Its errors in our words.
             try:
-                return _Slot(self._library, self._engine, inputs, self._runtime_cache)
+                return _Slot(self._library, self._engine, inputs, self._runtime_cache, self._gpu)
             except BaseException as error:
                 # What was allocated is freed here, in the context it was made in, not with the traceback.
                 traceback.clear_frames(error.__traceback__)
                 raise
 
     def close(self) -> None:
-        with on_gpu():  # Buffers are freed in the context they were made in.
+        with on_gpu(self._gpu):  # Buffers are freed in the context they were made in.
             self._library.save_runtime_cache(self._runtime_cache)
             self._slots, self._engine = Pool(IN_FLIGHT), None
 
@@ -138,10 +138,11 @@ class _Slot:
     captured as a CUDA graph where it can be."""
 
     def __init__(
-        self, library: TensorRT, engine: Any, example: Mapping[str, Any], runtime_cache: Path
+        self, library: TensorRT, engine: Any, example: Mapping[str, Any], runtime_cache: Path, gpu: int
     ) -> None:
         import pycuda.driver as cuda
 
+        self._gpu = gpu
         # Nor does it wait for the default stream, on which FFmpeg and torch work.
         self._stream = cuda.Stream(_NON_BLOCKING)
         self._graph: CapturedWork | None = None
@@ -186,10 +187,11 @@ class _Slot:
         import torch
 
         like = {name: torch.from_numpy(self._host[name]) for name in self._outputs}
-        found = {name: torch.empty_like(tensor, device="cuda") for name, tensor in like.items()}
+        there = torch.device("cuda", self._gpu)
+        found = {name: torch.empty_like(tensor, device=there) for name, tensor in like.items()}
         # Inputs come from the default stream, and the memory of outputs may still be in use there.
-        ours = torch.cuda.ExternalStream(self._stream.handle)  # type: ignore[no-untyped-call]
-        ours.wait_stream(torch.cuda.default_stream())
+        ours = torch.cuda.ExternalStream(self._stream.handle, there)  # type: ignore[no-untyped-call]
+        ours.wait_stream(torch.cuda.default_stream(there))
         for name in self._inputs:
             size = self._host[name].nbytes
             cuda.memcpy_dtod_async(self._device[name], inputs[name].data_ptr(), size, self._stream)
@@ -213,16 +215,28 @@ class _Slot:
 class TensorRTBackend:
     """See vsr.backends.base.Backend."""
 
-    name = "tensorrt"
+    name, kinds = "tensorrt", ("cuda",)
     in_flight = IN_FLIGHT
     batch = 1  # Each size of a batch is an engine to build, and no GPU has measured what it brings.
+
+    def __init__(self, device: str = "cuda:0") -> None:
+        self.device, self._gpu = device, gpu_number(device)
+
+    def devices(self) -> dict[str, str]:
+        try:
+            return {f"cuda:{number}": name for number, name in enumerate(gpus_here())}
+        except VsrError:
+            return {}
+
+    def on(self, device: str) -> TensorRTBackend:
+        return TensorRTBackend(device)
 
     def probe(self) -> Availability:
         if not any(importlib.util.find_spec(name) for name in get_args(Library)):
             return Availability(False, "TensorRT is not installed", 'pip install "vsr[rtx]" pycuda')
         try:
             library = installed_library()
-            name, capability, _ = gpu_here()
+            name, capability, _ = gpu_here(self._gpu)
         except VsrError as error:
             return Availability(False, error.message, error.hint or "")
         runs_on = f"{library.name} {library.version} on {name} ({capability})"
@@ -242,10 +256,11 @@ class TensorRTBackend:
         first_user(self.name).check("TensorRT")
         precision = chosen_precision(spec, options.precision, ["fp16", "bf16", "fp32", "int8", "fp8"])
         recipe, store = recipe_for(spec, layout, plane_shapes, precision), EngineStore()
-        manifest = serving_engine(recipe, store)
+        manifest = serving_engine(recipe, store, gpu=self._gpu)
         if manifest is None:
-            manifest = build_engine(recipe, store, may_build=options.build, say=options.say).manifest
-        return TensorRTEngine(manifest, spec, store, options.say)
+            built = build_engine(recipe, store, gpu=self._gpu, may_build=options.build, say=options.say)
+            manifest = built.manifest
+        return TensorRTEngine(manifest, spec, store, options.say, gpu=self._gpu)
 
 
 BACKEND = TensorRTBackend()

@@ -6,13 +6,14 @@ import difflib
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 from vsr.backends.base import chosen_precision
-from vsr.backends.tensorrt.gpu import gpu_here
+from vsr.backends.tensorrt.gpu import gpu_here, on_gpu
 from vsr.backends.tensorrt.library import OnProgress, TensorRT, installed_library
 from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
@@ -46,8 +47,10 @@ class BuiltEngine:
     was_there: bool
 
 
-def wanted_engine(recipe: EngineRecipe) -> Wanted:
-    """What `recipe` asks for here and now. Raises MissingDependencyError without TensorRT, onnx, or a GPU where none is named;
+def wanted_engine(recipe: EngineRecipe, *, gpu: int = 0) -> Wanted:
+    """What `recipe` asks for here and now; gpu: the one it is for if it names none, as CUDA counts them.
+
+    Raises MissingDependencyError without TensorRT, onnx, or a GPU where none is named;
     ConfigError, UnknownModelError, WeightsError, EngineBuildError for a package that cannot be read."""
     library = installed_library(recipe.library)
     spec = find_model(recipe.model, on_gpu=True)
@@ -58,7 +61,7 @@ def wanted_engine(recipe: EngineRecipe) -> Wanted:
             raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
     graph = _graph(spec.graph(recipe.graph_layout), spec, recipe)
     weights = spec.folder / WEIGHTS_NAME
-    here = None if recipe.compute_capabilities else _gpu_here()
+    here = None if recipe.compute_capabilities else _gpu_here(gpu)
     for capability in recipe.compute_capabilities or (here[1:2] if here else ()):
         if recipe.precision == "fp8" and _number(capability) < _LEAST_OF_FP8:
             raise ConfigError(
@@ -77,10 +80,10 @@ def wanted_engine(recipe: EngineRecipe) -> Wanted:
     return Wanted(recipe, spec, library, graph, identity, here[1] if here else "")
 
 
-def serving_engine(recipe: EngineRecipe, store: EngineStore) -> Manifest | None:
-    """The newest engine there that does on the GPU that is here what that of `recipe` would, whatever recipe it was built from:
+def serving_engine(recipe: EngineRecipe, store: EngineStore, *, gpu: int = 0) -> Manifest | None:
+    """The newest engine there that does on a GPU that is here what that of `recipe` would, whatever recipe it was built from:
     ahead of time, for a range of sizes, with layers kept in fp32. None where there is none. Raises as `wanted_engine` does."""
-    here = wanted_engine(recipe)
+    here = wanted_engine(recipe, gpu=gpu)
     for manifest in reversed(store.manifests()):
         if manifest.identity.recipe.get("model") != here.spec.id:
             continue
@@ -88,7 +91,7 @@ def serving_engine(recipe: EngineRecipe, store: EngineStore) -> Manifest | None:
             theirs = recipe_from_dict({**manifest.identity.recipe, "model": recipe.model})
             for_it = not theirs.compute_capabilities or here.capability in theirs.compute_capabilities
             if for_it and theirs.serves(here.recipe):
-                now = wanted_engine(theirs).identity
+                now = wanted_engine(theirs, gpu=gpu).identity
                 if now == manifest.identity and store.whole(now):
                     return manifest
         except (ConfigError, MissingDependencyError):
@@ -100,19 +103,21 @@ def build_engine(
     recipe: EngineRecipe,
     store: EngineStore | None = None,
     *,
+    gpu: int = 0,
     again: bool = False,
     may_build: bool = True,
     say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
 ) -> BuiltEngine:
-    """Build what a recipe says, unless it is there and not to be built `again`.
+    """Build what a recipe says, unless it is there and not to be built `again`. gpu: the one to build for, and on, if the
+    recipe names none, as CUDA counts them.
 
     say is told before a build how long such took, and "" when it is over. Raises what `wanted_engine` does; EngineBuildError;
     FileError where it cannot be written; where it is not there and none `may_build`, EngineNotFoundError, or EngineStaleError
     if what is there was made from something else.
     """
     store = store or EngineStore()
-    wanted = wanted_engine(recipe)
+    wanted = wanted_engine(recipe, gpu=gpu)
 
     def there() -> BuiltEngine | None:
         found = None if again else store.whole(wanted.identity)
@@ -123,7 +128,7 @@ def build_engine(
         return built
     if not may_build:
         store.plan(wanted.identity)  # Says what is missing, or what differs.
-    with store.locked(say):
+    with store.locked(say), on_gpu(gpu) if wanted.capability else nullcontext():
         return there() or _built(wanted, store, say, on_progress)
 
 
@@ -202,9 +207,9 @@ def _so_far(usual_s: float | None) -> str:
     return f", which is kept for the next time; builds here took {usual_s:.{0 if usual_s >= 10 else 1}f} s"
 
 
-def _gpu_here() -> tuple[str, str, str]:
+def _gpu_here(gpu: int) -> tuple[str, str, str]:
     try:
-        return gpu_here()
+        return gpu_here(gpu)
     except MissingDependencyError as error:
         raise MissingDependencyError(
             f"there is no GPU here to build for: {error.message}",

@@ -8,17 +8,18 @@ from functools import cache
 from typing import Any
 
 from vsr.backends.base import out_of_memory
+from vsr.backends.devices import listed
 from vsr.core.cuda import agree_on_context
 from vsr.core.errors import InferenceError, MissingDependencyError, reason
 
 
 @contextmanager
-def on_gpu() -> Generator[None]:
-    """The first GPU, its context this thread's for the time of a `with`; its errors in our words.
+def on_gpu(number: int) -> Generator[None]:
+    """A GPU as CUDA counts them, its context this thread's for the time of a `with`; its errors in our words.
 
     Raises MissingDependencyError without PyCUDA, a driver or a GPU; DeviceMemoryError, InferenceError.
     """
-    context = _primary()
+    context = _primary(number)
     import pycuda.driver as cuda
 
     context.push()
@@ -32,9 +33,15 @@ def on_gpu() -> Generator[None]:
         context.pop()
 
 
-def gpu_here() -> tuple[str, str, str]:
-    """The first GPU's name, its compute capability, as "8.9", and the CUDA version of its driver. Raises as `on_gpu` does."""
-    device = _device()
+def gpus_here() -> list[str]:
+    """The names of all GPUs. Raises as `on_gpu` does."""
+    first = _device(0)
+    return [_device(number).name() for number in range(type(first).count())]
+
+
+def gpu_here(number: int) -> tuple[str, str, str]:
+    """A GPU's name, its compute capability, as "8.9", and the CUDA version of its driver. Raises as `on_gpu` does."""
+    device = _device(number)
     import pycuda.driver as cuda
 
     major, minor = device.compute_capability()
@@ -42,8 +49,8 @@ def gpu_here() -> tuple[str, str, str]:
 
 
 @cache
-def _primary() -> Any:
-    device = _device()
+def _primary(number: int) -> Any:
+    device = _device(number)
     import pycuda.driver as cuda
 
     agree_on_context()
@@ -54,7 +61,7 @@ def _primary() -> Any:
 
 
 @cache
-def _device() -> Any:
+def _device(number: int) -> Any:
     try:
         import pycuda.driver as cuda
     except ImportError as error:
@@ -64,9 +71,12 @@ def _device() -> Any:
         ) from error
     try:
         cuda.init()
-        return cuda.Device(0)
+        if number < (count := cuda.Device.count()) or not number:
+            return cuda.Device(number)
     except cuda.Error as error:
         raise _unusable(error) from error
+    there = {f"cuda:{known}": cuda.Device(known).name() for known in range(count)}
+    raise MissingDependencyError(f"there is no cuda:{number} here", hint=f"this machine has {listed(there)}")
 
 
 def _unusable(error: Exception) -> MissingDependencyError:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vsr.backends.guarded import MIN_PSNR_DB
 from vsr.core.errors import ConfigError, reason
 from vsr.core.frame import PixelFormat
 from vsr.core.tables import checked, filled, in_range, one_of, read_table, short
@@ -20,7 +21,6 @@ MAX_SIDE, MAX_BATCH = 16_384, 64
 MAX_PIXELS = 1 << 28
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
-_MIN_PSNR_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
 _MAX_MB = 1 << 20
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
 # Luma samples across and down for one of chroma.
@@ -113,7 +113,7 @@ class EngineRecipe:
     @property
     def psnr_limit_db(self) -> int:
         """`min_psnr_db`, or what goes with the precision."""
-        return self.min_psnr_db or _MIN_PSNR_DB[self.concrete_precision]
+        return self.min_psnr_db or MIN_PSNR_DB[self.concrete_precision]
 
     @property
     def graph_layout(self) -> GraphLayout:

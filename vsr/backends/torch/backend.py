@@ -19,6 +19,7 @@ from vsr.backends.base import (
     chosen_precision,
     out_of_memory,
 )
+from vsr.backends.devices import not_there
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # Frames of 1280x720 a second on an H200, beside those of batches of one: 1.06 (quality) to 1.6 times (fast) as many.
 _BATCH = 4
+_NEEDED = ("torch", "onnx")
 
 
 class TorchEngine(DeviceEngine):
@@ -108,25 +110,49 @@ class TorchEngine(DeviceEngine):
 class TorchBackend:
     """See vsr.backends.base.Backend."""
 
-    name = "torch"
+    name, kinds = "torch", ("cuda", "cpu")
+
+    def __init__(self, device: str | None = None) -> None:
+        self._named = device
+
+    @property
+    def device(self) -> str:
+        import torch
+
+        return self._named or ("cuda:0" if torch.cuda.is_available() else "cpu")
 
     @property
     def in_flight(self) -> int:
-        return IN_FLIGHT if _device().type == "cuda" else 1
+        return 1 if self.device == "cpu" else IN_FLIGHT
 
     @property
     def batch(self) -> int:
-        return _BATCH if _device().type == "cuda" else 1
+        return 1 if self.device == "cpu" else _BATCH
+
+    def devices(self) -> dict[str, str]:
+        if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+            return {}
+        import torch
+
+        there = range(torch.cuda.device_count())
+        if there:
+            agree_on_context()
+        return {f"cuda:{number}": torch.cuda.get_device_name(number) for number in there} | {"cpu": ""}
+
+    def on(self, device: str) -> TorchBackend:
+        return TorchBackend(device)
 
     def probe(self) -> Availability:
-        missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
+        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
         if missing:
             return Availability(
                 False, f"{' and '.join(missing)} not installed", f"pip install {' '.join(missing)}"
             )
         import torch
 
-        device = _device()
+        if self._named and self._named not in (devices := self.devices()):
+            return not_there(self._named, devices)
+        device = _opened(self.device)
         if device.type == "cuda" and (why := _unusable(device)):
             return Availability(False, f"torch {torch.__version__} cannot use the GPU: {why}")
         runs_on = f"torch {torch.__version__} on {device}, {_precisions(device)[0]}"
@@ -149,7 +175,7 @@ class TorchBackend:
 
         first_user(self.name).check("PyTorch")
         path = spec.graph(layout)
-        device = _device()
+        device = _opened(self.device)
         precision = chosen_precision(spec, options.precision, _precisions(device))
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         try:
@@ -172,13 +198,12 @@ class TorchBackend:
         return TorchEngine(spec, layout, graph, outputs, device, precision, options.threads)
 
 
-def _device() -> torch.device:
+def _opened(device: str) -> torch.device:
     import torch
 
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    agree_on_context()
-    return torch.device("cuda")
+    if device != "cpu":
+        agree_on_context()
+    return torch.device(device)
 
 
 def _unusable(device: torch.device) -> str:

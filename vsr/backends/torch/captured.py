@@ -30,7 +30,8 @@ class Captured:
     ) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._inputs = {name: _tensor(array).to(device, copy=True) for name, array in example.items()}
-        self._host = {name: tensor.cpu().pin_memory() for name, tensor in self._inputs.items()}
+        with torch.cuda.device(device):  # Memory is pinned in the context of the current one.
+            self._host = {name: tensor.cpu().pin_memory() for name, tensor in self._inputs.items()}
         # float32 means float32 here, not its shorter form for matrix units.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with _capturing, exact, torch.cuda.stream(self._stream):
