@@ -91,6 +91,16 @@ def _pagelocked_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
     return np.zeros(shape, dtype)
 
 
+def _pagelocked_empty(size: int, dtype: type) -> np.ndarray:
+    assert _Context.current, "pages are locked in a context"
+    locked.append(size)
+    return np.full(size, 7, dtype)
+
+
+locked: list[int] = []
+"""The sizes of all memory that was page-locked for outputs."""
+
+
 def _to_device(there: Memory, here: np.ndarray, _stream: _Stream) -> None:
     Memory.by_address[int(there)][:] = here.reshape(-1).view(np.uint8)
 
@@ -170,6 +180,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, recipe: EngineR
         "Stream": _Stream,
         "mem_alloc": Memory,
         "pagelocked_zeros": _pagelocked_zeros,
+        "pagelocked_empty": _pagelocked_empty,
         "memcpy_htod_async": _to_device,
         "memcpy_dtoh_async": _to_host,
     }.items():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.pretend_gpu import Memory, pretend
+from tests.support.pretend_gpu import Memory, locked, pretend
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import has_nvidia_gpu, load_backend
 from vsr.backends.guarded import Parity
@@ -119,6 +119,25 @@ def test_verifying_counts_the_frames_it_compared_and_finds_a_package_that_moved(
     assert f"over {compared} frames" in capsys.readouterr().out
     for cached in (gpu._device, gpu._primary):
         cached.cache_clear()
+
+
+def test_memory_for_outputs_is_locked_once_and_never_overwritten_while_it_is_held(
+    made: tuple[Manifest, EngineRecipe], store: EngineStore
+) -> None:
+    manifest, recipe = made
+    verified = dataclasses.replace(manifest, parity=Parity(60.0, 1, 0, 4))
+    one, other = list(batches(recipe, str(CLIP), 2))
+    locked.clear()
+    with engine_of(verified, store) as engine:
+        kept = engine.run(one)["y_out"][0, 0, :, 4:]
+        expected = kept.copy()
+        for _ in range(10):
+            engine.run(other)
+        assert len(locked) <= 4 + 3 + 1, (
+            "one frame is held, one is made, and each has three planes and a count"
+        )
+        assert (engine.run(other)["y_out"][0, 0, :, 4:] != expected).any()
+    np.testing.assert_array_equal(kept, expected)
 
 
 def test_the_gpu_that_is_named_is_used(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ from vsr.backends.base import (
 )
 from vsr.backends.devices import gpu_number
 from vsr.backends.guarded import Parity, compare
+from vsr.backends.host_buffers import HostBuffers
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
@@ -69,6 +71,7 @@ class TensorRTEngine(DeviceEngine):
         self._runtime_cache = store.folder / manifest.identity.key / "runtime.cache"
         self._library = installed_library(recipe.library)
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
+        self._buffers = HostBuffers(_pinned)
         self._verifying = threading.Lock()
         with on_gpu(gpu):
             self._engine = self._library.load(store.plan(manifest.identity))
@@ -116,7 +119,9 @@ class TensorRTEngine(DeviceEngine):
     def _slot(self, inputs: Mapping[str, Any]) -> _Slot:
         with on_gpu(self._gpu), _making:  # Its errors in our words.
             try:
-                return _Slot(self._library, self._engine, inputs, self._runtime_cache, self._gpu)
+                return _Slot(
+                    self._library, self._engine, inputs, self._runtime_cache, self._gpu, self._buffers
+                )
             except BaseException as error:
                 # What was allocated is freed here, in the context it was made in, not with the traceback.
                 traceback.clear_frames(error.__traceback__)
@@ -125,7 +130,15 @@ class TensorRTEngine(DeviceEngine):
     def close(self) -> None:
         with on_gpu(self._gpu):  # Buffers are freed in the context they were made in.
             self._library.save_runtime_cache(self._runtime_cache)
-            self._slots, self._engine = Pool(IN_FLIGHT), None
+            self._slots, self._buffers, self._engine = Pool(IN_FLIGHT), HostBuffers(_pinned), None
+
+
+def _pinned(size: int) -> NDArray[np.uint8]:
+    """So many bytes, page-locked in the context that is pushed."""
+    import pycuda.driver as cuda
+
+    found: NDArray[np.uint8] = cuda.pagelocked_empty(size, np.uint8)
+    return found
 
 
 # A slot is made, and its work captured, by one thread at a time: what TensorRT does meanwhile might disturb another capture.
@@ -138,11 +151,18 @@ class _Slot:
     captured as a CUDA graph where it can be."""
 
     def __init__(
-        self, library: TensorRT, engine: Any, example: Mapping[str, Any], runtime_cache: Path, gpu: int
+        self,
+        library: TensorRT,
+        engine: Any,
+        example: Mapping[str, Any],
+        runtime_cache: Path,
+        gpu: int,
+        buffers: HostBuffers,
     ) -> None:
+        """buffers: for what comes out."""
         import pycuda.driver as cuda
 
-        self._gpu = gpu
+        self._gpu, self._buffers = gpu, buffers
         # Nor does it wait for the default stream, on which FFmpeg and torch work.
         self._stream = cuda.Stream(_NON_BLOCKING)
         self._graph: CapturedWork | None = None
@@ -150,17 +170,20 @@ class _Slot:
         self._library = library  # Its cache is to outlive the context: what was set last goes last.
         ports = library.ports(engine)
         self._inputs = [port.name for port in ports if port.is_input]
-        self._outputs = [port.name for port in ports if not port.is_input]
         for name in self._inputs:
             if not self._context.set_input_shape(name, np.shape(example[name])):
                 raise InferenceError(f"the engine does not take {name} of shape {np.shape(example[name])}")
         self._host: dict[str, NDArray[Any]] = {}
         self._device: dict[str, Any] = {}
+        self._made: dict[str, tuple[tuple[int, ...], Any]] = {}
         for port in ports:
-            shape = tuple(self._context.get_tensor_shape(port.name))
-            # PyCUDA makes no arrays without dimensions, as the count of bad samples is.
-            self._host[port.name] = cuda.pagelocked_zeros(shape or (1,), _DTYPES[port.dtype]).reshape(shape)
-            self._device[port.name] = cuda.mem_alloc(self._host[port.name].nbytes)
+            shape, kind = tuple(self._context.get_tensor_shape(port.name)), _DTYPES[port.dtype]
+            if port.is_input:
+                # PyCUDA makes no arrays without dimensions, as some inputs are.
+                self._host[port.name] = cuda.pagelocked_zeros(shape or (1,), kind).reshape(shape)
+            else:
+                self._made[port.name] = shape, kind
+            self._device[port.name] = cuda.mem_alloc(math.prod(shape) * np.dtype(kind).itemsize)
             self._context.set_tensor_address(port.name, int(self._device[port.name]))
         for name in self._inputs:
             cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
@@ -176,19 +199,22 @@ class _Slot:
             self._host[name][...] = inputs[name]
             cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
         self._execute()
-        for name in self._outputs:
-            cuda.memcpy_dtoh_async(self._host[name], self._device[name], self._stream)
+        found = {name: self._buffers.array(*made) for name, made in self._made.items()}
+        for name, array in found.items():
+            cuda.memcpy_dtoh_async(array, self._device[name], self._stream)
         self._stream.synchronize()
-        return {name: self._host[name].copy() for name in self._outputs}
+        return found
 
     def on_device(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Arrays in the engine's context, which torch shares."""
         import pycuda.driver as cuda
         import torch
 
-        like = {name: torch.from_numpy(self._host[name]) for name in self._outputs}
         there = torch.device("cuda", self._gpu)
-        found = {name: torch.empty_like(tensor, device=there) for name, tensor in like.items()}
+        found = {
+            name: torch.empty(shape, dtype=getattr(torch, kind.__name__), device=there)
+            for name, (shape, kind) in self._made.items()
+        }
         # Inputs come from the default stream, and the memory of outputs may still be in use there.
         ours = torch.cuda.ExternalStream(self._stream.handle, there)  # type: ignore[no-untyped-call]
         ours.wait_stream(torch.cuda.default_stream(there))

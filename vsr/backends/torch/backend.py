@@ -20,6 +20,7 @@ from vsr.backends.base import (
     out_of_memory,
 )
 from vsr.backends.devices import not_there
+from vsr.backends.host_buffers import HostBuffers
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
@@ -58,6 +59,7 @@ class TorchEngine(DeviceEngine):
         self._threads = threads
         self.dlpack_device = (2, device.index or 0) if device.type == "cuda" else (1, 0)
         self._captures: Pool[Captured] = Pool(IN_FLIGHT)
+        self._buffers = HostBuffers(_pinned)
 
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         import torch
@@ -79,7 +81,7 @@ class TorchEngine(DeviceEngine):
 
     def close(self) -> None:
         self._constants, self._steps = {}, []
-        self._captures = Pool(IN_FLIGHT)
+        self._captures, self._buffers = Pool(IN_FLIGHT), HostBuffers(_pinned)
 
     def _run(self, inputs: Values) -> Values:
         values = self._constants | inputs
@@ -93,7 +95,7 @@ class TorchEngine(DeviceEngine):
 
         def capture() -> Captured:
             with self._ours():
-                return Captured(self._run, like, self._device)
+                return Captured(self._run, like, self._device, self._buffers)
 
         return self._captures.taken(capture)
 
@@ -204,6 +206,14 @@ def _opened(device: str) -> torch.device:
     if device != "cpu":
         agree_on_context()
     return torch.device(device)
+
+
+def _pinned(size: int) -> NDArray[np.uint8]:
+    """So many bytes, page-locked in the context of the current device."""
+    import torch
+
+    found: NDArray[np.uint8] = torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy()
+    return found
 
 
 def _unusable(device: torch.device) -> str:

@@ -14,9 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsr.backends.host_buffers import HostBuffers
+
 Run = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 _WARM_UPS = 3
+# Of planes, and of a count.
+_KINDS = {torch.uint8: np.uint8, torch.float32: np.float32}
 # Beginning a capture waits for the whole device, which breaks another that is under way.
 _capturing = threading.Lock()
 
@@ -26,8 +30,14 @@ class Captured:
     device."""
 
     def __init__(
-        self, run: Run, example: Mapping[str, NDArray[np.generic] | Tensor], device: torch.device
+        self,
+        run: Run,
+        example: Mapping[str, NDArray[np.generic] | Tensor],
+        device: torch.device,
+        buffers: HostBuffers,
     ) -> None:
+        """buffers: for what comes out."""
+        self._buffers = buffers
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._inputs = {name: _tensor(array).to(device, copy=True) for name, array in example.items()}
         with torch.cuda.device(device):  # Memory is pinned in the context of the current one.
@@ -51,7 +61,7 @@ class Captured:
             self.compute()
             found = self.copy_out()
             self._stream.synchronize()
-        return {name: tensor.numpy() for name, tensor in found.items()}
+        return found
 
     def copy_in(self, inputs: Mapping[str, NDArray[np.generic]]) -> None:
         """The first step, begun on the current stream."""
@@ -63,14 +73,13 @@ class Captured:
         """The second step, begun on the current stream."""
         self._graph.replay()
 
-    def copy_out(self) -> dict[str, Tensor]:
-        """The last step, begun on the current stream: pinned tensors that are filled once it is done."""
-        return {
-            name: torch.empty(output.shape, dtype=output.dtype, pin_memory=True).copy_(
-                output, non_blocking=True
-            )
-            for name, output in self._outputs.items()
-        }
+    def copy_out(self) -> dict[str, NDArray[Any]]:
+        """The last step, begun on the current stream: arrays that are filled once it is done."""
+        found = {}
+        for name, output in self._outputs.items():
+            found[name] = self._buffers.array(tuple(output.shape), _KINDS[output.dtype])
+            torch.from_numpy(found[name]).copy_(output, non_blocking=True)
+        return found
 
     def on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Arrays that are ready, or will be on the default stream; those that come are finished."""

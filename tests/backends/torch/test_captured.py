@@ -1,0 +1,62 @@
+"""The way of frames through a CUDA device and back, on one that is pretended: its memory is the host's."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vsr.backends.host_buffers import HostBuffers
+from vsr.backends.torch.captured import Captured
+
+CPU = torch.device("cpu")
+PLANE = np.arange(12, dtype=np.uint8).reshape(1, 1, 3, 4)
+
+
+def inverted(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A plane twice as wide, and a count."""
+    plane = 255 - inputs["y"].repeat(1, 1, 1, 2)
+    return {"y_out": plane, "count": (plane == 255).sum().float()}
+
+
+class _OnHost(Captured):
+    def compute(self) -> None:
+        for name, made in inverted(self._inputs).items():
+            self._outputs[name].copy_(made)
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A device without CUDA; the sizes of what was page-locked for outputs."""
+    stream = SimpleNamespace(wait_stream=lambda _other: None, synchronize=lambda: None, device=CPU)
+    for name, value in {
+        "Stream": lambda _device: stream,
+        "default_stream": lambda _device: stream,
+        "stream": lambda _stream: nullcontext(),
+        "device": lambda _device: nullcontext(),
+        "graph": lambda _graph, **_settings: nullcontext(),
+        "CUDAGraph": SimpleNamespace,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.clone())
+    return []
+
+
+def test_frames_come_back_in_memory_that_is_used_again(locked: list[int]) -> None:
+    def lock(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        locked.append(size)
+        return np.full(size, 9, np.uint8)
+
+    captured = _OnHost(inverted, {"y": PLANE}, CPU, HostBuffers(lock))
+    kept = captured({"y": PLANE})["y_out"][0, 0, 1:]
+    for code in range(20):
+        found = captured({"y": np.full_like(PLANE, code)})
+        assert found["y_out"].shape == (1, 1, 3, 8)
+        assert (found["y_out"] == 255 - code).all()
+        assert float(found["count"]) == (24 if code == 0 else 0)
+    np.testing.assert_array_equal(kept, 255 - np.tile(PLANE[0, 0, 1:], 2))
+    assert sorted(locked) == [4, 4, 24, 24, 24], "one frame is kept, one is looked at while the next is made"
