@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vsr.pipeline import PipelineStats
@@ -31,7 +33,8 @@ class StageReport:
 class Report:
     """One input, done. seconds: wall clock from opening to the finished file; setup_s of them before the first frame.
 
-    output is None for stdout and null; stopped_early means that `output` is a `.part` file. cpu_s: of the whole process.
+    output is None for stdout and null; stopped_early means that `output` is a `.part` file, or that what is done lies in the
+    folder `kept`, from where the same job goes on. cpu_s: of the whole process.
     """
 
     input: str
@@ -57,10 +60,78 @@ class Report:
     stopped_early: bool = False
     output_bytes: int | None = None
     encoder: str | None = None
+    kept: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """What `as_dict` gave, also after JSON. Raises TypeError, KeyError, ValueError."""
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        given["stages"] = tuple(StageReport(**stage) for stage in given["stages"])
+        return cls(**given)
+
+
+def merged(reports: Sequence[Report]) -> Report:
+    """One report of an input that was made in parts, in their order. What is counted adds up, times too."""
+    first = reports[0]
+    seconds = sum(report.seconds for report in reports)
+    frames_out = sum(report.frames_out for report in reports)
+    stages = _stages_merged([report.stages for report in reports])
+    return replace(
+        first,
+        frames_in=sum(report.frames_in for report in reports),
+        frames_out=frames_out,
+        seconds=round(seconds, 3),
+        setup_s=round(sum(report.setup_s for report in reports), 3),
+        cpu_s=round(sum(report.cpu_s for report in reports), 3),
+        fps=round(frames_out / seconds, 2) if seconds > 0 else 0.0,
+        stages=stages,
+        bottleneck=max(stages, key=lambda stage: stage.busy_s).name if stages else first.bottleneck,
+        damaged_packets=sum(report.damaged_packets for report in reports),
+        first_error=next((report.first_error for report in reports if report.first_error), None),
+        notes=counted_once(note for report in reports for note in report.notes),
+        warnings=counted_once(warning for report in reports for warning in report.warnings),
+        stopped_early=any(report.stopped_early for report in reports),
+        output_bytes=None,
+    )
+
+
+def counted_once(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Each sentence once, in order; of those that begin with a count of frames or their times, the sum."""
+    counts: dict[str, int | None] = {}
+    for sentence in sentences:
+        found = re.fullmatch(r"(\d+)( (?:frames|timestamps) .*)", sentence, re.DOTALL)
+        rest = found[2] if found else sentence
+        counts[rest] = (counts.get(rest) or 0) + int(found[1]) if found else None
+    return tuple(rest if count is None else f"{count}{rest}" for rest, count in counts.items())
+
+
+def _stages_merged(parts: Sequence[Sequence[StageReport]]) -> tuple[StageReport, ...]:
+    """Of parts with the same stages."""
+    result = []
+    for same in zip(*parts, strict=True):
+        busy_s = sum(stage.busy_s for stage in same)
+        frames_in = sum(stage.frames_in for stage in same)
+        frames_out = sum(stage.frames_out for stage in same)
+        result.append(
+            StageReport(
+                name=same[0].name,
+                frames_in=frames_in,
+                frames_out=frames_out,
+                busy_s=round(busy_s, 4),
+                starved_s=round(sum(stage.starved_s for stage in same), 4),
+                blocked_s=round(sum(stage.blocked_s for stage in same), 4),
+                cpu_s=round(sum(stage.cpu_s for stage in same), 4),
+                rate_fps=round(max(frames_in, frames_out) / busy_s, 2) if busy_s > 0 else 0.0,
+                queue_high_water=max(stage.queue_high_water for stage in same),
+            )
+        )
+    return tuple(result)
 
 
 def stage_reports(stats: PipelineStats) -> tuple[StageReport, ...]:

@@ -1,0 +1,195 @@
+"""The folder of a job, `OUTPUT.vsr`: its journal, its finished segments, and who works on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import stat
+import zlib
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from vsr.core.errors import ConfigError
+from vsr.files.checks import open_ordinary, os_error, place_of
+from vsr.files.whole import lock, sync_folder
+
+SUFFIX = ".vsr"
+JOURNAL = "journal"
+RUNNING = "running"
+_JOINED = "joined"
+_SEGMENT = re.compile(r"\d{6,}\.segment")
+_LEFTOVER = re.compile(r"\d{6,}\.\d+(\.part)?|joined\..*")
+_READ_BYTES = 1 << 20
+
+
+class Sealed(NamedTuple):
+    """What a segment's file holds."""
+
+    bytes: int
+    crc32: int
+
+
+def job_folder(output: Path) -> Path:
+    """Beside the place of the output, so that renaming is atomic."""
+    place = place_of(output)
+    return place.with_name(place.name + SUFFIX)
+
+
+def segment_name(number: int) -> str:
+    """Of a finished segment's file."""
+    return f"{number:06d}.segment"
+
+
+class JobFolder:
+    """A job's folder that this process alone works in; a context manager that lets go of it.
+
+    path: the folder. Segments are made under another name and get theirs by `seal`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make it unless it is there, and lock it. Raises FileError, and ConfigError that names who works in it."""
+        self.path = path
+        self.journal = path / JOURNAL
+        try:
+            self._running = _locked(path)
+        except OSError as error:
+            raise os_error(str(path), error) from error
+
+    def attempt(self, number: int, attempt: int) -> Path:
+        """Where a segment is made. Two runners may make one at a time, each its own file."""
+        return self.path / f"{number:06d}.{attempt}"
+
+    def segment(self, number: int) -> Path:
+        """Where it lies when it is finished."""
+        return self.path / segment_name(number)
+
+    def joined(self, output: Path) -> Path:
+        """Where the output is written: with its ending, which tells the container."""
+        return self.path / f"{_JOINED}{output.suffix or '.'}"
+
+    def seal(self, number: int, made: Path) -> Sealed:
+        """Give a segment that is made its name, once the disk has every byte. Raises FileError."""
+        path = self.segment(number)
+        try:
+            with open(open_ordinary(made, os.O_RDWR), "r+b") as file:
+                sealed = _sealed(file)
+                os.fsync(file.fileno())
+            os.replace(made, path)
+        except OSError as error:
+            raise os_error(str(path), error) from error
+        sync_folder(self.path)
+        return sealed
+
+    def holds(self, number: int, sealed: Sealed) -> bool:
+        """Whether a finished segment's file is there and is what it was. Reads it, unless its length tells."""
+        try:
+            with open(open_ordinary(self.segment(number), os.O_RDONLY), "rb") as file:
+                return os.fstat(file.fileno()).st_size == sealed.bytes and _sealed(file) == sealed
+        except OSError:
+            return False
+
+    def clear(self, keep: Collection[int] = ()) -> None:
+        """Remove what a killed run has left, and segments that are not to be kept. Raises FileError."""
+        kept = {segment_name(number) for number in keep}
+        try:
+            for entry in list(self.path.iterdir()):
+                is_segment = _SEGMENT.fullmatch(entry.name) and entry.name not in kept
+                if is_segment or _LEFTOVER.fullmatch(entry.name):
+                    entry.unlink(missing_ok=True)
+        except OSError as error:
+            raise os_error(str(self.path), error) from error
+
+    def remove(self) -> None:
+        """Remove all that is ours, the journal last, and the folder unless something else lies there. Raises FileError."""
+        self.clear()
+        try:
+            for name in (RUNNING, JOURNAL):
+                (self.path / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody else's file, or another run that has just begun
+                self.path.rmdir()
+        except OSError as error:
+            raise os_error(str(self.path), error) from error
+        sync_folder(self.path.parent)
+
+    def __enter__(self) -> JobFolder:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._running.close()
+
+
+def _sealed(file: IO[bytes]) -> Sealed:
+    length = checksum = 0
+    while data := file.read(_READ_BYTES):
+        length += len(data)
+        checksum = zlib.crc32(data, checksum)
+    return Sealed(length, checksum)
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The file that says who works there, locked by us. Raises OSError, ConfigError."""
+    while True:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            sync_folder(path.parent)
+        try:
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                raise ConfigError(f"{path} is no folder", hint="rename it, or choose another output")
+            file = open(open_ordinary(path / RUNNING, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)  # noqa: SIM115
+        except FileNotFoundError:
+            continue  # its job has ended, and removed the folder just now
+        try:
+            _lock(file, path)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), (path / RUNNING).stat()):
+                    _sign(file)
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    try:
+        lock(file, path / RUNNING, wait=False)
+    except ConfigError as error:
+        raise ConfigError(
+            f"another vsr works on {path.with_suffix('')}: {_signed(file.read())}",
+            hint="wait until it is done, stop it with Ctrl-C, or choose another output",
+        ) from error
+
+
+def _sign(file: IO[bytes]) -> None:
+    since = datetime.now(UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    signed = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    file.truncate(0)
+    file.seek(0)
+    file.write(json.dumps(signed).encode() + b"\n")
+
+
+def _signed(data: bytes) -> str:
+    """Who it is, in words."""
+    try:
+        signed: dict[str, Any] = json.loads(data)
+        return f"process {signed['pid']} on {signed['host']}, since {signed['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "a process that has only just begun"
+
+
+def worked_on(path: Path) -> str:
+    """Who works on the job of a folder, in words; "" for nobody. Looks, and changes nothing."""
+    try:
+        with open(open_ordinary(path / RUNNING, os.O_RDONLY), "rb") as file:
+            try:
+                lock(file, path, wait=False)
+            except ConfigError:
+                return _signed(file.read())
+    except OSError:
+        return ""
+    return ""

@@ -1,0 +1,310 @@
+"""A job in segments: what is finished stays, whatever ends the run, and the same job goes on from there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vsr.core.clock import SYSTEM_CLOCK, Clock
+from vsr.core.control import Cancelled, Control
+from vsr.core.errors import ConfigError, FileError, VsrError
+from vsr.files.checks import check_writable, os_error, place_of
+from vsr.files.whole import sync_folder
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.folder import JobFolder, Sealed, job_folder
+from vsr.jobs.journal import Finished, Identified, Identity, JobHead, Journal, JournalContent, read_journal
+from vsr.jobs.report import Report, counted_once, merged
+from vsr.jobs.room import Room
+from vsr.jobs.runners import Failed, Made, Runners
+from vsr.jobs.schedule import Schedule
+from vsr.jobs.segments import SegmentPlan
+from vsr.jobs.tasks import SegmentTask
+
+# How often free runners ask again for what slow ones have.
+_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input to one output, in segments.
+
+    url: the input; name: the same as others may see it. identity: of all that the output depends on. estimated_bytes: how large
+    the output gets at least, 0 where nobody knows. restart: what an earlier run has finished is not used.
+    """
+
+    url: str
+    name: str
+    output: Path
+    config: UpscaleConfig
+    identity: Identity
+    estimated_bytes: int = 0
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What joining says: sentences for the user, of the whole output."""
+
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+Join = Callable[[Sequence[Path], Path], Joined]
+"""Makes of segments, in order, a whole file of that name. Raises VsrError, and Cancelled."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a run works on."""
+
+    folder: JobFolder
+    journal: Journal
+    head: JobHead
+    finished: dict[int, Finished]
+    room: Room
+
+    @property
+    def in_order(self) -> list[Finished]:
+        return [self.finished[number] for number in sorted(self.finished)]
+
+    @property
+    def how_far(self) -> str:
+        """412 of 900 s are done"""
+        return how_far(self.head.plan, self.finished)
+
+
+class ResumableJob:
+    """Runs a job, with what it needs of others.
+
+    plan: cuts the input, where nothing is finished yet. said: gets sentences for the user, at once. free_bytes: room on the
+    disk of a folder.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        plan: Callable[[], SegmentPlan],
+        runners: Runners,
+        join: Join,
+        control: Control | None = None,
+        said: Callable[[str], None] = lambda _: None,
+        clock: Clock = SYSTEM_CLOCK,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self._job = job
+        self._plan = plan
+        self._runners = runners
+        self._join = join
+        self._control = control or Control()
+        self._said = said
+        self._clock = clock
+        self._free_bytes = free_bytes
+
+    def run(self) -> Report:
+        """Make what is not finished, and join all. After `control.stop` what is under way is finished, and the report names the
+        folder where it is kept, and no output.
+
+        Raises ConfigError where another job lies there, FileError, what runners and the join raise, and Cancelled. What is
+        finished stays.
+        """
+        path = job_folder(self._job.output)
+        if not path.is_dir():
+            self._check_output()
+        with JobFolder(path) as folder:
+            content = self._content(folder)
+            if content.head is not None and self._is_output(content.joined):
+                folder.remove()
+                return self._report(content.head, list(content.finished.values()))
+            self._check_output()
+            return self._run(folder, content)
+
+    def _check_output(self) -> None:
+        check_writable(self._job.output, overwrite=self._job.config.sink.overwrite)
+
+    def _content(self, folder: JobFolder) -> JournalContent:
+        """What of the journal is of use. Raises ConfigError for that of another job."""
+        if self._job.restart:
+            return JournalContent()
+        content = read_journal(folder.journal)
+        if content.damage:
+            self._said(f"{content.damage}: what it says from there on is done again")
+        if content.head is None:
+            return JournalContent()
+        changed = differences(content.head.identity, self._job.identity)
+        if not changed:
+            return content
+        if self._is_output(content.joined):
+            return JournalContent()
+        raise ConfigError(
+            f"{folder.path} was begun otherwise: {'; '.join(changed)}",
+            hint="give what was given then, or --restart to begin anew",
+        )
+
+    def _is_output(self, joined: Identified | None) -> bool:
+        """Whether a run was ended after the output had got its name, and before the folder was removed."""
+        with contextlib.suppress(OSError):
+            return joined == Identified.of(place_of(self._job.output).stat())
+        return False
+
+    def _run(self, folder: JobFolder, content: JournalContent) -> Report:
+        finished = {
+            number: one
+            for number, one in content.finished.items()
+            if folder.holds(number, Sealed(one.bytes, one.crc32))
+        }
+        if lost := len(content.finished) - len(finished):
+            self._said(f"{lost} finished segments are missing or damaged, and are made again")
+        folder.clear(finished)
+        head = content.head
+        try:
+            if head is None:
+                head = JobHead(self._job.name, str(self._job.output), self._job.identity, self._plan())
+            with Journal(folder.journal, content.length) as journal:
+                if not content.length:
+                    journal.begin(head)
+                    sync_folder(folder.path)
+                room = Room(folder.path, head.plan, self._job.estimated_bytes, self._free_bytes, self._said)
+                run = _Run(folder, journal, head, finished, room)
+                if finished:
+                    self._said(f"going on: {run.how_far}")
+                return self._made(run)
+        finally:
+            # Where nothing is finished nothing is worth keeping.
+            if not finished:
+                folder.remove()
+
+    def _made(self, run: _Run) -> Report:
+        try:
+            self._make(run)
+            if len(run.finished) < len(run.head.plan.segments):
+                return self._stopped(run)
+            return self._joined(run)
+        except BaseException as error:
+            with contextlib.suppress(FileError):
+                run.folder.clear(run.finished)
+            if isinstance(error, FileError):
+                error = run.room.explained(error, run.in_order)
+            if isinstance(error, VsrError) and run.finished:
+                error.hint = "; ".join(filter(None, [error.hint, f"the same command goes on: {run.how_far}"]))
+            raise error
+
+    def _make(self, run: _Run) -> None:
+        """All that is not finished, or up to where the job is stopped."""
+        segments = run.head.plan.segments
+        left = {segment.number: segment.frames for segment in segments if segment.number not in run.finished}
+        run.room.check_all(run.in_order)
+        schedule, tasks = Schedule(left), dict[str, SegmentTask]()
+        attempts: Counter[int] = Counter()
+        with self._runners as runners:
+            while not schedule.done:
+                self._control.check()
+                if not self._control.stopped:
+                    self._hand_out(run, schedule, tasks, attempts)
+                elif not schedule.under_way:
+                    return
+                for event in runners.wait(_LOOK_S if runners.free() else None):
+                    self._note(event, run, schedule, tasks)
+
+    def _hand_out(
+        self, run: _Run, schedule: Schedule, tasks: dict[str, SegmentTask], attempts: Counter[int]
+    ) -> None:
+        job, plan = self._job, run.head.plan
+        for runner in self._runners.free():
+            number = schedule.take(runner, self._clock.now())
+            if number is None:
+                continue
+            run.room.check_next(run.in_order)
+            path = run.folder.attempt(number, attempts[number])
+            attempts[number] += 1
+            task = SegmentTask(job.url, str(job.output), job.config, plan.segments[number], path)
+            tasks[runner] = task
+            self._runners.start(runner, task)
+
+    def _note(
+        self, event: Made | Failed, run: _Run, schedule: Schedule, tasks: dict[str, SegmentTask]
+    ) -> None:
+        """Write down what a runner has done. Raises what it failed with, where the job cannot go on."""
+        task = tasks.pop(event.runner, None)
+        if isinstance(event, Failed):
+            over = (schedule.lost if event.gone else schedule.failed)(event.runner, event.error.message)
+            if event.final or over:
+                raise event.error
+            self._said(f"{event.runner}: {event.error.message}; its segment is made again")
+            return
+        others = schedule.made(event.runner, self._clock.now())
+        if others is None or task is None:
+            return
+        for other in others:
+            self._runners.drop(other)
+            tasks.pop(other, None)
+        sealed = run.folder.seal(event.done.number, task.path)
+        one = Finished(event.done, *sealed)
+        run.journal.add(one)
+        run.finished[event.done.number] = one
+
+    def _stopped(self, run: _Run) -> Report:
+        if not run.finished:
+            raise Cancelled
+        self._said(f"stopped: {run.how_far} and kept in {run.folder.path}; the same command goes on")
+        report = self._report(run.head, run.in_order)
+        return replace(report, output=None, stopped_early=True, kept=str(run.folder.path))
+
+    def _joined(self, run: _Run) -> Report:
+        """Join the segments, give the output its name, and remove the folder."""
+        self._check_output()
+        run.room.check_join(run.in_order)
+        output, target = self._job.output, run.folder.joined(self._job.output)
+        began = self._clock.now()
+        joined = self._join([run.folder.segment(number) for number in sorted(run.finished)], target)
+        join_s = self._clock.now() - began
+        place = place_of(output)
+        try:
+            with target.open("rb") as file:
+                os.fsync(file.fileno())
+                run.journal.joined(Identified.of(os.fstat(file.fileno())))
+            os.replace(target, place)
+        except OSError as error:
+            raise os_error(str(output), error) from error
+        sync_folder(place.parent)
+        report = self._report(run.head, run.in_order)
+        run.folder.remove()
+        return replace(
+            report,
+            seconds=round(report.seconds + join_s, 3),
+            notes=counted_once((*report.notes, *joined.notes)),
+            warnings=counted_once((*report.warnings, *joined.warnings)),
+        )
+
+    def _report(self, head: JobHead, finished: Sequence[Finished]) -> Report:
+        output = self._job.output
+        report = merged([one.done.report for one in finished])
+        with contextlib.suppress(OSError):
+            report = replace(report, output_bytes=output.stat().st_size)
+        return replace(report, input=head.url, output=str(output))
+
+
+def how_far(plan: SegmentPlan, finished: Sequence[int] | dict[int, Finished]) -> str:
+    """412 of 900 s are done"""
+    done, whole = float(plan.seconds_of(list(finished))), float(plan.seconds)
+    digits = 0 if whole >= 10 else 1
+    return f"{done:.{digits}f} of {whole:.{digits}f} s are done"
+
+
+def differences(then: Identity, now: Identity) -> list[str]:
+    """What has changed, by name, in words."""
+    names = dict.fromkeys((*then, *now))
+    return [
+        f"{name} was {_said(then.get(name))}, is {_said(now.get(name))}"
+        for name in names
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _said(value: str | int | float | None) -> str:
+    return "not given" if value is None else str(value)

@@ -1,0 +1,38 @@
+"""What one segment is for whoever makes it, here or elsewhere, and what comes back. Both can be pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.report import Report
+from vsr.jobs.segments import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTask:
+    """A segment to be made. url, output, config: of the whole job. segment: its ticks are those of the input's video.
+
+    path: where its encoded packets go, in a folder that is there; a file of that name is replaced.
+    """
+
+    url: str
+    output: str
+    config: UpscaleConfig
+    segment: Segment
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDone:
+    """A segment whose file is written and closed. packets: how many it holds. report: as of a job of its own."""
+
+    number: int
+    packets: int
+    report: Report
+
+
+RunSegment = Callable[[SegmentTask], SegmentDone]
+"""Makes one segment. Raises VsrError, and Cancelled."""
