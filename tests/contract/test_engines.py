@@ -42,7 +42,8 @@ def compiled(request: pytest.FixtureRequest) -> Iterator[Compiled]:
     shape = (1, 1, HEIGHT, WIDTH)
     inputs["y"] = np.arange(HEIGHT * WIDTH, dtype=np.uint32).astype(np.uint8).reshape(shape)
     spec = find_model("bicubic")
-    with backend.compile(spec, GRAY, {"y": shape}, CompileOptions(threads=1)) as engine:
+    options = CompileOptions(threads=2, in_flight=backend.in_flight)
+    with backend.compile(spec, GRAY, {"y": shape}, options) as engine:
         yield Compiled(backend, engine, inputs)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +15,8 @@ from tests.support.usable import backends
 from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions, State
 from vsr.backends.openvino import BACKEND as OPENVINO
+from vsr.backends.openvino import OpenVinoEngine
+from vsr.bench.synthetic import synthetic_frames
 from vsr.core.color import Color
 from vsr.core.errors import InferenceError, UnsupportedInputError, WeightsError
 from vsr.core.frame import Frame, PixelFormat
@@ -65,6 +69,30 @@ def test_alpha_goes_through_cubic_enlargement_like_a_gray_picture() -> None:
     ((cubic,),) = network("bicubic").run([[alpha]], Kind(32, 24, PixelFormat("gray"), Color()))
     for plane, expected in zip(found.planes, [*opaque, cubic], strict=True):
         np.testing.assert_array_equal(np.asarray(plane), expected)
+
+
+@pytest.mark.parametrize("several", ["frames", "tiles"])
+def test_as_many_are_in_the_engine_at_once_as_the_backend_wants(
+    several: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(OPENVINO), "in_flight", 2)
+    meeting, run = threading.Barrier(2, timeout=20), OpenVinoEngine.run
+
+    def met(*given: Any) -> dict[str, np.ndarray]:
+        meeting.wait()  # Raises where nobody else comes.
+        return run(*given)
+
+    frames = list(synthetic_frames(64, 32, 2))
+    with Upscaler("bicubic") as upscaler:
+        alone = [upscaler.upscale(frame) for frame in frames]
+    monkeypatch.setattr(OpenVinoEngine, "run", met)
+    with Upscaler("bicubic", tile=32 if several == "tiles" else 0) as upscaler:
+        at_once = 1 if several == "tiles" else None
+        with upscaler.sequence(in_flight=at_once) as sequence:
+            found = list(sequence.stream(frames))
+    for one, other in zip(alone, found, strict=True):
+        for plane, same in zip(one.planes, other.planes, strict=True):
+            np.testing.assert_array_equal(plane, same)
 
 
 def package(folder: Path, states: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from vsr.backends.onnxruntime import BACKEND
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import InferenceError
 from vsr.core.frame import Frame, Reset
+from vsr.upscale import memory
 from vsr.upscale.pictures import frame_from_array
+from vsr.upscale.planes import Kind
 from vsr.upscale.sequence import Sequence
 from vsr.upscale.upscaler import Upscaler
 
@@ -47,7 +50,7 @@ class Runs:
 
 
 def sequence_of(runs: Runs, batch: int = 1, in_flight: int = 1) -> Sequence:
-    return Sequence(runs, lambda _frame: batch, in_flight)
+    return Sequence(runs, lambda _frame: batch, lambda _frame: in_flight)
 
 
 def indices(found: Iterable[Frame]) -> list[int]:
@@ -97,6 +100,42 @@ def test_what_is_under_way_comes_later() -> None:
     with sequence_of(Runs(), in_flight=3) as sequence:
         assert [indices(sequence.push(frame)) for frame in frames(4)] == [[], [], [0], [1]]
         assert indices(sequence.flush()) == [2, 3]
+
+
+def test_fewer_are_under_way_of_larger_frames_and_the_order_stays() -> None:
+    given = [
+        replace(frame, index=n)
+        for n, frame in enumerate([*frames(5), *frames(3, (640, 480)), *frames(4, (320, 240)), *frames(2)])
+    ]
+    under_way, most = 0, dict.fromkeys((64, 320, 640), 0)
+    lock = threading.Lock()
+
+    def counted(batch: list[Frame]) -> list[Frame]:
+        nonlocal under_way
+        with lock:
+            under_way += 1
+            most[batch[0].width] = max(most[batch[0].width], under_way)
+        time.sleep(0.01)
+        with lock:
+            under_way -= 1
+        return batch
+
+    limits = {64: 4, 320: 2, 640: 1}
+    with Sequence(counted, lambda _frame: 1, lambda frame: limits[frame.width]) as sequence:
+        assert indices(sequence.stream(given)) == list(range(14))
+    assert most[640] == 1
+    assert most[320] <= 2
+
+
+def test_memory_bounds_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(BACKEND), "in_flight", 8)
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 4 << 30)
+    with Upscaler("fast", backend="onnxruntime") as upscaler:
+        wide = [
+            upscaler.network.at_once(Kind.of(frames(1, size)[0]))
+            for size in ((64, 48), (960, 540), (1920, 1080))
+        ]
+    assert wide == [8, 5, 1]
 
 
 def test_a_batch_is_of_one_kind() -> None:
@@ -159,7 +198,7 @@ def test_left_early_it_waits_for_what_is_under_way_and_drops_it() -> None:
         release.wait()
         return batch
 
-    with Sequence(slow, lambda _frame: 1, 3) as sequence:
+    with Sequence(slow, lambda _frame: 1, lambda _frame: 3) as sequence:
         for frame in frames(2):
             sequence.push(frame)
         begun.wait()
@@ -180,12 +219,12 @@ def test_an_upscaler_has_any_number_of_sequences() -> None:
             asked.append(number)
             yield picture
 
-    with Upscaler("bicubic") as upscaler, upscaler.sequence() as one, upscaler.sequence() as other:
+    with Upscaler("bicubic") as upscaler, upscaler.sequence() as one, upscaler.sequence(in_flight=1) as other:
         found = [
             frame
             for picture in pictures
             for sequence in (one, other)
-            for frame in sequence.push(frame_from_array(picture))
+            for frame in (*sequence.push(frame_from_array(picture)), *sequence.flush())
         ]
         assert [int(np.asarray(frame.planes[0]).max()) for frame in found] == [10, 10, 200, 200]
         for number, large in enumerate(upscaler.stream(live())):

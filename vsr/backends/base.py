@@ -86,12 +86,14 @@ class CompileOptions:
 
     threads: 0 for all cores. precision: of the network, None for what the device is fastest at. build: whether an engine that
     is not there may be built, where that is work to be kept. say: is told of what takes long, and with "" that it is over.
+    in_flight: how many threads will run the engine at once; a processor is divided among them.
     """
 
     threads: int = 0
     precision: Precision | None = None
     build: bool = True
     say: Callable[[str], None] = lambda _doing: None
+    in_flight: int = 1
 
 
 DEFAULTS = CompileOptions()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import importlib.util
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from vsr.backends.devices import not_there
 from vsr.backends.graphs.openvino_form import in_openvino_form
 from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
+from vsr.core.limits import cores
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # OpenVINO's names, the fastest first.
 _HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
+_FEW_CORES = 4
 
 
 @cache
@@ -47,12 +49,13 @@ def _core() -> openvino.Core:
 
 
 class OpenVinoEngine(Engine):
-    """One compiled model and one request on the CPU."""
+    """One compiled model on the CPU, and as many requests as threads run it at once."""
 
-    def __init__(self, compiled: openvino.CompiledModel, precision: Precision) -> None:
+    def __init__(self, compiled: openvino.CompiledModel, precision: Precision, in_flight: int) -> None:
         self.precision = precision
-        self._busy = threading.Lock()  # One request makes one picture at a time.
-        self._request = compiled.create_infer_request()
+        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(in_flight):
+            self._idle.put(compiled.create_infer_request())
         # Samples of more than 8 bits may go in and come out whole.
         self._inputs = {port.get_any_name(): port.element_type.to_dtype() for port in compiled.inputs}
         self._outputs = {
@@ -64,27 +67,29 @@ class OpenVinoEngine(Engine):
         import openvino
 
         outputs: dict[str, NDArray[np.uint8]] = {}
+        request = self._idle.get()  # It makes one picture at a time.
         try:
-            with self._busy:
-                # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
-                shared = {
-                    name: np.require(inputs[name], requirements=["C", "W"]).view(dtype)
-                    for name, dtype in self._inputs.items()
-                }
-                for name in self._inputs:
-                    self._request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
-                # Outputs of our own, so that they outlive the next run.
-                for name, (shape, dtype) in self._outputs.items():
-                    large = np.empty(shape, dtype)
-                    outputs[name] = large.view(np.uint8)
-                    self._request.set_tensor(name, openvino.Tensor(large, shared_memory=True))
-                # Not `infer`: that holds the interpreter's lock.
-                self._request.start_async(share_inputs=True)
-                self._request.wait()
+            # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
+            shared = {
+                name: np.require(inputs[name], requirements=["C", "W"]).view(dtype)
+                for name, dtype in self._inputs.items()
+            }
+            for name in self._inputs:
+                request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
+            # Outputs of our own, so that they outlive the next run.
+            for name, (shape, dtype) in self._outputs.items():
+                large = np.empty(shape, dtype)
+                outputs[name] = large.view(np.uint8)
+                request.set_tensor(name, openvino.Tensor(large, shared_memory=True))
+            # Not `infer`: that holds the interpreter's lock.
+            request.start_async(share_inputs=True)
+            request.wait()
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise out_of_memory() from error
             raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
+        finally:
+            self._idle.put(request)
         return outputs
 
 
@@ -92,7 +97,16 @@ class OpenVinoBackend:
     """See vsr.backends.base.Backend."""
 
     name, kinds, device = "openvino", ("cpu", "gpu", "npu"), "cpu"
-    in_flight = batch = 1
+    batch = 1
+
+    @property
+    def in_flight(self) -> int:
+        """One more than are computed at a time: its planes are made ready meanwhile.
+
+        Those computed have a core each: with two, a thread that waits for a core holds up the other. Many cores have several
+        threads for a frame, as memory has its limits; how many are best is not measured there.
+        """
+        return 1 + max(min(cores(), _FEW_CORES), cores() // _FEW_CORES) if self.device == "cpu" else 1
 
     def devices(self) -> dict[str, str]:
         try:
@@ -133,12 +147,7 @@ class OpenVinoBackend:
         precision = chosen_precision(spec, options.precision, offered)
         # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
         others = next(p for p in offered if p != "int8") if precision == "int8" else precision
-        config: dict[str, str | int] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _HINTS[others],
-        }
-        if options.threads and self.device == "cpu":
-            config["INFERENCE_NUM_THREADS"] = options.threads
+        config = {"INFERENCE_PRECISION_HINT": _HINTS[others], **_division(self.device, options)}
         path = spec.graph(layout, int8=precision == "int8")
         try:
             model = _core().read_model(path)
@@ -146,7 +155,7 @@ class OpenVinoBackend:
             model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
             in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
             compiled = _core().compile_model(model, _own_name(self.device), config)
-            return OpenVinoEngine(compiled, precision)
+            return OpenVinoEngine(compiled, precision, options.in_flight)
         except (MemoryError, RuntimeError) as error:
             # The latter of a thread that gets no stack.
             if is_out_of_memory(error) or "Resource temporarily unavailable" in str(error):
@@ -157,6 +166,21 @@ class OpenVinoBackend:
             raise EngineBuildError(
                 f"OpenVINO cannot compile {spec.id} ({layout.name}){where}: {_last_line(error)}", hint=hint
             ) from error
+
+
+def _division(device: str, options: CompileOptions) -> dict[str, str | int]:
+    """How a device is divided among the runs that are under way."""
+    if device != "cpu":
+        return {"PERFORMANCE_HINT": "LATENCY"}
+    threads = options.threads or cores()
+    config: dict[str, str | int] = {
+        "NUM_STREAMS": max(1, min(options.in_flight - 1, threads)),
+        # Bound to processors, threads would wait for the decoder, the encoder, and for another vsr bound to the same.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if threads != os.cpu_count():  # Else OpenVINO chooses: it knows which processors share a core.
+        config["INFERENCE_NUM_THREADS"] = threads
+    return config
 
 
 def run_once(graph: bytes, inputs: Arrays) -> dict[str, NDArray[np.generic]]:

@@ -88,7 +88,7 @@ class UpscaleJob:
 
                 pipeline: Pipeline[Path | None] = Pipeline(
                     exhausted,
-                    [Stage("infer", lambda frames: _infer(frames, upscaler))],
+                    [Stage("infer", lambda frames: _infer(frames, upscaler, 1 if info.is_picture else None))],
                     encode,
                     capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
                     control=self._control,
@@ -146,8 +146,8 @@ class _Exhaustion:
         self.reached_end = True
 
 
-def _infer(frames: Iterator[Frame], upscaler: Upscaler) -> Iterator[Frame]:
-    with upscaler.sequence() as sequence:
+def _infer(frames: Iterator[Frame], upscaler: Upscaler, in_flight: int | None) -> Iterator[Frame]:
+    with upscaler.sequence(in_flight=in_flight) as sequence:
         yield from sequence.stream(frames)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -10,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from vsr.core.limits import cores, memory_bytes
 
 # Instructions that runtimes choose their kernels by, as Linux names them.
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
@@ -55,8 +56,8 @@ def environment() -> Environment:
     gpu, driver = _gpu()
     return Environment(
         cpu=_cpu_name(),
-        cores=usable_cores(),
-        memory_gb=round(_memory_bytes() / 1e9, 1),
+        cores=cores(),
+        memory_gb=round(memory_bytes() / 1e9, 1),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         flags=_flags(),
@@ -66,11 +67,6 @@ def environment() -> Environment:
         versions={name: _version(name) for name in _PACKAGES},
         commit=_commit(_ROOT),
     )
-
-
-def usable_cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpu() -> tuple[str, str]:
@@ -122,10 +118,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""  # Not Linux, or a container that hides it.
-
-
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 0

@@ -6,6 +6,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from vsr.backends import Engine
 from vsr.backends.base import Backend, CompileOptions
@@ -16,6 +17,7 @@ from vsr.models import GraphLayout, ModelSpec
 _MAX_ENGINES = 4
 
 Shapes = tuple[tuple[int, ...], ...]
+_Key = tuple[GraphLayout, Shapes, int]
 
 
 class EngineCache:
@@ -27,27 +29,31 @@ class EngineCache:
     def __init__(self, backend: Backend, spec: ModelSpec, options: CompileOptions) -> None:
         self.backend, self.precision = backend.name, ""
         self._backend, self._spec, self._options = backend, spec, options
-        self._engines: OrderedDict[tuple[GraphLayout, Shapes], Engine] = OrderedDict()
-        self._users: Counter[tuple[GraphLayout, Shapes]] = Counter()
+        self._engines: OrderedDict[_Key, Engine] = OrderedDict()
+        self._users: Counter[_Key] = Counter()
         self._lock = threading.Lock()  # While an engine is made.
         self._process = OfProcess()
 
     @property
     def compiled(self) -> list[Shapes]:
         """Shapes of the planes that each engine there is takes."""
-        return [shapes for _layout, shapes in self._engines]
+        return [shapes for _layout, shapes, _in_flight in self._engines]
 
     @contextmanager
-    def taken(self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]) -> Generator[Engine]:
-        """The engine for planes of these shapes; it is not closed while it is used. Raises as `Backend.compile` does."""
+    def taken(
+        self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]], in_flight: int
+    ) -> Generator[Engine]:
+        """The engine for planes of these shapes and so many threads at once; it is not closed while it is used.
+        Raises as `Backend.compile` does."""
         self._process.check("an Upscaler")
-        key = (layout, tuple(shapes.values()))
+        key = (layout, tuple(shapes.values()), in_flight)
         with self._lock:
             if key not in self._engines:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
                     self._engines.pop(other).close()
-                self._engines[key] = self._backend.compile(self._spec, layout, shapes, self._options)
+                options = replace(self._options, in_flight=in_flight)
+                self._engines[key] = self._backend.compile(self._spec, layout, shapes, options)
             self._engines.move_to_end(key)
             self._users[key] += 1
             engine = self._engines[key]

@@ -7,13 +7,24 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from vsr.core.errors import DeviceMemoryError
+from vsr.core.limits import memory_bytes
 from vsr.upscale.planes import Kind
 from vsr.upscale.tiles import TilePlan
 
 MAX_RUN_PIXELS = 4 * 1280 * 720
 """LR pixels of frames that go in one run together."""
 _MOST_FRAMES = 64
+# What the widest shipped network takes for an LR pixel, and the share of the memory for what is under way.
+_BYTES_PER_PIXEL = 400
+_SHARE = 4
 _MIN_TILE = 128
+
+
+def most_at_once(wanted: int, pixels: int, result_bytes: int) -> int:
+    """How many runs of so many LR pixels, which make so many bytes, may be under way: `wanted`, or fewer."""
+    most = memory_bytes() // _SHARE // (pixels * _BYTES_PER_PIXEL + result_bytes)
+    return max(1, min(wanted, most))
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

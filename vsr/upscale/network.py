@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from vsr.core.frame import Plane, SemiPlanar
 from vsr.models import GraphLayout, ModelSpec
 from vsr.upscale.engine_cache import EngineCache, Shapes
 from vsr.upscale.graph_inputs import small_inputs
-from vsr.upscale.memory import Portion
+from vsr.upscale.memory import Portion, most_at_once
 from vsr.upscale.on_device import run_on_device
 from vsr.upscale.planes import Kind, cut, padded, paste, stacked
-from vsr.upscale.tiles import TilePlan
+from vsr.upscale.tiles import TilePlan, Window
 
 # Above this many LR pixels a frame is cut into tiles: the widest shipped network then takes about a gigabyte.
 _MAX_PIXELS = 2_500_000
@@ -41,6 +42,7 @@ class Network:
             )
         self.spec = spec
         self._portion = portion
+        self._in_flight = backend.in_flight
         self._engines = EngineCache(backend, spec, options)
         portion.when_short(self._engines.drop_idle)
 
@@ -54,29 +56,42 @@ class Network:
         """Shapes of the planes that each engine there is takes."""
         return self._engines.compiled
 
+    def at_once(self, kind: Kind) -> int:
+        """How many pictures should be under way: as many as the backend wants, if memory holds them."""
+        width, height = self._plan(kind).window_size
+        bytes_per_pixel = kind.format.num_planes * kind.format.bytes_per_sample
+        larger = kind.width * kind.height * self.spec.scale**2
+        return most_at_once(self._in_flight, width * height, larger * bytes_per_pixel)
+
     def close(self) -> None:
         """Free the engines. Closing twice does nothing."""
         self._engines.close()
 
-    def run(self, pictures: Sequence[Sequence[Plane]], kind: Kind) -> list[list[NDArray[np.uint8]]]:
+    def run(
+        self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int = 1
+    ) -> list[list[NDArray[np.uint8]]]:
         """The planes of each picture, `spec.scale` times as wide and as high; see Plane for what they are.
 
-        kind: of all pictures, without alpha. Large pictures are cut into tiles, and sides are padded as the network needs it;
-        neither shows. Raises WeightsError for a package that makes another scale, InferenceError, DeviceMemoryError; for the
-        first picture of a size what `Backend.compile` raises.
+        kind: of all pictures, without alpha. in_flight: how many threads call this at once. Large pictures are cut into tiles,
+        and sides are padded as the network needs it; neither shows. Raises WeightsError for a package that makes another scale,
+        InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
         """
-        return self._portion.run(lambda part: self._run(part, kind), pictures, kind, self._plan)
+        return self._portion.run(lambda part: self._run(part, kind, in_flight), pictures, kind, self._plan)
 
-    def run_on_device(self, pictures: Sequence[SemiPlanar], kind: Kind) -> list[SemiPlanar]:
+    def run_on_device(
+        self, pictures: Sequence[SemiPlanar], kind: Kind, in_flight: int = 1
+    ) -> list[SemiPlanar]:
         """The same for pictures that stay on their device. Raises also LeavesDevice, where they cannot."""
         return self._portion.run(
-            lambda part: run_on_device(self._engines, self._plan(kind), part, kind),
+            lambda part: run_on_device(self._engines, self._plan(kind), part, kind, in_flight),
             pictures,
             kind,
             self._plan,
         )
 
-    def _run(self, pictures: Sequence[Sequence[Plane]], kind: Kind) -> list[list[NDArray[np.uint8]]]:
+    def _run(
+        self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int
+    ) -> list[list[NDArray[np.uint8]]]:
         scale, unit, plan = self.spec.scale, kind.format.bytes_per_sample, self._plan(kind)
         names = (layout := GraphLayout.of(kind.format, kind.color)).plane_names
         shifts = [
@@ -93,23 +108,33 @@ class Network:
             for number, shift in enumerate(shifts)
         ]
         small = small_inputs(kind.format, kind.color)
-        large: list[NDArray[np.uint8]] = []
-        if not plan.whole:
-            large = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in whole]
-        for horizontal, vertical in plan:
+
+        def enlarged(window: tuple[Window, Window], at_once: int) -> list[NDArray[np.uint8]]:
             parts = {
-                name: np.ascontiguousarray(cut(plane, horizontal, vertical, shift, unit))
+                name: np.ascontiguousarray(cut(plane, *window, shift, unit))
                 for name, plane, shift in zip(names, whole, shifts, strict=True)
             }
-            with self._engines.taken(layout, {name: part.shape for name, part in parts.items()}) as engine:
+            shapes = {name: part.shape for name, part in parts.items()}
+            with self._engines.taken(layout, shapes, at_once) as engine:
                 outputs = engine.run({**small, **parts})
             larger = [outputs[f"{name}_out"] for name in names]
             self._check_scale(layout, parts, larger)
-            if plan.whole:
-                large = larger
-                break
-            for result, part, shift in zip(large, larger, shifts, strict=True):
-                paste(result, part, horizontal, vertical, shift, unit, scale)
+            return larger
+
+        def fill_in(window: tuple[Window, Window], at_once: int) -> None:
+            for result, part, shift in zip(large, enlarged(window, at_once), shifts, strict=True):
+                paste(result, part, *window, shift, unit, scale)
+
+        if plan.whole:
+            (window,) = plan
+            large = enlarged(window, in_flight)
+        else:
+            large = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in whole]
+            # Where one picture is under way, its tiles are side by side.
+            together = 1 if in_flight > 1 else self.at_once(kind)
+            with ThreadPoolExecutor(together, "tile") as tiles:
+                for _ in tiles.map(lambda window: fill_in(window, max(in_flight, together)), plan):
+                    pass
         sizes = [
             kind.format.plane_size(number, kind.width * scale, kind.height * scale)
             for number in range(len(names))

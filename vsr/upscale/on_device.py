@@ -19,7 +19,7 @@ class LeavesDevice(Exception):
 
 
 def run_on_device(
-    engines: EngineCache, plan: TilePlan, pictures: Sequence[SemiPlanar], kind: Kind
+    engines: EngineCache, plan: TilePlan, pictures: Sequence[SemiPlanar], kind: Kind, in_flight: int
 ) -> list[SemiPlanar]:
     """Each picture enlarged, one by one. kind: 4:2:0 planes of 8 or 10 bits.
 
@@ -38,7 +38,7 @@ def run_on_device(
         for name, (width, height) in zip(layout.plane_names, sizes, strict=True)
     }
     small = small_inputs(kind.format, kind.color)
-    with engines.taken(layout, shapes) as engine:
+    with engines.taken(layout, shapes, in_flight) as engine:
         if not isinstance(engine, DeviceEngine):
             raise LeavesDevice(f"{engines.backend} runs there")
         if any(picture.luma.__dlpack_device__() != engine.dlpack_device for picture in pictures):

@@ -11,6 +11,8 @@ from vsr.core.frame import Frame, Reset
 from vsr.upscale.planes import Kind
 
 Upscale = Callable[[list[Frame]], list[Frame]]
+# Threads are made as they are needed.
+_MOST_THREADS = 256
 
 
 class Sequence:
@@ -23,9 +25,11 @@ class Sequence:
     An error ends the Sequence. The frames before it still come out; then each push and flush raises it.
     """
 
-    def __init__(self, upscale: Upscale, batch: Callable[[Frame], int], in_flight: int) -> None:
-        """upscale: for frames of one kind. batch: how many frames like this one go together. in_flight: most batches at a
-        time."""
+    def __init__(
+        self, upscale: Upscale, batch: Callable[[Frame], int], in_flight: Callable[[Frame], int]
+    ) -> None:
+        """upscale: for frames of one kind. batch: how many frames like this one go together. in_flight: most batches of such
+        frames at a time."""
         self._upscale, self._size, self._in_flight = upscale, batch, in_flight
         self._kind: Kind | None = None
         self._batch: list[Frame] = []
@@ -66,8 +70,7 @@ class Sequence:
         if self._failed is None:
             self._check_open()
             self._begin()
-            while self._begun and self._failed is None:
-                self._collect()
+            self._collect(0)
         return self._given()
 
     def reset(self, why: Reset) -> None:
@@ -98,27 +101,32 @@ class Sequence:
 
     def _begin(self) -> None:
         """Upscale what is batched, here or on a thread. With as many under way as there may be, wait for the first."""
-        if not self._batch or self._failed is not None:
+        if not self._batch:
             return
-        if self._in_flight == 1:
+        in_flight = self._in_flight(self._batch[0])
+        self._collect(in_flight - 1)  # Of frames of another kind there may have been more.
+        if self._failed is not None:
+            return
+        if in_flight == 1:
             try:
                 self._done += self._upscale(self._batch)
             except Exception as error:
                 self._failed = error
         else:
-            self._threads = self._threads or ThreadPoolExecutor(self._in_flight, "infer")
+            self._threads = self._threads or ThreadPoolExecutor(_MOST_THREADS, "infer")
             self._largest = max(self._largest, len(self._batch))
             self._begun.append(self._threads.submit(_filled_up, self._batch, self._largest, self._upscale))
-            if len(self._begun) == self._in_flight:
-                self._collect()
+            self._collect(in_flight - 1)
         self._batch = []
 
-    def _collect(self) -> None:
-        try:
-            self._done += self._begun[0].result()
-        except Exception as error:
-            self._failed = error
-        self._begun.popleft()
+    def _collect(self, most: int) -> None:
+        """Wait for the first ones until so many are under way."""
+        while len(self._begun) > most and self._failed is None:
+            try:
+                self._done += self._begun[0].result()
+            except Exception as error:
+                self._failed = error
+            self._begun.popleft()
 
     def _given(self) -> list[Frame]:
         """What is done; where there is nothing, the error, if there was one."""

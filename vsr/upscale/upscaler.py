@@ -89,7 +89,7 @@ class Upscaler:
 
     @property
     def in_flight(self) -> int:
-        """How many threads may upscale at once, and should: more than one on a GPU."""
+        """How many threads may upscale at once, and should where there is enough to do."""
         return self._backend.in_flight
 
     def batch(self, width: int, height: int, *, on_device: bool = False) -> int:
@@ -144,31 +144,39 @@ class Upscaler:
     def sequence(self, *, batch: int | None = None, in_flight: int | None = None) -> Sequence:
         """One stream of frames, to be pushed in order; any number may share this Upscaler.
 
-        batch: frames in a run, None for what the Upscaler was made with. in_flight: most batches at a time, None likewise.
+        batch: frames in a run, None for what the Upscaler was made with. in_flight: most batches at a time, None for as many
+        as the backend wants and memory holds.
         """
 
         def size(frame: Frame) -> int:
             return batch or self.batch(frame.width, frame.height, on_device=frame.on_device is not None)
 
-        return Sequence(self.upscale_batch, size, in_flight or self.in_flight)
+        def at_once(frame: Frame) -> int:
+            return in_flight or self.network.at_once(Kind.of(frame))
 
-    def upscale_batch(self, frames: abc.Sequence[Frame]) -> list[Frame]:
-        """Frames of one size, format and colour, in one go. Raises as `upscale`."""
+        def upscale(frames: list[Frame]) -> list[Frame]:
+            return self.upscale_batch(frames, in_flight=at_once(frames[0]))
+
+        return Sequence(upscale, size, at_once)
+
+    def upscale_batch(self, frames: abc.Sequence[Frame], *, in_flight: int = 1) -> list[Frame]:
+        """Frames of one size, format and colour, in one go. in_flight: how many threads call this at once. Raises as
+        `upscale`."""
         large = list(frames)
         for _ in range(self.passes if large else 0):
-            large = self._one_pass(large)
+            large = self._one_pass(large, in_flight)
         return large
 
     def _say(self, doing: str) -> None:
         self.doing = doing
 
-    def _one_pass(self, frames: list[Frame]) -> list[Frame]:
+    def _one_pass(self, frames: list[Frame], in_flight: int) -> list[Frame]:
         """Frames, larger by the model's scale."""
         kind = Kind.of(frames[0])
         pictures = [frame.on_device for frame in frames if frame.on_device]
         if len(pictures) == len(frames):
             try:
-                there = self.network.run_on_device(pictures, kind)
+                there = self.network.run_on_device(pictures, kind, in_flight)
             except LeavesDevice as why:
                 self._note_once(f"frames on the GPU pass through the host: {why}")
             else:
@@ -178,10 +186,10 @@ class Upscaler:
                 ]
         opaque = replace(kind.format, alpha=False)
         colour = [extended_colour(frame) if kind.format.alpha else frame.planes for frame in frames]
-        large = self.network.run(colour, replace(kind, format=opaque))
+        large = self.network.run(colour, replace(kind, format=opaque), in_flight)
         if kind.format.alpha:
             gray = replace(kind, format=PixelFormat("gray", kind.format.bits))
-            alpha = self._alpha_network().run([frame.planes[-1:] for frame in frames], gray)
+            alpha = self._alpha_network().run([frame.planes[-1:] for frame in frames], gray, in_flight)
             large = [planes + more for planes, more in zip(large, alpha, strict=True)]
         return [self._larger(frame, planes) for frame, planes in zip(frames, large, strict=True)]
 

@@ -1,0 +1,36 @@
+"""How much of the machine this process may use: its affinity, and what the container it runs in allows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores() -> int:
+    """Processors this process may keep busy."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # `docker run --cpus`, and Kubernetes' limits: so many microseconds of processors in so many of the clock.
+    quota, _, period = _read("cpu.max").partition(" ")
+    if quota.isdigit() and period.isdigit():
+        there = min(there, -(-int(quota) // int(period)))
+    return max(1, there)
+
+
+def memory_bytes() -> int:
+    """Bytes of memory this process may have; 0 where the system does not tell."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
+    limit = _read("memory.max")
+    return min(there, int(limit)) if limit.isdigit() else there
+
+
+def _read(name: str) -> str:
+    """What Linux's second cgroup hierarchy says, empty where there is none."""
+    try:
+        return (_CGROUP / name).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
