@@ -114,3 +114,39 @@ def test_reading(tmp_path: Path) -> None:
         read_table(path)
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / "b.toml")
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    at: tuple[int, float]
+    more: float | None = None
+
+
+@dataclass(frozen=True)
+class Whole:
+    parts: tuple[Part, ...]
+    by_name: Mapping[str, Part]
+
+
+def test_a_table_in_a_table_becomes_the_dataclass_of_its_field() -> None:
+    part = {"name": "a", "at": [1, 2.5], "more": None}
+    found = filled(Whole, {"parts": [part], "by_name": {"b": part | {"more": 3}}})
+    assert found == Whole((Part("a", (1, 2.5)),), {"b": Part("a", (1, 2.5), 3)})
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"name": 3, "at": [1, 2]}, "parts: each: name must be text, got 3"),
+        ({"name": "a"}, "parts: each: at is missing"),
+        ({"name": "a", "at": [1]}, "parts: each: at must be a list of 2"),
+        ({"name": "a", "at": [1.5, 2]}, "parts: each: at: each must be a whole number, got 1.5"),
+        ({"name": "a", "at": [1, 2], "more": "x"}, "parts: each: more must be a number, got 'x'"),
+        ("a", "parts: each must be a table, got 'a'"),
+    ],
+)
+def test_a_fault_in_an_inner_table_is_named_by_its_way(part: object, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        filled(Whole, {"parts": [part], "by_name": {}})
+    assert words in caught.value.message

@@ -329,6 +329,8 @@ FORMS = {
         lambda **keywords: api.benchmark(api.BenchConfig(**keywords)),
         names_of(api.BenchConfig),
         {
+            "suite": Case("--suite models", {"suite": "models"}),
+            "budget_s": Case("--budget 1.5", {"budget_s": 90.0}),
             "models": Case("--model fast --model balanced", {"models": ("fast", "balanced")}),
             "scales": Case("--scale 4 --scale 2", {"scales": (4, 2)}),
             "sizes": Case("--size 640x360 --size 64x48", {"sizes": ((640, 360), (64, 48))}),
@@ -345,7 +347,6 @@ FORMS = {
             "build": RUNNING["build"],
         },
         own=PRINTING | WRITTEN,
-        python_own={"budget_s": "comes with suites"},
     ),
     "bench compare": Form(
         lambda results: [api.read_bench_result(path) for path in results],

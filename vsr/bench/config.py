@@ -12,16 +12,18 @@ MAX_MINUTES = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """Every combination of the values given is a case. What is left empty is vsr's own choice.
+    """Every combination of the values given is a case. What is left empty comes from the suite, else is vsr's own choice.
 
-    scales: that the models reach exactly. sizes: (width, height) of synthetic frames in: even, and up to 16384
-    pixels a side once enlarged. batches: frames in a run of the network. encoders: as FFmpeg names
-    them; "null" for none. presets: each of the encoders that know it. input: a clip to read instead of synthetic frames.
-    frames: that a clip has at most. budget_s: seconds for all of it, None for 20 for each case. tile, threads,
-    build: as in NetworkOptions.
+    suite: name of one that comes with vsr, or path of a TOML file; None for the suite "default" where nothing else is given,
+    and for none where something is. scales: that the models reach exactly. sizes: (width, height) of synthetic frames in: even,
+    and up to 16384 pixels a side once enlarged. batches: frames in a run of the network. encoders: as FFmpeg names them; "null"
+    for none. presets: each of the encoders that know it. input: a clip to read instead of synthetic frames. frames: that a
+    synthetic clip has. budget_s: seconds for all of it, None for the suite's, else 20 for each case. tile, threads, build: as
+    in NetworkOptions.
     Raises ConfigError.
     """
 
+    suite: str | None = None
     models: tuple[str, ...] = ()
     scales: tuple[float, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()

@@ -1,4 +1,4 @@
-"""Which cases there are."""
+"""Which cases there are, and whether there is time for one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from vsr.bench.config import BenchConfig
-from vsr.core.errors import ConfigError
+from vsr.bench.result import LeftOut
+from vsr.bench.suite import Grid, suite_of
+from vsr.core.errors import ConfigError, EncoderUnavailableError
 from vsr.media.write.encoder_traits import traits_of
 from vsr.media.write.encoders import encoder_named
 from vsr.models import find_model
@@ -15,19 +17,23 @@ from vsr.upscale.options import NetworkOptions
 
 NULL = "null"
 DEFAULT_SIZE = (960, 540)
+LEAST_REPEATS = 3
+"""Frames that a network which is slow is measured on at least, after its warm-up."""
 _DEFAULT_ENCODERS = (NULL, "libx264")
+_FRAMES = 300
+_SECONDS_FOR_A_CASE = 20.0
 _MAX_SIDE = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where frames go. preset: None for vsr's default, and where there is none."""
+    """Where frames go. preset: empty for vsr's default, and where there is none."""
 
     encoder: str
-    preset: str | None = None
+    preset: str = ""
 
     def __str__(self) -> str:
-        return f"{self.encoder} {self.preset or ''}".strip()
+        return f"{self.encoder} {self.preset}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,62 +45,113 @@ class Network:
     outputs: tuple[Output, ...]
 
     def __str__(self) -> str:
-        options, size = self.options, self.size
-        words = [
-            options.model,
-            options.backend,
-            options.device,
-            options.precision or "",
-            f"x{options.scale:g}" if options.scale else "",
-        ]
-        words += [f"{size[0]}x{size[1]}" if size else "", f"batch {options.batch}" if options.batch else ""]
+        options = self.options
+        words = [options.model, options.backend, options.device, options.precision]
+        words += [f"x{options.scale:g}" if options.scale else None]
+        words += ["x".join(map(str, self.size)) if self.size else None]
+        words += [f"batch {options.batch}" if options.batch else None]
         return ", ".join(word for word in words if word and word != "auto") or "auto"
 
 
-def networks(config: BenchConfig) -> list[Network]:
-    """All combinations. Raises, before any work, ConfigError for a size that no encoder takes and a preset that none has;
-    EncoderUnavailableError, UnknownModelError, WeightsError."""
-    outputs = tuple(_outputs(config.encoders or _DEFAULT_ENCODERS, config.presets))
-    sizes = config.sizes or ((None,) if config.input else (DEFAULT_SIZE,))
-    found = []
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """networks: to be measured, in this order. frames: of a clip at most. budget_s: seconds that all of it may take. limited:
+    somebody set them, so what does not fit is left out. left_out: what this machine cannot do."""
+
+    suite: str
+    networks: tuple[Network, ...]
+    frames: int
+    budget_s: float
+    limited: bool
+    left_out: tuple[LeftOut, ...]
+
+
+def plan(config: BenchConfig) -> Plan:
+    """All cases of a configuration.
+
+    Raises ConfigError for a suite that is not whole, a size that no encoder takes and a preset that no encoder has;
+    UnknownModelError, WeightsError; EncoderUnavailableError, where not a suite but the caller named the encoder.
+    """
+    suite = suite_of(config)
+    left_out: dict[str, LeftOut] = {}
+    found: dict[Network, None] = {}
+    for grid in suite.grid:
+        outputs = tuple(_outputs(grid, left_out if suite.name and not config.encoders else None))
+        found |= dict.fromkeys(_networks(grid, outputs, config))
+    cases = sum(len(network.outputs) for network in found)
+    limit_s = config.budget_s if suite.minutes is None or config.budget_s else 60 * suite.minutes
+    return Plan(
+        suite.name,
+        tuple(found),
+        suite.frames or _FRAMES,
+        limit_s or _SECONDS_FOR_A_CASE * cases,
+        limit_s is not None,
+        tuple(left_out.values()),
+    )
+
+
+def least_seconds(seconds_a_frame: float, at_once: int, outputs: int) -> float:
+    """What measuring a network takes at least: inferring alone, and together into each output.
+
+    at_once: frames under way at a time, twice as many of which are the warm-up.
+    """
+    return seconds_a_frame * (2 * at_once + LEAST_REPEATS) * (1 + outputs)
+
+
+def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> Iterator[Network]:
     for model, scale, size, backend, device, precision, batch in product(
-        config.models or ("auto",),
-        config.scales or (None,),
-        sizes,
-        config.backends or ("auto",),
-        config.devices or ("auto",),
-        config.precisions or (None,),
-        config.batches or (None,),
+        grid.models or ("auto",),
+        grid.scales or (None,),
+        grid.sizes or ((None,) if config.input else (DEFAULT_SIZE,)),
+        grid.backends or ("auto",),
+        grid.devices or ("auto",),
+        grid.precisions or (None,),
+        grid.batches or (None,),
     ):
-        options = NetworkOptions(
-            model, scale, backend, device, config.tile, batch, config.threads, precision, config.build
-        )
         if size is not None:
             _check_size(size, find_model(model, scale or 2.0).scale)
-        found.append(Network(options, size, outputs))
-    return list(dict.fromkeys(found))
-
-
-def _outputs(encoders: tuple[str, ...], presets: tuple[str, ...]) -> Iterator[Output]:
-    """Each encoder with each preset that it knows, or with its default where it knows none of them."""
-    unused = set(presets)
-    names = [name if name == NULL else encoder_named(name) for name in encoders]
-    for encoder in dict.fromkeys(names):
-        if encoder == NULL:
-            yield Output(NULL)
-            continue
-        traits = traits_of(encoder)
-        known = [preset for preset in dict.fromkeys(presets) if preset in traits.presets]
-        unused -= set(known)
-        if not known:
-            yield Output(encoder, traits.preset)
-        yield from (Output(encoder, preset) for preset in known)
-    if unused:
-        having = [f"{name} has {', '.join(traits_of(name).presets)}" for name in names if name != NULL]
-        raise ConfigError(
-            f"no encoder given has a preset {sorted(unused)[0]!r}",
-            hint="; ".join(having) or "give --encoder, too",
+        options = NetworkOptions(
+            model=model,
+            scale=scale,
+            backend=backend,
+            device=device,
+            tile=config.tile,
+            batch=batch,
+            threads=config.threads,
+            precision=precision,
+            build=config.build,
         )
+        yield Network(options, size, outputs)
+
+
+def _outputs(grid: Grid, left_out: dict[str, LeftOut] | None) -> Iterator[Output]:
+    """Each encoder with each preset that it knows, or with its default where it knows none of them. left_out: gets those that
+    this build of FFmpeg lacks, which are an error without it."""
+    names: dict[str, None] = {}
+    for asked in grid.encoders or _DEFAULT_ENCODERS:
+        try:
+            names[asked if asked == NULL else encoder_named(asked)] = None
+        except EncoderUnavailableError as error:
+            if left_out is None:
+                raise
+            left_out[asked] = LeftOut(asked, error.message)
+    presets = {name: _presets(name) for name in names}
+    for name, known in presets.items():
+        taken = [preset for preset in dict.fromkeys(grid.presets) if preset in known]
+        yield from (Output(name, preset) for preset in taken or [_default_preset(name)])
+    unknown = [preset for preset in grid.presets if not any(preset in known for known in presets.values())]
+    # A suite's may be of an encoder that is not here.
+    if unknown and not left_out:
+        hint = "; ".join(f"{name} has {', '.join(known)}" for name, known in presets.items() if known)
+        raise ConfigError(f"no encoder given has a preset {unknown[0]!r}", hint=hint or "give --encoder, too")
+
+
+def _presets(encoder: str) -> tuple[str, ...]:
+    return () if encoder == NULL else traits_of(encoder).presets
+
+
+def _default_preset(encoder: str) -> str:
+    return "" if encoder == NULL else traits_of(encoder).preset or ""
 
 
 def _check_size(size: tuple[int, int], scale: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vsr.bench.result import Part
 from vsr.bench.statistics import frame_times, spread
@@ -24,6 +24,18 @@ class WarmUp:
     seconds: float = 1.5
 
 
+def repeats(run: Callable[[], object], deadline: float, clock: Clock = SYSTEM_CLOCK) -> list[float]:
+    """Seconds of each run, one at least, after two that do not count: until their spread is small or the deadline is over."""
+    for _ in range(2):
+        run()
+    taken: list[float] = []
+    while not taken or (clock.now() < deadline and not spread(taken).settled):
+        begun = clock.now()
+        run()
+        taken.append(clock.now() - begun)
+    return taken
+
+
 class Recorder:
     """Frames of one stage, over any number of passes; each pass begins with a warm-up. For one thread.
 
@@ -41,15 +53,16 @@ class Recorder:
         self._fps: list[float] = []
         self._cpu_ms: list[float] = []
         self._between: list[float] = []
-        self._window = [
-            0,
-            0.0,
-            0.0,
-        ]  # Frames, seconds and processor seconds of the repeat that is not over yet.
+        # Frames, seconds and processor seconds of the repeat that is not over yet.
+        self._window: tuple[int, float, float] = (0, 0.0, 0.0)
+        self._frames, self.warm = 0, False
         self.begin()
 
     def begin(self) -> None:
         """Another pass: its first frames do not count."""
+        if self._frames and not self.warm:
+            # A short clip was over before its warm-up was: half of it must do.
+            self._warm_up = replace(self._warm_up, most=self._frames // 2)
         self._frames = 0
         self._first, self._last = 0.0, (0.0, 0.0)
         self.warm = False
@@ -73,13 +86,13 @@ class Recorder:
 
     def _count(self, seconds: float, cpu_s: float) -> None:
         self._between.append(seconds)
-        self._window = [total + more for total, more in zip(self._window, (1, seconds, cpu_s), strict=True)]
         frames, passed, cpu_passed = self._window
+        self._window = frames, passed, cpu_passed = frames + 1, passed + seconds, cpu_passed + cpu_s
         over = self._clock.now() >= self._deadline
         if passed > 0 and (passed >= WINDOW_S or (over and not self._fps)):
             self._fps.append(frames / passed)
             self._cpu_ms.append(1000 * cpu_passed / frames)
-            self._window = [0, 0.0, 0.0]
+            self._window = (0, 0.0, 0.0)
 
     @property
     def enough(self) -> bool:

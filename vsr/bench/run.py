@@ -1,214 +1,123 @@
-"""Every case: each stage alone, then all together, on one clip."""
+"""Every case of a plan, while there is time."""
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import UTC, datetime
-from fractions import Fraction
-from functools import cache
 from pathlib import Path
+from typing import cast
 
+from vsr.backends.own_rate import convolutions
+from vsr.bench.clips import Clips
 from vsr.bench.config import BenchConfig
-from vsr.bench.plan import NULL, Network, Output, networks
-from vsr.bench.recorder import Recorder, WarmUp
-from vsr.bench.result import BenchResult, Case, Cell, LeftOut, Part
-from vsr.bench.stages import decode_alone, encode_alone, first_frames, infer_alone, together, write_clip
-from vsr.bench.statistics import Spread
-from vsr.bench.synthetic import RATE, synthetic_frames
+from vsr.bench.network import Alone, NetworkBench
+from vsr.bench.plan import Network, least_seconds, plan
+from vsr.bench.recorder import repeats
+from vsr.bench.result import BenchResult, Case, Cell, LeftOut
+from vsr.bench.statistics import Spread, spread
 from vsr.core.clock import SYSTEM_CLOCK
-from vsr.core.errors import ConfigError, VsrError
-from vsr.core.frame import Frame
-from vsr.core.video import VideoInfo
-from vsr.jobs.size import enlarged
+from vsr.core.errors import VsrError
 from vsr.machine.environment import environment
 from vsr.machine.load import LoadMeter
-from vsr.upscale.upscaler import Upscaler
+from vsr.models import Precision, find_model
 
-_FRAMES = 300
-_SECONDS_FOR_A_CASE = 20.0
-_LEAST_FRAMES = 8
+_SECONDS_FOR_A_RATE = 2.0
 
 
 def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> BenchResult:
     """Measure all cases of a configuration. say: told each part as it is begun.
 
-    Raises, before any work, what `vsr.bench.plan.networks` raises; later what `open_source` raises of the input, and the error
-    of the last case where none could be measured.
+    Raises, before any work, what `vsr.bench.plan.plan` raises; later what `open_source` raises of the input, and where no case
+    could be measured the error of the last one.
     """
     say = say or (lambda _text: None)
-    wanted = networks(config)
-    created, started, meter = datetime.now(UTC), SYSTEM_CLOCK.now(), LoadMeter()
-    cases = sum(len(network.outputs) for network in wanted)
-    deadline = started + (config.budget_s or _SECONDS_FOR_A_CASE * cases)
+    planned = plan(config)
+    created, begun, meter = datetime.now(UTC), SYSTEM_CLOCK.now(), LoadMeter()
+    deadline = begun + planned.budget_s
     cells: list[Cell] = []
-    left_out: list[LeftOut] = []
+    left_out = [*planned.left_out]
+    rates = _Rates(say)
     failed: VsrError | None = None
-    with tempfile.TemporaryDirectory(prefix="vsr-bench-") as folder:
-        clips = _Clips(config, Path(folder), say)
-        for done, network in enumerate(wanted):
-            now = SYSTEM_CLOCK.now()
-            if cells and now >= deadline:
-                left_out.append(LeftOut(str(network), "the time was over"))
+    with tempfile.TemporaryDirectory(prefix="vsr-bench-") as name:
+        folder = Path(name)
+        clips = Clips(config.input, planned.frames, folder, say)
+        for number, network in enumerate(planned.networks):
+            left_s = deadline - SYSTEM_CLOCK.now()
+            if planned.limited and (why := _no_time(network, cells, left_s)):
+                left_out.append(LeftOut(str(network), why))
                 continue
             try:
                 clip = clips.clip(network.size)
-                seconds = max(1.0, (deadline - now) / (len(wanted) - done))
-                cells += _measured(config, network, clip, Path(folder), seconds, say)
+                seconds = max(1.0, left_s / (len(planned.networks) - number))
+                bench_of = NetworkBench(network, clip, seconds, folder, say)
+                alone = bench_of.alone()
+                found, missing = bench_of.cells(alone, rates.of(alone))
             except VsrError as error:
                 failed = error
                 left_out.append(LeftOut(str(network), error.message))
-    if failed is not None and not cells:
-        raise failed
+            else:
+                cells += found
+                left_out += missing
+    if not cells:
+        raise failed or VsrError("; ".join(f"{left.what}: {left.reason}" for left in left_out))
     return BenchResult(
         created=created.isoformat(timespec="seconds"),
         command="",
         environment=environment(),
         cells=tuple(cells),
         left_out=tuple(left_out),
-        seconds=round(SYSTEM_CLOCK.now() - started, 1),
+        rates=rates.found,
+        suite=planned.suite,
+        seconds=round(SYSTEM_CLOCK.now() - begun, 1),
         load=meter.load(),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Clip:
-    url: str
-    name: str
-    frames: list[Frame]
-    info: VideoInfo
+def _no_time(network: Network, cells: list[Cell], left_s: float) -> str:
+    """Why there is no time for a network, by what others reached here; empty where there is, or nobody knows."""
+    if not cells:
+        return ""
+    if left_s <= 0:
+        return "the time was over"
+    rate = max((cell.gflops or 0.0 for cell in cells), default=0.0)
+    if not rate or network.size is None:
+        return ""
+    spec = find_model(network.options.model, network.options.scale or 2.0)
+    seconds_a_frame = 2e-9 * spec.macs_per_pixel * network.size[0] * network.size[1] / rate
+    needed_s = least_seconds(seconds_a_frame, network.options.batch or 1, len(network.outputs))
+    if needed_s <= left_s:
+        return ""
+    return f"it takes {needed_s:.0f} s at least, {seconds_a_frame:.1f} for each frame, and {left_s:.0f} were left"
 
 
-class _Clips:
-    """The clip that all cases of a size read."""
+class _Rates:
+    """What this machine reaches at best, by backend and precision; measured when it is first asked for."""
 
-    def __init__(self, config: BenchConfig, folder: Path, say: Callable[[str], None]) -> None:
-        self._config, self._folder, self._say = config, folder, say
-        self._made: dict[tuple[int, int] | None, _Clip] = {}
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.found: dict[str, Spread] = {}
+        self._say = say
+        self._missing: set[str] = set()
 
-    def clip(self, size: tuple[int, int] | None) -> _Clip:
-        """Of that size, made where there is none; None for the input."""
-        if size not in self._made:
-            self._made[size] = self._make(size)
-        return self._made[size]
+    def of(self, alone: Alone) -> Spread | None:
+        """For that network; None where there is nothing to measure it with."""
+        case = alone.case
+        key = " ".join([case.backend, case.precision] + ([case.device] if case.device != "cpu" else []))
+        if key not in self.found and key not in self._missing:
+            found = self._measured(case, key)
+            if found is None:
+                self._missing.add(key)
+            else:
+                self.found[key] = found
+        return self.found.get(key)
 
-    def _make(self, size: tuple[int, int] | None) -> _Clip:
-        url, name = self._config.input or "", Path(self._config.input or "").name
-        if size is not None:
-            width, height = size
-            url, name = str(self._folder / f"in-{width}x{height}.mkv"), "synthetic"
-            self._say(f"making a clip of {width}x{height}")
-            first = next(synthetic_frames(width, height, 1))
-            info = VideoInfo(
-                width,
-                height,
-                first.format,
-                first.color,
-                time_base=first.time_base,
-                frame_rate=Fraction(RATE),
-            )
-            write_clip(synthetic_frames(width, height, self._config.frames or _FRAMES), info, Path(url))
-        frames, info = first_frames(url)
-        if len(frames) < _LEAST_FRAMES:
-            raise ConfigError(
-                f"{len(frames)} frames are too few to measure", hint=f"give {_LEAST_FRAMES} or more"
-            )
-        return _Clip(url, name, frames, info)
-
-
-def _measured(
-    config: BenchConfig,
-    network: Network,
-    clip: _Clip,
-    folder: Path,
-    seconds: float,
-    say: Callable[[str], None],
-) -> Iterable[Cell]:
-    """A cell for each output. seconds: for all of them."""
-    info, threads = clip.info, config.threads
-    share = seconds / (2 + 2 * len(network.outputs))
-    with Upscaler(network.options) as upscaler:
-        spec = upscaler.spec
-        network.options.check_reached(spec, upscaler.scale)
-        batch = upscaler.batch(info.width, info.height)
-        at_once = batch * upscaler.in_flight
-
-        def recorder() -> Recorder:
-            warm_up = WarmUp(least=min(2 * at_once, len(clip.frames) // 2), most=min(48, len(clip.frames)))
-            return Recorder(warm_up, SYSTEM_CLOCK.now() + share)
-
-        alone: dict[str, Part] = {}
-        say(f"{network}: decode")
-        decode_alone(clip.url, threads, record := recorder())
-        alone["decode"] = record.part()
-        say(f"{network}: infer, {spec.id} on {upscaler.backend}")
-        large = infer_alone(upscaler, clip.frames, record := recorder())
-        alone["infer"] = record.part()
-        encode: dict[Output, Part] = {}
-        for output in network.outputs:
-            if output.encoder != NULL:
-                say(f"{network}: encode, {output}")
-                encode_alone(
-                    large, enlarged(info, upscaler.scale), output, threads, folder, record := recorder()
-                )
-                encode[output] = record.part()
-        case = Case(
-            model=spec.id,
-            scale=upscaler.scale,
-            size=(info.width, info.height),
-            size_out=(info.width * upscaler.scale, info.height * upscaler.scale),
-            backend=upscaler.backend,
-            precision=upscaler.precision,
-            device=upscaler.device,
-            batch=batch,
-            in_flight=upscaler.in_flight,
-            threads=threads,
-            input=clip.name,
-        )
-    cells = []
-    for output in network.outputs:
-        say(f"{network}: all together into {output}")
-        parts = alone | ({"encode": encode[output]} if output in encode else {})
-        meter = LoadMeter()
-        report, stages = together(network.options, clip.url, output, folder, record := recorder())
-        whole = record.part()
-        cells.append(
-            Cell(
-                case=replace(case, encoder=output.encoder, preset=output.preset or ""),
-                together=whole,
-                alone=parts,
-                package=_hash_of(spec.folder),
-                stages=stages,
-                bottleneck=max(stages, key=lambda stage: stage.busy).name,
-                cpu_over_alone=_over(whole, parts.values()),
-                gflops=round(
-                    2e-9 * spec.macs_per_pixel * info.width * info.height * alone["infer"].fps.median, 2
-                ),
-                load=meter.load(),
-                notes=report.notes,
-            )
-        )
-    return cells
-
-
-def _over(whole: Part, parts: Iterable[Part]) -> Spread:
-    """Processor time together over that of the stages alone."""
-    alone = [part.cpu_ms for part in parts]
-    return Spread(
-        whole.cpu_ms.median / sum(part.median for part in alone),
-        whole.cpu_ms.low / sum(part.high for part in alone),
-        whole.cpu_ms.high / sum(part.low for part in alone),
-        min(part.repeats for part in (whole.cpu_ms, *alone)),
-    )
-
-
-@cache
-def _hash_of(folder: Path) -> str:
-    """Of names and contents of a package's files."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        digest.update(f"{path.name}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    def _measured(self, case: Case, key: str) -> Spread | None:
+        self._say(f"large convolutions, {key}")
+        try:
+            work = convolutions(case.backend, cast(Precision, case.precision), case.device, case.threads)
+            if work is None:
+                return None
+            seconds = repeats(work.run, SYSTEM_CLOCK.now() + _SECONDS_FOR_A_RATE)
+        except (RuntimeError, ImportError):
+            return None  # The runtime lacks them on that device: the share is left open.
+        return spread([1e-9 * work.operations / each for each in seconds])

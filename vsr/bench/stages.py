@@ -31,14 +31,17 @@ _KEPT_FRAMES = 24
 _KEPT_BYTES = 256 << 20
 
 
-def first_frames(clip: str) -> tuple[list[Frame], VideoInfo]:
-    """The first frames of a clip, as many as are kept. Raises what `open_source` raises; ConfigError for a single picture."""
+def first_frames(clip: str) -> tuple[list[Frame], VideoInfo, str]:
+    """The first frames of a clip, as many as are kept, and its name for people.
+
+    Raises what `open_source` raises; ConfigError for a single picture.
+    """
     with open_source(clip, SourceOptions()) as source:
         if source.info.is_picture:
             raise ConfigError(
                 f"{clip} is a picture", hint="give a video: one frame is over before it is measured"
             )
-        return list(_kept(source)), source.info
+        return list(_kept(source)), source.info, source.carried.name
 
 
 def decode_alone(clip: str, threads: int, recorder: Recorder) -> None:
@@ -71,7 +74,9 @@ def encode_alone(
 ) -> None:
     """Encode the frames over and over, into a file that is thrown away. info: of them."""
     step = max(1, large[0].duration)
-    sink = open_sink(str(folder / "alone.mkv"), _options(output, threads), Carried("alone.mkv"), info)
+    sink = open_sink(
+        str(folder / "alone.mkv"), replace(_options(output), threads=threads), Carried("alone.mkv"), info
+    )
     recorder.begin()
     try:
         for number, frame in zip(count(), _back_and_forth(large), strict=False):
@@ -87,7 +92,7 @@ def together(
 ) -> tuple[Report, tuple[StageShare, ...]]:
     """Run the job over and over. What it reports, and what its stages did in the steady state."""
     path = "null:" if output.encoder == NULL else str(folder / "together.mkv")
-    config = UpscaleConfig((clip,), path, network, sink=replace(_options(output, 0), overwrite=True))
+    config = UpscaleConfig((clip,), path, network, sink=replace(_options(output), overwrite=True))
     begun: PipelineStats | None = None
     ended: PipelineStats | None = None
     control = Control()
@@ -139,10 +144,10 @@ def write_clip(frames: Iterable[Frame], info: VideoInfo, path: Path) -> None:
         sink.abandon()
 
 
-def _options(output: Output, threads: int) -> SinkOptions:
+def _options(output: Output) -> SinkOptions:
     if output.encoder == NULL:
         return SinkOptions()
-    return SinkOptions(encoder=output.encoder, preset=output.preset, threads=threads)
+    return SinkOptions(encoder=output.encoder, preset=output.preset or None)
 
 
 def _kept(frames: Iterable[Frame]) -> Iterator[Frame]:

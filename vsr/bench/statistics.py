@@ -11,8 +11,8 @@ Verdict = Literal["better", "worse", "same", "unknown"]
 
 MIN_REPEATS = 5
 """Fewer say nothing about how far the next one would be off."""
-SETTLED_WITHIN = 0.02
-"""A median is settled once the half width of its notch is at most this part of it."""
+SETTLED_REPEATS, SETTLED_WITHIN = 10, 0.02
+"""A median is settled after so many repeats at least, once the half width of its notch is at most this part of it."""
 LEAST_CHANGE = 0.03
 """Two runs of the same program on one machine differ by about as much: less is called the same, however small the spread."""
 
@@ -63,13 +63,19 @@ def spread(values: Sequence[float]) -> Spread:
     """Of one value at least."""
     low, median, high = (quantile(values, part) for part in (0.25, 0.5, 0.75))
     found = Spread(median, low, high, len(values))
-    return Spread(median, low, high, len(values), settled=found.error <= SETTLED_WITHIN * median)
+    settled = len(values) >= SETTLED_REPEATS and found.error <= SETTLED_WITHIN * median
+    return Spread(digits(median), digits(low), digits(high), len(values), settled)
 
 
 def frame_times(seconds: Sequence[float]) -> FrameTimes:
     """Of one at least."""
     p50, p95, p99 = (1000 * quantile(seconds, part) for part in (0.5, 0.95, 0.99))
-    return FrameTimes(p50, p95, p99, len(seconds))
+    return FrameTimes(digits(p50), digits(p95), digits(p99), len(seconds))
+
+
+def digits(value: float) -> float:
+    """As many as a figure has that is measured."""
+    return float(f"{value:.5g}")
 
 
 def verdict(before: Spread, after: Spread, *, more_is_better: bool) -> Verdict:

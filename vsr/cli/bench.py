@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 _AGAIN = "may be repeated"
 
 
+class BudgetType(click.ParamType[float]):
+    """Minutes, as seconds."""
+
+    name = "MINUTES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return 60 * float(click.FLOAT.convert(value, param, ctx))
+
+
 @click.group("bench", invoke_without_command=True)
+@click.option("--suite", help="Which cases: default, encoders, models, or a TOML file.")
 @click.option(
     "--model", "models", multiple=True, help=f"Name or path of a package; {_AGAIN}.  [default: auto]"
 )
@@ -70,6 +80,12 @@ _AGAIN = "may be repeated"
 @click.option("--preset", "presets", multiple=True, help=f"Of the encoders that know it; {_AGAIN}.")
 @click.option("--input", help="A clip to read, instead of synthetic frames.")
 @click.option("--frames", type=click.IntRange(1), help="Of a clip at most.  [default: 300]")
+@click.option(
+    "--budget",
+    "budget_s",
+    type=BudgetType(),
+    help="For all of it; what does not fit is left out.  [default: the suite's; 20 seconds a case]",
+)
 @options.tile
 @options.threads
 @options.no_build
@@ -83,11 +99,12 @@ def command(
 
     \b
     vsr bench
+    vsr bench --suite encoders --budget 10
     vsr bench --model fast --size 640x360
     vsr bench --model fast --model balanced --encoder libx264 --preset superfast --report new.json
     vsr bench compare old.json new.json
 
-    Every combination of the values given is measured.
+    Every combination of the values given is measured. Without any, the suite "default" is, in three minutes.
     """
     if context.invoked_subcommand is not None:
         return

@@ -35,6 +35,8 @@ class Report:
 
     output is None for stdout and null; stopped_early means that `output` is a `.part` file, or that what is done lies in the
     folder `kept`, from where the same job goes on. cpu_s: of the whole process.
+    started: seconds since 1970, UTC. first_frame_s: until the first frame was handed to the encoder, None where there was none;
+    compile_s of them while the network was compiled.
     """
 
     input: str
@@ -61,6 +63,9 @@ class Report:
     output_bytes: int | None = None
     encoder: str | None = None
     kept: str | None = None
+    started: float = 0.0
+    first_frame_s: float | None = None
+    compile_s: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -89,6 +94,7 @@ def merged(reports: Sequence[Report]) -> Report:
         seconds=round(seconds, 3),
         setup_s=round(sum(report.setup_s for report in reports), 3),
         cpu_s=round(sum(report.cpu_s for report in reports), 3),
+        compile_s=round(sum(report.compile_s for report in reports), 3),
         fps=round(frames_out / seconds, 2) if seconds > 0 else 0.0,
         stages=stages,
         bottleneck=max(stages, key=lambda stage: stage.busy_s).name if stages else first.bottleneck,

@@ -64,7 +64,7 @@ class UpscaleJob:
         on_frame: called on the encoding thread after each frame that is handed to the encoder. Raises Cancelled after
         `Control.cancel`.
         """
-        started, cpu_started = time.perf_counter(), time.process_time()
+        started_at, started, cpu_started = time.time(), time.perf_counter(), time.process_time()
         config = self._config
         threads = config.network.threads
         reading = replace(config.source, threads=config.source.threads or threads)
@@ -79,12 +79,20 @@ class UpscaleJob:
             size = plan.size if plan.size != (large.width, large.height) else None
             writing = replace(config.sink, size=size, threads=config.sink.threads or threads)
             sink = open_sink(output, writing, source.carried, large)
+            first_frame_s: float | None = None
+            compiled_s = upscaler.network.compile_s
             try:
                 exhausted = _Exhaustion(source, fetch=not stays)
 
                 def encode(frames: Iterator[Frame]) -> Path | None:
-                    watched = _watched(frames, lambda: on_frame(pipeline.stats)) if on_frame else frames
-                    return _encode(watched, sink, source, exhausted)
+                    return _encode(_watched(frames, written), sink, source, exhausted)
+
+                def written() -> None:
+                    nonlocal first_frame_s
+                    if first_frame_s is None:
+                        first_frame_s = time.perf_counter() - started
+                    if on_frame is not None:
+                        on_frame(pipeline.stats)
 
                 pipeline: Pipeline[Path | None] = Pipeline(
                     exhausted,
@@ -126,6 +134,9 @@ class UpscaleJob:
             stopped_early=result.stopped,
             output_bytes=sink.counters.bytes or None,
             encoder=sink.encoder,
+            started=round(started_at, 3),
+            first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
+            compile_s=round(upscaler.network.compile_s - compiled_s, 3),
         )
 
 
@@ -168,6 +179,7 @@ def _watched(frames: Iterator[Frame], written: Callable[[], None]) -> Iterator[F
     """The frames; `written` is called as the next is asked for."""
     for frame in frames:
         yield frame
+        del frame
         written()
 
 

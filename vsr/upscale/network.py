@@ -52,6 +52,11 @@ class Network:
         return self._engines.precision
 
     @property
+    def compile_s(self) -> float:
+        """Seconds that compiling engines took so far."""
+        return self._engines.compile_s
+
+    @property
     def compiled(self) -> list[Shapes]:
         """Shapes of the planes that each engine there is takes."""
         return self._engines.compiled
