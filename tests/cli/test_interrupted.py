@@ -107,7 +107,7 @@ def test_a_terminal_that_is_closed_leaves_a_part_that_plays(processes: Processes
         os.close(ours)  # as a window does
     assert process.wait(PATIENCE_S) == 130
     (part,) = tmp_path.iterdir()
-    assert part.name == "out.mkv.part"
+    assert part.name == "out.mkv.1.part"
     decoded = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", str(part), "-f", "null", "-"], capture_output=True, check=True
     )

@@ -122,7 +122,7 @@ def test_one_ending_excludes_the_others(first: int, case: Case, tmp_path: Path) 
     after, counted = content(tmp_path), sink.counters.frames
     parts = [name for name in after if name.endswith(".part")]
     if first == KEEP_PART and not case.at_once:
-        assert list(after) == parts == [f"{name}.part" for name in case.names]
+        assert list(after) == parts == [f"{name}.1.part" for name in case.names]
     else:
         assert not parts
         assert list(after) == ([] if first == ABANDON else case.names)

@@ -125,7 +125,7 @@ def test_stopped_leaves_a_part_that_plays(
         clips.h264("sounding.mp4", audio=True), tmp_path / f"out{suffix}", control=control, **QUICK
     )
     (part,) = tmp_path.iterdir()
-    assert part.name == f"out{suffix}.part"
+    assert part.name == f"out{suffix}.1.part"
     assert report.stopped_early
     assert report.output == str(part)
     assert 0 < len(pictures(part)) == report.frames_out < FRAMES

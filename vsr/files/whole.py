@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from vsr.core.errors import ConfigError
-from vsr.files.checks import check_replaceable, os_error, part_path, place_of
+from vsr.files.checks import PART_SUFFIX, check_replaceable, os_error, part_path, place_of
 
 
 def locked_part(part: Path, *, wait: bool = False) -> FileIO:
@@ -36,6 +37,21 @@ def locked_part(part: Path, *, wait: bool = False) -> FileIO:
             raise
         # Another run renamed or deleted it before it was locked here.
         file.close()
+
+
+def kept_part(part: Path) -> Path:
+    """Rename a part that somebody is told to keep: to `NAME.1.part`, or the next number that is free. The next run of the same
+    job empties `NAME.part`. Raises OSError."""
+    for number in itertools.count(1):
+        kept = part.with_name(f"{part.name.removesuffix(PART_SUFFIX)}.{number}{PART_SUFFIX}")
+        try:
+            os.close(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            continue
+        os.replace(part, kept)
+        sync_folder(part.parent)
+        return kept
+    raise AssertionError("numbers do not end")
 
 
 def _created(name: str, flags: int) -> int:
@@ -155,13 +171,14 @@ class OutputFile(KeepsFirstError):
         return self.path
 
     def keep(self) -> Path:
-        """Close it under its `.part` name."""
+        """Close it under the name of a part that nobody writes to; its path."""
         try:
             os.fsync(self._file.fileno())
+            kept = kept_part(self.part)
             self._file.close()
         except OSError as error:
             raise os_error(str(self.part), error) from error
-        return self.part
+        return kept
 
     def drop(self) -> None:
         """Close and delete it, unless it was closed before: then a part of that name is another run's."""

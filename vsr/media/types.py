@@ -229,7 +229,7 @@ class Sink(Protocol):
         """Drain the encoder and the shelf, write the trailer, fsync, rename. Returns the path (None for stdout and null)."""
 
     def keep_part(self) -> Path | None:
-        """Drain and write the trailer, so that the `.part` file plays, but leave it under that name; its path."""
+        """Drain and write the trailer, so that it plays, and leave it as `NAME.1.part` or with the next number; its path."""
 
     def abandon(self) -> None:
         """Close and delete the `.part` file."""

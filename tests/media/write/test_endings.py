@@ -53,16 +53,21 @@ def some(output: Path, frames: int, ending: str, **options: object) -> object:
 
 
 def test_three_endings(tmp_path: Path) -> None:
-    output, part = tmp_path / "out.mp4", tmp_path / "out.mp4.part"
+    output, kept = tmp_path / "out.mp4", [tmp_path / f"out.mp4.{number}.part" for number in (1, 2)]
     before = open_files()
     assert some(output, 7, "abandon") is None
     assert list(tmp_path.iterdir()) == []
-    assert some(output, 7, "keep_part") == part
-    assert list(tmp_path.iterdir()) == [part]
-    assert frames_in(part) == 7
+    assert some(output, 7, "keep_part") == kept[0]
+    assert list(tmp_path.iterdir()) == [kept[0]]
+    (tmp_path / "out.mp4.part").write_bytes(b"left by a run that was killed")
     assert some(output, 9, "finish") == output
-    assert list(tmp_path.iterdir()) == [output]
+    assert sorted(tmp_path.iterdir()) == [output, kept[0]]
     assert frames_in(output) == 9
+    # What somebody was told to keep stays, whatever comes after it.
+    output.unlink()
+    assert some(output, 8, "keep_part") == kept[1]
+    assert sorted(tmp_path.iterdir()) == kept
+    assert [frames_in(part) for part in kept] == [7, 8]
     assert open_files() == before
 
 

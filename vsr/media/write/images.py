@@ -13,7 +13,7 @@ from vsr.core.errors import ConfigError, EncodeError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.files.checks import check_writable, os_error, part_path, place_of
-from vsr.files.whole import locked_part, sync_folder
+from vsr.files.whole import kept_part, locked_part, sync_folder
 from vsr.media.address import NumberedName, numbered_name
 from vsr.media.pictures.files import (
     ORIENTATIONS,
@@ -175,8 +175,12 @@ class SinglePictureSink(PictureSink):
     def _keep_part(self) -> Path | None:
         if self._part is None:
             return None
-        self._part.close()
-        return self._part.path
+        try:
+            return kept_part(self._part.path)
+        except OSError as error:
+            raise os_error(str(self._part.path), error) from error
+        finally:
+            self._part.close()
 
     def _abandon(self) -> None:
         if self._part is not None:
