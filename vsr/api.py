@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.engine_builds import build_engine, verify_engine
+    from vsr.jobs.listing import JobStatus, find_job, list_jobs, remove_jobs
     from vsr.jobs.many import upscale_many
     from vsr.jobs.preview import Preview, preview
     from vsr.jobs.progress import Progress
@@ -66,6 +67,7 @@ _HOMES: Mapping[str, str] = {
     "Evaluation": "vsr.evaluation.evaluate",
     "Frame": "vsr.core.frame",
     "JobControl": "vsr.core.control:Control",
+    "JobStatus": "vsr.jobs.listing",
     "ModelSpec": "vsr.models.spec",
     "NetworkOptions": "vsr.upscale.options",
     "OpenStream": "vsr.live.open_stream",
@@ -92,13 +94,16 @@ _HOMES: Mapping[str, str] = {
     "evaluate": "vsr.evaluation.evaluate",
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
+    "find_job": "vsr.jobs.listing",
     "find_model": "vsr.models.registry",
     "import_model": "vsr.convert.importing",
+    "list_jobs": "vsr.jobs.listing",
     "list_models": "vsr.models.registry:all_models",
     "load_engine_recipe": "vsr.backends.tensorrt.recipe:load_recipe",
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.read.probe",
     "read_bench_result": "vsr.bench.result:read_result",
+    "remove_jobs": "vsr.jobs.listing",
     "upscale_many": "vsr.jobs.many",
     "verify_engine": "vsr.jobs.engine_builds",
 }
@@ -118,6 +123,7 @@ __all__ = [
     "Evaluation",
     "Frame",
     "JobControl",
+    "JobStatus",
     "ModelSpec",
     "NetworkOptions",
     "OpenStream",
@@ -145,14 +151,17 @@ __all__ = [
     "evaluate",
     "export_model",
     "export_onnx",
+    "find_job",
     "find_model",
     "import_model",
+    "list_jobs",
     "list_models",
     "load_engine_recipe",
     "open_stream",
     "preview",
     "probe",
     "read_bench_result",
+    "remove_jobs",
     "upscale_file",
     "upscale_many",
     "verify_engine",

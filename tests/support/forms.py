@@ -145,6 +145,27 @@ FORMS = {
         PRINTING | WRITTEN,
         dict.fromkeys(("progress", "control"), _CALLBACKS),
     ),
+    "jobs list": Form(
+        of_api("list_jobs"),
+        keywords_of(api.list_jobs),
+        {"folders": Case("a b", {"folders": (Path("a"), Path("b"))})},
+        own=PRINTING,
+    ),
+    "jobs show": Form(
+        of_api("find_job"),
+        keywords_of(api.find_job),
+        {"job": Case("", {"name": Path("b.mp4")}, ("b.mp4", {}))},
+        "a.mp4",
+        {"name": Path("a.mp4")},
+        PRINTING,
+    ),
+    "jobs clean": Form(
+        of_api("remove_jobs"),
+        keywords_of(api.remove_jobs),
+        {"folders": Case("a b", {"folders": (Path("a"), Path("b"))})},
+        own={"yes": "asks, unless told not to; Python asks by what it is given"},
+        python_own={"confirm": "how it is asked"},
+    ),
     "stream": Form(
         lambda source, sinks=(), **keywords: api.open_stream(source, *sinks, **keywords),
         keywords_of(api.open_stream),

@@ -39,9 +39,9 @@ WHOLE = b"".join(content_of(segment) for segment in PLAN.segments)
 def report_of(frames: int) -> Report:
     stage = StageReport("infer", frames, frames, 0.5, 0.0, 0.0, 0.25, 2.0 * frames, 1)
     return Report(
-        input="in.mp4", output=None, model="m", backend="b", precision="fp32", size_in=(4, 4), size_out=(8, 8),
-        frames_in=frames, frames_out=frames, seconds=1.0, setup_s=0.5, cpu_s=0.25, fps=float(frames), stages=(stage,),
-        bottleneck="infer", notes=(f"{frames} frames are damaged: parts of them were made up", "deinterlaced"),
+        input="in.mp4", output=None, model="m", backend="b", device="d", precision="fp32", size_in=(4, 4),
+        size_out=(8, 8), frames_in=frames, frames_out=frames, seconds=1.0, setup_s=0.5, cpu_s=0.25, fps=float(frames),
+        stages=(stage,), bottleneck="infer", notes=(f"{frames} frames are damaged: parts of them were made up", "deinterlaced"),
     )  # fmt: skip
 
 
@@ -78,8 +78,7 @@ class Recorded:
         self.said: list[str] = []
         config = UpscaleConfig(("in.mp4",), str(output), sink=SinkOptions(overwrite=overwrite))
         job = Job(
-            "in.mp4",
-            "in.mp4",
+            "/in.mp4",
             output,
             config,
             identity or {"--crf": 18.0, "input": "/in.mp4"},

@@ -25,6 +25,7 @@ INTERNAL_ERROR = 70
 # Name → (module, one line of help): known here so that `vsr --help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "upscale": ("vsr.cli.upscale", "Upscale video files, pictures, sequences or streams that end."),
+    "jobs": ("vsr.cli.jobs", "List, show, export and remove jobs that are not done."),
     "stream": ("vsr.cli.stream", "Upscale cameras and live streams as they play."),
     "demo": ("vsr.cli.demo", "Upscale the shipped clip and show what it did."),
     "probe": ("vsr.cli.probe", "Show what vsr sees in a file and what it would do with it."),

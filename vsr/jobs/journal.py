@@ -30,11 +30,11 @@ Identity = Mapping[str, str | int | float | None]
 
 @dataclass(frozen=True, slots=True)
 class JobHead:
-    """What a job is. url: its input, as far as others may see it. identity: of all that its output depends on."""
+    """What a job is. url: its input, an absolute path. identity: of all that its output depends on. config: as JSON has it."""
 
     url: str
-    output: str
     identity: Identity
+    config: Mapping[str, Any]
     plan: SegmentPlan
 
 
@@ -138,8 +138,8 @@ def _head(path: Path, kind: str, entry: Mapping[str, Any]) -> JobHead:
     segments = tuple(Segment(number, *values) for number, values in enumerate(plan["segments"]))
     return JobHead(
         url=entry["url"],
-        output=entry["output"],
         identity=dict(entry["identity"]),
+        config=dict(entry["config"]),
         plan=SegmentPlan(Fraction(plan["time_base"]), segments, plan["length"], plan["note"]),
     )
 
@@ -149,8 +149,8 @@ def _head_entry(head: JobHead) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "url": head.url,
-        "output": head.output,
         "identity": dict(head.identity),
+        "config": dict(head.config),
         "plan": {
             "time_base": str(head.plan.time_base),
             "length": head.plan.length,

@@ -17,6 +17,7 @@ from vsr.files.checks import check_writable, os_error, place_of
 from vsr.files.whole import sync_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JobFolder, Sealed, job_folder
+from vsr.jobs.identity import config_values
 from vsr.jobs.journal import Finished, Identified, Identity, JobHead, Journal, JournalContent, read_journal
 from vsr.jobs.report import Report, counted_once, merged
 from vsr.jobs.room import Room
@@ -33,12 +34,11 @@ _LOOK_S = 1.0
 class Job:
     """One input to one output, in segments.
 
-    url: the input; name: the same as others may see it. identity: of all that the output depends on. estimated_bytes: how large
-    the output gets at least, 0 where nobody knows. restart: what an earlier run has finished is not used.
+    url: the input, an absolute path. identity: of all that the output depends on. estimated_bytes: how large the output gets, 0
+    where nobody knows. restart: what an earlier run has finished is not used.
     """
 
     url: str
-    name: str
     output: Path
     config: UpscaleConfig
     identity: Identity
@@ -120,7 +120,7 @@ class ResumableJob:
             content = self._content(folder)
             if content.head is not None and self._is_output(content.joined):
                 folder.remove()
-                return self._report(content.head, list(content.finished.values()))
+                return self._report([content.finished[number] for number in sorted(content.finished)])
             self._check_output()
             return self._run(folder, content)
 
@@ -164,7 +164,8 @@ class ResumableJob:
         head = content.head
         try:
             if head is None:
-                head = JobHead(self._job.name, str(self._job.output), self._job.identity, self._plan())
+                job = self._job
+                head = JobHead(job.url, job.identity, config_values(job.config), self._plan())
             with Journal(folder.journal, content.length) as journal:
                 if not content.length:
                     journal.begin(head)
@@ -252,7 +253,7 @@ class ResumableJob:
         if not run.finished:
             raise Cancelled
         self._said(f"stopped: {run.how_far} and kept in {run.folder.path}; the same command goes on")
-        report = self._report(run.head, run.in_order)
+        report = self._report(run.in_order)
         return replace(report, output=None, stopped_early=True, kept=str(run.folder.path))
 
     def _joined(self, run: _Run) -> Report:
@@ -272,7 +273,7 @@ class ResumableJob:
         except OSError as error:
             raise os_error(str(output), error) from error
         sync_folder(place.parent)
-        report = self._report(run.head, run.in_order)
+        report = self._report(run.in_order)
         run.folder.remove()
         return replace(
             report,
@@ -281,12 +282,12 @@ class ResumableJob:
             warnings=counted_once((*report.warnings, *joined.warnings)),
         )
 
-    def _report(self, head: JobHead, finished: Sequence[Finished]) -> Report:
+    def _report(self, finished: Sequence[Finished]) -> Report:
         output = self._job.output
         report = merged([one.done.report for one in finished])
         with contextlib.suppress(OSError):
             report = replace(report, output_bytes=output.stat().st_size)
-        return replace(report, input=head.url, output=str(output))
+        return replace(report, output=str(output))
 
 
 def how_far(plan: SegmentPlan, finished: Sequence[int] | dict[int, Finished]) -> str:

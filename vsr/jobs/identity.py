@@ -1,0 +1,109 @@
+"""What a job's output depends on: the input, the options, the model and vsr itself, by names that users know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsr import __version__
+from vsr.core.errors import SourceOpenError, reason
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.journal import Identity
+from vsr.media.address import file_name
+from vsr.media.types import SinkOptions, SourceOptions
+from vsr.models import ModelSpec
+from vsr.upscale.options import NetworkOptions
+
+_HASHED_BYTES = 1 << 20
+# These change how fast it goes, and no picture; the size of the sink is made of that of the job.
+_NOT_SEEN = frozenset({"threads", "batch", "build", "overwrite", "size"})
+_NAMES = {"container_format": "--format", "encoder_options": "--encoder-option"}
+
+
+def identity(config: UpscaleConfig, url: str, spec: ModelSpec, backend: str, precision: str) -> Identity:
+    """Of a job whose input is a file. Raises SourceOpenError where that cannot be read."""
+    return {
+        **input_identity(Path(file_name(url))),
+        **_options(config),
+        "vsr": __version__,
+        "model": spec.id,
+        "files of the model": _hash_of_folder(spec.folder),
+        "backend": backend,
+        "precision": precision,
+    }
+
+
+def input_identity(path: Path) -> Identity:
+    """Which file it is, and that nobody has changed it: its size, its time, and its first and last MiB."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            checked = hashlib.sha256(file.read(_HASHED_BYTES))
+            file.seek(max(0, found.st_size - _HASHED_BYTES))
+            checked.update(file.read(_HASHED_BYTES))
+    except OSError as error:
+        raise SourceOpenError(f"{path}: {reason(error)}", hint="check the file") from error
+    return {
+        "input": str(path.absolute()),
+        "bytes of the input": found.st_size,
+        "time of the input's last change (ns)": found.st_mtime_ns,
+        "beginning and end of the input": checked.hexdigest()[:16],
+    }
+
+
+def _options(config: UpscaleConfig) -> Identity:
+    values = config_values(config)
+    size = values.pop("size")
+    named: dict[str, str | int | float | None] = {"--size": f"{size[0]}x{size[1]}" if size else None}
+    for part in values.values():
+        for name, value in part.items():
+            if name not in _NOT_SEEN:
+                named[_NAMES.get(name, "--" + name.removesuffix("_s").replace("_", "-"))] = _plain(value)
+    return named
+
+
+def _plain(value: Any) -> str | int | float | None:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={item}" for key, item in sorted(value.items())) or None
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _hash_of_folder(folder: Path) -> str:
+    """Of the names and bytes of all files."""
+    checked = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            checked.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return checked.hexdigest()[:16]
+
+
+def config_values(config: UpscaleConfig) -> dict[str, Any]:
+    """What of a configuration a job needs to be joined, for JSON."""
+    values = {
+        "network": asdict(config.network),
+        "source": asdict(config.source),
+        "sink": asdict(config.sink),
+        "size": config.size,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain
+
+
+def config_from(values: Mapping[str, Any], url: str, output: str) -> UpscaleConfig:
+    """The configuration of a job, as its journal has it. Raises TypeError, KeyError, ValueError, ConfigError."""
+    rate = values["source"]["frame_rate"]
+    source = {**values["source"], "frame_rate": Fraction(rate) if rate else None}
+    return UpscaleConfig(
+        inputs=(url,),
+        output=output,
+        network=NetworkOptions(**values["network"]),
+        size=tuple(values["size"]) if values["size"] else None,
+        source=SourceOptions(**source),
+        sink=SinkOptions(**values["sink"]),
+    )

@@ -1,0 +1,132 @@
+"""Jobs in segments that are not done: finding them, what they are, what can be had of them, removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vsr.core.errors import ConfigError
+from vsr.files.checks import os_error
+from vsr.jobs.folder import JOURNAL, RUNNING, SUFFIX, JobFolder, job_folder, segment_name, worked_on
+from vsr.jobs.journal import Identity, JobHead, JournalContent, read_journal
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job that is not done.
+
+    folder: where what is finished lies. input: None where the journal is damaged. running: who works on it, in words, empty
+    for nobody. done_s, total_s: seconds of video; playable_s of them, from the beginning, are finished without a gap.
+    bytes: of what is finished. identity: of all that the output depends on. damage: what of the journal is.
+    """
+
+    folder: str
+    output: str
+    input: str | None
+    running: str
+    done_s: float
+    total_s: float
+    playable_s: float
+    segments_done: int
+    segments: int
+    bytes: int
+    identity: Identity
+    damage: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def list_jobs(folders: Iterable[str | Path] = (Path(),)) -> list[JobStatus]:
+    """The jobs in these folders, by name; what is named may also be a job, or its output. Raises ConfigError, FileError."""
+    found: dict[Path, None] = {}
+    for name in folders:
+        path = Path(name)
+        job = _job_at(path)
+        if job is None and not path.is_dir():
+            raise ConfigError(f"{path}: no folder, no job and no output of one", hint="name a folder")
+        found.update(dict.fromkeys([job] if job else _jobs_in(path)))
+    return [_status(path) for path in found]
+
+
+def find_job(name: str | Path) -> JobStatus:
+    """A job by its folder or its output. Raises ConfigError."""
+    return _status(_job(Path(name)))
+
+
+def remove_jobs(
+    folders: Iterable[str | Path] = (Path(),), *, confirm: Callable[[Sequence[JobStatus]], bool] | None = None
+) -> list[JobStatus]:
+    """Remove the jobs that `list_jobs` finds and nobody works on, with all that they have finished; what was removed.
+
+    confirm: is asked before, if there are any. Raises ConfigError, FileError.
+    """
+    jobs = [job for job in list_jobs(folders) if not job.running]
+    if not jobs or (confirm is not None and not confirm(jobs)):
+        return []
+    for job in jobs:
+        with JobFolder(Path(job.folder)) as folder:
+            folder.remove()
+    return jobs
+
+
+def _job(path: Path) -> Path:
+    found = _job_at(path)
+    if found is None:
+        raise ConfigError(f"{path}: no job is there", hint="`vsr jobs list FOLDER` lists those of a folder")
+    return found
+
+
+def _job_at(path: Path) -> Path | None:
+    """The folder of a job that is named by it, or by its output."""
+    if path.name in ("", ".."):
+        return None
+    folder = path if path.name.endswith(SUFFIX) else job_folder(path)
+    return folder if _is_job(folder) else None
+
+
+def _jobs_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX) and _is_job(path))
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: {os_error(str(folder), error).message}", hint="check the name"
+        ) from error
+
+
+def _is_job(path: Path) -> bool:
+    return any((path / name).is_file() for name in (JOURNAL, RUNNING))
+
+
+def playable(content: JournalContent, folder: Path) -> list[Path]:
+    """The files of the segments that are finished from the beginning without a gap."""
+    files: list[Path] = []
+    while (number := len(files)) in content.finished and (folder / segment_name(number)).is_file():
+        files.append(folder / segment_name(number))
+    return files
+
+
+def _status(path: Path) -> JobStatus:
+    content = read_journal(path / JOURNAL)
+    head, finished = content.head, content.finished
+    return JobStatus(
+        folder=str(path),
+        output=str(path).removesuffix(SUFFIX),
+        input=head.url if head else None,
+        running=worked_on(path),
+        done_s=_seconds(head, list(finished)),
+        total_s=float(head.plan.seconds) if head else 0.0,
+        playable_s=_seconds(head, range(len(playable(content, path)))),
+        segments_done=len(finished),
+        segments=len(head.plan.segments) if head else 0,
+        bytes=sum(one.bytes for one in finished.values()),
+        identity=head.identity if head else {},
+        damage=content.damage,
+    )
+
+
+def _seconds(head: JobHead | None, numbers: Sequence[int]) -> float:
+    return round(float(head.plan.seconds_of(numbers)), 3) if head else 0.0
