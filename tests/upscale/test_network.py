@@ -12,12 +12,12 @@ import onnx
 import pytest
 
 from tests.support.usable import backends
-from vsr.backends import choose_backend
+from vsr.backends import Engine, choose_backend
 from vsr.backends.base import CompileOptions, State
 from vsr.backends.openvino import BACKEND as OPENVINO
-from vsr.backends.openvino import OpenVinoEngine
+from vsr.backends.openvino import OpenVinoBackend, OpenVinoEngine
 from vsr.bench.synthetic import synthetic_frames
-from vsr.core.color import Color
+from vsr.core.color import ChromaLocation, Color
 from vsr.core.errors import InferenceError, UnsupportedInputError, WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.models import GraphLayout, find_model
@@ -166,3 +166,42 @@ def test_a_state_changes_nothing_and_another_networks_is_refused(backend: str) -
             engine.run(planes, State({"before": planes["y"]}))
         # Nor is it spoilt by that.
         np.testing.assert_array_equal(engine.run(planes, other)["y_out"], alone["y_out"])
+
+
+@pytest.mark.parametrize("location", [ChromaLocation.LEFT, ChromaLocation.CENTER, ChromaLocation.TOPLEFT])
+@pytest.mark.parametrize("bits", [8, 10])
+def test_chroma_beside_the_graph_is_as_in_it(
+    bits: int, location: ChromaLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Luma the same, chroma within one code, and no graph of chroma is compiled."""
+    random = np.random.default_rng(0)
+    kind = Kind(33, 19, PixelFormat("yuv", bits, (1, 1)), Color(chroma_location=location))
+    dtype = "u1" if bits == 8 else "<u2"
+    sides = [kind.format.plane_size(number, 33, 19) for number in range(3)]
+    picture = [random.integers(0, 1 << bits, (h, w)).astype(dtype).view(np.uint8) for w, h in sides]
+    apart = network("bicubic")
+    (found,) = apart.run([picture], kind)
+    assert [len(shapes) for shapes in apart.compiled] == [1]
+    together = network("bicubic")
+    monkeypatch.setattr("vsr.upscale.network.is_enlarged_closely", lambda bits, scale: False)
+    (wanted,) = together.run([picture], kind)
+    assert [len(shapes) for shapes in together.compiled] == [3]
+    np.testing.assert_array_equal(found[0], wanted[0])
+    for plane, same in zip(found[1:], wanted[1:], strict=True):
+        assert plane.shape == same.shape
+        assert np.abs(plane.view(dtype).astype(int) - same.view(dtype)).max() <= 1
+
+
+class _Elsewhere(OpenVinoBackend):
+    """Says that it runs on a GPU."""
+
+    device = "cuda:0"
+
+    def compile(self, *arguments: Any) -> Engine:
+        return OPENVINO.compile(*arguments)
+
+
+def test_where_a_gpu_runs_chroma_stays_in_the_graph() -> None:
+    there = Network(find_model("bicubic"), _Elsewhere(), CompileOptions(), Portion(None, []))
+    there.run([[noise(8, 8), noise(4, 4), noise(4, 4)]], Kind(8, 8, YUV420, Color()))
+    assert [len(shapes) for shapes in there.compiled] == [3]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsr.backends.base import Backend, CompileOptions
 from vsr.core.errors import UnsupportedInputError, WeightsError
-from vsr.core.frame import Plane, SemiPlanar
+from vsr.core.frame import PixelFormat, Plane, SemiPlanar
+from vsr.media.frames.enlarge import enlarged_chroma, is_enlarged_closely
 from vsr.models import GraphLayout, ModelSpec
 from vsr.upscale.engine_cache import EngineCache, Shapes
 from vsr.upscale.graph_inputs import small_inputs
@@ -41,6 +43,7 @@ class Network:
                 hint="take a model without states; `vsr model list` shows the models",
             )
         self.spec = spec
+        self._backend = backend
         self._portion = portion
         self._in_flight = backend.in_flight
         self._engines = EngineCache(backend, spec, options)
@@ -81,7 +84,15 @@ class Network:
         and sides are padded as the network needs it; neither shows. Raises WeightsError for a package that makes another scale,
         InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
         """
-        return self._portion.run(lambda part: self._run(part, kind, in_flight), pictures, kind, self._plan)
+        if not self._enlarges_chroma_apart(kind):
+            return self._portion.run(
+                lambda part: self._run(part, kind, in_flight), pictures, kind, self._plan
+            )
+        gray = replace(kind, format=PixelFormat("gray", kind.format.bits))
+        luma = self.run([planes[:1] for planes in pictures], gray, in_flight)
+        return [
+            large + self._large_chroma(planes[1:], kind) for large, planes in zip(luma, pictures, strict=True)
+        ]
 
     def run_on_device(
         self, pictures: Sequence[SemiPlanar], kind: Kind, in_flight: int = 1
@@ -151,6 +162,22 @@ class Network:
             ]
             for number in range(len(pictures))
         ]
+
+    def _enlarges_chroma_apart(self, kind: Kind) -> bool:
+        """Whether chroma goes through swscale, beside a network on luma: on a processor, where that is close enough."""
+        return (
+            self.spec.domain == "luma"
+            and self._backend.device == "cpu"
+            and kind.format.kind == "yuv"
+            and is_enlarged_closely(kind.format.bits, self.spec.scale)
+        )
+
+    def _large_chroma(self, planes: Sequence[Plane], kind: Kind) -> list[NDArray[np.uint8]]:
+        scale, siting = self.spec.scale, GraphLayout.of(kind.format, kind.color).siting
+        large = enlarged_chroma(planes, kind.format.bits, scale, (siting != "center", siting == "topleft"))
+        # A last sample of chroma may have had but one of luma: no more of it is there of the larger picture.
+        width, height = kind.format.plane_size(1, kind.width * scale, kind.height * scale)
+        return [plane[:height, : width * kind.format.bytes_per_sample] for plane in large]
 
     def _check_scale(
         self, layout: GraphLayout, parts: Mapping[str, NDArray[np.uint8]], larger: Sequence[NDArray[np.uint8]]
