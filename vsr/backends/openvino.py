@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import importlib.util
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,11 +44,28 @@ _FEW_CORES = 4
 
 @cache
 def _core() -> openvino.Core:
-    # The telemetry package asks the network on import of some tools; never from here.
-    os.environ.setdefault("OPENVINO_TELEMETRY_DISABLED", "1")
+    if "openvino" not in sys.modules:
+        _import_without_converter()
     import openvino
 
     return openvino.Core()
+
+
+def _import_without_converter() -> None:
+    """OpenVINO's converter of models takes longer to import than the rest, and its telemetry asks the network. OpenVINO
+    does without what cannot be imported. The converter comes when a program of somebody else's calls it."""
+    converter = "openvino.tools.ovc"
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+    modules[converter] = None
+    try:
+        openvino = import_module("openvino")
+    finally:
+        del modules[converter]
+
+    def convert_model(*given: Any, **named: Any) -> Any:
+        return import_module(converter).convert_model(*given, **named)
+
+    openvino.__dict__.setdefault("convert_model", convert_model)
 
 
 class OpenVinoEngine(Engine):

@@ -10,7 +10,8 @@ from vsr.backends.process import OfProcess
 from vsr.core.frame import Frame, Reset
 from vsr.upscale.planes import Kind
 
-Upscale = Callable[[list[Frame]], list[Frame]]
+# Frames of one kind, and how many such runs may be under way.
+Upscale = Callable[[list[Frame], int], list[Frame]]
 # Threads are made as they are needed.
 _MOST_THREADS = 256
 
@@ -28,8 +29,8 @@ class Sequence:
     def __init__(
         self, upscale: Upscale, batch: Callable[[Frame], int], in_flight: Callable[[Frame], int]
     ) -> None:
-        """upscale: for frames of one kind. batch: how many frames like this one go together. in_flight: most batches of such
-        frames at a time."""
+        """upscale: see Upscale. batch: how many frames like this one go together. in_flight: how many batches, the one that
+        begins with this frame among them, may be under way."""
         self._upscale, self._size, self._in_flight = upscale, batch, in_flight
         self._kind: Kind | None = None
         self._batch: list[Frame] = []
@@ -109,13 +110,14 @@ class Sequence:
             return
         if in_flight == 1:
             try:
-                self._done += self._upscale(self._batch)
+                self._done += self._upscale(self._batch, in_flight)
             except Exception as error:
                 self._failed = error
         else:
             self._threads = self._threads or ThreadPoolExecutor(_MOST_THREADS, "infer")
             self._largest = max(self._largest, len(self._batch))
-            self._begun.append(self._threads.submit(_filled_up, self._batch, self._largest, self._upscale))
+            begun = self._threads.submit(_filled_up, self._batch, self._largest, in_flight, self._upscale)
+            self._begun.append(begun)
             self._collect(in_flight - 1)
         self._batch = []
 
@@ -136,7 +138,7 @@ class Sequence:
         return done
 
 
-def _filled_up(batch: list[Frame], size: int, upscale: Upscale) -> list[Frame]:
+def _filled_up(batch: list[Frame], size: int, in_flight: int, upscale: Upscale) -> list[Frame]:
     """A batch upscaled as if it had `size` frames, by repeating its last: a GPU wants a graph for each size of a batch, and
     graphs there are slow to make. For networks without memory only."""
-    return upscale([*batch, *batch[-1:] * (size - len(batch))])[: len(batch)]
+    return upscale([*batch, *batch[-1:] * (size - len(batch))], in_flight)[: len(batch)]

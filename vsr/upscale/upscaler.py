@@ -151,11 +151,19 @@ class Upscaler:
         def size(frame: Frame) -> int:
             return batch or self.batch(frame.width, frame.height, on_device=frame.on_device is not None)
 
-        def at_once(frame: Frame) -> int:
-            return in_flight or self.network.at_once(Kind.of(frame))
+        first: set[Kind] = set()
 
-        def upscale(frames: list[Frame]) -> list[Frame]:
-            return self.upscale_batch(frames, in_flight=at_once(frames[0]))
+        def at_once(frame: Frame) -> int:
+            kind = Kind.of(frame)
+            if in_flight is not None or self.on_gpu:
+                return in_flight or self.network.at_once(kind)
+            if kind not in first:  # It comes sooner where it has all cores.
+                first.add(kind)
+                return 1
+            return self.network.at_once(kind)
+
+        def upscale(frames: list[Frame], in_flight: int) -> list[Frame]:
+            return self.upscale_batch(frames, in_flight=in_flight)
 
         return Sequence(upscale, size, at_once)
 
