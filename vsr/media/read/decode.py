@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -78,7 +79,7 @@ class Decoder:
         self._last_frame: int | None = None
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        for packet in self._read():
+        for packet in self.packets():
             if packet.stream_index != self._stream.index:
                 self._shelve(packet)
                 continue
@@ -106,7 +107,20 @@ class Decoder:
         yield from self._frames(None)
         yield from self._lost_tail()
 
-    def _read(self) -> Iterator[Packet[Stream]]:
+    def shelved(self) -> Iterator[Fraction]:
+        """Only put what is copied on the shelf, from where the input is now; how far that has come, in seconds of the input.
+
+        It comes as far as the times of the video's packets tell. Raises what iterating raises.
+        """
+        for packet in self.packets():
+            if packet.stream_index != self._stream.index:
+                self._shelve(packet)
+            elif self._opened.wanted.end is not None and self._far_beyond(packet):
+                return
+            elif (stamp := packet.dts if packet.dts is not None else packet.pts) is not None:
+                yield stamp * self._opened.time_base
+
+    def packets(self) -> Iterator[Packet[Stream]]:
         """Packets in file order, without FFmpeg's empty ones: sent to a decoder they would end it."""
         errors = 0
         while True:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from av.stream import Discard
 from av.video.frame import VideoFrame
 
 from vsr.core.errors import DecodeError
@@ -21,11 +22,12 @@ from vsr.media.frames.side_data import captions, frame_details
 from vsr.media.frames.telecine import InverseTelecine
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
 from vsr.media.read.cut_off import cut_off
+from vsr.media.read.decode import Decoder
 from vsr.media.read.describe import notes_on, retimed, told_parity, untagged_color, video_info
 from vsr.media.read.languages import languages_of
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
-from vsr.media.read.time_range import clock_origin
+from vsr.media.read.time_range import TimeRange, clock_origin
 from vsr.media.read.timestamps import time_of
 from vsr.media.read.uniform import Uniform
 from vsr.media.read.wanted import WantedFrames
@@ -33,7 +35,10 @@ from vsr.media.types import Carried, PacketShelf, Source, SourceCounters, Source
 
 
 class FileSource:
-    """A `Source` over an opened input, which it closes."""
+    """A `Source` over an opened input, which it closes.
+
+    first: when its first frame is shown, in seconds of the input's time.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class FileSource:
                     f"{options.hwaccel} does not decode {opened.context.name}: the processor does"
                 )
             first = on_host(wanted.first)
+            self.first = time_of(first)
             details = frame_details(first, opened.context.name)
             if opened.details.dolby_vision is None:
                 refuse_dolby_vision(details.dolby_vision, opened.name)
@@ -112,6 +118,8 @@ class FileSource:
             strict=options.strict,
             warnings=warnings,
         )
+        self._options = options
+        self._decoder: Decoder | None = wanted.decoder
         self._starts = wanted.starts
         self._codec = opened.context.name
         self._opened: Opened | None = opened
@@ -131,6 +139,42 @@ class FileSource:
         """The frames, once. Leaving the loop early is fine; `close` frees what is held."""
         frames, self._frames = self._frames, iter(())
         return frames
+
+    def part(self, seek: int | None, begin: int | None, end: int | None) -> Iterator[Frame]:
+        """Instead of all frames, and as they would be among all: those shown from `begin` on and before `end`.
+
+        Times are ticks of the stream's time base, None is open. seek: the keyframe to begin decoding at, early enough for
+        whatever goes by frames before, None for the beginning. Nothing is put on the shelf. Raises as iterating does.
+        """
+        opened = self._opened
+        if opened is None:
+            raise DecodeError(f"{self.carried.name} is closed")
+        for stream in opened.copied:
+            stream.discard = Discard.all
+        frames: Iterator[Frame] = iter(self)
+        if seek is not None:
+            part = replace(opened, copied=(), wanted=TimeRange(seek * opened.time_base))
+            notes: list[str] = []
+            self.counters.frames = 0
+            wanted = WantedFrames(
+                part, self._options, shelf=PacketShelf(), counters=self.counters, notes=notes
+            )
+            self._starts, self._decoder = wanted.starts, None
+            frames = self._read(wanted, part)
+        return self._within(frames, begin, end)
+
+    def _within(self, frames: Iterator[Frame], begin: int | None, end: int | None) -> Iterator[Frame]:
+        ticks = self._deinterlacer.ticks
+        for frame in frames:
+            assert frame.pts is not None
+            if end is not None and frame.pts >= end * ticks:
+                return
+            if begin is None or frame.pts >= begin * ticks:
+                yield frame
+
+    def shelved(self) -> Iterator[Fraction]:
+        """Instead of frames: put the copied packets on the shelf; how far the input has come, in seconds of its time."""
+        return self._decoder.shelved() if self._decoder is not None else iter(())
 
     def _read(self, wanted: WantedFrames, opened: Opened) -> Iterator[Frame]:
         """The frames. What decodes them is held here and by `_opened` alone, so that closing frees it."""
@@ -219,6 +263,7 @@ class FileSource:
         # PyAV's streams point into the container: none may outlive it.
         self.carried = replace(self.carried, container=None, stream=None, copied=())
         self._frames = iter(())
+        self._decoder = None
         self._deinterlacer = Deinterlacer("off")
         if opened is not None:
             opened.close()

@@ -29,14 +29,14 @@ class OutputClock:
         self._time_base = time_base
         self._frame_rate = frame_rate
         self._frames = 0
+        self._settled = False
         self._last: int | None = None
         # Of the formats with a constant rate only AVI numbers its frames.
         self._closes_gaps = container.constant_rate and container.format != "avi"
 
     def ticks(self, time: Fraction) -> int:
         """Where a frame goes that the source shows at `time` seconds. Raises EncodeError where the container has no place."""
-        if not self._frames:
-            self._settle(time)
+        self.settle(time)
         seconds = time + self.shift
         exact = seconds / self._time_base
         pts: int = round(exact)
@@ -58,8 +58,13 @@ class OutputClock:
         self._last = pts
         return pts
 
-    def _settle(self, first: Fraction) -> None:
-        """Move all streams so that the first frame is where the container can begin."""
+    def settle(self, first: Fraction) -> None:
+        """Move all streams so that the first frame, which the source shows at `first` seconds, is where the container can
+        begin. Without it, the first frame that `ticks` is given settles that.
+        """
+        if self._settled:
+            return
+        self._settled = True
         seconds = first + self.shift
         if seconds < 0:
             # No container here begins before zero.
