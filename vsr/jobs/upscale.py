@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 from vsr.core.control import Control
 from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
+from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
+from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
-from vsr.media.types import Sink, Source
-from vsr.media.write.sink import open_sink
+from vsr.media.read.source import FileSource
+from vsr.media.types import Sink, SinkOptions, Source, SourceOptions
+from vsr.media.write.encoded import Encoded
+from vsr.media.write.join import joined
+from vsr.media.write.parts import PartSink, why_whole
+from vsr.media.write.sink import VideoSink, open_sink
 from vsr.pipeline import Pipeline, PipelineStats, Stage
 from vsr.upscale.pool import UpscalerPool
 from vsr.upscale.upscaler import Upscaler
@@ -64,52 +71,133 @@ class UpscaleJob:
         on_frame: called on the encoding thread after each frame that is handed to the encoder. Raises Cancelled after
         `Control.cancel`.
         """
-        started_at, started, cpu_started = time.time(), time.perf_counter(), time.process_time()
-        config = self._config
-        threads = config.network.threads
-        reading = replace(config.source, threads=config.source.threads or threads)
-        with open_source(url, reading) as source:
-            info = source.info
-            plan = plan_size(info, config.network.scale, config.size)
-            network = replace(config.network, scale=plan.factor)
-            upscaler = self._pool.upscaler(network, "picture" if info.is_picture else "video")
-            stays = info.on_device and upscaler.on_gpu
-            large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
-            batch = upscaler.batch(info.width, info.height, on_device=stays)
-            size = plan.size if plan.size != (large.width, large.height) else None
-            writing = replace(config.sink, size=size, threads=config.sink.threads or threads)
-            sink = open_sink(output, writing, source.carried, large)
-            first_frame_s: float | None = None
-            compiled_s = upscaler.network.compile_s
+        began = _Began()
+        with open_source(url, self._reading) as source:
+            prepared = self._prepare(source)
+            sink = open_sink(output, prepared.writing, source.carried, prepared.large)
+            watch = _progress_of(source, prepared.upscaler, on_progress, item, items) if on_progress else None
+            return self._work(source, source, sink, prepared, self._control, began, watch, on_frame)
+
+    def index(self, url: str, output: str) -> VideoIndex:
+        """Where the work on `url` can be cut; its `uncuttable` says why not, because of the input or of the output.
+
+        Raises VsrError for what cannot be opened.
+        """
+        with open_source(url, self._reading) as source:
+            prepared = self._prepare(source)
+            why = why_whole(output, prepared.writing, source.carried, prepared.large)
+        return VideoIndex(Fraction(1), uncuttable=why) if why else video_index(url, self._reading)
+
+    def run_part(
+        self,
+        url: str,
+        output: str,
+        path: Path,
+        *,
+        seek: int | None,
+        begin: int | None,
+        end: int | None,
+        on_progress: OnProgress | None = None,
+    ) -> Report:
+        """Upscale the frames that `FileSource.part` gives into a part of `output`, at `path`.
+
+        It goes on to its end after `Control.stop`. Raises as `run`; then nothing lies at `path`.
+        """
+        began = _Began()
+        control = Control()
+        self._control.on_cancel(control.cancel)
+        with open_source(url, self._reading) as source:
+            assert isinstance(source, FileSource)
+            prepared = self._prepare(source)
+            sink = PartSink(path, output, prepared.writing, source.carried, prepared.large, source.first)
+            frames = source.part(seek, begin, end)
+            watch = _progress_of(source, prepared.upscaler, on_progress, 0, 1) if on_progress else None
+            return self._work(source, frames, sink, prepared, control, began, watch, None)
+
+    def join(self, url: str, output: str, parts: Sequence[Path]) -> Joined:
+        """Write `output` from parts of it, in order, and from what is copied of `url`.
+
+        Raises VsrError; then nothing lies under the output's name. Raises Cancelled after `Control.cancel`.
+        """
+        with open_source(url, self._reading) as source:
+            assert isinstance(source, FileSource)
+            prepared = self._prepare(source)
+            sink = open_sink(output, prepared.writing, source.carried, prepared.large)
             try:
-                exhausted = _Exhaustion(source, fetch=not stays)
-
-                def encode(frames: Iterator[Frame]) -> Path | None:
-                    return _encode(_watched(frames, written), sink, source, exhausted)
-
-                def written() -> None:
-                    nonlocal first_frame_s
-                    if first_frame_s is None:
-                        first_frame_s = time.perf_counter() - started
-                    if on_frame is not None:
-                        on_frame(pipeline.stats)
-
-                pipeline: Pipeline[Path | None] = Pipeline(
-                    exhausted,
-                    [Stage("infer", lambda frames: _infer(frames, upscaler, 1 if info.is_picture else None))],
-                    encode,
-                    capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
-                    control=self._control,
-                    source_name="decode",
-                    sink_name="encode",
-                )
-                setup_s = time.perf_counter() - started
-                watch = _progress_of(source, upscaler, on_progress, item, items) if on_progress else None
-                result = pipeline.run(watch)
+                assert isinstance(sink, VideoSink)
+                packets = _until_cancelled(joined(parts, sink.template), self._control)
+                sink.write_parts(packets, source.first, source.shelved())
+                path = sink.finish()
             finally:
-                sink.abandon()  # does nothing once the output is whole
-        seconds = time.perf_counter() - started
-        stages = stage_reports(result.stats)
+                sink.abandon()
+            return Joined(
+                str(path),
+                sink.counters.frames,
+                sink.counters.bytes,
+                notes=(*source.notes, *prepared.notes, *sink.notes),
+                warnings=(*source.carried.warnings, *sink.warnings),
+            )
+
+    @property
+    def _reading(self) -> SourceOptions:
+        config = self._config
+        return replace(config.source, threads=config.source.threads or config.network.threads)
+
+    def _prepare(self, source: Source) -> _Prepared:
+        """What is to be made of an opened input, and by what."""
+        config, info = self._config, source.info
+        plan = plan_size(info, config.network.scale, config.size)
+        network = replace(config.network, scale=plan.factor)
+        upscaler = self._pool.upscaler(network, "picture" if info.is_picture else "video")
+        stays = info.on_device and upscaler.on_gpu
+        large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
+        size = plan.size if plan.size != (large.width, large.height) else None
+        threads = config.sink.threads or config.network.threads
+        return _Prepared(upscaler, large, replace(config.sink, size=size, threads=threads), plan.notes)
+
+    def _work(
+        self,
+        source: Source,
+        frames: Iterable[Frame],
+        sink: Sink,
+        prepared: _Prepared,
+        control: Control,
+        began: _Began,
+        watch: Callable[[PipelineStats], None] | None,
+        on_frame: OnFrame | None,
+    ) -> Report:
+        """Run frames of a source through the network into a sink, and end it."""
+        info, upscaler, large = source.info, prepared.upscaler, prepared.large
+        batch = upscaler.batch(info.width, info.height, on_device=large.on_device)
+        first_frame_s: float | None = None
+        compiled_s = upscaler.network.compile_s
+        try:
+            exhausted = _Exhaustion(frames, fetch=not large.on_device)
+
+            def encode(frames: Iterator[Frame]) -> Path | None:
+                return _encode(_watched(frames, written), sink, source, exhausted)
+
+            def written() -> None:
+                nonlocal first_frame_s
+                if first_frame_s is None:
+                    first_frame_s = time.perf_counter() - began.wall
+                if on_frame is not None:
+                    on_frame(pipeline.stats)
+
+            pipeline: Pipeline[Path | None] = Pipeline(
+                exhausted,
+                [Stage("infer", lambda frames: _infer(frames, upscaler, 1 if info.is_picture else None))],
+                encode,
+                capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
+                control=control,
+                source_name="decode",
+                sink_name="encode",
+            )
+            setup_s = time.perf_counter() - began.wall
+            result = pipeline.run(watch)
+        finally:
+            sink.abandon()  # does nothing once the output is whole
+        seconds = time.perf_counter() - began.wall
         return Report(
             input=source.carried.name,
             output=str(result.value) if result.value else None,
@@ -118,37 +206,69 @@ class UpscaleJob:
             device=upscaler.device,
             precision=upscaler.precision,
             size_in=(info.width, info.height),
-            size_out=size or (large.width, large.height),
+            size_out=prepared.writing.size or (large.width, large.height),
             frames_in=source.counters.frames,
             frames_out=sink.counters.frames,
             seconds=round(seconds, 3),
             setup_s=round(setup_s, 3),
-            cpu_s=round(time.process_time() - cpu_started, 3),
+            cpu_s=round(time.process_time() - began.cpu, 3),
             fps=round(sink.counters.frames / seconds, 2),
-            stages=stages,
+            stages=stage_reports(result.stats),
             bottleneck=result.stats.bottleneck.name,
             damaged_packets=source.counters.damaged_packets,
             first_error=source.counters.first_error,
-            notes=(*source.notes, *plan.notes, *upscaler.notes, *sink.notes),
+            notes=(*source.notes, *prepared.notes, *upscaler.notes, *sink.notes),
             warnings=(*source.carried.warnings, *sink.warnings),
             stopped_early=result.stopped,
             output_bytes=sink.counters.bytes or None,
             encoder=sink.encoder,
-            started=round(started_at, 3),
+            started=round(began.at, 3),
             first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
             compile_s=round(upscaler.network.compile_s - compiled_s, 3),
         )
 
 
-class _Exhaustion:
-    """The source, and whether it came to its own end (rather than being stopped). fetch: frames come to the host here."""
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An output that was joined from its parts. output: its path. frames: pictures in it; bytes: its length. notes, warnings:
+    as in `Report`, without those of the parts."""
 
-    def __init__(self, source: Source, *, fetch: bool) -> None:
-        self._source, self._fetch = source, fetch
+    output: str
+    frames: int
+    bytes: int
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """large: what is given to the sink. notes: about its size."""
+
+    upscaler: Upscaler
+    large: VideoInfo
+    writing: SinkOptions
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Began:
+    """When a run began: `at` in seconds since 1970, and by what measures its length."""
+
+    at: float = field(default_factory=time.time)
+    wall: float = field(default_factory=time.perf_counter)
+    cpu: float = field(default_factory=time.process_time)
+
+
+class _Exhaustion:
+    """The frames of a source, and whether they came to their own end, rather than being stopped. fetch: they come to the host
+    here."""
+
+    def __init__(self, frames: Iterable[Frame], *, fetch: bool) -> None:
+        self._frames, self._fetch = frames, fetch
         self.reached_end = False
 
     def __iter__(self) -> Iterator[Frame]:
-        for number, frame in enumerate(self._source, 1):
+        for number, frame in enumerate(self._frames, 1):
             if number % _COLLECT_EVERY == 0:
                 gc.collect()
             if self._fetch and frame.on_device:
@@ -173,6 +293,12 @@ def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exh
     if exhausted.reached_end:
         return sink.finish()
     return sink.keep_part() if sink.counters.frames else None
+
+
+def _until_cancelled(packets: Iterator[Encoded], control: Control) -> Iterator[Encoded]:
+    for packet in packets:
+        control.check()
+        yield packet
 
 
 def _watched(frames: Iterator[Frame], written: Callable[[], None]) -> Iterator[Frame]:

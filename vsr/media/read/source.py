@@ -153,7 +153,7 @@ class FileSource:
             stream.discard = Discard.all
         frames: Iterator[Frame] = iter(self)
         if seek is not None:
-            part = replace(opened, copied=(), wanted=TimeRange(seek * opened.time_base))
+            part = replace(opened, copied=(), wanted=TimeRange(seek * opened.time_base, opened.wanted.end))
             notes: list[str] = []
             self.counters.frames = 0
             wanted = WantedFrames(

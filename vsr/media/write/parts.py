@@ -23,17 +23,41 @@ from vsr.core.video import VideoInfo
 from vsr.files.checks import os_error
 from vsr.files.whole import OutputFile
 from vsr.media.types import Carried, SinkCounters, SinkOptions
+from vsr.media.write.animation import GUESSES_LAST
+from vsr.media.write.containers import NULL, STDOUT
 from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoding import Encoding
 from vsr.media.write.endings import EndsOnce
+from vsr.media.write.images import is_picture_output
 
 _MAGIC = b"vsr part 1\n"
 _LENGTH = struct.Struct("<I")
 _HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it is a keyframe, bytes
 _END = struct.Struct("<QI")
 _IS_END = 2  # in the place of a keyframe's 1
+_ANIMATIONS = GUESSES_LAST | {"gif"}
+# Their alpha lies beside the packets' bytes, where PyAV cannot put anything.
+_ALPHA_BESIDE = frozenset({"vp8", "vp9"})
 # Nobody reads these beyond the encoder, or they are in the packet as well.
 _NOT_NEEDED = frozenset({"quality_stats", "cpb_properties", "a53_cc", "prft"})
+
+
+def why_whole(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> str:
+    """Why an output has to be made in one pass, empty where it need not. The arguments are those of `open_sink`.
+
+    Raises ConfigError and EncoderUnavailableError as that does.
+    """
+    if url in (STDOUT, NULL):
+        return "what is written to a pipe, or to nothing, cannot be gone on with"
+    if is_picture_output(url, info, options):
+        return "pictures are files of their own already"
+    encoding = Encoding(url, options, carried, info)
+    encoding.drop()
+    if encoding.container.format in _ANIMATIONS:
+        return f"an animation in {encoding.container.format} is made as a whole"
+    if encoding.template.alpha and encoding.template.codec in _ALPHA_BESIDE:
+        return f"parts cannot hold the alpha of {encoding.template.codec}"
+    return ""
 
 
 class PartSink(EndsOnce):

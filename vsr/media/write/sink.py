@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,18 +99,28 @@ class VideoSink(EndsOnce):
         self._mux(self._encoding.encode(frame))
         self.counters.frames += 1
 
-    def begin(self, first: Fraction) -> None:
-        """Say when the source shows the first frame, in seconds, where packets come rather than frames."""
-        self._encoding.clock.settle(first)
+    @property
+    def template(self) -> Template:
+        """Of the video's packets."""
+        return self._encoding.template
 
-    def write_encoded(self, packet: Encoded) -> None:
-        """Mux a packet of one picture that a `PartSink` of the same output encoded, and what is ready of the copied ones.
+    def write_parts(self, packets: Iterable[Encoded], first: Fraction, shelved: Iterator[Fraction]) -> None:
+        """Instead of frames: mux the packets of all pictures, as `PartSink`s of the same output encoded them.
 
-        Raises EncodeError or FileError.
+        first: when the source shows the first picture, in seconds of its time. shelved: puts what is copied on the shelf, and
+        says how far it has come, in the same time. Raises EncodeError or FileError, and what the two iterators raise.
         """
         self._check_open()
-        self._mux([packet])
-        self.counters.frames += 1
+        clock = self._encoding.clock
+        clock.settle(first)
+        there: Fraction | None = first
+        for packet in packets:
+            while there is not None and there + clock.shift <= packet.dts * packet.time_base:
+                there = next(shelved, None)
+            self._mux([packet])
+            self.counters.frames += 1
+        for _ in shelved:
+            self._muxer.copy(clock.shift)
 
     def _mux(self, packets: list[Encoded]) -> None:
         """Write packets of the video, and those copied that came meanwhile."""
