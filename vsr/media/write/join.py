@@ -1,4 +1,4 @@
-"""Parts joined into an output, as one encoder would have made it, with what is copied beside them."""
+"""Parts joined into an output, as one encoder would have made it."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.parts import Part
 
 
-def joined(parts: Sequence[Path], template: Template) -> Iterator[Encoded]:
+def joined(paths: Sequence[Path], template: Template) -> Iterator[Encoded]:
     """The packets of all parts, in order, on one clock of decoding. Raises FileError, EncodeError.
 
-    An encoder of B-frames decodes each packet when the picture is shown that lies so many places before as its pictures are
-    reordered. That goes on over the joints here: the first packets of a part are decoded while the last pictures of the part
+    An encoder that reorders pictures by so many places decodes each packet when the picture is shown that lies as many places
+    before. That goes on over the joints here: the first packets of a part are decoded while the last pictures of the part
     before are shown.
     """
-    shown: list[int] = []  # The last pictures before, as many as are reordered, in the order they are shown.
-    delay: int | None = None
-    last: int | None = None
-    for path in parts:
-        part = Part(path, template)
-        moved = _rising(part.times, shown[-1] if shown else None)
-        order = shown + sorted(moved.values())
-        begin = len(shown)
-        if delay is None:  # So many packets are decoded before the first picture is shown.
-            delay = sum(dts < order[0] for dts in part.decoded)
-        for number, packet in enumerate(part.packets()):
-            place = begin + number - delay
-            dts = order[place] if place >= 0 else packet.dts
-            pts = moved[packet.pts]
+    parts = [Part(path, template) for path in paths]
+    delay = max(part.delay for part in parts)
+    shown: list[int] = []  # When pictures are shown, in that order.
+    moved: list[dict[int, int]] = []
+    for part in parts:
+        moved.append(_rising(part.times, shown[-1] if shown else None))
+        shown += sorted(moved[-1].values())
+    head_start = shown[min(delay, len(shown) - 1)] - shown[0]
+    number, last = 0, None
+    for part, goes_to in zip(parts, moved, strict=True):
+        for packet in part.packets():
+            pts = goes_to[packet.pts]
+            if number >= delay:
+                dts = shown[number - delay]
+            else:
+                dts = packet.dts if parts[0].delay == delay else shown[number] - head_start
             if dts > pts or (last is not None and dts <= last):
                 raise EncodeError(
-                    f"{path} cannot follow the part before it: its packets are in another order",
+                    f"{part.path} cannot follow the part before it: its packets are in another order",
                     hint="--segment 0 makes the output in one pass",
                 )
-            last = dts
+            number, last = number + 1, dts
             yield replace(packet, pts=pts, dts=dts)
-        shown = order[-max(1, delay) :]
 
 
 def _rising(times: Sequence[int], before: int | None) -> dict[int, int]:

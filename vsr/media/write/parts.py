@@ -35,6 +35,8 @@ _LENGTH = struct.Struct("<I")
 _HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it is a keyframe, bytes
 _END = struct.Struct("<QI")
 _IS_END = 2  # in the place of a keyframe's 1
+# Of all codecs: HEVC and H.264 keep 16 pictures.
+_MOST_REORDERED = 16
 _ANIMATIONS = GUESSES_LAST | {"gif"}
 # Their alpha lies beside the packets' bytes, where PyAV cannot put anything.
 _ALPHA_BESIDE = frozenset({"vp8", "vp9"})
@@ -135,8 +137,8 @@ class PartSink(EndsOnce):
 class Part:
     """A part that is whole, to be read.
 
-    times, decoded: pts and dts of its packets, as their encoder gave them, in the order they lie there. Raises FileError
-    where it is damaged, or does not fit.
+    times: pts of its packets, in the order they lie there. delay: how many of them are decoded before the first picture is
+    shown. Raises FileError where it is damaged, or does not fit.
     """
 
     def __init__(self, path: Path, template: Template) -> None:
@@ -146,11 +148,12 @@ class Part:
         with self._opened() as file:
             self._first = file.tell()
             self.times: list[int] = []
-            self.decoded: list[int] = []
+            decoded = []
             for head in self._heads(file):
                 self.times.append(head[0])
-                self.decoded.append(head[1])
+                decoded.append(head[1])
                 file.seek(head[4], 1)
+        self.delay = sum(dts < min(self.times) for dts in decoded[:_MOST_REORDERED])
 
     def packets(self) -> Iterator[Encoded]:
         """Its packets, with the times their encoder gave them. Raises FileError for one that has changed."""
