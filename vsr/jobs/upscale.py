@@ -285,7 +285,7 @@ def _infer(frames: Iterator[Frame], upscaler: Upscaler, in_flight: int | None) -
 def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exhaustion) -> Path | None:
     for frame in frames:
         sink.write(frame)
-    if exhausted.reached_end and not sink.counters.frames:
+    if exhausted.reached_end and not sink.counters.frames and not isinstance(sink, PartSink):
         said = f": {source.counters.first_error}" if source.counters.first_error else ""
         raise DecodeError(
             f"{source.carried.name}: no frame could be decoded{said}", hint="the file may be damaged or empty"

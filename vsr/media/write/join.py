@@ -25,6 +25,8 @@ def joined(paths: Sequence[Path], template: Template) -> Iterator[Encoded]:
     for part in parts:
         moved.append(_rising(part.times, shown[-1] if shown else None))
         shown += sorted(moved[-1].values())
+    if not shown:
+        raise EncodeError("there is no picture in any part", hint="the input may be damaged")
     head_start = shown[min(delay, len(shown) - 1)] - shown[0]
     number, last = 0, None
     for part, goes_to in zip(parts, moved, strict=True):

@@ -153,7 +153,8 @@ class Part:
                 self.times.append(head[0])
                 decoded.append(head[1])
                 file.seek(head[4], 1)
-        self.delay = sum(dts < min(self.times) for dts in decoded[:_MOST_REORDERED])
+        first = min(self.times, default=0)
+        self.delay = sum(dts < first for dts in decoded[:_MOST_REORDERED])
 
     def packets(self) -> Iterator[Encoded]:
         """Its packets, with the times their encoder gave them. Raises FileError for one that has changed."""
