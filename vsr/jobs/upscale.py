@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,10 +31,6 @@ from vsr.upscale.upscaler import Upscaler
 # Batches that may wait between two stages, and the most memory they may take there.
 _QUEUE_BATCHES = 4
 _QUEUE_BYTES = 96 << 20
-
-# PyAV's frames and their side data hold each other: without the collector, which counts objects and not their size, hundreds
-# of decoded frames stay in memory.
-_COLLECT_EVERY = 32
 
 OnProgress = Callable[[Progress], None]
 OnFrame = Callable[[PipelineStats], None]
@@ -268,9 +263,7 @@ class _Exhaustion:
         self.reached_end = False
 
     def __iter__(self) -> Iterator[Frame]:
-        for number, frame in enumerate(self._frames, 1):
-            if number % _COLLECT_EVERY == 0:
-                gc.collect()
+        for frame in self._frames:
             if self._fetch and frame.on_device:
                 frame.planes, frame.on_device = list(frame.planes), None
             yield frame

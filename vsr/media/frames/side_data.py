@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 from vsr.core.color import ChromaLocation
 from vsr.media.ebml import found
@@ -128,7 +128,9 @@ def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
     if codec in _ICC_CODECS:
         return
     try:
-        blocks: Iterable[Any] = iter(frame.side_data)  # PyAV declares a Mapping; it iterates over the values
+        # Not `frame.side_data`: the frame keeps that, and that the frame. Both would stay in memory until Python's collector
+        # comes, which counts objects and not their size. PyAV declares a Mapping; it iterates over the values.
+        blocks: Iterable[Any] = iter(SideDataContainer(frame))  # type: ignore[call-arg]
     except ValueError:  # a kind newer than PyAV, as EXIF in AVIF, hides all
         return
     for data in blocks:
