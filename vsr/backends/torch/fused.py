@@ -25,8 +25,8 @@ _MAX_CHANNELS = 64
 _FEATURES = 32
 _ACTIVATIONS = ("PRelu", "Relu", "LeakyRelu")
 _MIN_CAPABILITY = (8, 0)
-# What a program of the simple kernels makes: pixels of a row, and values.
-_LONG, _BLOCK = 256, 4096
+# What a program makes: pixels of a row, in the simple kernels more, and values.
+_COLUMNS, _LONG, _BLOCK = 64, 256, 4096
 
 Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
 """A node, and those it stands for, the last of which makes the result."""
@@ -189,14 +189,15 @@ def _launched(
     weights: tuple[Tensor, Tensor, Tensor],
     size: tuple[int, int],
     rows: int,
+    columns: int = _COLUMNS,
     *,
     dtype: torch.dtype,
     active: int,
     planes: int,
     **fixed: Any,
 ) -> Tensor:
-    """[N, C, height, width] by `convolve` or `spread`, of which a program makes so many rows: planes of float32, or features
-    of `dtype`, their channels beside each other. weights: taps, bias and slope."""
+    """[N, C, height, width] by `convolve` or `spread`, of which a program makes so many rows and columns: planes of float32, or
+    features of `dtype`, their channels beside each other. weights: taps, bias and slope."""
     (height, width), count, channels = size, len(given), weights[0].shape[2]
     out = torch.empty(
         (count, channels, height, width),
@@ -204,7 +205,6 @@ def _launched(
         device=given.device,
         memory_format=torch.contiguous_format if planes else torch.channels_last,
     )
-    columns = _kernels().COLUMNS
     kernel[-(-width // columns), -(-height // rows), count](
         given,
         *weights,
@@ -220,14 +220,24 @@ def _launched(
     return out
 
 
+def _parts(channels: int) -> tuple[int, int]:
+    """Two powers of two that make so many channels, or a few more: Triton multiplies no others. The second may be 0."""
+    return (32, 16) if 32 < channels <= 48 else (_power_of_two(channels, 16), 0)
+
+
 def compiled_for(channels: int, out_channels: int, capability: tuple[int, int]) -> dict[str, Any]:
     """How `convolve` is compiled, beside what is asked of it."""
-    # Sums of 64 channels fit into the registers of 8 warps; of 4 on Hopper and B200, whose matrix units read memory.
+    # Sums of 64 channels leave room for one program on a multiprocessor: it has 8 warps, each with 16 columns of its own. On
+    # Hopper and B200, whose matrix units read memory, 4 do.
     wide = min(channels, out_channels) > 48 and capability[0] not in (9, 10)
+    (whole, rest), (out_whole, out_rest) = _parts(channels), _parts(out_channels)
     return {
         "CI": channels,
-        "KI": _power_of_two(channels, 16),
-        "NO": _power_of_two(out_channels, 16),
+        "KI": whole,
+        "KR": rest,
+        "NO": out_whole,
+        "NR": out_rest,
+        "COLUMNS": 2 * _COLUMNS if wide else _COLUMNS,
         "num_warps": 8 if wide else 4,
     }
 
@@ -237,8 +247,8 @@ def _convolve(features: Tensor, taps: Tensor, bias: Tensor, slope: Tensor, **way
     _, height, width, channels = beside.shape
     capability = torch.cuda.get_device_capability(beside.device) if beside.is_cuda else _MIN_CAPABILITY
     fixed = compiled_for(channels, taps.shape[2], capability)
-    weights = (taps, bias, slope)
-    return _launched(_kernels().convolve, beside, weights, (height, width), 2, **ways, **fixed)
+    weights, size = (taps, bias, slope), (height, width)
+    return _launched(_kernels().convolve, beside, weights, size, 2, fixed.pop("COLUMNS"), **ways, **fixed)
 
 
 def _spread(plane: Tensor, taps: Tensor, bias: Tensor, slope: Tensor, *, pad: int, **ways: Any) -> Tensor:

@@ -10,9 +10,6 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-COLUMNS = 64
-"""Pixels of a row that a program of `convolve` or `spread` makes."""
-
 
 @triton.jit
 def _put(
@@ -26,12 +23,13 @@ def _put(
     height,
     width,
     CO: tl.constexpr,
+    FIRST: tl.constexpr,
     NO: tl.constexpr,
     ACTIVE: tl.constexpr,
     PLANES: tl.constexpr,
 ):
-    """Sums [columns, NO] with bias, and PReLU where ACTIVE, into one row."""
-    channel = tl.arange(0, NO)
+    """Sums [columns, NO] of the channels from FIRST on with bias, and PReLU where ACTIVE, into one row."""
+    channel = FIRST + tl.arange(0, NO)
     there = channel < CO
     value = sums + tl.load(bias + channel, mask=there, other=0.0)[None, :]
     if ACTIVE:
@@ -46,6 +44,48 @@ def _put(
     tl.store(start + place, value.to(out.dtype.element_ty), mask=inside)
 
 
+@triton.jit
+def _rows(place, FROM: tl.constexpr, K: tl.constexpr, line, row, height, known):
+    """The K channels from FROM on of four rows, the second of which is `row`: [columns, K] each."""
+    at = place + (FROM + tl.arange(0, K))[None, :]
+    a = tl.load(at, mask=known & (row > 0), other=0.0)
+    b = tl.load(at + line, mask=known, other=0.0)
+    c = tl.load(at + 2 * line, mask=known & (row + 1 < height), other=0.0)
+    d = tl.load(at + 3 * line, mask=known & (row + 2 < height), other=0.0)
+    return a, b, c, d
+
+
+@triton.jit
+def _six(
+    upper,
+    lower,
+    a,
+    b,
+    c,
+    d,
+    tap,
+    FROM: tl.constexpr,
+    K: tl.constexpr,
+    FIRST: tl.constexpr,
+    N: tl.constexpr,
+    CI: tl.constexpr,
+    CO: tl.constexpr,
+):
+    """Sums of two rows with a column of taps added: K channels from FROM on into N from FIRST on."""
+    co = FIRST + tl.arange(0, N)[None, :]
+    at, there = tap + (FROM + tl.arange(0, K))[:, None] * CO + co, co < CO
+    first = tl.load(at, mask=there, other=0.0)
+    second = tl.load(at + 3 * CI * CO, mask=there, other=0.0)
+    third = tl.load(at + 6 * CI * CO, mask=there, other=0.0)
+    upper = tl.dot(a, first, upper)
+    lower = tl.dot(b, first, lower)
+    upper = tl.dot(b, second, upper)
+    lower = tl.dot(c, second, lower)
+    upper = tl.dot(c, third, upper)
+    lower = tl.dot(d, third, lower)
+    return upper, lower
+
+
 @triton.jit(do_not_specialize=["height", "width"])
 def convolve(
     features,
@@ -58,43 +98,45 @@ def convolve(
     CI: tl.constexpr,
     CO: tl.constexpr,
     KI: tl.constexpr,
+    KR: tl.constexpr,
     NO: tl.constexpr,
+    NR: tl.constexpr,
     COLUMNS: tl.constexpr,
     ACTIVE: tl.constexpr,
     PLANES: tl.constexpr,
 ):
-    """3x3 over CI channels, zeros around. taps: [9, CI, CO]. KI and NO: CI and CO up to a power of two, 16 or more.
+    """3x3 over CI channels, zeros around. taps: [9, CI, CO]. CI is KI + KR, and CO at most NO + NR: each a power of two, 16 or
+    more, the second of each pair smaller, or 0.
 
     Two rows at once: of the four they are made from, two are needed by both, and are read once.
     """
     picture, row = tl.program_id(2).to(tl.int64), tl.program_id(1).to(tl.int64) * 2
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    ci, co = tl.arange(0, KI), tl.arange(0, NO)
     line = width * CI
     above = features + (picture * height + row - 1) * line
-    tap = taps + ci[:, None] * CO + co[None, :]
-    known = (ci < CI)[:, None] & (co < CO)[None, :]
-    upper = tl.zeros((COLUMNS, NO), tl.float32)
-    lower = tl.zeros((COLUMNS, NO), tl.float32)
+    upper, lower = tl.zeros((COLUMNS, NO), tl.float32), tl.zeros((COLUMNS, NO), tl.float32)
+    if NR:
+        upper_rest, lower_rest = tl.zeros((COLUMNS, NR), tl.float32), tl.zeros((COLUMNS, NR), tl.float32)
     for dx in tl.range(0, 3, num_stages=2):
         at = column + dx - 1
-        inside = ((at >= 0) & (at < width))[:, None] & (ci < CI)[None, :]
-        place = above + (at[:, None] * CI + ci[None, :])
-        first = tl.load(tap + dx * CI * CO, mask=known, other=0.0)
-        second = tl.load(tap + (dx + 3) * CI * CO, mask=known, other=0.0)
-        third = tl.load(tap + (dx + 6) * CI * CO, mask=known, other=0.0)
-        a = tl.load(place, mask=inside & (row > 0), other=0.0)
-        b = tl.load(place + line, mask=inside, other=0.0)
-        c = tl.load(place + 2 * line, mask=inside & (row + 1 < height), other=0.0)
-        d = tl.load(place + 3 * line, mask=inside & (row + 2 < height), other=0.0)
-        upper = tl.dot(a, first, upper)
-        lower = tl.dot(b, first, lower)
-        upper = tl.dot(b, second, upper)
-        lower = tl.dot(c, second, lower)
-        upper = tl.dot(c, third, upper)
-        lower = tl.dot(d, third, lower)
-    _put(upper, bias, slope, out, picture, row, column, height, width, CO, NO, ACTIVE, PLANES)
-    _put(lower, bias, slope, out, picture, row + 1, column, height, width, CO, NO, ACTIVE, PLANES)
+        known = ((at >= 0) & (at < width))[:, None]
+        place, tap = above + at[:, None] * CI, taps + dx * CI * CO
+        a, b, c, d = _rows(place, 0, KI, line, row, height, known)
+        upper, lower = _six(upper, lower, a, b, c, d, tap, 0, KI, 0, NO, CI, CO)
+        if NR:
+            upper_rest, lower_rest = _six(upper_rest, lower_rest, a, b, c, d, tap, 0, KI, NO, NR, CI, CO)
+        if KR:
+            a, b, c, d = _rows(place, KI, KR, line, row, height, known)
+            upper, lower = _six(upper, lower, a, b, c, d, tap, KI, KR, 0, NO, CI, CO)
+            if NR:
+                upper_rest, lower_rest = _six(upper_rest, lower_rest, a, b, c, d, tap, KI, KR, NO, NR, CI, CO)
+    _put(upper, bias, slope, out, picture, row, column, height, width, CO, 0, NO, ACTIVE, PLANES)
+    _put(lower, bias, slope, out, picture, row + 1, column, height, width, CO, 0, NO, ACTIVE, PLANES)
+    if NR:
+        _put(upper_rest, bias, slope, out, picture, row, column, height, width, CO, NO, NR, ACTIVE, PLANES)
+        _put(
+            lower_rest, bias, slope, out, picture, row + 1, column, height, width, CO, NO, NR, ACTIVE, PLANES
+        )
 
 
 @triton.jit(do_not_specialize=["height", "width"])
@@ -126,7 +168,7 @@ def spread(
         inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
         sample = tl.load(plane + (picture * rows + y) * columns + x, mask=inside, other=0.0)
         sums += sample[:, None] * tl.load(taps + tap * CO + co, mask=co < CO, other=0.0)[None, :]
-    _put(sums, bias, slope, out, picture, row, column, height, width, CO, NO, ACTIVE, PLANES)
+    _put(sums, bias, slope, out, picture, row, column, height, width, CO, 0, NO, ACTIVE, PLANES)
 
 
 @triton.jit(do_not_specialize=["height", "width"])
