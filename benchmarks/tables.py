@@ -69,21 +69,31 @@ def speeds() -> list[str]:
 def gpu() -> list[str]:
     """What `gpu.json` holds of every package and size."""
     report = json.loads((HERE / "gpu.json").read_text())
+    figures = ["network alone", "and copies, in memory", "infer stage of vsr", "vsr into null", "torch loop"]
     lines = [
-        "| model | frames of | network alone | with copies in and out | torch loop | share of matrix rate |",
-        "|---|---|--:|--:|--:|--:|",
+        f"| model | frames of | {' | '.join(figures)} | share of matrix rate |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for found in report["results"]:
-        # Steps alone are measured of torch's engines, and the plain loop of chains; last comes what `vsr upscale` does.
+        # Steps alone are measured of torch's engines, and the plain loop of chains; last come batches as in `vsr upscale`.
         alone, plain = found["fps"].get("compute"), found["fps_plain_torch"]
-        figures = [alone, list(found["fps_overlapped"].values())[-1], plain]
-        cells = " | ".join("" if figure is None else f"{figure:,.0f}" for figure in figures)
+        rates = [alone, list(found["fps_overlapped"].values())[-1], *_of_vsr(found.get("bench")), plain]
+        cells = " | ".join("" if rate is None else f"{rate:,.0f}" for rate in rates)
         size, share = "x".join(map(str, found["size"])), f"{found['of_matrix_rate']:.0%}"
         lines.append(f"| `{found['model']}` in {found['precision']} | {size} | {cells} | {share} |")
     machine = report["environment"]
     where = f"{machine['gpu']}, driver {machine['driver']}, torch {machine['versions']['torch']}"
     measured = "Frames a second, and of the rate at which large matrices are multiplied in half precision"
     return [*lines, "", f"{measured}, {where}.", f"Made by `{report['command']}`."]
+
+
+def _of_vsr(bench: Any) -> list[float | None]:
+    """Frames a second of the infer stage alone, and of the whole job into nothing, of what `gpu.py` had `vsr bench` measure."""
+    if isinstance(bench, list):
+        cell = next(cell for cell in bench if cell["case"]["encoder"] == "null")
+        return [cell["alone"]["infer"]["fps"]["median"], cell["together"]["fps"]["median"]]
+    # Before `vsr bench` repeated what it measures.
+    return [bench["alone"]["infer"]["fps"], bench["together"]["null"]["fps"]] if bench else [None, None]
 
 
 # Sizes for the table where an architecture has no usual ones.

@@ -75,7 +75,7 @@ def _torch(precision: Precision, device: str) -> Convolutions:
     import torch
 
     kind = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-    where = torch.device("cpu" if device == "cpu" else "cuda")
+    where = torch.device(device)
     weights = torch.from_numpy(_weights()).to(where, kind, memory_format=torch.channels_last)
     # A GPU wants more work in a run than a processor.
     batch = 1 if device == "cpu" else 64
