@@ -1,7 +1,7 @@
 """Measure this vsr beside another checkout of it, file to file, in turn.
 
-    python -m benchmarks.against ../vsr-before --model fast-x2 balanced-x2 --out benchmarks/results/against-idle.json
-    python -m benchmarks.against ../vsr-before --model fast-x2 balanced-x2 --busy 2 --out benchmarks/results/against-busy.json
+    python -m benchmarks.against ../vsr-before --out benchmarks/side-by-side/against-idle.json
+    python -m benchmarks.against ../vsr-before --busy 2 --out benchmarks/side-by-side/against-busy.json
 
 Each run is a command of its own, so that its start counts in `command_s`; `fps` is of the frames after it.
 """

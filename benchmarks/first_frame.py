@@ -1,6 +1,6 @@
 """Seconds from the command to the first enlarged frame that is written.
 
-    python -m benchmarks.first_frame --model fast-x2 quality-x2 --out benchmarks/results/first-frame.json
+    python -m benchmarks.first_frame --model fast-x2 quality-x2 --out benchmarks/side-by-side/first-frame.json
 
 The frames go to a pipe as they are, for an encoder would hold the first ones back. A first command is not counted: what it
 keeps (compiled networks) is there for the others. With --other, another checkout of vsr is measured in turn.

@@ -1,6 +1,6 @@
 """A hundred pictures of a hundred sizes beside a hundred of one size, with as many pixels.
 
-    python -m benchmarks.many_sizes --model fast-x2 --out benchmarks/results/many-sizes.json
+    python -m benchmarks.many_sizes --model fast-x2 --out benchmarks/side-by-side/many-sizes.json
 
 With --other, another checkout of vsr is measured in turn.
 """

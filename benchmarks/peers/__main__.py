@@ -1,6 +1,6 @@
 """Measure vsr beside other ways to run the same network on the same clip, with the same encoder.
 
-    python -m benchmarks.peers --out benchmarks/results/peers.json
+    python -m benchmarks.peers --out benchmarks/side-by-side/peers.json
 
 Every peer has an environment of its own, made here by venv and pip. What cannot run is left out, with the reason. The network
 is Compact, 64 channels, 16 layers, RGB, and every output is compared with that of vsr, so that all do the same work.
@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.interleave import interleaved, make_clip, of, ratio, write_result
+from benchmarks.interleave import interleaved, make_clip, of, path_to, ratio, write_result
 from benchmarks.peers.peer import Peer, Task
 
 ROOT = Path(__file__).parents[2]
@@ -77,14 +77,14 @@ def python_of(peer: Peer, folder: Path) -> str:
     return str(python)
 
 
-def measured(module: str, python: str, task: Task, clip: Path, tree: Path) -> dict[str, Any]:
-    """One run in a process of its own."""
+def measured(module: str, python: str, task: Task, first: Path, clip: Path) -> dict[str, Any]:
+    """One run in a process of its own, after one of the clip `first`."""
     output = clip.with_name(f"{module}.mp4")
     output.unlink(missing_ok=True)
     given = json.dumps(asdict(task) | {"folder": str(task.folder)})
-    command = [python, "-m", "benchmarks.peers.worker", module, given, str(clip), str(output)]
-    path = os.pathsep.join([str(tree), str(ROOT)])
-    lines = told(command, cwd=clip.parent, env={**os.environ, "PYTHONPATH": path}).splitlines()
+    command = [python, "-m", "benchmarks.peers.worker", module, given]
+    command += [str(first), str(clip), str(output)]
+    lines = told(command, cwd=clip.parent, env=path_to(ROOT)).splitlines()
     found: dict[str, Any] = json.loads(lines[-1])
     found["fps"] = round(found["frames"] / found["seconds"], 3)
     return found
@@ -92,20 +92,7 @@ def measured(module: str, python: str, task: Task, clip: Path, tree: Path) -> di
 
 def likeness(output: Path, other: Path) -> float:
     """PSNR of luma between two videos, in dB; 100 for the same."""
-    command = [
-        "ffmpeg",
-        "-v",
-        "info",
-        "-i",
-        str(output),
-        "-i",
-        str(other),
-        "-lavfi",
-        "psnr",
-        "-f",
-        "null",
-        "-",
-    ]
+    command = ["ffmpeg", "-i", str(output), "-i", str(other), *"-lavfi psnr -f null -".split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"PSNR y:(\S+)", done.stderr)
     return min(100.0, float(found[1])) if found else 0.0
@@ -122,7 +109,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=MODULES[1:], default=MODULES[1:])
     parser.add_argument("--environments", type=Path, default=cache / "vsr-peers", help="folder")
-    parser.add_argument("--tree", type=Path, default=ROOT, help="another checkout of vsr to measure")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
@@ -146,26 +132,23 @@ def main() -> None:
                     raise Failed(reason)
                 python = python_of(peer, given.environments)
                 # A first run makes what is kept, and shows whether it works.
-                first = measured(module, python, task, short, given.tree.resolve())
+                about["packages"] = measured(module, python, task, short, short)["packages"]
             except Failed as failure:
                 about["left_out"] = str(failure)
                 print(f"{peer.name} is left out: {failure}", file=sys.stderr, flush=True)
                 continue
-            about["packages"] = first["packages"]
-            about["psnr_y_beside_vsr"] = likeness(
-                short.with_name(f"{module}.mp4"), short.with_name(f"{FIRST}.mp4")
-            )
-            runs[module] = lambda m=module, p=python: _figures(
-                measured(m, p, task, clip, given.tree.resolve())
-            )
+            made, wanted = (short.with_name(f"{name}.mp4") for name in (module, FIRST))
+            about["psnr_y_beside_vsr"] = likeness(made, wanted)
+            runs[module] = lambda m=module, p=python: _figures(measured(m, p, task, short, clip))
         rounds = interleaved(runs, given.rounds)
         for module in runs:
             peers[module]["fps"] = of(rounds, module, "fps")
             peers[module]["vsr_is_times_as_fast"] = ratio(rounds, FIRST, module, "fps")
     write_result(
         given.out,
-        network=f"Compact 64x16, x{given.scale}, weights of realesr-animevideov3",
+        network="Compact 64x16 (realesr-animevideov3)",
         size=[width, height],
+        scale=given.scale,
         frames=given.frames,
         encoder=f"libx264 {task.preset}, crf {task.crf}",
         peers=peers,

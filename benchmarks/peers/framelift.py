@@ -29,10 +29,6 @@ class Framelift(Peer):
         self.enhancer = VideoEnhancer(options)
 
     def run(self, clip: str, output: str) -> tuple[int, float]:
-        # It loads with the first frame and keeps what it loaded.
-        self.enhancer.options.max_frames = 1
-        self.enhancer.enhance(clip, output, show_progress=False)
-        self.enhancer.options.max_frames = None
         began = time.perf_counter()
         done = self.enhancer.enhance(clip, output, show_progress=False)
         return done.frames_written, time.perf_counter() - began

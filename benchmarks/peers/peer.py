@@ -38,11 +38,14 @@ class Peer(ABC):
 
     @abstractmethod
     def prepare(self, task: Task) -> None:
-        """Load and compile, so that `run` starts warm."""
+        """Load the network."""
 
     @abstractmethod
     def run(self, clip: str, output: str) -> tuple[int, float]:
-        """Enlarge a file into a file; the frames, and the seconds from opening one to closing the other."""
+        """Enlarge a file into a file; the frames, and the seconds from opening one to closing the other.
+
+        Called twice: what the first call compiles is there for the second, which counts.
+        """
 
 
 class Loop(Peer):

@@ -1,8 +1,7 @@
-"""vsr, of whatever tree comes first in the path: the network by `vsr model import`, then `vsr.upscale_file`."""
+"""vsr: the network by `vsr model import`, then the job of `vsr upscale`."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from benchmarks.peers.peer import Peer, Task
@@ -14,21 +13,20 @@ class VsrItself(Peer):
 
     def prepare(self, task: Task) -> None:
         import vsr
+        from vsr.jobs.upscale import UpscaleJob
+        from vsr.media.types import SinkOptions
 
-        self.task = task
-        tree = hashlib.sha256(str(Path(vsr.__file__).parent).encode()).hexdigest()[:8]
-        self.package = task.folder / f"package-{tree}"
-        if not self.package.exists():
-            vsr.import_model(task.folder / "compact.safetensors", self.package)
+        package = Path("package")  # In the driver's folder for this run.
+        if not package.exists():
+            vsr.import_model(task.folder / "compact.safetensors", package)
+        sink = SinkOptions(encoder="libx264", preset=task.preset, crf=task.crf, overwrite=True)
+        network = vsr.NetworkOptions(str(package))
+        # A job keeps the compiled network for the next input.
+        self.job = UpscaleJob(vsr.UpscaleConfig(("in.mp4",), "out.mp4", network, sink=sink))
 
     def run(self, clip: str, output: str) -> tuple[int, float]:
-        import vsr
-
-        report = vsr.upscale_file(
-            clip, output, model=str(self.package), preset=self.task.preset, crf=self.task.crf
-        )
-        # The others have loaded their network before they begin, too.
-        return report.frames_out, report.seconds - report.setup_s
+        report = self.job.run(clip, output)
+        return report.frames_out, report.seconds
 
 
 PEER = VsrItself()

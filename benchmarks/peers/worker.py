@@ -1,4 +1,7 @@
-"""One peer, in its own environment: `python -m benchmarks.peers.worker MODULE TASK CLIP OUTPUT`; the last line is JSON."""
+"""One peer, in its own environment; the last line is JSON.
+
+python -m benchmarks.peers.worker MODULE TASK FIRST CLIP OUTPUT
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from typing import Any
 from benchmarks.peers.peer import Peer, Task
 
 
-def main(module: str, task: str, clip: str, output: str) -> None:
+def main(module: str, task: str, first: str, clip: str, output: str) -> None:
     peer: Peer = import_module(f"benchmarks.peers.{module}").PEER
     given: dict[str, Any] = json.loads(task)
     began = time.perf_counter()
     peer.prepare(Task(**given | {"folder": Path(given["folder"])}))
+    peer.run(first, output)
     prepared_s = time.perf_counter() - began
     frames, seconds = peer.run(clip, output)
     found = {"frames": frames, "seconds": round(seconds, 3), "prepared_s": round(prepared_s, 3)}

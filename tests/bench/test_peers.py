@@ -58,15 +58,16 @@ def test_the_plain_loop_keeps_every_frame_and_its_time(tmp_path: Path) -> None:
 def test_a_peer_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     clip = tmp_path / "in.mp4"
     make_clip(clip, 32, 16, 5)
-    found = measured("ffmpeg_lanczos", sys.executable, Task(tmp_path, 32, 16, 4), clip, tmp_path)
+    found = measured("ffmpeg_lanczos", sys.executable, Task(tmp_path, 32, 16, 4), clip, clip)
     assert found["frames"] == 5
     assert found["fps"] == pytest.approx(5 / found["seconds"], rel=0.01)
     assert stream(tmp_path / "ffmpeg_lanczos.mp4")["width"] == 128
 
 
 def test_a_peer_that_fails_says_why(tmp_path: Path) -> None:
+    clip = tmp_path / "in.mp4"
     with pytest.raises(Failed, match="nosuch"):
-        measured("nosuch", sys.executable, Task(tmp_path, 32, 16, 4), tmp_path / "in.mp4", tmp_path)
+        measured("nosuch", sys.executable, Task(tmp_path, 32, 16, 4), clip, clip)
 
 
 def test_an_environment_that_cannot_be_made_is_not_taken_for_one(
