@@ -367,7 +367,7 @@ FORMS = {
             "threads": RUNNING["threads"],
             "build": RUNNING["build"],
         },
-        own=PRINTING | WRITTEN,
+        own=PRINTING | WRITTEN | dict.fromkeys(("markdown", "plot"), WRITTEN["report"]),
     ),
     "bench compare": Form(
         lambda results: [api.read_bench_result(path) for path in results],

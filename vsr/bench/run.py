@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -63,7 +65,7 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> Benc
         raise failed or VsrError("; ".join(f"{left.what}: {left.reason}" for left in left_out))
     return BenchResult(
         created=created.isoformat(timespec="seconds"),
-        command="",
+        command=command_of(config),
         environment=environment(),
         cells=tuple(cells),
         left_out=tuple(left_out),
@@ -72,6 +74,36 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> Benc
         seconds=round(SYSTEM_CLOCK.now() - begun, 1),
         load=meter.load(),
     )
+
+
+# Fields of BenchConfig whose options are not called like them.
+_OPTIONS = {
+    "models": "model",
+    "scales": "scale",
+    "sizes": "size",
+    "backends": "backend",
+    "devices": "device",
+    "precisions": "precision",
+    "batches": "batch",
+    "encoders": "encoder",
+    "presets": "preset",
+    "budget_s": "budget",
+}
+
+
+def command_of(config: BenchConfig) -> str:
+    """The command line of a configuration."""
+    words = ["vsr", "bench"] + ([] if config.build else ["--no-build"])
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "build" or value == field.default:
+            continue
+        for each in value if isinstance(value, tuple) else (value,):
+            text = "x".join(map(str, each)) if isinstance(each, tuple) else str(each)
+            if field.name == "budget_s":
+                text = f"{each / 60:g}"
+            words += [f"--{_OPTIONS.get(field.name, field.name)}", text]
+    return shlex.join(words)
 
 
 def _no_time(network: Network, cells: list[Cell], left_s: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -12,6 +13,7 @@ from vsr.cli import bench_compare, options, text
 from vsr.cli.show import check_report_path, write_json
 from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
+from vsr.files.whole import write_whole
 from vsr.models import Precision
 from vsr.upscale.options import MAX_BATCH, MAX_SCALE
 
@@ -90,10 +92,26 @@ class BudgetType(click.ParamType[float]):
 @options.threads
 @options.no_build
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table there, as Markdown."
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a PNG there; needs Matplotlib, which the extra torch brings.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
 @click.pass_context
 def command(
-    context: click.Context, /, *, input: str | None, report: Path | None, as_json: bool, **values: Any
+    context: click.Context,
+    /,
+    *,
+    input: str | None,
+    report: Path | None,
+    markdown: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    **values: Any,
 ) -> None:
     """Measure frames per second: each stage alone, then all together, into nothing and into encoders.
 
@@ -109,15 +127,19 @@ def command(
     if context.invoked_subcommand is not None:
         return
     from vsr import api
-    from vsr.media.outputs import check_outputs
+    from vsr.bench import page
 
-    check_report_path(report)
-    if report is not None:
-        check_writable(report, overwrite=True)
-    check_outputs([input] if input else [], [], report)
+    written = {"--report": report, "--markdown": markdown, "--plot": plot}
+    _check_written({option: path for option, path in written.items() if path is not None}, input)
+    if plot is not None:
+        page.check_plot()
     result = api.benchmark(api.BenchConfig(input=input, **values), note)
     if report is not None:
         write_json(report, result.as_dict())
+    if markdown is not None:
+        write_whole(markdown, page.markdown(result).encode())
+    if plot is not None:
+        write_whole(plot, page.picture(result))
     if as_json:
         say_json(json.dumps(result.as_dict(), indent=2))
     else:
@@ -127,30 +149,20 @@ def command(
 command.add_command(bench_compare.command)
 
 
+def _check_written(paths: Mapping[str, Path], input: str | None) -> None:
+    """Refuse, before any work, what could not be written after it, the input, and one file for two. Raises ConfigError."""
+    from vsr.media.outputs import check_outputs
+
+    outputs: list[str] = []
+    for option, path in paths.items():
+        check_report_path(path, option)
+        check_writable(path, overwrite=True)
+        check_outputs([input] if input else [], outputs, path)
+        outputs.append(str(path))
+
+
 def lines(result: BenchResult) -> list[str]:
-    """The figures as a table, and what they were measured on."""
-    environment = result.environment
-    rows = [
-        ["network", "into", "fps", "+-", "p95 ms", "processor ms", "infer alone", "encode alone", "limit"]
-    ]
-    for cell in result.cells:
-        whole, encode = cell.together, cell.alone.get("encode")
-        infer = cell.alone.get("infer")
-        rows.append(
-            [
-                cell.case.network,
-                cell.case.sink,
-                text.rate(whole.fps.median),
-                text.rate((whole.fps.high - whole.fps.low) / 2),
-                f"{whole.frame_ms.p95:.1f}",
-                f"{whole.cpu_ms.median:.1f}",
-                text.rate(infer.fps.median) if infer else "",
-                text.rate(encode.fps.median) if encode else "",
-                cell.bottleneck,
-            ]
-        )
-    shown = text.table(rows, numbers=range(2, 8))
-    shown += ["", f"{environment.cpu}, {environment.cores} cores {' '.join(environment.flags)}"]
-    if result.load is not None and result.load.busy:
-        shown.append(f"the machine was busy: {result.load}")
-    return shown + [f"left out: {left.what}: {left.reason}" for left in result.left_out]
+    """The figures as a table, and what has to be known of them."""
+    from vsr.bench.page import HEAD, NUMBERS, notes, rows
+
+    return [*text.table([HEAD, *rows(result)], numbers=NUMBERS), "", *notes(result)]

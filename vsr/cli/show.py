@@ -55,16 +55,16 @@ def report_lines(report: Report) -> list[str]:
     return lines
 
 
-def check_report_path(path: Path | None) -> None:
+def check_report_path(path: Path | None, option: str = "--report") -> None:
     """Refuse a path that could not be written after all the work. Raises ConfigError."""
     if path is None:
         return
     if str(path) == "-" or is_folder(path):
-        raise ConfigError(f"--report {path} names no file", hint="give the name of a file to write")
+        raise ConfigError(f"{option} {path} names no file", hint="give the name of a file to write")
     check_replaceable(path)
     if not path.absolute().parent.is_dir():
         raise ConfigError(
-            f"--report {path}: there is no folder {path.parent}", hint="create it first, or give another path"
+            f"{option} {path}: there is no folder {path.parent}", hint="create it first, or give another path"
         )
 
 
