@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vsr.bench.page import markdown
+from vsr.bench.result import read_result
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.registry import shipped_models
 
@@ -41,29 +43,23 @@ def models() -> list[str]:
 
 
 def speeds() -> list[str]:
-    """Every `bench-*.json`."""
-    results: list[dict[str, Any]] = [json.loads(p.read_text()) for p in sorted(HERE.glob("bench-*.json"))]
-    if not results:
-        return []
-    sinks = list(results[0]["together"])
-    lines = [
-        "| model | "
-        + " | ".join(f"fps into {sink}" for sink in sinks)
-        + " | processor time, together / alone |",
-        "|---|" + "--:|" * (len(sinks) + 1),
+    """Every result of `vsr bench` in `results/`, a table each."""
+    lines: list[str] = []
+    for path in sorted((HERE / "results").glob("*.json")):
+        result = read_result(path)
+        lines += [
+            *markdown(result).splitlines(),
+            f"- `{result.command}`: [{path.name}](benchmarks/results/{path.name})",
+            "",
+        ]
+    if not lines:
+        return [
+            "No result is kept yet; [benchmarks/results](benchmarks/results/README.md) says how to add one."
+        ]
+    return [
+        *lines,
+        "Written by `python benchmarks/tables.py` from [benchmarks/results](benchmarks/results/README.md).",
     ]
-    for result in results:
-        together = result["together"]
-        fps = " | ".join(f"{together[sink]['fps']:.1f}" for sink in sinks)
-        ratio = max(part["cpu_over_alone"] for part in together.values())
-        config = result["config"]
-        lines.append(f"| `{config['model']}` in {config['precision']} | {fps} | {ratio:.2f} |")
-    one, config = results[0], results[0]["config"]
-    sizes = " to ".join("x".join(map(str, one[key])) for key in ("size_in", "size_out"))
-    machine = one["environment"]
-    where = f"{machine['cpu']}, {machine['cores']} cores, {config['backend']}"
-    made = "Made by `vsr bench --model NAME --precision P --report FILE`; the files are in `benchmarks/` and hold every stage."
-    return [*lines, "", f"{sizes}, x264, {where}.", made]
 
 
 def gpu() -> list[str]:

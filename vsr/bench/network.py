@@ -128,6 +128,7 @@ class NetworkBench:
             together=whole,
             alone=parts,
             package=_hash_of(alone.spec.folder),
+            cores=digits(parts["infer"].cpu_ms.median * parts["infer"].fps.median / 1000),
             stages=stages,
             bottleneck=max(stages, key=lambda stage: stage.busy).name,
             cpu_over_alone=_over(whole, parts.values()),

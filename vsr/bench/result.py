@@ -107,7 +107,8 @@ class Cell:
     "infer" (which is "copy in", "compute" and "copy out" where these can be told apart) and "encode". stages, bottleneck: of
     the run together. cpu_over_alone: processor time together over the sum of the stages alone; its quartiles are the widest
     that both spreads allow. gflops: thousand million multiplications and additions a second while inferring alone, two for each
-    multiply-add. of_rate: the part of the machine's own rate that this is. memory_mb: the most the process took, in 10^6 bytes.
+    multiply-add. of_rate: the part of the machine's own rate that this is. cores: of the processor, kept
+    busy while inferring alone. memory_mb: the most the process took, in 10^6 bytes.
     load: what others took of the machine meanwhile.
     """
 
@@ -120,6 +121,7 @@ class Cell:
     cpu_over_alone: Spread | None = None
     gflops: float | None = None
     of_rate: float | None = None
+    cores: float | None = None
     memory_mb: float | None = None
     start: Start | None = None
     load: Load | None = None
