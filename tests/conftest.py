@@ -1,4 +1,4 @@
-"""For every test: workers share one folder of clips, no test sees the user's models, and none leaves anything running."""
+"""For every test: workers share one folder of clips, none sees the user's models or tuning, none leaves anything running."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSR_MODELS", str(tmp_path_factory.mktemp("models")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vsr.bench.result import BenchResult
     from vsr.bench.result import read_result as read_bench_result
     from vsr.bench.run import bench as benchmark
+    from vsr.bench.tune import TuneConfig, TuneResult, tune
     from vsr.convert.export import export_model, export_onnx
     from vsr.convert.importing import import_model
     from vsr.core.control import Control as JobControl
@@ -82,6 +83,8 @@ _HOMES: Mapping[str, str] = {
     "StreamFrame": "vsr.live.frame",
     "StreamReport": "vsr.live.report",
     "StreamSession": "vsr.live.session:Session",
+    "TuneConfig": "vsr.bench.tune",
+    "TuneResult": "vsr.bench.tune",
     "UpscaleConfig": "vsr.jobs.config",
     "Upscaler": "vsr.upscale.upscaler",
     "benchmark": "vsr.bench.run:bench",
@@ -104,6 +107,7 @@ _HOMES: Mapping[str, str] = {
     "probe": "vsr.media.read.probe",
     "read_bench_result": "vsr.bench.result:read_result",
     "remove_jobs": "vsr.jobs.listing",
+    "tune": "vsr.bench.tune",
     "upscale_many": "vsr.jobs.many",
     "verify_engine": "vsr.jobs.engine_builds",
 }
@@ -138,6 +142,8 @@ __all__ = [
     "StreamFrame",
     "StreamReport",
     "StreamSession",
+    "TuneConfig",
+    "TuneResult",
     "UpscaleConfig",
     "Upscaler",
     "VsrError",
@@ -162,6 +168,7 @@ __all__ = [
     "probe",
     "read_bench_result",
     "remove_jobs",
+    "tune",
     "upscale_file",
     "upscale_many",
     "verify_engine",

@@ -376,6 +376,20 @@ FORMS = {
         "a b",
         {"results": (Path("a"), Path("b"))},
     ),
+    "bench tune": Form(
+        lambda **given: api.tune(with_network(api.TuneConfig, given)),
+        network_names(api.TuneConfig),
+        RUNNING
+        | {
+            "scale": SCALE,
+            "batch": BATCH,
+            "size": Case("--size 640x360", {"size": (640, 360)}),
+            "encoder": Case("--encoder null", {"encoder": "null"}),
+            "preset": Case("--preset fast", {"preset": "fast"}),
+            "budget_s": Case("--budget 3", {"budget_s": 180.0}),
+        },
+        own=PRINTING,
+    ),
     "train": Form(
         train,
         names_of(TrainConfig) | keywords_of(Recipe.changed) - {"self"},

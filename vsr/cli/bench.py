@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from vsr.cli import bench_compare, options, text
+from vsr.cli import bench_compare, bench_tune, options, text
 from vsr.cli.show import check_report_path, write_json
 from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from vsr.bench.result import BenchResult
 
 _AGAIN = "may be repeated"
-
-
-class BudgetType(click.ParamType[float]):
-    """Minutes, as seconds."""
-
-    name = "MINUTES"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        return 60 * float(click.FLOAT.convert(value, param, ctx))
 
 
 @click.group("bench", invoke_without_command=True)
@@ -85,7 +76,7 @@ class BudgetType(click.ParamType[float]):
 @click.option(
     "--budget",
     "budget_s",
-    type=BudgetType(),
+    type=options.MINUTES,
     help="For all of it; what does not fit is left out.  [default: the suite's; 20 seconds a case]",
 )
 @options.tile
@@ -121,6 +112,7 @@ def command(
     vsr bench --model fast --size 640x360
     vsr bench --model fast --model balanced --encoder libx264 --preset superfast --report new.json
     vsr bench compare old.json new.json
+    vsr bench tune --model fast
 
     Every combination of the values given is measured. Without any, the suite "default" is, in three minutes.
     """
@@ -147,6 +139,7 @@ def command(
 
 
 command.add_command(bench_compare.command)
+command.add_command(bench_tune.command)
 
 
 def _check_written(paths: Mapping[str, Path], input: str | None) -> None:

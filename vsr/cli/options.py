@@ -124,7 +124,17 @@ class AmountType(click.ParamType[tuple[float | None, int | None]]):
         return None, round(amount * {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[match[2]])
 
 
+class MinutesType(click.ParamType[float]):
+    """Minutes, as seconds."""
+
+    name = "MINUTES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return 60 * float(click.FLOAT.convert(value, param, ctx))
+
+
 SIZE = SizeType()
+MINUTES = MinutesType()
 SECONDS = SecondsType()
 BITRATE = BitrateType()
 RATE = RateType()

@@ -147,7 +147,7 @@ class UpscaleJob:
         stays = info.on_device and upscaler.on_gpu
         large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
         size = plan.size if plan.size != (large.width, large.height) else None
-        threads = config.sink.threads or config.network.threads
+        threads = config.sink.threads or config.network.threads or upscaler.tuned.encoder_threads
         return _Prepared(upscaler, large, replace(config.sink, size=size, threads=threads), plan.notes)
 
     def _work(

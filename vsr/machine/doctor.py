@@ -8,8 +8,9 @@ from importlib import metadata
 
 from vsr.backends import probe_backends
 from vsr.backends.choose import WATCHED, devices_here
-from vsr.core.errors import VsrError
+from vsr.core.errors import ConfigError, VsrError
 from vsr.machine.environment import environment
+from vsr.machine.tuned import kept_here
 from vsr.models import shipped_models
 
 
@@ -46,6 +47,7 @@ def doctor() -> list[Check]:
         ),
         *_devices(),
         _models(),
+        _tuned(),
     ]
     for extra, purpose in _EXTRAS.items():
         missing = [name for name in _brought_by(extra) if not _installed(name)]
@@ -101,6 +103,18 @@ def _ffmpeg() -> Check:
         "pip install -U av",
         needed=True,
     )
+
+
+def _tuned() -> Check:
+    try:
+        path, networks, others = kept_here()
+    except ConfigError as error:
+        return Check("tuned", False, error.message, "vsr bench tune")
+    found = "; ".join(f"{name}: {tuned}, {tuned.fps:g} fps" for name, tuned in networks.items())
+    detail = f"{found} ({path})" if found else "nothing yet; `vsr bench tune` finds what is fastest here"
+    if others:
+        detail += f"; {others} of other hardware or versions not used"
+    return Check("tuned", True, detail)
 
 
 def _models() -> Check:

@@ -55,16 +55,16 @@ def environment() -> Environment:
     """Look at this machine. Never raises for what the system does not tell."""
     gpu, driver = _gpu()
     return Environment(
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=cores(),
         memory_gb=round(memory_bytes() / 1e9, 1),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        flags=_flags(),
+        flags=cpu_flags(),
         governor=_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).strip(),
         gpu=gpu,
         driver=driver,
-        versions={name: _version(name) for name in _PACKAGES},
+        versions={name: version(name) for name in _PACKAGES},
         commit=_commit(_ROOT),
     )
 
@@ -89,18 +89,21 @@ def _answer(command: list[str]) -> str:
         return ""
 
 
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+    """Of an installed package."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Of the processor, as the system names it."""
     return _cpu_entry("model name") or platform.processor() or platform.machine()
 
 
-def _flags() -> tuple[str, ...]:
+def cpu_flags() -> tuple[str, ...]:
+    """As `Environment.flags`."""
     # x86 has "flags", ARM has "Features".
     there = set((_cpu_entry("flags") or _cpu_entry("Features")).split())
     return tuple(flag for flag in _FLAGS if flag in there)

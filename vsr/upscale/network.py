@@ -32,11 +32,19 @@ _MAX_ROWS = 64_000
 class Network:
     """One model on one backend, whose engines it compiles as planes need them. For any number of threads.
 
-    portion: how much goes through at a time; shared by networks that learn from each other where memory is short.
+    portion: how much goes through at a time; shared by networks that learn from each other where memory is short. in_flight:
+    pictures that should be under way, None for as many as the backend wants.
     Raises UnsupportedInputError for a model with states.
     """
 
-    def __init__(self, spec: ModelSpec, backend: Backend, options: CompileOptions, portion: Portion) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        backend: Backend,
+        options: CompileOptions,
+        portion: Portion,
+        in_flight: int | None = None,
+    ) -> None:
         if spec.states:
             raise UnsupportedInputError(
                 f"{spec.id} carries {', '.join(spec.states)} from frame to frame, which no backend does yet",
@@ -45,7 +53,8 @@ class Network:
         self.spec = spec
         self._backend = backend
         self._portion = portion
-        self._in_flight = backend.in_flight
+        self._wanted_in_flight = in_flight
+        self._backend = backend
         self._engines = EngineCache(backend, spec, options)
         portion.when_short(self._engines.drop_idle)
 
@@ -68,8 +77,9 @@ class Network:
         """How many pictures should be under way: as many as the backend wants, if memory holds them."""
         width, height = self._plan(kind).window_size
         bytes_per_pixel = kind.format.num_planes * kind.format.bytes_per_sample
+        wanted = self._wanted_in_flight or self._backend.in_flight
         larger = kind.width * kind.height * self.spec.scale**2
-        return most_at_once(self._in_flight, width * height, larger * bytes_per_pixel)
+        return most_at_once(wanted, width * height, larger * bytes_per_pixel)
 
     def close(self) -> None:
         """Free the engines. Closing twice does nothing."""

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
 from vsr.backends.on_device import on_host
+from vsr.core.errors import ConfigError
 from vsr.core.frame import Fetched, Frame, PixelFormat, Plane, SemiPlanar
+from vsr.machine.tuned import Tuned, tuned_for
 from vsr.models import Precision, find_model
 from vsr.models.registry import Use, auto_family
 from vsr.upscale.alpha import extended_colour
@@ -69,11 +71,17 @@ class Upscaler:
         steps = math.log(options.scale, self.spec.scale) if options.scale is not None else 1
         self.passes = max(1, math.ceil(steps - 1e-9))
         self.scale = self.spec.scale**self.passes
-        self._batch = options.batch
         self.doing = ""
-        self._compiling = CompileOptions(options.threads, options.precision, options.build, self._say)
+        self.tuned = self._kept()
+        self._batch = options.batch or self.tuned.batch
+        self._compiling = CompileOptions(
+            options.threads or self.tuned.threads,
+            options.precision or self.tuned.precision,
+            options.build,
+            self._say,
+        )
         self._portion = Portion(options.tile, self.notes)
-        self.network = Network(self.spec, self._backend, self._compiling, self._portion)
+        self.network = Network(self.spec, self._backend, self._compiling, self._portion, self.tuned.in_flight)
         self._alpha: Network | None = None
         self._lock = threading.Lock()
 
@@ -90,7 +98,7 @@ class Upscaler:
     @property
     def in_flight(self) -> int:
         """How many threads may upscale at once, and should where there is enough to do."""
-        return self._backend.in_flight
+        return self.tuned.in_flight or self._backend.in_flight
 
     def batch(self, width: int, height: int, *, on_device: bool = False) -> int:
         """How many frames of a size `upscale_batch` should be given: more than one of small ones on a GPU, unless they lie
@@ -174,6 +182,14 @@ class Upscaler:
         for _ in range(self.passes if large else 0):
             large = self._one_pass(large, in_flight)
         return large
+
+    def _kept(self) -> Tuned:
+        """What `vsr bench tune` found here."""
+        try:
+            return tuned_for(self.spec, self._backend.name, self._backend.device)
+        except ConfigError as error:  # Without it all runs, if slower.
+            self.notes.append(f"{error.message}; not used")
+            return Tuned()
 
     def _say(self, doing: str) -> None:
         self.doing = doing

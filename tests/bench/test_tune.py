@@ -1,0 +1,147 @@
+"""What `vsr bench tune` keeps: only what is faster, within its time, where commands find it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.support.clock import PretendedClock
+from vsr import api
+from vsr.bench.tune import Change, search
+from vsr.cli.app import vsr
+from vsr.core.errors import ConfigError
+from vsr.machine import tuned as kept
+from vsr.machine.doctor import doctor
+from vsr.machine.tuned import Tuned
+from vsr.models import find_model
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
+
+GROUPS: list[list[Change]] = [
+    [("1 in flight", {"in_flight": 1}), ("4 in flight", {"in_flight": 4})],
+    [("1 encoder threads", {"encoder_threads": 1})],
+    [("int8", {"precision": "int8"})],
+]
+
+
+class Machine:
+    """Frames per second by setting; each measurement takes the seconds it is given."""
+
+    def __init__(self, noise: float = 0.0) -> None:
+        self.clock = PretendedClock()
+        self.noise, self.seen = noise, list[Tuned]()
+
+    def __call__(self, tuned: Tuned, seconds: float) -> float:
+        self.seen.append(tuned)
+        self.clock.advance(seconds)
+        fps = 10.0 * {1: 0.8, 4: 1.3}.get(tuned.in_flight or 0, 1.0)
+        fps *= 1.2 if tuned.precision == "int8" else 1.0
+        fps *= 1.02 if tuned.encoder_threads else 1.0
+        return fps * (1 + self.noise * (-1) ** len(self.seen))
+
+
+def found(machine: Machine, budget_s: float = 60.0) -> Any:
+    return search(GROUPS, machine, budget_s, lambda _words: None, machine.clock)
+
+
+def test_what_is_faster_stays_and_is_what_the_next_is_measured_beside() -> None:
+    machine = Machine()
+    result = found(machine)
+    assert (result.best.in_flight, result.best.precision) == (4, "int8")
+    assert result.best.encoder_threads == 0, "2 % are within what two runs differ by"
+    assert (result.best.fps_before, result.best.fps) == (10.0, 15.6)
+    assert Tuned(in_flight=4) in machine.seen
+    assert not result.left_out
+    assert machine.clock.now() - 1000 <= 61
+
+
+def test_what_differs_by_as_much_as_the_measurements_is_not_kept() -> None:
+    assert found(Machine(noise=0.4)).best.in_flight is None
+
+
+def test_what_there_is_no_time_for_is_named() -> None:
+    machine = Machine()
+    result = found(machine, budget_s=9.0)
+    assert result.left_out == ("1 encoder threads", "int8")
+    assert machine.clock.now() - 1000 < 20
+
+
+@pytest.fixture
+def spec() -> Any:
+    return find_model("bicubic")
+
+
+def keep(spec: Any, **values: Any) -> Path:
+    where = {"backend": "openvino", "device": "cpu", "package": kept.package_hash(spec)}
+    return kept.keep(spec, Tuned(**{**where, **values}))
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+def test_commands_use_what_is_kept_and_options_count_more(spec: Any) -> None:
+    keep(spec, threads=1, in_flight=5, batch=2, encoder_threads=3)
+    with Upscaler("bicubic") as upscaler:
+        assert (upscaler.in_flight, upscaler.batch(64, 48), upscaler.tuned.encoder_threads) == (5, 2, 3)
+        assert upscaler._compiling.threads == 1
+    with Upscaler("bicubic", threads=2, batch=1) as upscaler:
+        assert (upscaler._compiling.threads, upscaler.batch(64, 48)) == (2, 1)
+    with Upscaler("bicubic", backend="onnxruntime") as upscaler:
+        assert upscaler.tuned == Tuned(), "it was found on another backend"
+
+
+def test_other_hardware_or_another_package_does_not_use_it(
+    spec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(spec, in_flight=5, package="0" * 16)
+    assert kept.tuned_for(spec, "openvino", "cpu") == Tuned()
+    keep(spec, in_flight=5)
+    assert kept.tuned_for(spec, "openvino", "cpu").in_flight == 5
+    monkeypatch.setattr(kept, "cores", lambda: 96)
+    assert kept.tuned_for(spec, "openvino", "cpu") == Tuned()
+    (check,) = [check for check in doctor() if check.name == "tuned"]
+    assert check.ok
+    assert "1 of other hardware or versions not used" in check.detail
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"networks": 1}', '{"networks": {"bicubic-x2": {"in_flight": -1}}}', "\0" * 64]
+)
+def test_a_damaged_file_is_one_line_and_no_command_fails(text: str, spec: Any) -> None:
+    path = keep(spec, in_flight=5)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="is damaged"):
+        kept.read(path)
+    with Upscaler("bicubic") as upscaler:
+        assert upscaler.upscale(np.zeros((8, 8), np.uint8)).shape == (16, 16)
+        assert [note for note in upscaler.notes if f"{path} is damaged" in note and "\n" not in note]
+    (check,) = [check for check in doctor() if check.name == "tuned"]
+    assert not check.ok
+    assert check.remedy == "vsr bench tune"
+    keep(spec, in_flight=4)
+    assert kept.tuned_for(spec, "openvino", "cpu").in_flight == 4
+
+
+def test_the_command_measures_keeps_and_shows() -> None:
+    words = "bench tune --model bicubic --size 64x48 --encoder null --budget 0.1 --threads 1 --precision fp32 --json"
+    done = CliRunner().invoke(vsr, words.split(), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["model"] == "bicubic-x2"
+    assert Path(result["path"]).is_file()
+    assert result["tried"]
+    assert not [words for words in [*result["tried"], *result["left_out"]] if "threads" in words]
+    (check,) = [check for check in doctor() if check.name == "tuned"]
+    assert "bicubic-x2: " in check.detail
+
+
+def test_a_budget_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match="budget of 0 minutes"):
+        api.TuneConfig(NetworkOptions(), budget_s=0.0)

@@ -1,0 +1,178 @@
+"""What runs a network fastest here: one thing after another is changed, measured beside what is best so far, and kept where it
+is faster by more than the measurements differ."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from vsr.bench.clips import Clips
+from vsr.bench.plan import DEFAULT_SIZE, Output
+from vsr.bench.recorder import Recorder, WarmUp
+from vsr.bench.stages import together
+from vsr.bench.statistics import LEAST_CHANGE
+from vsr.core.clock import SYSTEM_CLOCK, Clock
+from vsr.core.errors import ConfigError, EngineError
+from vsr.core.limits import cores
+from vsr.machine.tuned import Tuned, assumed, keep, package_hash
+from vsr.models import Precision
+from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
+
+_ROUNDS = 3
+_LEAST_S = 1.0
+_FRAMES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class TuneConfig:
+    """network: threads, batch and precision that it names are not changed. size: (width, height) of synthetic frames. encoder,
+    preset: what the enlarged frames go into; "null" for nothing. budget_s: seconds for all of it.
+
+    Raises ConfigError.
+    """
+
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    size: tuple[int, int] = DEFAULT_SIZE
+    encoder: str = "libx264"
+    preset: str | None = "superfast"
+    budget_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 5 <= self.budget_s <= 24 * 3600:
+            raise ConfigError(
+                f"a budget of {self.budget_s / 60:g} minutes is out of range", hint="give 0.1 to 1440 minutes"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TuneResult:
+    """model: that was tuned. tuned: what was kept, in the file `path`. tried: frames per second of each change, by its words.
+    left_out: changes there was no time for."""
+
+    model: str
+    tuned: Tuned
+    path: str
+    tried: Mapping[str, float]
+    left_out: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+Change = tuple[str, dict[str, Any]]
+"""Its words, and the fields of Tuned that it sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """best: with its frames per second. tried, left_out: as in TuneResult."""
+
+    best: Tuned
+    tried: Mapping[str, float]
+    left_out: tuple[str, ...]
+
+
+def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneResult:
+    """Measure, and keep what was found. say: told each change as it is measured.
+
+    Raises what `Upscaler` raises, ConfigError for a size or an encoder that cannot be measured, FileError where nothing can be
+    kept.
+    """
+    say = say or (lambda _text: None)
+    with tempfile.TemporaryDirectory(prefix="vsr-tune-") as name, assumed(Tuned()):
+        with Upscaler(config.network) as upscaler:
+            config.network.check_reached(upscaler.spec, upscaler.scale)
+            spec, backend, device = upscaler.spec, upscaler.backend, upscaler.device
+            groups = list(_groups(config, upscaler))
+        clip = Clips(None, _FRAMES, Path(name), say).clip(config.size)
+        output = Output(config.encoder, config.preset or "")
+
+        def fps(tuned: Tuned, seconds: float) -> float:
+            with assumed(tuned):
+                recorder = Recorder(WarmUp(seconds=0.5), SYSTEM_CLOCK.now() + seconds)
+                together(config.network, clip.url, output, Path(name), recorder)
+            return recorder.part().fps.median
+
+        found = search(groups, fps, config.budget_s, say)
+    best = replace(found.best, backend=backend, device=device, package=package_hash(spec))
+    return TuneResult(spec.id, best, str(keep(spec, best)), found.tried, found.left_out)
+
+
+def search(
+    groups: Sequence[Sequence[Change]],
+    fps: Callable[[Tuned, float], float],
+    budget_s: float,
+    say: Callable[[str], None],
+    clock: Clock = SYSTEM_CLOCK,
+) -> Found:
+    """Go through groups of changes, each group against the best so far. fps: measures a setting for so many seconds."""
+    changes = sum(map(len, groups))
+    begun = clock.now()
+    each_s = max(_LEAST_S, budget_s / max(1, 2 * _ROUNDS * changes))
+    best, tried, left_out = Tuned(), dict[str, float](), list[str]()
+    first_fps = best_fps = 0.0
+    for group in groups:
+        base = best
+        for words, fields in group:
+            if clock.now() - begun >= budget_s:
+                left_out.append(words)
+                continue
+            say(words)
+            other = replace(base, **fields)
+            before: list[float] = []
+            after: list[float] = []
+            for turn in range(_ROUNDS):
+                # In turns, so that what else the machine does meets both alike.
+                for setting in (base, other) if turn % 2 == 0 else (other, base):
+                    (before if setting is base else after).append(fps(setting, each_s))
+            ratios = [new / old for new, old in zip(after, before, strict=True)]
+            tried[words] = statistics.median(after)
+            first_fps = first_fps or statistics.median(before)
+            best_fps = best_fps or first_fps
+            if min(ratios) > 1 and statistics.median(ratios) > 1 + LEAST_CHANGE and tried[words] > best_fps:
+                best, best_fps = other, tried[words]
+    best = replace(best, fps=round(best_fps, 2), fps_before=round(first_fps, 2))
+    return Found(best, tried, tuple(left_out))
+
+
+def _groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
+    """What may be changed of this network here, and to what."""
+    here, wanted = cores(), config.network
+    usual = upscaler.in_flight
+    in_flight = sorted({1, 2, usual // 2 + 1, here + 1, 2 * here} - {usual})
+    yield [(f"{count} in flight", {"in_flight": count}) for count in in_flight]
+    on_processor = upscaler.device == "cpu"
+    if not wanted.threads:
+        if on_processor and here > 1:
+            counts = sorted({here // 2, here - 1} - {0})
+            yield [(f"{count} threads", {"threads": count}) for count in counts]
+        if config.encoder != "null":
+            counts = sorted({1, here // 2, here} - {0})
+            yield [(f"{count} encoder threads", {"encoder_threads": count}) for count in counts]
+    if wanted.precision is None:
+        yield [(p, {"precision": p}) for p in _other_precisions(upscaler, wanted)]
+    if wanted.batch is None and upscaler.batch(*config.size) < 4:
+        yield [(f"batches of {count}", {"batch": count}) for count in (2, 4)]
+
+
+def _other_precisions(upscaler: Upscaler, wanted: NetworkOptions) -> list[Precision]:
+    """Those that the network can be computed in here, but for the one it is computed in."""
+    small = np.zeros((16, 16), np.uint8)
+    upscaler.upscale(small)
+    found = []
+    for precision in get_args(Precision):
+        try:
+            with Upscaler(replace(wanted, precision=precision)) as other:
+                other.upscale(small)
+        except (ConfigError, EngineError):  # Each says why; there is nothing to be done.
+            continue
+        found.append(precision)
+    return [precision for precision in found if precision != upscaler.precision]

@@ -1,0 +1,181 @@
+"""What `vsr bench tune` found best on this machine, kept in the user's folder for configurations.
+
+One JSON file for each key of hardware and versions, `tuned/KEY.json`. On other hardware, and with other versions, there is no
+file of that key: nothing is used then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Generator, Mapping
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vsr.core.errors import ConfigError, reason
+from vsr.core.limits import cores
+from vsr.core.tables import filled
+from vsr.files.checks import make_folder, read_ordinary
+from vsr.files.user import config_folder
+from vsr.files.whole import write_whole
+from vsr.machine.environment import cpu_flags, cpu_name, version
+from vsr.models import ModelSpec, Precision
+
+_VERSIONS = ("vsr", "openvino", "onnxruntime", "torch", "tensorrt", "tensorrt-rtx", "av")
+_MOST = 1024
+_NVIDIA = Path("/proc/driver/nvidia")
+_ASSUMED: ContextVar[Tuned | None] = ContextVar("assumed", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """How a network runs best. 0, None: as vsr chooses without it. threads: of the network. in_flight: frames under way at
+    once. batch: frames in a run. encoder_threads: of a software encoder.
+
+    backend, device: what it was found on. package: hash of the model package. fps: frames per second it was found to make,
+    and fps_before without it.
+    """
+
+    threads: int = 0
+    in_flight: int | None = None
+    batch: int | None = None
+    precision: Precision | None = None
+    encoder_threads: int = 0
+    backend: str = ""
+    device: str = ""
+    package: str = ""
+    fps: float = 0.0
+    fps_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "in_flight", "batch", "encoder_threads"):
+            value = getattr(self, name)
+            least = 0 if name.endswith("threads") else 1
+            if value is not None and not least <= value <= _MOST:
+                raise ConfigError(f"{name} {value} is out of range")
+
+    def __str__(self) -> str:
+        chosen = [
+            f"{name.replace('_', ' ')} {value}"
+            for name in ("threads", "in_flight", "batch", "precision", "encoder_threads")
+            if (value := getattr(self, name))
+        ]
+        return ", ".join(chosen) or "nothing is faster than what vsr chooses by itself"
+
+
+@dataclass(frozen=True, slots=True)
+class TunedFile:
+    """What one file holds. machine: the hardware and versions of its key. networks: by the model's name."""
+
+    machine: Mapping[str, str]
+    networks: Mapping[str, Tuned]
+
+
+def tuned_for(spec: ModelSpec, backend: str, device: str) -> Tuned:
+    """What was kept for a network here, an empty Tuned where nothing was. Raises ConfigError for a file that is damaged."""
+    if (assumed := _ASSUMED.get()) is not None:
+        return assumed
+    if not _folder().is_dir():
+        return Tuned()
+    path = _folder() / f"{_key(machine())}.json"
+    kept = read(path).networks.get(spec.id) if path.exists() else None
+    same = kept and (kept.backend, kept.device, kept.package) == (backend, device, package_hash(spec))
+    return kept if kept and same else Tuned()
+
+
+@contextlib.contextmanager
+def assumed(tuned: Tuned) -> Generator[None]:
+    """Let networks that are made meanwhile, on this thread, run as `tuned` says, whatever is kept."""
+    token = _ASSUMED.set(tuned)
+    try:
+        yield
+    finally:
+        _ASSUMED.reset(token)
+
+
+def keep(spec: ModelSpec, tuned: Tuned) -> Path:
+    """Keep it for that network on this machine; what is kept for others stays, unless the file is damaged. Raises FileError."""
+    here = machine()
+    path = _folder() / f"{_key(here)}.json"
+    make_folder(path.parent)
+    try:
+        others = dict(read(path).networks) if path.exists() else {}
+    except ConfigError:
+        others = {}
+    networks = {
+        name: {field: value for field, value in asdict(each).items() if value is not None}
+        for name, each in {**others, spec.id: tuned}.items()
+    }
+    text = json.dumps({"machine": here, "networks": networks}, indent=2, sort_keys=True)
+    write_whole(path, f"{text}\n".encode())
+    return path
+
+
+def kept_here() -> tuple[Path, Mapping[str, Tuned], int]:
+    """(this machine's file, what it holds, how many files there are of other hardware or versions).
+
+    Raises ConfigError for a file that is damaged.
+    """
+    path = _folder() / f"{_key(machine())}.json"
+    others = sum(1 for other in _folder().glob("*.json") if other != path) if _folder().is_dir() else 0
+    return path, read(path).networks if path.exists() else {}, others
+
+
+def read(path: Path) -> TunedFile:
+    """Raises ConfigError for what is not such a file."""
+    try:
+        values = json.loads(read_ordinary(path))
+        if not isinstance(values, dict):
+            raise ConfigError("it holds no table")
+        networks = values.pop("networks", {})
+        if not isinstance(networks, dict):
+            raise ConfigError("networks is no table")
+        return TunedFile(
+            dict(values.get("machine", {})), {name: filled(Tuned, each) for name, each in networks.items()}
+        )
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
+        said = error.message if isinstance(error, ConfigError) else reason(error)
+        raise ConfigError(
+            f"{path} is damaged: {said}", hint="delete it, or let `vsr bench tune` write it anew"
+        ) from error
+
+
+def machine() -> dict[str, str]:
+    """The hardware and versions that a tuning holds for."""
+    return {
+        "cpu": cpu_name(),
+        "flags": " ".join(cpu_flags()),
+        "cores": str(cores()),
+        "gpu": ", ".join(_nvidia_gpus()),
+        **{name: installed for name in _VERSIONS if (installed := version(name))},
+    }
+
+
+def _nvidia_gpus() -> list[str]:
+    """As their driver tells on Linux; asking nvidia-smi would take a second."""
+    found = []
+    for path in sorted(_NVIDIA.glob("gpus/*/information")):
+        with contextlib.suppress(OSError):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    return found
+
+
+def package_hash(spec: ModelSpec) -> str:
+    """Of a package's numbers: its table and its weights."""
+    digest = hashlib.sha256()
+    for path in sorted(spec.folder.iterdir()):
+        if path.suffix != ".onnx":
+            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _folder() -> Path:
+    return config_folder() / "tuned"
+
+
+def _key(here: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(here, sort_keys=True).encode()).hexdigest()[:16]
