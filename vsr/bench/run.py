@@ -117,7 +117,8 @@ def _no_time(network: Network, cells: list[Cell], left_s: float) -> str:
         return ""
     spec = find_model(network.options.model, network.options.scale or 2.0)
     seconds_a_frame = 2e-9 * spec.macs_per_pixel * network.size[0] * network.size[1] / rate
-    needed_s = least_seconds(seconds_a_frame, network.options.batch or 1, len(network.outputs))
+    at_once = (network.options.batch or 1) * max(cell.case.in_flight for cell in cells)
+    needed_s = least_seconds(seconds_a_frame, at_once, len(network.outputs))
     if needed_s <= left_s:
         return ""
     return f"it takes {needed_s:.0f} s at least, {seconds_a_frame:.1f} for each frame, and {left_s:.0f} were left"
