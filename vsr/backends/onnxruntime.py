@@ -53,7 +53,7 @@ class OnnxRuntimeBackend:
     in_flight = batch = 1
 
     def devices(self) -> dict[str, str]:
-        return {"cpu": ""} if self.probe().usable else {}
+        return {"cpu": ""} if importlib.util.find_spec("onnxruntime") else {}
 
     def on(self, device: str) -> OnnxRuntimeBackend:
         return self

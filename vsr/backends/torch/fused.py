@@ -11,6 +11,7 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +42,7 @@ def trouble(device: torch.device) -> str:
     try:
         ones = torch.ones((1, 16, 2, 2), dtype=torch.float16, device=device)
         taps, nothing = ones.new_ones((9, 16, 16)), torch.zeros(16, device=device)
-        with torch.cuda.device(device if device.type == "cuda" else None):  # Where Triton launches.
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # Where Triton launches.
             sums = _convolve(ones, taps, nothing, nothing, dtype=torch.float16, active=0, planes=1)
         # Of the nine places of each pixel, four lie inside.
         return "" if bool((sums == 4 * 16).all()) else "Triton miscalculates"
