@@ -140,7 +140,10 @@ def main() -> None:
             made, wanted = (short.with_name(f"{name}.mp4") for name in (module, FIRST))
             about["psnr_y_beside_vsr"] = likeness(made, wanted)
             runs[module] = lambda m=module, p=python: _figures(measured(m, p, task, short, clip))
-        rounds = interleaved(runs, given.rounds)
+        try:
+            rounds = interleaved(runs, given.rounds)
+        except Failed as failure:
+            raise SystemExit(f"what worked at first failed: {failure}") from failure
         for module in runs:
             peers[module]["fps"] = of(rounds, module, "fps")
             peers[module]["vsr_is_times_as_fast"] = ratio(rounds, FIRST, module, "fps")

@@ -16,7 +16,7 @@ class VsrItself(Peer):
         from vsr.jobs.upscale import UpscaleJob
         from vsr.media.types import SinkOptions
 
-        package = Path("package")  # In the driver's folder for this run.
+        package = Path("package").absolute()  # In the driver's folder for this run.
         if not package.exists():
             vsr.import_model(task.folder / "compact.safetensors", package)
         sink = SinkOptions(encoder="libx264", preset=task.preset, crf=task.crf, overwrite=True)
