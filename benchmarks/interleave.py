@@ -63,7 +63,9 @@ def write_result(path: Path | None, **found: Any) -> None:
     """Print what was found with the command and the machine, and write it as JSON."""
     program = Path(sys.argv[0])
     name = program.parent.name if program.stem == "__main__" else program.stem
-    command = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
+    # Where things lay on this machine is nobody else's.
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    command = shlex.join(["python", "-m", f"benchmarks.{name}", *words])
     about = {"schema": 1, "command": command, "environment": environment().as_dict()}
     text = json.dumps(about | found, indent=1)
     print(text)

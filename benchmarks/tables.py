@@ -92,6 +92,39 @@ def _of_vsr(bench: Any) -> list[float | None]:
     return [bench["alone"]["infer"]["fps"], bench["together"]["null"]["fps"]] if bench else [None, None]
 
 
+def peers() -> list[str]:
+    """`side-by-side/peers-x4.json`."""
+    report = json.loads((HERE / "side-by-side" / "peers-x4.json").read_text())
+    lines = ["| program | version | frames a second | vsr is so many times as fast |", "|---|---|--:|--:|"]
+    left_out = []
+    for peer in report["peers"].values():
+        if "left_out" in peer:
+            left_out.append(f"{peer['name']} ({peer['left_out']})")
+            continue
+        own = report["environment"]["versions"].get(peer["name"], "")
+        version = peer["packages"][0]["version"] if peer["packages"] else own
+        figures = " | ".join(_with_quartiles(peer[key]) for key in ("fps", "vsr_is_times_as_fast"))
+        lines.append(f"| {peer['name']} | {version} | {figures} |")
+    sizes = " to ".join(
+        "x".join(str(side * scale) for side in report["size"]) for scale in (1, report["scale"])
+    )
+    machine = report["environment"]
+    runs = [run for line in report["rounds"] for run in line.values()]
+    others = max(run.get("others", 0) for run in runs)
+    return [
+        *lines,
+        "",
+        f"{report['network']}, {sizes}, {report['encoder']}: median of {len(report['rounds'])} rounds in turn, and quartiles.",
+        f"{machine['cpu']} ({', '.join(machine['flags'])}), {machine['cores']} cores, of which others took up to {others:.1f}.",
+        f"Left out: {'; '.join(left_out)}.",
+        f"Made by `{report['command']}`.",
+    ]
+
+
+def _with_quartiles(figure: dict[str, float]) -> str:
+    return f"{figure['median']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+
+
 # Sizes for the table where an architecture has no usual ones.
 _SIZES = {"chain": {"channels": 32, "depth": 6}}
 
@@ -123,7 +156,7 @@ def _is_size(spec: Any, key: str) -> bool:
 
 def written(text: str) -> str:
     """The README with its tables as they should be."""
-    for name, lines in (("models", models()), ("benchmarks", speeds()), ("gpu", gpu())):
+    for name, lines in (("models", models()), ("benchmarks", speeds()), ("gpu", gpu()), ("peers", peers())):
         block = "\n".join([f"<!-- {name}:begin -->", *lines, f"<!-- {name}:end -->"])
         text = re.sub(f"<!-- {name}:begin -->.*?<!-- {name}:end -->", lambda _, b=block: b, text, flags=re.S)
     return text
