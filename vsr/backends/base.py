@@ -120,6 +120,8 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
             f"this backend does not compute in {wanted}",
             hint=f"it does in {', '.join(offered)}; `vsr doctor` shows the other backends",
         )
+    if spec.precision == "shown":
+        offered = [precision for precision in offered if precision in ("fp32", *spec.holds)]
     return wanted or offered[0]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import safetensors.numpy
-from onnx import TensorProto, helper, numpy_helper, shape_inference, version_converter
+from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from vsr.convert.builder import OPSET, GraphBuilder
 from vsr.core.errors import MissingDependencyError, WeightsError, reason
@@ -75,13 +75,18 @@ class Runner:
         (self._input,) = (port.name for port in self._session.get_inputs())
 
     def __call__(self, picture: Array) -> Array:
+        (result,) = self.all(picture)
+        found: Array = result
+        return found
+
+    def all(self, picture: Array) -> list[npt.NDArray[Any]]:
+        """The outputs of a graph with any number of them."""
         try:
-            (result,) = self._session.run(None, {self._input: picture})
+            found: list[npt.NDArray[Any]] = self._session.run(None, {self._input: picture})
         except Exception as error:
             raise WeightsError(
                 f"it does not run on {picture.shape[3]}x{picture.shape[2]} pixels: {reason(error)}"
             ) from error
-        found: Array = result
         return found
 
 
@@ -192,7 +197,7 @@ def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
         # A block that the network takes together may begin that much earlier.
         halo=WHOLE_HALO if halo is None else halo + multiple - 1,
         whole=halo is None,
-        macs_per_pixel=_macs(model, side) // side**2,
+        macs_per_pixel=_macs(model, channels, side) // side**2,
         parameters=sum(
             int(np.prod(tensor.dims)) for tensor in model.graph.initializer if len(tensor.dims) > 0
         ),
@@ -341,30 +346,28 @@ def _halo(run: Runner, channels: int, scale: int, peak: float, side: int) -> int
     return None
 
 
-def _macs(model: onnx.ModelProto, side: int) -> int:
-    """Multiply-adds of the convolutions and matrix products for one picture of `side` x `side`."""
-    sized = onnx.ModelProto()
-    sized.CopyFrom(model)
-    for dim, size in zip(_input_of(sized).type.tensor_type.shape.dim, (1, None, side, side), strict=True):
-        if size:
-            dim.dim_value = size
-    graph = shape_inference.infer_shapes(sized).graph
-    shapes = {
-        port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim]
-        for port in (*graph.value_info, *graph.output)
-    }
-    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+def _macs(model: onnx.ModelProto, channels: int, side: int) -> int:
+    """Multiply-adds of the convolutions and matrix products for one picture of `side` x `side`, by the shapes in a run."""
+    shaped = onnx.ModelProto()
+    shaped.CopyFrom(model)
+    graph = shaped.graph
+    counted = [
+        node for node in model.graph.node if node.op_type in ("Conv", "ConvTranspose", "MatMul", "Gemm")
+    ]
+    names = list(dict.fromkeys(name for node in counted for name in (*node.input[:2], node.output[0])))
+    del graph.output[:]
+    for number, name in enumerate(names):
+        graph.node.append(helper.make_node("Shape", [name], [f"shape/of/{number}"]))
+        graph.output.append(helper.make_tensor_value_info(f"shape/of/{number}", TensorProto.INT64, None))
+    shapes = dict(zip(names, Runner(shaped).all(_picture(channels, side)), strict=True)) if names else {}
     total = 0
-    for node in model.graph.node:
-        out, weight = (
-            shapes.get(node.output[0], []),
-            weights.get(node.input[1]) if len(node.input) > 1 else None,
-        )
-        if node.op_type == "Conv" and weight:
-            total += int(np.prod(out)) * int(np.prod(weight[1:]))
-        elif node.op_type == "ConvTranspose" and weight:
-            group = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "group"), 1)
-            total += int(np.prod(shapes.get(node.input[0], [0]))) * int(np.prod(weight[1:])) // int(group)
-        elif node.op_type in ("MatMul", "Gemm") and weight:
-            total += int(np.prod(out)) * weight[0]
-    return total
+    for node in counted:
+        given, weight, made = (shapes[name] for name in (*node.input[:2], node.output[0]))
+        if node.op_type == "Conv":
+            total += math.prod(made) * math.prod(weight[1:])
+        elif node.op_type == "ConvTranspose":
+            total += math.prod(given) * math.prod(weight[1:])
+        else:
+            transposed = any(a.name == "transA" and a.i for a in node.attribute)
+            total += math.prod(made) * int(given[0 if transposed else -1])
+    return int(total)

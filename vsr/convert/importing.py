@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 
 from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, generalised, load_onnx
+from vsr.convert.holds import held
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
@@ -27,8 +29,8 @@ def import_model(
 ) -> ModelSpec:
     """Make a package of a network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or
     255, and gives it two to eight times as large: an .onnx, or a checkpoint of an architecture that spandrel knows. Scale,
-    size multiple and halo are found by running it. target: the package's name, which puts it among the user's models, or the
-    path of its folder.
+    size multiple and halo are found by running it, and whether it holds in bf16 and fp16 (`vsr.convert.holds`). target: the
+    package's name, which puts it among the user's models, or the path of its folder.
 
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
     be used, or whose package does not compute what it computes.
@@ -54,7 +56,7 @@ def import_model(
             name,
             title or f"Imported from {file.name}",
             licence or "not stated",
-            precision="fp32",  # The picture itself goes through its layers: bfloat16 would show in it.
+            precision="shown",  # The picture itself goes through its layers, and may not bear to be rounded there.
             training={"source": file.name},
             card=_card(name, title, file, facts),
         )
@@ -66,6 +68,7 @@ def import_model(
                 f"the package of {file.name} is up to {difference} code values from the network itself",
                 hint="please report it with the file",
             )
+        package = replace(package, holds=held(draft))
         return write_package(network, package, folder, make)
 
 

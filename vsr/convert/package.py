@@ -22,7 +22,7 @@ from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
 from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.files.checks import make_folder, os_error
-from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, load_spec
+from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, Precision, load_spec
 
 try:
     import onnx
@@ -40,7 +40,8 @@ class PackageFacts:
     id: str
     title: str
     licence: str = "Apache-2.0"
-    precision: Literal["any", "fp32"] = "any"
+    precision: Literal["any", "fp32", "shown"] = "any"
+    holds: tuple[Precision, ...] = ()
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +76,7 @@ def write_package(
     `make` gives the frame graphs of a network that is not on luma. Raises FileError where nothing can be
     written.
     """
-    make = make or partial(frame_graph, network, exact=facts.precision == "fp32")
+    make = make or partial(frame_graph, network, exact=facts.precision != "any")
     target = folder.resolve()
     make_folder(target.parent)
     try:
@@ -143,6 +144,7 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
         "macs_per_pixel": network.macs_per_pixel,
         "parameters": network.parameters,
         "precision": facts.precision,
+        "holds": facts.holds or None,
         "licence": facts.licence,
     }
     sections = {

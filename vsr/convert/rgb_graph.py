@@ -99,18 +99,8 @@ class _Colour:
         )
         for axis, key in ((3, "narrow"), (2, "short")):
             cosited = _cosited(siting, axis)
-            if cosited:  # A sample between its neighbours, not between two: both count a quarter.
-                taps = [[[[0.25, 0.5, 0.25]]]] if axis == 3 else [[[[0.25], [0.5], [0.25]]]]
-                pads = [0, 0, 0, 1, 0, 0, 0, 1] if axis == 3 else [0, 0, 1, 0, 0, 0, 1, 0]
-                padded = graph.add(
-                    "Pad",
-                    [chroma, graph.constant(f"pads{axis}", pads, "int64")],
-                    f"{name}/{key}_pad",
-                    mode="edge",
-                )
-                chroma = graph.add(
-                    "Conv", [padded, graph.constant(f"taps{axis}", taps)], f"{name}/{key}_even"
-                )
+            if cosited:
+                chroma = self._evened(chroma, axis, f"{name}/{key}")
             part = graph.add("Shape", [before], f"{name}/{key}_before", start=axis, end=axis + 1)
             side = graph.add(
                 "Mul", [part, graph.constant(f"times{scale}", [scale], "int64")], f"{name}/{key}_side"
@@ -119,6 +109,35 @@ class _Colour:
             chroma = self._resized(chroma, wanted, cosited, "linear", f"{name}/{key}")
         codes = graph.add("Div", [chroma, "chroma_gain"], f"{name}/excursion")
         return graph.add("Add", [codes, self._middle], f"{name}/codes_out")
+
+    def _evened(self, plane: str, axis: int, name: str) -> str:
+        """Each sample with a quarter of both its neighbours along an axis: it lies between them, not between two samples. No
+        convolution: OpenVINO keeps float32 only after the last of them."""
+        graph = self._graph
+        pads = [0, 0, 0, 1, 0, 0, 0, 1] if axis == 3 else [0, 0, 1, 0, 0, 0, 1, 0]
+        padded = graph.add(
+            "Pad", [plane, graph.constant(f"pads{axis}", pads, "int64")], f"{name}_pad", mode="edge"
+        )
+        along = graph.constant(f"axis{axis}", [axis], "int64")
+        before, after = (
+            graph.add(
+                "Slice",
+                [
+                    padded,
+                    graph.constant(f"from{start}", [start], "int64"),
+                    graph.constant(f"to{end}", [end], "int64"),
+                    along,
+                ],
+                f"{name}_{side}",
+            )
+            for side, start, end in (("earlier", 0, -2), ("later", 2, 1 << 31))
+        )
+        both = graph.add("Add", [before, after], f"{name}_both")
+        halves = [
+            graph.add("Mul", [part, graph.constant(str(weight), weight)], f"{name}_{of}")
+            for part, weight, of in ((plane, 0.5, "own"), (both, 0.25, "others"))
+        ]
+        return graph.add("Add", halves, f"{name}_even")
 
     def rgb_of(self, luma: str, cb: str, cr: str) -> str:
         graph = self._graph

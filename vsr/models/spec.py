@@ -96,8 +96,9 @@ class ModelSpec:
 
     id: name on the command line. scale: whole factor per side, 1..16. domain: what the network sees ("luma" or "rgb").
     size_multiple: LR width and height must be multiples (inputs are padded), 1..256. halo: LR pixels around an output pixel
-    that it depends on, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", or "fp32"
-    where less is not enough.
+    that it depends on, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", "fp32"
+    where less is not enough, or "shown" where only fp32 and what `holds` names are taken unasked.
+    holds: of a network of others, bf16 and fp16 where a run showed that they make the picture that float32 makes.
     states: tensors that the network hands from each frame to the next, by their names in the graphs; empty for one without
     memory.
     calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
@@ -113,9 +114,10 @@ class ModelSpec:
     halo: int
     macs_per_pixel: int
     parameters: int
-    precision: Literal["any", "fp32"]
+    precision: Literal["any", "fp32", "shown"]
     licence: str
     folder: Path
+    holds: tuple[Precision, ...] = ()
     states: tuple[str, ...] = ()
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class ModelSpec:
             "macs_per_pixel": self.macs_per_pixel,
             "parameters": self.parameters,
             "precision": self.precision,
+            "holds": list(self.holds),
             "licence": self.licence,
             "states": list(self.states),
             "calibration": dict(self.calibration),

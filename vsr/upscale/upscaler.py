@@ -68,6 +68,11 @@ class Upscaler:
         self.spec = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu)
         if options.model == "auto":
             self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu)[1]}")
+        wanted = options.precision
+        if self.spec.precision == "shown" and wanted not in (None, "fp32", *self.spec.holds):
+            self.notes.append(
+                f"nothing shows that {self.spec.id} holds in {wanted}: look at it beside --precision fp32"
+            )
         steps = math.log(options.scale, self.spec.scale) if options.scale is not None else 1
         self.passes = max(1, math.ceil(steps - 1e-9))
         self.scale = self.spec.scale**self.passes

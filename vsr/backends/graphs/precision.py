@@ -71,6 +71,40 @@ def in_precision(model: onnx.ModelProto, precision: Precision, keep: Collection[
     return changed
 
 
+def rounded(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
+    """The same graph in float32, with whatever its network takes and computes rounded as `precision` (bf16 or fp16) holds it:
+    what a device that adds up in float32 makes of it, on any machine."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    floats, layers = _float_tensors(model), set(float_layers(model))
+    nodes: list[onnx.NodeProto] = []
+    known: set[str] = set()
+
+    def rounding(tensor: str, result: str) -> str:
+        if result not in known:
+            known.add(result)
+            nodes.append(helper.make_node("Cast", [tensor], [f"{result}/short"], to=_TYPES[precision]))
+            nodes.append(helper.make_node("Cast", [f"{result}/short"], [result], to=TensorProto.FLOAT))
+        return result
+
+    for original in model.graph.node:
+        node = onnx.NodeProto.FromString(original.SerializeToString())
+        if any(name.startswith("net/") for name in node.output):
+            for place, tensor in enumerate(node.input):
+                if tensor in floats and tensor not in layers and place not in _FIXED.get(node.op_type, ()):
+                    node.input[place] = rounding(tensor, f"{tensor}/rounded")
+        made = [(place, name) for place, name in enumerate(node.output) if name in layers]
+        for place, name in made:
+            node.output[place] = f"{name}/exact"
+        nodes.append(node)
+        for _, name in made:
+            rounding(f"{name}/exact", name)
+    del changed.graph.node[:]
+    changed.graph.node.extend(nodes)
+    del changed.graph.value_info[:]
+    return changed
+
+
 def float_layers(model: onnx.ModelProto) -> list[str]:
     """Names of what a network computes, in order, without shapes and the like."""
     floats = _float_tensors(model)
