@@ -17,8 +17,8 @@ from vsr.models.spec import GraphLayout, ModelSpec, Precision
 from vsr.upscale.graph_inputs import small_inputs
 
 _TRIED: tuple[Precision, ...] = ("bf16", "fp16")
-# Beside float32 in 8 bits: a code in the root mean square, more only at hard edges. Trained weights (animevideov3, x2) reach 52 dB
-# and 5 codes in bf16, 61 dB and 1 code in fp16.
+# Beside float32 in 8 bits: a code in the root mean square, more only at hard edges. Trained weights (animevideov3, x2) reach
+# 52 dB and 5 codes in bf16, 61 dB and 1 code in fp16.
 _LEAST_DB, _FARTHEST = 48.0, 8
 _SIDE = 96
 
