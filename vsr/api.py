@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.engine_builds import build_engine, verify_engine
-    from vsr.jobs.listing import JobStatus, find_job, list_jobs, remove_jobs
+    from vsr.jobs.listing import JobStatus, export_job, find_job, list_jobs, remove_jobs
     from vsr.jobs.many import upscale_many
     from vsr.jobs.preview import Preview, preview
     from vsr.jobs.progress import Progress
@@ -95,6 +95,7 @@ _HOMES: Mapping[str, str] = {
     "doctor": "vsr.machine.doctor",
     "engine_recipe": "vsr.backends.tensorrt.recipe:recipe_from_dict",
     "evaluate": "vsr.evaluation.evaluate",
+    "export_job": "vsr.jobs.listing",
     "export_model": "vsr.convert.export",
     "export_onnx": "vsr.convert.export",
     "find_job": "vsr.jobs.listing",
@@ -155,6 +156,7 @@ __all__ = [
     "doctor",
     "engine_recipe",
     "evaluate",
+    "export_job",
     "export_model",
     "export_onnx",
     "find_job",
@@ -212,6 +214,8 @@ def upscale_file(
     container_format: str | None = None,
     convert_streams: bool = False,
     overwrite: bool = False,
+    segment: float | None = None,
+    restart: bool = False,
     batch: int | None = None,
     tile: int | None = None,
     threads: int = 0,
@@ -224,8 +228,8 @@ def upscale_file(
 
     output None: the input's name with the scale added, beside it. scale: factor per side, None for the model's own (2 for
     `auto`); size: (width, height) in displayed pixels instead.
-    bitrate in bits a second, start_s and duration_s in seconds, container_format as FFmpeg names it; the rest as
-    `vsr upscale --help` says.
+    bitrate in bits a second; start_s, duration_s and segment in seconds; container_format as FFmpeg names it; the rest as
+    `vsr upscale --help` says. The same call goes on with what a job in segments has finished, in `OUTPUT.vsr`.
     progress is called a few times a second; `control.stop()` and `.cancel()` end the job from elsewhere.
 
     Raises VsrError (see vsr.core.errors); then nothing lies under the output's name.
@@ -270,6 +274,8 @@ def upscale_file(
             convert_streams=convert_streams,
             overwrite=overwrite,
         ),
+        segment=segment,
+        restart=restart,
     )
     return upscale_many(config, progress=progress, control=control)[0]
 

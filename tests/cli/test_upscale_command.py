@@ -50,7 +50,14 @@ class Api(ModuleType):
         self.left: list[str] = []
 
     def upscale_many(
-        self, config: UpscaleConfig, *, progress: Any, control: Control, on_failure: Any, on_left: Any
+        self,
+        config: UpscaleConfig,
+        *,
+        progress: Any,
+        control: Control,
+        on_failure: Any,
+        on_left: Any,
+        on_said: Any,
     ) -> list[Report]:
         self.config = config
         assert isinstance(control, Control)

@@ -19,8 +19,7 @@ from vsr.core.errors import ConfigError, DecodeError, FileError
 from vsr.files.checks import os_error
 from vsr.jobs.folder import JobFolder
 from vsr.jobs.journal import journal_content, read_journal
-from vsr.jobs.resumable import Joined
-from vsr.jobs.tasks import SegmentDone, SegmentTask
+from vsr.jobs.tasks import Joined, SegmentDone, SegmentTask
 
 COUNT = len(PLAN.segments)
 

@@ -78,7 +78,7 @@ class Cluster:
             node.task = None
             self.ended[task.segment.number] += 1
             task.path.write_bytes(content_of(task.segment)[:64])
-            return Made(runner, SegmentDone(task.segment.number, 1, report_of(task.segment.frames)))
+            return Made(runner, SegmentDone(task.segment.number, report_of(task.segment.frames)))
 
         self.at(self.time + task.segment.frames / node.speed(self.time), end)
 

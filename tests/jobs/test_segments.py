@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from vsr.jobs.segments import SegmentPlan, plan_segments, segment_seconds
+from vsr.jobs.segments import SegmentPlan, is_short, plan_segments, segment_seconds
 from vsr.media.read.index import VideoIndex
 
 TICK = Fraction(1, 90000)
@@ -123,15 +123,12 @@ def test_one_keyframe_is_one_segment_and_says_why() -> None:
 
 @pytest.mark.parametrize(
     ("video_s", "work_s", "expected"),
-    [
-        (600, 59.9, None),
-        (600, 60.0, 120),
-        (600, 600.0, 30),
-        (600, 6000.0, 3),
-        (600, 1e6, 2),
-        (10**5, 100.0, 120),
-        (0, 1e6, None),
-    ],
+    [(600, 60.0, 120), (600, 600.0, 30), (600, 6000.0, 3), (600, 1e6, 2), (10**5, 100.0, 120), (0, 1e6, 2)],
 )
-def test_segments_are_half_a_minute_of_work(video_s: int, work_s: float, expected: int | None) -> None:
-    assert segment_seconds(Fraction(video_s), work_s) == expected
+def test_segments_are_half_a_minute_of_work(video_s: int, work_s: float, expected: int) -> None:
+    assert segment_seconds(index_of([5, 5 + 90000 * video_s], []), work_s) == expected
+
+
+def test_less_than_a_minute_of_work_is_short() -> None:
+    assert is_short(59.9)
+    assert not is_short(60)

@@ -138,6 +138,8 @@ FORMS = {
             "pix_fmt": Case("--pix-fmt yuv420p10le", {"pix_fmt": "yuv420p10le"}),
             "container_format": Case("--format nut", {"container_format": "nut"}),
             "convert_streams": Case("--convert-streams", {"convert_streams": True}),
+            "segment": Case("--segment 12.5", {"segment": 12.5}),
+            "restart": Case("--restart", {"restart": True}),
             "batch": BATCH,
         },
         "in.mp4",
@@ -158,6 +160,18 @@ FORMS = {
         "a.mp4",
         {"name": Path("a.mp4")},
         PRINTING,
+    ),
+    "jobs export": Form(
+        of_api("export_job"),
+        keywords_of(api.export_job),
+        {
+            "job": Case("", {"name": Path("c.mp4")}, ("c.mp4 b.mp4", {"output": Path("b.mp4")})),
+            "output": Case("", {"output": Path("c.mp4")}, ("a.mp4 c.mp4", {"name": Path("a.mp4")})),
+            "overwrite": ENCODING["overwrite"],
+        },
+        "a.mp4 b.mp4",
+        {"name": Path("a.mp4"), "output": Path("b.mp4")},
+        python_own={"control": _CALLBACKS},
     ),
     "jobs clean": Form(
         of_api("remove_jobs"),

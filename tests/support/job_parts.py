@@ -17,10 +17,10 @@ from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Control
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.report import Report, StageReport
-from vsr.jobs.resumable import Job, Join, Joined, ResumableJob
+from vsr.jobs.resumable import Job, Join, ResumableJob
 from vsr.jobs.runners import InProcess, Runners
 from vsr.jobs.segments import Segment, SegmentPlan, plan_segments
-from vsr.jobs.tasks import RunSegment, SegmentDone, SegmentTask
+from vsr.jobs.tasks import Joined, RunSegment, SegmentDone, SegmentTask
 from vsr.media.read.index import VideoIndex
 from vsr.media.types import SinkOptions
 
@@ -47,12 +47,12 @@ def report_of(frames: int) -> Report:
 
 def run_segment(task: SegmentTask) -> SegmentDone:
     task.path.write_bytes(content_of(task.segment))
-    return SegmentDone(task.segment.number, task.segment.frames, report_of(task.segment.frames))
+    return SegmentDone(task.segment.number, report_of(task.segment.frames))
 
 
 def join(files: Sequence[Path], target: Path) -> Joined:
     target.write_bytes(b"".join(file.read_bytes() for file in files))
-    return Joined(("joined",))
+    return Joined(str(target), 100, len(WHOLE), ("joined",), ())
 
 
 class Recorded:
@@ -76,14 +76,15 @@ class Recorded:
     ) -> None:
         self.made: list[int] = []
         self.said: list[str] = []
-        config = UpscaleConfig(("in.mp4",), str(output), sink=SinkOptions(overwrite=overwrite))
+        config = UpscaleConfig(
+            ("in.mp4",), str(output), sink=SinkOptions(overwrite=overwrite), restart=restart
+        )
         job = Job(
             "/in.mp4",
             output,
             config,
             identity or {"--crf": 18.0, "input": "/in.mp4"},
             estimated_bytes,
-            restart,
         )
 
         def recorded(task: SegmentTask) -> SegmentDone:
@@ -113,7 +114,7 @@ def main(output: str, pause_s: str) -> None:
             for byte in content_of(task.segment):
                 file.write(bytes([byte]))
         time.sleep(float(pause_s))
-        return SegmentDone(task.segment.number, task.segment.frames, report_of(task.segment.frames))
+        return SegmentDone(task.segment.number, report_of(task.segment.frames))
 
     one = Recorded(Path(output), run=slowly)
     print("begun", flush=True)

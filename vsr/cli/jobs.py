@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vsr.cli import text
+from vsr.cli.interrupt import interrupts
 from vsr.cli.terminal import note, say, say_json
 from vsr.core.errors import ConfigError
 
@@ -72,6 +73,20 @@ def show_job(job: Path, as_json: bool) -> None:
         "identity": "begun with",
     }
     say(*text.tree({names.get(name, name): value for name, value in facts.items()}))
+
+
+@command.command("export")
+@_job
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+def export_job(job: Path, output: Path, overwrite: bool) -> None:
+    """Make OUTPUT of what a JOB has finished, from the beginning up to the first gap. The job stays."""
+    from vsr import api
+
+    control = api.JobControl()
+    with interrupts(control):
+        made = api.export_job(job, output, overwrite=overwrite, control=control)
+    say(f"wrote {made.output} ({made.frames:,} frames, {text.size(made.bytes)})")
 
 
 @command.command("clean")

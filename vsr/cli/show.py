@@ -44,6 +44,7 @@ def report_lines(report: Report) -> list[str]:
     lines += [f"  warning: {warning}" for warning in report.warnings]
     if report.stopped_early:
         played = "; what is done can be played:" if report.output else ""
+        played = f"; what is done is kept in {report.kept}" if report.kept else played
         lines.append(f"  stopped after {report.frames_out:,} frames{played}")
     if report.output:
         facts = (

@@ -93,6 +93,15 @@ _sink_options = options.group(
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
 )
 _run_options = options.group(
+    click.option(
+        "--segment",
+        type=options.SECONDS,
+        help="Make so much at a time, and keep it whatever ends the run; 0 for one pass.  [default: half a minute of work, "
+        "where there is more than a minute of it]",
+    ),
+    click.option(
+        "--restart", is_flag=True, help="Begin anew what an earlier run has begun, instead of going on."
+    ),
     options.batch,
     options.running,
     click.option(
@@ -130,7 +139,7 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
 
     with interrupts(control), progress_bar(quiet=quiet) as progress:
         reports = api.upscale_many(
-            config, progress=progress, control=control, on_failure=failed, on_left=left.extend
+            config, progress=progress, control=control, on_failure=failed, on_left=left.extend, on_said=note
         )
     if report is not None:
         write_reports(report, reports)
@@ -178,4 +187,6 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
             convert_streams=values["convert_streams"],
         ),
         report=report,
+        segment=values["segment"],
+        restart=values["restart"],
     )

@@ -23,7 +23,8 @@ class UpscaleConfig:
     inputs: files, folders, globs, sequences, URLs or "-". output: a file, "-", "null:", or a folder for several inputs; None
     for a name beside each input. network: its scale is that of the output. size: (width, height) in displayed pixels, instead
     of a scale. Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report:
-    where the caller writes the reports, which may be no input and no output.
+    where the caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass;
+    None for half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
     Raises ConfigError.
     """
 
@@ -34,6 +35,8 @@ class UpscaleConfig:
     source: SourceOptions = field(default_factory=SourceOptions)
     sink: SinkOptions = field(default_factory=SinkOptions)
     report: Path | None = None
+    segment: float | None = None
+    restart: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -48,7 +51,11 @@ class UpscaleConfig:
 
     def _check_media(self) -> None:
         """Refuse options that exclude each other, and numbers too large for FFmpeg."""
-        for name, seconds in (("start", self.source.start_s), ("duration", self.source.duration_s)):
+        for name, seconds in (
+            ("start", self.source.start_s),
+            ("duration", self.source.duration_s),
+            ("segment", self.segment),
+        ):
             if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
                 raise ConfigError(
                     f"{name} {seconds:g} is out of range", hint=f"give 0 to {MAX_SECONDS} seconds"

@@ -11,11 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr import __version__
 from vsr.core.errors import SourceOpenError, reason
+from vsr.core.version import __version__
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.journal import Identity
-from vsr.media.address import file_name
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.models import ModelSpec
 from vsr.upscale.options import NetworkOptions
@@ -26,16 +25,20 @@ _NOT_SEEN = frozenset({"threads", "batch", "build", "overwrite", "size"})
 _NAMES = {"container_format": "--format", "encoder_options": "--encoder-option"}
 
 
-def identity(config: UpscaleConfig, url: str, spec: ModelSpec, backend: str, precision: str) -> Identity:
+SEGMENT = "--segment"
+
+
+def identity(config: UpscaleConfig, path: Path, spec: ModelSpec, backend: str, device: str) -> Identity:
     """Of a job whose input is a file. Raises SourceOpenError where that cannot be read."""
     return {
-        **input_identity(Path(file_name(url))),
+        **input_identity(path),
         **_options(config),
+        SEGMENT: config.segment,
         "vsr": __version__,
         "model": spec.id,
         "files of the model": _hash_of_folder(spec.folder),
         "backend": backend,
-        "precision": precision,
+        "device": device,
     }
 
 

@@ -163,7 +163,7 @@ def _head_entry(head: JobHead) -> dict[str, Any]:
 def _finished(entry: Mapping[str, Any], plan: SegmentPlan) -> Finished:
     if not 0 <= entry["number"] < len(plan.segments):
         raise ValueError(entry["number"])
-    done = SegmentDone(entry["number"], entry["packets"], Report.from_dict(entry["report"]))
+    done = SegmentDone(entry["number"], Report.from_dict(entry["report"]))
     return Finished(done, entry["bytes"], entry["crc32"])
 
 
@@ -192,7 +192,6 @@ class Journal:
                 "number": one.done.number,
                 "bytes": one.bytes,
                 "crc32": one.crc32,
-                "packets": one.done.packets,
                 "report": one.done.report.as_dict(),
             },
         )

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vsr.core.control import Control
 from vsr.core.errors import ConfigError
 from vsr.files.checks import os_error
 from vsr.jobs.folder import JOURNAL, RUNNING, SUFFIX, JobFolder, job_folder, segment_name, worked_on
+from vsr.jobs.identity import config_from
 from vsr.jobs.journal import Identity, JobHead, JournalContent, read_journal
+from vsr.jobs.tasks import Joined
+from vsr.jobs.upscale import UpscaleJob
+from vsr.media.read.opened import open_video
+from vsr.media.types import SourceOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,47 @@ def remove_jobs(
         with JobFolder(Path(job.folder)) as folder:
             folder.remove()
     return jobs
+
+
+def export_job(
+    name: str | Path, output: str | Path, *, overwrite: bool = False, control: Control | None = None
+) -> Joined:
+    """Make a file of what a job has finished, from the beginning without a gap, and of what is copied beside it up to there.
+
+    The job stays, and may go on meanwhile. output: of the same kind of container as the job's. Raises VsrError; then nothing
+    lies under its name. Raises Cancelled after `Control.cancel`.
+    """
+    folder, path = _job(Path(name)), Path(output)
+    content = read_journal(folder / JOURNAL)
+    files = playable(content, folder)
+    if content.head is None or not files:
+        raise ConfigError(
+            f"{folder}: nothing is finished from the beginning", hint="go on with the job first"
+        )
+    ending = Path(str(folder).removesuffix(SUFFIX)).suffix
+    if path.suffix != ending:
+        raise ConfigError(
+            f"{path}: what is finished is for a file ending in {ending!r}", hint="give the output that ending"
+        )
+    head = content.head
+    config = config_from(head.config, head.url, str(path))
+    last = head.plan.segments[len(files) - 1].end
+    source = config.source
+    if last is not None:
+        source = replace(source, duration_s=_length(head.url, source, last * head.plan.time_base))
+    sink = replace(config.sink, overwrite=overwrite)
+    with UpscaleJob(replace(config, source=source, sink=sink), control) as job:
+        return job.join(head.url, str(path), files)
+
+
+def _length(url: str, source: SourceOptions, end: Fraction) -> float:
+    """How long what is wanted of an input is, up to a time of its clock."""
+    opened = open_video(url, replace(source, duration_s=1.0))
+    try:
+        assert opened.wanted.end is not None
+        return float(end - (opened.wanted.end - 1))
+    finally:
+        opened.close()
 
 
 def _job(path: Path) -> Path:

@@ -9,6 +9,7 @@ from vsr.core.control import Control
 from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.in_segments import Upscaling
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.address import file_name
@@ -53,17 +54,19 @@ def upscale_many(
     control: Control | None = None,
     on_failure: Callable[[str, VsrError], None] | None = None,
     on_left: Callable[[Sequence[str]], None] | None = None,
+    on_said: Callable[[str], None] = lambda _: None,
 ) -> list[Report]:
     """Upscale every input, and return the reports of those that are done.
 
     on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
-    on_left is told of the inputs that `control.stop` kept from being begun.
+    on_left is told of the inputs that `control.stop` kept from being begun. on_said gets sentences for the user, at once.
     Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
     control = control or Control()
     pairs = plan_outputs(config)
     reports: list[Report] = []
     with UpscaleJob(config, control) as job:
+        upscaling = Upscaling(config, job, control, on_said)
         for item, (url, output) in enumerate(pairs):
             control.check()
             if item and control.stopped:
@@ -71,7 +74,7 @@ def upscale_many(
                     on_left([left for left, _ in pairs[item:]])
                 break
             try:
-                reports.append(job.run(url, output, on_progress=progress, item=item, items=len(pairs)))
+                reports.append(upscaling.run(url, output, on_progress=progress, item=item, items=len(pairs)))
             except VsrError as error:
                 if on_failure is None:
                     raise

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from vsr.jobs.room import Room
 from vsr.jobs.runners import Failed, Made, Runners
 from vsr.jobs.schedule import Schedule
 from vsr.jobs.segments import SegmentPlan
-from vsr.jobs.tasks import SegmentTask
+from vsr.jobs.tasks import Joined, SegmentTask
 
 # How often free runners ask again for what slow ones have.
 _LOOK_S = 1.0
@@ -35,7 +35,7 @@ class Job:
     """One input to one output, in segments.
 
     url: the input, an absolute path. identity: of all that the output depends on. estimated_bytes: how large the output gets, 0
-    where nobody knows. restart: what an earlier run has finished is not used.
+    where nobody knows. notes: sentences for the user about how it is made.
     """
 
     url: str
@@ -43,15 +43,7 @@ class Job:
     config: UpscaleConfig
     identity: Identity
     estimated_bytes: int = 0
-    restart: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What joining says: sentences for the user, of the whole output."""
-
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 Join = Callable[[Sequence[Path], Path], Joined]
@@ -81,8 +73,8 @@ class _Run:
 class ResumableJob:
     """Runs a job, with what it needs of others.
 
-    plan: cuts the input, where nothing is finished yet. said: gets sentences for the user, at once. free_bytes: room on the
-    disk of a folder.
+    plan: cuts the input, where nothing is finished yet. said: gets sentences for the user, at once. finished: gets the reports
+    of what is finished, by the numbers of segments, whenever that changes. free_bytes: room on the disk of a folder.
     """
 
     def __init__(
@@ -94,6 +86,7 @@ class ResumableJob:
         join: Join,
         control: Control | None = None,
         said: Callable[[str], None] = lambda _: None,
+        finished: Callable[[Mapping[int, Report]], None] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
@@ -103,6 +96,7 @@ class ResumableJob:
         self._join = join
         self._control = control or Control()
         self._said = said
+        self._finished = finished
         self._clock = clock
         self._free_bytes = free_bytes
 
@@ -129,7 +123,7 @@ class ResumableJob:
 
     def _content(self, folder: JobFolder) -> JournalContent:
         """What of the journal is of use. Raises ConfigError for that of another job."""
-        if self._job.restart:
+        if self._job.config.restart:
             return JournalContent()
         content = read_journal(folder.journal)
         if content.damage:
@@ -200,6 +194,7 @@ class ResumableJob:
         segments = run.head.plan.segments
         left = {segment.number: segment.frames for segment in segments if segment.number not in run.finished}
         run.room.check_all(run.in_order)
+        self._tell(run)
         schedule, tasks = Schedule(left), dict[str, SegmentTask]()
         attempts: Counter[int] = Counter()
         with self._runners as runners:
@@ -248,6 +243,10 @@ class ResumableJob:
         one = Finished(event.done, *sealed)
         run.journal.add(one)
         run.finished[event.done.number] = one
+        self._tell(run)
+
+    def _tell(self, run: _Run) -> None:
+        self._finished({number: one.done.report for number, one in run.finished.items()})
 
     def _stopped(self, run: _Run) -> Report:
         if not run.finished:
@@ -287,7 +286,7 @@ class ResumableJob:
         report = merged([one.done.report for one in finished])
         with contextlib.suppress(OSError):
             report = replace(report, output_bytes=output.stat().st_size)
-        return replace(report, output=str(output))
+        return replace(report, output=str(output), notes=(*report.notes, *self._job.notes))
 
 
 def how_far(plan: SegmentPlan, finished: Sequence[int] | dict[int, Finished]) -> str:

@@ -124,12 +124,16 @@ def _seek(index: VideoIndex, first: int, warm_up: int) -> int | None:
     return index.keyframes[at - 1] if at else None
 
 
-def segment_seconds(video_s: Fraction, work_s: float) -> Fraction | None:
-    """How long segments are where nobody says it: about half a minute of work. None for one pass, which is best under a minute.
+def is_short(work_s: float) -> bool:
+    """Whether so much work is best done in one pass: a minute of it may be lost."""
+    return work_s < _ONE_PASS_WORK_S
 
-    video_s: length of the input, work_s: how long it is estimated to take.
+
+def segment_seconds(index: VideoIndex, work_s: float) -> Fraction:
+    """How long segments are where nobody says it: half a minute of work, but 2 s of video at least and 120 s at most.
+
+    work_s: how long all of it is estimated to take.
     """
-    if work_s < _ONE_PASS_WORK_S or video_s <= 0:
-        return None
-    length = video_s * _WORK_S / Fraction(work_s).limit_denominator(1000)
+    video_s = (index.times[-1] - index.times[0]) * index.time_base if index.times else Fraction(0)
+    length = video_s * _WORK_S / Fraction(max(work_s, 1)).limit_denominator(1000)
     return min(max(length, Fraction(_LEAST_S)), Fraction(_MOST_S))

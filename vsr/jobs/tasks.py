@@ -27,11 +27,22 @@ class SegmentTask:
 
 @dataclass(frozen=True, slots=True)
 class SegmentDone:
-    """A segment whose file is written and closed. packets: how many it holds. report: as of a job of its own."""
+    """A segment whose file is written and closed. report: as of a job of its own."""
 
     number: int
-    packets: int
     report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An output that was joined from its parts. output: its path. frames: pictures in it; bytes: its length. notes, warnings:
+    as in `Report`, without those of the parts."""
+
+    output: str
+    frames: int
+    bytes: int
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 RunSegment = Callable[[SegmentTask], SegmentDone]

@@ -13,9 +13,11 @@ from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.outlook import Outlook
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
+from vsr.jobs.tasks import Joined
 from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
 from vsr.media.read.source import FileSource
@@ -72,6 +74,23 @@ class UpscaleJob:
             sink = open_sink(output, prepared.writing, source.carried, prepared.large)
             watch = _progress_of(source, prepared.upscaler, on_progress, item, items) if on_progress else None
             return self._work(source, source, sink, prepared, self._control, began, watch, on_frame)
+
+    def outlook(self, url: str) -> Outlook:
+        """What there is to do. Raises VsrError for what cannot be opened."""
+        with open_source(url, self._reading) as source:
+            prepared = self._prepare(source)
+            info, upscaler = source.info, prepared.upscaler
+            width, height = prepared.writing.size or (prepared.large.width, prepared.large.height)
+            return Outlook(
+                info.num_frames_from_header,
+                info.width * info.height,
+                width * height,
+                upscaler.passes,
+                upscaler.spec,
+                upscaler.backend,
+                upscaler.device,
+                upscaler.on_gpu,
+            )
 
     def index(self, url: str, output: str) -> VideoIndex:
         """Where the work on `url` can be cut; its `uncuttable` says why not, because of the input or of the output.
@@ -221,18 +240,6 @@ class UpscaleJob:
             first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
             compile_s=round(upscaler.network.compile_s - compiled_s, 3),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """An output that was joined from its parts. output: its path. frames: pictures in it; bytes: its length. notes, warnings:
-    as in `Report`, without those of the parts."""
-
-    output: str
-    frames: int
-    bytes: int
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

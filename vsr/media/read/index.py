@@ -37,7 +37,7 @@ def video_index(url: str, options: SourceOptions) -> VideoIndex:
 
     Raises SourceOpenError, SourceTimeoutError or ConfigError for an input that cannot be opened.
     """
-    if why := _why_not_opened(url, options):
+    if why := why_not_cut(url, options):
         return VideoIndex(Fraction(1), uncuttable=why)
     opened = open_video(url, options)
     try:
@@ -51,7 +51,8 @@ def video_index(url: str, options: SourceOptions) -> VideoIndex:
         opened.close()
 
 
-def _why_not_opened(url: str, options: SourceOptions) -> str:
+def why_not_cut(url: str, options: SourceOptions) -> str:
+    """Why an input is worked on in one piece, as far as its name and the options tell; empty where it need not be."""
     if is_read_once(url):
         return "a pipe is read once"
     if is_url(url):

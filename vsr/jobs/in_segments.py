@@ -1,0 +1,169 @@
+"""Whether an input is made in one pass or in segments, and the latter by way of `UpscaleJob`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from vsr.core.control import Control
+from vsr.core.errors import ConfigError
+from vsr.files.checks import is_special
+from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.folder import JOURNAL, JobFolder, job_folder
+from vsr.jobs.identity import SEGMENT, identity
+from vsr.jobs.journal import JobHead, read_journal
+from vsr.jobs.progress import Progress
+from vsr.jobs.report import Report
+from vsr.jobs.resumable import Job, ResumableJob
+from vsr.jobs.runners import InProcess
+from vsr.jobs.segments import SegmentPlan, is_short, plan_segments, segment_seconds
+from vsr.jobs.tasks import SegmentDone, SegmentTask
+from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.media.address import file_name
+from vsr.media.read.index import why_not_cut
+from vsr.media.write.containers import NULL, STDOUT
+
+
+class Upscaling:
+    """Makes inputs one by one, each in one pass or in segments, as the configuration and the amount of work say.
+
+    said: gets sentences for the user, at once.
+    """
+
+    def __init__(
+        self, config: UpscaleConfig, job: UpscaleJob, control: Control, said: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._job = job
+        self._control = control
+        self._said = said
+
+    def run(self, url: str, output: str, *, on_progress: OnProgress | None, item: int, items: int) -> Report:
+        """Make one output, and go on with what an earlier run has finished of it. Raises VsrError, Cancelled."""
+        plan: SegmentPlan | None = None
+        if why := _why_at_once(url, output, self._config):
+            plan = SegmentPlan(Fraction(1), (), 0, why) if self._config.segment else None
+        else:
+            begun = self._begun(Path(output))
+            plan = begun.plan if begun else self._plan(url, output)
+            if plan is not None and len(plan.segments) > 1:
+                watch = _Watch(plan, on_progress, item, items) if on_progress else None
+                return self._in_segments(url, Path(output), begun, plan, watch)
+            self._forget(Path(output))
+        notes = (f"made in one pass: {plan.note}",) if plan is not None else ()
+        for note in notes:
+            self._said(note)
+        report = self._job.run(url, output, on_progress=on_progress, item=item, items=items)
+        return replace(report, notes=(*report.notes, *notes))
+
+    def _begun(self, output: Path) -> JobHead | None:
+        """The job that lies beside the output and is to be gone on with. Raises ConfigError for one pass beside it."""
+        if self._config.restart:
+            return None
+        head = read_journal(job_folder(output) / JOURNAL).head
+        if head is not None and self._config.segment == 0:
+            raise ConfigError(
+                f"{job_folder(output)} holds what is done of it in segments",
+                hint=f"leave out {SEGMENT} 0 to go on with that, or --restart to begin anew",
+            )
+        return head
+
+    def _forget(self, output: Path) -> None:
+        """Remove a job that is begun anew in one pass."""
+        if job_folder(output).is_dir():
+            with JobFolder(job_folder(output)) as folder:
+                folder.remove()
+
+    def _plan(self, url: str, output: str) -> SegmentPlan | None:
+        """How it is cut; None for one pass, because that is asked for or the best."""
+        seconds = self._config.segment
+        if seconds == 0:
+            return None
+        outlook = self._job.outlook(url)
+        if seconds is None and outlook.frames is not None and is_short(outlook.work_s(outlook.frames)):
+            return None
+        index = self._job.index(url, output)
+        if seconds is None:
+            if is_short(outlook.work_s(len(index.times) or outlook.frames or 0)):
+                return None
+            length = segment_seconds(index, outlook.work_s(len(index.times)))
+        else:
+            length = Fraction(seconds).limit_denominator(1000)
+        return plan_segments(index, max(1, round(length / index.time_base)))
+
+    def _in_segments(
+        self, url: str, output: Path, begun: JobHead | None, plan: SegmentPlan, watch: _Watch | None
+    ) -> Report:
+        config, path = self._config, Path(file_name(url)).absolute()
+        outlook = self._job.outlook(url)
+        known = identity(config, path, outlook.spec, outlook.backend, outlook.device)
+        if begun is not None and config.segment is None:
+            known = {**known, SEGMENT: begun.identity.get(SEGMENT)}
+        bitrate = config.sink.bitrate
+        notes = ("the bitrate is that of each segment: rate control begins anew in each",) if bitrate else ()
+
+        def run_segment(task: SegmentTask) -> SegmentDone:
+            segment = task.segment
+            report = self._job.run_part(
+                task.url,
+                task.output,
+                task.path,
+                seek=segment.seek,
+                begin=segment.begin,
+                end=segment.end,
+                on_progress=watch,
+            )
+            return SegmentDone(segment.number, report)
+
+        job = ResumableJob(
+            Job(
+                url=str(path),
+                output=output,
+                config=config,
+                identity=known,
+                estimated_bytes=round(bitrate * plan.seconds / 8) if bitrate else 0,
+                notes=notes,
+            ),
+            plan=lambda: plan,
+            runners=InProcess(run_segment),
+            join=lambda files, target: self._job.join(url, str(target), files),
+            control=self._control,
+            said=self._said,
+            finished=watch.finished if watch is not None else lambda _: None,
+        )
+        return job.run()
+
+
+class _Watch:
+    """Makes of the progress of each segment that of the whole."""
+
+    def __init__(self, plan: SegmentPlan, on_progress: OnProgress, item: int, items: int) -> None:
+        self._plan = plan
+        self._on_progress = on_progress
+        self._number = item, items
+        self._taken = self._made = 0
+
+    def finished(self, reports: Mapping[int, Report]) -> None:
+        """What is finished by now, by the numbers of the segments."""
+        self._taken = sum(self._plan.segments[number].frames for number in reports)
+        self._made = sum(report.frames_out for report in reports.values())
+
+    def __call__(self, part: Progress) -> None:
+        # Each of the input's pictures may become two: what is finished tells.
+        total = self._plan.frames * self._made // self._taken if self._taken else self._plan.frames
+        done = self._made + part.frames_done
+        known = total if total >= done else None
+        eta_s = (known - done) / part.fps if known is not None and part.fps > 0 else None
+        item, items = self._number
+        self._on_progress(
+            replace(part, frames_done=done, frames_total=known, eta_s=eta_s, item=item, items=items)
+        )
+
+
+def _why_at_once(url: str, output: str, config: UpscaleConfig) -> str:
+    """Why there can be no segments, as far as names tell; "" where there may be."""
+    if output in (STDOUT, NULL) or is_special(Path(output)):
+        return "the output is no file that could be gone on with"
+    return why_not_cut(url, config.source)
