@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import vsr
 from vsr.cli import main
@@ -58,6 +59,7 @@ class Api(ModuleType):
         on_failure: Any,
         on_left: Any,
         on_said: Any,
+        on_report: Any,
     ) -> list[Report]:
         self.config = config
         assert isinstance(control, Control)
@@ -165,3 +167,20 @@ def test_inputs_not_begun_are_told_and_130(
 def test_numbers_out_of_range_are_refused(option: str, api: Api) -> None:
     assert main(["upscale", "in.mp4", *option.split()]) == 2
     assert api.config is None
+
+
+def test_of_several_inputs_each_has_a_line_and_those_that_failed_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    names = [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    assert main(["upscale", *names, f"{tmp_path}/out/", "--model", "bicubic"]) == 4
+    said = capsys.readouterr()
+    assert [line.partition(":")[0] for line in said.out.splitlines()] == [
+        f"[1/3] {names[0]}",
+        f"[3/3] {names[2]}",
+    ]
+    assert said.err.splitlines()[-2] == "1 of 3 inputs failed:"
+    assert names[1] in said.err.splitlines()[-1]

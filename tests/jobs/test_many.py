@@ -15,6 +15,7 @@ import vsr
 from tests.support import clips
 from tests.support.enlarged import QUICK, enlarge, pictures
 from vsr.core.errors import ConfigError, SourceOpenError
+from vsr.jobs import many
 from vsr.jobs import upscale as job_module
 from vsr.upscale.upscaler import Upscaler
 
@@ -295,3 +296,16 @@ def test_threads_are_those_of_decoder_and_encoder_unless_they_have_their_own(
         )
     )
     assert seen == [1, 1, 2, 3]
+
+
+def test_the_time_left_for_all_goes_by_the_bytes_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("a", 100), ("b", 300)):
+        (tmp_path / name).write_bytes(bytes(size))
+    seen, now = list[vsr.Progress](), [0.0]
+    watch = many._OfAll([str(tmp_path / "a"), str(tmp_path / "b")], seen.append, lambda: now[0])
+    for at, item, frames, total in ((0.0, 0, 0, 10), (5.0, 0, 5, 10), (20.0, 1, 10, 30), (20.0, 1, 10, None)):
+        now[0] = at
+        watch(vsr.Progress("a", frames, total, 1.0, None, None, item, 2))
+    assert [progress.eta_all_s for progress in seen] == [None, 35.0, 20.0, None]

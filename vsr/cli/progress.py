@@ -32,6 +32,8 @@ def figures(progress: Progress) -> str:
         parts.append(f"{text.rate(progress.speed)}x real time")
     if progress.eta_s is not None:
         parts.append(f"{text.duration(progress.eta_s)} left")
+    if progress.eta_all_s is not None:
+        parts.append(f"{text.duration(progress.eta_all_s)} left for all")
     return ", ".join(parts)
 
 

@@ -56,6 +56,13 @@ def report_lines(report: Report) -> list[str]:
     return lines
 
 
+def report_line(report: Report, number: int, of: int) -> str:
+    """The same of one of several jobs."""
+    done = f"{report.frames_out:,} frames in {text.duration(report.seconds)}, {text.rate(report.fps)} fps"
+    where = f", wrote {report.output}" if report.output else f", kept in {report.kept}" if report.kept else ""
+    return f"[{number + 1}/{of}] {report.input}: {done}{where}"
+
+
 def check_report_path(path: Path | None, option: str = "--report") -> None:
     """Refuse a path that could not be written after all the work. Raises ConfigError."""
     if path is None:

@@ -12,13 +12,15 @@ from vsr.cli import options
 from vsr.cli.app import tell_error
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import progress_bar
-from vsr.cli.show import check_report_path, report_lines, write_reports
+from vsr.cli.show import check_report_path, report_line, report_lines, write_reports
 from vsr.cli.terminal import note, say
 from vsr.core.errors import ConfigError, VsrError
+from vsr.core.secrets import redacted
 from vsr.files.checks import is_folder, stat_of
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
+    from vsr.jobs.report import Report
 
 EPILOG = """\b
 Examples:
@@ -130,29 +132,46 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
     check_report_path(report)
     config = build_config(paths, values, report)
     control = api.JobControl()
-    failures: list[VsrError] = []
+    failures: list[tuple[str, VsrError]] = []
     left: list[str] = []
 
-    def failed(_url: str, error: VsrError) -> None:
-        failures.append(error)
+    show = note if quiet or config.output == "-" else say
+
+    def failed(url: str, error: VsrError) -> None:
+        failures.append((url, error))
         tell_error(error)
+
+    def done(item: Report, number: int, of: int) -> None:
+        if of > 1 and not quiet:
+            show(report_line(item, number, of))
 
     with interrupts(control), progress_bar(quiet=quiet) as progress:
         reports = api.upscale_many(
-            config, progress=progress, control=control, on_failure=failed, on_left=left.extend, on_said=note
+            config,
+            progress=progress,
+            control=control,
+            on_failure=failed,
+            on_left=left.extend,
+            on_said=note,
+            on_report=done,
         )
     if report is not None:
         write_reports(report, reports)
-    for item in reports:
-        lines = [f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)
-        show = note if quiet or config.output == "-" else say
-        show(*lines)
+    if len(reports) + len(failures) + len(left) > 1:
+        show(*(f"{item.input}: warning: {warning}" for item in reports for warning in item.warnings))
+        if failures:
+            note(f"{len(failures)} of {len(reports) + len(failures) + len(left)} inputs failed:")
+            names = [(redacted(url), error.message) for url, error in failures]
+            note(*(f"  {said if name in said else f'{name}: {said}'}" for name, said in names))
+    else:
+        for item in reports:
+            show(*([f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)))
     if left:
         others = f" and {len(left) - 1} more" if len(left) > 1 else ""
         note(f"stopped: {left[0]}{others} not begun")
     if left or any(item.stopped_early for item in reports):
         return 130
-    return failures[0].exit_code if failures else 0
+    return failures[0][1].exit_code if failures else 0
 
 
 def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | None = None) -> UpscaleConfig:

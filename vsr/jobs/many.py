@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vsr.core.control import Control
@@ -10,6 +12,7 @@ from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.in_segments import Upscaling
+from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.address import file_name
@@ -55,16 +58,19 @@ def upscale_many(
     on_failure: Callable[[str, VsrError], None] | None = None,
     on_left: Callable[[Sequence[str]], None] | None = None,
     on_said: Callable[[str], None] = lambda _: None,
+    on_report: Callable[[Report, int, int], None] = lambda _report, _item, _items: None,
 ) -> list[Report]:
     """Upscale every input, and return the reports of those that are done.
 
     on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
     on_left is told of the inputs that `control.stop` kept from being begun. on_said gets sentences for the user, at once.
+    on_report gets each report as its input is done, the input's number from 0, and how many there are.
     Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
     control = control or Control()
     pairs = plan_outputs(config)
     reports: list[Report] = []
+    watch = _OfAll([url for url, _ in pairs], progress) if progress and len(pairs) > 1 else progress
     with UpscaleJob(config, control) as job:
         upscaling = Upscaling(config, job, control, on_said)
         for item, (url, output) in enumerate(pairs):
@@ -74,9 +80,39 @@ def upscale_many(
                     on_left([left for left, _ in pairs[item:]])
                 break
             try:
-                reports.append(upscaling.run(url, output, on_progress=progress, item=item, items=len(pairs)))
+                reports.append(upscaling.run(url, output, on_progress=watch, item=item, items=len(pairs)))
+                on_report(reports[-1], item, len(pairs))
             except VsrError as error:
                 if on_failure is None:
                     raise
                 on_failure(url, error)
     return reports
+
+
+class _OfAll:
+    """Adds to the progress of each input how long all will take, by the bytes of their files, as far as these are known."""
+
+    def __init__(
+        self, urls: Sequence[str], on_progress: OnProgress, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._sizes = [_bytes(url) for url in urls]
+        self._on_progress = on_progress
+        self._clock = clock
+        self._began = clock()
+
+    def __call__(self, progress: Progress) -> None:
+        self._on_progress(replace(progress, eta_all_s=self._eta_s(progress)))
+
+    def _eta_s(self, progress: Progress) -> float | None:
+        total = sum(self._sizes)
+        if not all(self._sizes) or not progress.frames_total:
+            return None
+        share = progress.frames_done / progress.frames_total
+        done = sum(self._sizes[: progress.item]) + share * self._sizes[progress.item]
+        return (self._clock() - self._began) * (total - done) / done if done else None
+
+
+def _bytes(url: str) -> int:
+    """Of a file; 0 where it is none."""
+    path = Path(file_name(url))
+    return path.stat().st_size if path.is_file() else 0
