@@ -87,6 +87,7 @@ def test_the_command_line_lists_and_shows(here: Path, capsys: pytest.CaptureFixt
     assert run(["jobs", "show", "a.mp4"]) == 0
     out = capsys.readouterr().out
     assert "done: 19.8 of 49.5 s" in out
+    assert "segments: 2 of 5" in out
     assert "--crf: 18" in out
     assert run(["jobs", "list", "empty.vsr"]) == 0
     assert "no jobs" in capsys.readouterr().err

@@ -105,8 +105,10 @@ def test_stopped_once_finishes_the_segment_and_says_how_to_go_on(output: Path, f
 
 
 def test_cancelled_keeps_what_is_finished_and_nothing_else(output: Path, folder: Path) -> None:
+    one = Recorded(output, run=failing_at(2, Cancelled()))
     with pytest.raises(Cancelled):
-        Recorded(output, run=failing_at(2, Cancelled())).run()
+        one.run()
+    assert one.said == [f"20 of 50 s are done and kept in {folder}; the same command goes on"]
     assert sorted(p.name for p in folder.iterdir()) == [
         "000000.segment",
         "000001.segment",

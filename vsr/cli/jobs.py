@@ -62,14 +62,13 @@ def show_job(job: Path, as_json: bool) -> None:
         "done_s": f"{found.done_s:g} of {found.total_s:g} s",
         "total_s": None,
         "playable_s": f"{found.playable_s:g} s from the beginning",
-        "segments_done": f"{found.segments_done} of {found.segments}",
-        "segments": None,
+        "segments_done": None,
+        "segments": f"{found.segments_done} of {found.segments}",
         "bytes": text.size(found.bytes),
     }
     names = {
         "done_s": "done",
         "playable_s": "can be exported",
-        "segments_done": "segments",
         "identity": "begun with",
     }
     say(*text.tree({names.get(name, name): value for name, value in facts.items()}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -144,6 +145,7 @@ class _Watch:
         self._on_progress = on_progress
         self._number = item, items
         self._taken = self._made = 0
+        self._began: tuple[float, int] | None = None
 
     def finished(self, reports: Mapping[int, Report]) -> None:
         """What is finished by now, by the numbers of the segments."""
@@ -155,10 +157,23 @@ class _Watch:
         total = self._plan.frames * self._made // self._taken if self._taken else self._plan.frames
         done = self._made + part.frames_done
         known = total if total >= done else None
-        eta_s = (known - done) / part.fps if known is not None and part.fps > 0 else None
+        now = time.monotonic()
+        since, before = self._began = self._began or (now, self._made)
+        fps = (done - before) / (now - since) if now > since else part.fps
+        eta_s = (known - done) / fps if known is not None and fps > 0 else None
+        speed = part.speed * fps / part.fps if part.speed is not None and part.fps > 0 else None
         item, items = self._number
         self._on_progress(
-            replace(part, frames_done=done, frames_total=known, eta_s=eta_s, item=item, items=items)
+            replace(
+                part,
+                frames_done=done,
+                frames_total=known,
+                fps=fps,
+                speed=speed,
+                eta_s=eta_s,
+                item=item,
+                items=items,
+            )
         )
 
 

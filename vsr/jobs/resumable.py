@@ -183,6 +183,8 @@ class ResumableJob:
         except BaseException as error:
             with contextlib.suppress(FileError):
                 run.folder.clear(run.finished)
+            if isinstance(error, Cancelled) and run.finished:
+                self._said(f"{run.how_far} and kept in {run.folder.path}; the same command goes on")
             if isinstance(error, FileError):
                 error = run.room.explained(error, run.in_order)
             if isinstance(error, VsrError) and run.finished:
