@@ -74,7 +74,7 @@ def test_an_end_that_is_not_written_is_told(tmp_path: Path) -> None:
     assert "stopped: " in said
     assert "file too large" in said
     assert "a.mp4: got no frame (" in said
-    assert report["sinks"][0]["drops"] == {"not connected": report["frames_out"]}
+    assert sum(report["sinks"][0]["drops"].values()) == report["frames_out"]
 
 
 def test_a_full_disk_is_told_of_hls_and_its_playlist_names_what_is_there(tmp_path: Path) -> None:

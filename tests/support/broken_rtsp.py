@@ -103,6 +103,7 @@ def main() -> None:
         for line in sys.stdin:
             if line.strip() == "relay":
                 server.relays.set()
+            print("heard", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Self
 
+from tests.support.processes import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,13 +25,15 @@ def free_port() -> int:
 class Child:
     """A server on one port, running or not; a context manager that starts and kills it.
 
-    It prints "ready" once it listens, and takes words, a line at a time, on its standard input. `lines`: what it printed since.
+    It prints "ready" once it listens. It takes words, a line at a time, on its standard input, and prints "heard" once it goes
+    by them. `lines`: what else it printed.
     """
 
     def __init__(self, command: list[str], port: int) -> None:
         self.port = port
         self.command = command
         self.lines: list[str] = []
+        self._heard = threading.Semaphore(0)
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -50,10 +54,12 @@ class Child:
         self._reader.start()
 
     def tell(self, *words: object) -> None:
+        """Give it words, and wait until it goes by them."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(" ".join(map(str, words)) + "\n")
         self._process.stdin.flush()
+        assert self._heard.acquire(timeout=PATIENCE_S)
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -84,4 +90,7 @@ class Child:
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self.lines.append(line.rstrip("\n"))
+            if line == "heard\n":
+                self._heard.release()
+            else:
+                self.lines.append(line.rstrip("\n"))

@@ -109,6 +109,7 @@ def main() -> None:
         for line in sys.stdin:
             name, value = line.split()
             setattr(edits, name, float(value))
+            print("heard", flush=True)
 
 
 if __name__ == "__main__":

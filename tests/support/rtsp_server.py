@@ -110,6 +110,7 @@ def listen_for_words(camera):
     for line in sys.stdin:
         name, value = line.split()
         setattr(camera, name, kinds.get(name, float)(value))
+        print("heard", flush=True)
 
 
 def on(word):

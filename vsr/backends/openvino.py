@@ -224,7 +224,9 @@ def _devices() -> dict[str, str]:
         name = f"gpu:{number or 0}" if kind == "gpu" else kind
         if kind in OpenVinoBackend.kinds:
             found[name] = str(_core().get_property(own_name, "FULL_DEVICE_NAME"))
-    if "cpu" not in found:  # It is left out without a word where memory is short: asked for by name, it says why.
+    if (
+        "cpu" not in found
+    ):  # It is left out without a word where memory is short: asked for by name, it says why.
         found["cpu"] = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
     return found
 
