@@ -128,14 +128,13 @@ class Kills:
             journal = folder / "out.mp4.vsr" / "journal"
             done = len(journal.read_bytes().splitlines()) - 1 if journal.exists() else 0
             trial.found.append(max(0, done))
-            if code == 0:
+            if code == 0 or _was_whole(output, code, said):
                 break
             if code != -signal.SIGKILL:
                 trial.ended = f"ends with {code}: {said}"
                 return trial
         code, said = self.run(output)
-        was_whole = code != 0 and output.exists() and "exists" in said
-        if code != 0 and not was_whole:
+        if code != 0 and not _was_whole(output, code, said):
             trial.ended = f"ends with {code}: {said}"
         elif code == 0 and trial.found[-1] and "going on" not in said:
             trial.ended = f"does not say that it goes on: {said}"
@@ -144,6 +143,11 @@ class Kills:
         elif left := [path.name for path in folder.iterdir() if path != output]:
             trial.ended = f"leaves {', '.join(left)}"
         return trial
+
+
+def _was_whole(output: Path, code: int, said: str) -> bool:
+    """Whether a run found that an earlier one had been killed behind its last step."""
+    return code == 2 and output.exists() and "exists" in said
 
 
 def main() -> int:
