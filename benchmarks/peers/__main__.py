@@ -36,7 +36,6 @@ MODULES = (
     "torch_compile",
     "ncnn_loop",
     "framelift",
-    "nvidia_vfx",
     "ffmpeg_lanczos",
 )
 FIRST = MODULES[0]
@@ -62,7 +61,7 @@ def told(command: list[str], **options: Any) -> str:
 
 
 def python_of(peer: Peer, folder: Path) -> str:
-    """The interpreter of its environment, which is made where there is none."""
+    """The Python interpreter of a peer's environment. The environment is made first if it does not exist."""
     if not peer.requirements:
         return sys.executable
     key = hashlib.sha256("\n".join([sys.version, *peer.requirements]).encode()).hexdigest()[:12]

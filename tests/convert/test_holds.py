@@ -1,4 +1,4 @@
-"""Which half precision a network of others holds in, and what is made of it."""
+"""An import finds out in which half precisions a network gives good pictures, and the package says which."""
 
 from __future__ import annotations
 

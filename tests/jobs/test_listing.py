@@ -29,7 +29,7 @@ def begun(output: Path, segments: int) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two jobs, and what is none."""
+    """A folder with two jobs, and a folder that is not a job."""
     begun(tmp_path / "a.mp4", 2)
     (tmp_path / "below").mkdir()
     begun(tmp_path / "below/b.mkv", 4)

@@ -383,7 +383,7 @@ def test_room_is_watched_while_it_runs(output: Path) -> None:
 
 
 def refusal(one: Recorded) -> str:
-    """What the error of a run says, "" where there is none."""
+    """The message of the error that a run raises; "" if it raises none."""
     try:
         one.run()
     except FileError as error:

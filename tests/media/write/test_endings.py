@@ -63,7 +63,7 @@ def test_three_endings(tmp_path: Path) -> None:
     assert some(output, 9, "finish") == output
     assert sorted(tmp_path.iterdir()) == [output, kept[0]]
     assert frames_in(output) == 9
-    # What somebody was told to keep stays, whatever comes after it.
+    # Later runs never touch a file that somebody was told to keep.
     output.unlink()
     assert some(output, 8, "keep_part") == kept[1]
     assert sorted(tmp_path.iterdir()) == kept
