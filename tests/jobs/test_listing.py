@@ -78,8 +78,8 @@ def test_the_command_line_lists_and_shows(here: Path, capsys: pytest.CaptureFixt
     assert run(["jobs", "list", ".", "below"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[1:]] == [
-        ["a.mp4", "20", "of", "50", "s", "2/5", *lines[1].split()[6:8], "stopped"],
-        ["below/b.mkv", "40", "of", "50", "s", "4/5", *lines[2].split()[6:8], "stopped"],
+        ["a.mp4", "20", "of", "50", "s", "2", "of", "5", *lines[1].split()[8:10], "stopped"],
+        ["below/b.mkv", "40", "of", "50", "s", "4", "of", "5", *lines[2].split()[8:10], "stopped"],
     ]
     assert run(["jobs", "list", "--json"]) == 0
     (shown,) = json.loads(capsys.readouterr().out)

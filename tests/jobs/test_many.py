@@ -88,7 +88,7 @@ def test_one_bad_input_does_not_keep_the_others(tmp_path: Path) -> None:
     assert [Path(r.input).name for r in reports] == ["a.mp4", "z.mp4"]
     assert len(failures) == 1
     assert failures[0].startswith("bad.mp4: ")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_x2.mp4", "z_x2.mp4"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.mp4")) == ["a_x2.mp4", "z_x2.mp4"]
 
 
 def test_without_a_listener_the_first_failure_is_raised(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_the_time_left_for_all_goes_by_the_bytes_of_the_files(
     for name, size in (("a", 100), ("b", 300)):
         (tmp_path / name).write_bytes(bytes(size))
     seen, now = list[vsr.Progress](), [0.0]
-    watch = many._OfAll([str(tmp_path / "a"), str(tmp_path / "b")], seen.append, lambda: now[0])
+    watch = many._OfAll({0: str(tmp_path / "a"), 1: str(tmp_path / "b")}, seen.append, lambda: now[0])
     for at, item, frames, total in ((0.0, 0, 0, 10), (5.0, 0, 5, 10), (20.0, 1, 10, 30), (20.0, 1, 10, None)):
         now[0] = at
         watch(vsr.Progress("a", frames, total, 1.0, None, None, item, 2))

@@ -25,9 +25,10 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group("jobs")
 def command() -> None:
-    """List the jobs in segments that are not done, show one, take what is done of it, or remove them.
+    """List the jobs that are not done, show one, take what is done of it, or remove them.
 
-    Such a job lies in a folder beside its output, OUTPUT.vsr. The command that began it goes on with it.
+    A job in segments lies in a folder beside its output, OUTPUT.vsr; one of several inputs in a folder batch-NUMBER.vsr beside
+    its outputs. The command that began it goes on with it.
     """
 
 
@@ -58,20 +59,18 @@ def show_job(job: Path, as_json: bool) -> None:
     if as_json:
         say_json(json.dumps(found.as_dict(), indent=2))
         return
-    facts = found.as_dict() | {
-        "done_s": f"{found.done_s:g} of {found.total_s:g} s",
-        "total_s": None,
-        "playable_s": f"{found.playable_s:g} s from the beginning",
-        "segments_done": None,
-        "segments": f"{found.segments_done} of {found.segments}",
+    facts = {
+        "output": found.output,
+        "input": found.input,
+        "running": found.running,
+        "done": _done(found, "g"),
+        "can be exported": None if found.inputs else f"{found.playable_s:g} s from the beginning",
+        "segments": _segments(found),
         "bytes": text.size(found.bytes),
+        "begun with": found.identity,
+        "damage": found.damage,
     }
-    names = {
-        "done_s": "done",
-        "playable_s": "can be exported",
-        "identity": "begun with",
-    }
-    say(*text.tree({names.get(name, name): value for name, value in facts.items()}))
+    say(*text.tree({"folder": found.folder, **facts}))
 
 
 @command.command("export")
@@ -110,11 +109,21 @@ def _table(jobs: Sequence[JobStatus]) -> list[str]:
     rows += [
         [
             job.output,
-            f"{job.done_s:.0f} of {job.total_s:.0f} s",
-            f"{job.segments_done}/{job.segments}",
+            _done(job, ".0f"),
+            _segments(job),
             text.size(job.bytes),
             job.running or job.damage or "stopped",
         ]
         for job in jobs
     ]
     return text.table(rows, numbers=(1, 2, 3))
+
+
+def _done(job: JobStatus, digits: str) -> str:
+    if job.inputs:
+        return f"{job.inputs_done} of {job.inputs} inputs"
+    return f"{job.done_s:{digits}} of {job.total_s:{digits}} s"
+
+
+def _segments(job: JobStatus) -> str:
+    return f"{job.segments_done} of {job.segments}" if job.segments else ""

@@ -32,7 +32,7 @@ def identity(config: UpscaleConfig, path: Path, spec: ModelSpec, backend: str, d
     """Of a job whose input is a file. Raises SourceOpenError where that cannot be read."""
     return {
         **input_identity(path),
-        **_options(config),
+        **options_of(config),
         SEGMENT: config.segment,
         "vsr": __version__,
         "model": spec.id,
@@ -60,7 +60,8 @@ def input_identity(path: Path) -> Identity:
     }
 
 
-def _options(config: UpscaleConfig) -> Identity:
+def options_of(config: UpscaleConfig) -> Identity:
+    """The options that change what comes out."""
     values = config_values(config)
     size = values.pop("size")
     named: dict[str, str | int | float | None] = {"--size": f"{size[0]}x{size[1]}" if size else None}
@@ -84,6 +85,20 @@ def _hash_of_folder(folder: Path) -> str:
         if path.is_file():
             checked.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return checked.hexdigest()[:16]
+
+
+def differences(then: Identity, now: Identity) -> list[str]:
+    """What has changed, by name, in words."""
+    names = dict.fromkeys((*then, *now))
+    return [
+        f"{name} was {_said(then.get(name))}, is {_said(now.get(name))}"
+        for name in names
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _said(value: str | int | float | None) -> str:
+    return "not given" if value is None else str(value)
 
 
 def config_values(config: UpscaleConfig) -> dict[str, Any]:

@@ -1,23 +1,19 @@
 """The journal of a job: what it is and which of its segments are finished, in lines that survive a power cut.
 
-A line is a CRC-32 in hexadecimal, a space and JSON. It is written at once, and synced before anything relies on it. The first
-line says what the job is; each further one what is finished. A line is trusted if its checksum fits and all before it are.
+The first line says what the job is; each further one what is finished.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from vsr.core.errors import ConfigError
-from vsr.files.checks import open_ordinary, os_error
+from vsr.jobs.lines import Lines, bytes_of, read_lines
 from vsr.jobs.report import Report
 from vsr.jobs.segments import Segment, SegmentPlan
 from vsr.jobs.tasks import SegmentDone
@@ -78,14 +74,7 @@ class JournalContent:
 
 def read_journal(path: Path) -> JournalContent:
     """What is trusted of a journal; nothing where there is none. Raises FileError, and ConfigError for another schema."""
-    try:
-        with open(open_ordinary(path, os.O_RDONLY), "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        return JournalContent()
-    except OSError as error:
-        raise os_error(str(path), error) from error
-    return journal_content(data, path)
+    return journal_content(bytes_of(path), path)
 
 
 def journal_content(data: bytes, path: Path) -> JournalContent:
@@ -93,37 +82,19 @@ def journal_content(data: bytes, path: Path) -> JournalContent:
     head: JobHead | None = None
     finished: dict[int, Finished] = {}
     joined: Identified | None = None
-    length = 0
-    lines = BytesIO(data).readlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            kind, entry = _entry(line)
-            if head is None:
-                head = _head(path, kind, entry)
-            elif kind == "segment":
-                one = _finished(entry, head.plan)
-                finished[one.done.number] = one
-            elif kind == "joined":
-                joined = Identified(**entry)
-        except (ValueError, KeyError, TypeError):
-            damage = f"line {number} of {len(lines)} of {path} is damaged" if number < len(lines) else ""
-            return JournalContent(head, finished, joined, length, damage)
-        length += len(line)
-    return JournalContent(head, finished, joined, length)
 
+    def take(kind: str, entry: Any) -> None:
+        nonlocal head, joined
+        if head is None:
+            head = _head(path, kind, entry)
+        elif kind == "segment":
+            one = _finished(entry, head.plan)
+            finished[one.done.number] = one
+        elif kind == "joined":
+            joined = Identified(**entry)
 
-def _entry(line: bytes) -> tuple[str, Any]:
-    """The only item of a line's object. Raises ValueError."""
-    checksum, _, payload = line.removesuffix(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(payload):
-        raise ValueError(line)
-    ((kind, entry),) = json.loads(payload).items()
-    return kind, entry
-
-
-def _line(kind: str, entry: Mapping[str, Any]) -> bytes:
-    payload = json.dumps({kind: entry}, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(payload), payload)
+    trusted = read_lines(data, path, take)
+    return JournalContent(head, finished, joined, trusted.length, trusted.damage)
 
 
 def _head(path: Path, kind: str, entry: Mapping[str, Any]) -> JobHead:
@@ -167,26 +138,16 @@ def _finished(entry: Mapping[str, Any], plan: SegmentPlan) -> Finished:
     return Finished(done, entry["bytes"], entry["crc32"])
 
 
-class Journal:
-    """A journal that is written to; a context manager that closes it. Whoever has one holds the lock of the job's folder."""
-
-    def __init__(self, path: Path, length: int) -> None:
-        """Open or make it. length: what is trusted of it; the rest is cut off. Raises FileError."""
-        self._path = path
-        self._length = length
-        try:
-            self._file = open_ordinary(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            os.ftruncate(self._file, length)
-        except OSError as error:
-            raise os_error(str(path), error) from error
+class Journal(Lines):
+    """A journal that is written to. Whoever has one holds the lock of the job's folder."""
 
     def begin(self, head: JobHead) -> None:
         """Write the first line. Raises FileError."""
-        self._append("job", _head_entry(head))
+        self.append("job", _head_entry(head))
 
     def add(self, one: Finished) -> None:
         """Write that a segment is finished, whose file the disk has. Raises FileError."""
-        self._append(
+        self.append(
             "segment",
             {
                 "number": one.done.number,
@@ -198,23 +159,4 @@ class Journal:
 
     def joined(self, output: Identified) -> None:
         """Write which file is about to get the name of the output. Raises FileError."""
-        self._append("joined", asdict(output))
-
-    def _append(self, kind: str, entry: Mapping[str, Any]) -> None:
-        line = _line(kind, entry)
-        try:
-            # A line that a full disk has cut off must not stand before the next one.
-            os.ftruncate(self._file, self._length)
-            left = memoryview(line)
-            while left:
-                left = left[os.write(self._file, left) :]
-            os.fsync(self._file)
-        except OSError as error:
-            raise os_error(str(self._path), error) from error
-        self._length += len(line)
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        os.close(self._file)
+        self.append("joined", asdict(output))

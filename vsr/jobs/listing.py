@@ -1,4 +1,4 @@
-"""Jobs in segments that are not done: finding them, what they are, what can be had of them, removing them."""
+"""Jobs that are not done: finding them, what they are, what can be had of them, removing them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError
 from vsr.files.checks import os_error
+from vsr.jobs.batch import is_batch, read_batch
 from vsr.jobs.folder import JOURNAL, RUNNING, SUFFIX, JobFolder, job_folder, segment_name, worked_on
 from vsr.jobs.identity import config_from
 from vsr.jobs.journal import Identity, JobHead, JournalContent, read_journal
@@ -27,6 +28,7 @@ class JobStatus:
     folder: where what is finished lies. input: None where the journal is damaged. running: who works on it, in words, empty
     for nobody. done_s, total_s: seconds of video; playable_s of them, from the beginning, are finished without a gap.
     bytes: of what is finished. identity: of all that the output depends on. damage: what of the journal is.
+    inputs, inputs_done: where it is a batch of several inputs, of which each has an output; else 0.
     """
 
     folder: str
@@ -41,6 +43,8 @@ class JobStatus:
     bytes: int
     identity: Identity
     damage: str = ""
+    inputs: int = 0
+    inputs_done: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -157,7 +161,29 @@ def playable(content: JournalContent, folder: Path) -> list[Path]:
     return files
 
 
+def _batch_status(path: Path) -> JobStatus:
+    content = read_batch(path)
+    return JobStatus(
+        folder=str(path),
+        output=str(path.parent),
+        input=None,
+        running=worked_on(path),
+        done_s=0.0,
+        total_s=0.0,
+        playable_s=0.0,
+        segments_done=0,
+        segments=0,
+        bytes=sum(one.output.bytes for one in content.done.values()),
+        identity=content.identity,
+        damage=content.trusted.damage,
+        inputs=content.inputs,
+        inputs_done=len(content.done),
+    )
+
+
 def _status(path: Path) -> JobStatus:
+    if is_batch(path):
+        return _batch_status(path)
     content = read_journal(path / JOURNAL)
     head, finished = content.head, content.finished
     return JobStatus(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
+from vsr.jobs.batch import open_batch
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.in_segments import Upscaling
 from vsr.jobs.progress import Progress
@@ -60,7 +61,7 @@ def upscale_many(
     on_said: Callable[[str], None] = lambda _: None,
     on_report: Callable[[Report, int, int], None] = lambda _report, _item, _items: None,
 ) -> list[Report]:
-    """Upscale every input, and return the reports of those that are done.
+    """Upscale every input, and return the reports of those that are done, also by an earlier run that did not do all.
 
     on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
     on_left is told of the inputs that `control.stop` kept from being begun. on_said gets sentences for the user, at once.
@@ -70,18 +71,25 @@ def upscale_many(
     control = control or Control()
     pairs = plan_outputs(config)
     reports: list[Report] = []
-    watch = _OfAll([url for url, _ in pairs], progress) if progress and len(pairs) > 1 else progress
-    with UpscaleJob(config, control) as job:
+    with open_batch(config, pairs, on_said) as batch, UpscaleJob(config, control) as job:
         upscaling = Upscaling(config, job, control, on_said)
+        before = {item: report for item, pair in enumerate(pairs) if (report := batch.done(*pair))}
+        left = {item: url for item, (url, _) in enumerate(pairs) if item not in before}
+        watch = _OfAll(left, progress) if progress and len(left) > 1 else progress
         for item, (url, output) in enumerate(pairs):
             control.check()
+            if item in before:
+                reports.append(before[item])
+                continue
             if item and control.stopped:
                 if on_left is not None:
-                    on_left([left for left, _ in pairs[item:]])
+                    on_left([left[later] for later in left if later >= item])
                 break
             try:
-                reports.append(upscaling.run(url, output, on_progress=watch, item=item, items=len(pairs)))
-                on_report(reports[-1], item, len(pairs))
+                report = upscaling.run(url, output, on_progress=watch, item=item, items=len(pairs))
+                batch.add(url, output, report)
+                reports.append(report)
+                on_report(report, item, len(pairs))
             except VsrError as error:
                 if on_failure is None:
                     raise
@@ -93,9 +101,10 @@ class _OfAll:
     """Adds to the progress of each input how long all will take, by the bytes of their files, as far as these are known."""
 
     def __init__(
-        self, urls: Sequence[str], on_progress: OnProgress, clock: Callable[[], float] = time.monotonic
+        self, urls: Mapping[int, str], on_progress: OnProgress, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._sizes = [_bytes(url) for url in urls]
+        """urls: of the inputs that are to be made, by their numbers."""
+        self._sizes = {item: _bytes(url) for item, url in urls.items()}
         self._on_progress = on_progress
         self._clock = clock
         self._began = clock()
@@ -104,11 +113,12 @@ class _OfAll:
         self._on_progress(replace(progress, eta_all_s=self._eta_s(progress)))
 
     def _eta_s(self, progress: Progress) -> float | None:
-        total = sum(self._sizes)
-        if not all(self._sizes) or not progress.frames_total:
+        total = sum(self._sizes.values())
+        if not all(self._sizes.values()) or not progress.frames_total:
             return None
         share = progress.frames_done / progress.frames_total
-        done = sum(self._sizes[: progress.item]) + share * self._sizes[progress.item]
+        before = sum(size for item, size in self._sizes.items() if item < progress.item)
+        done = before + share * self._sizes[progress.item]
         return (self._clock() - self._began) * (total - done) / done if done else None
 
 

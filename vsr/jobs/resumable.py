@@ -17,7 +17,7 @@ from vsr.files.checks import check_writable, os_error, place_of
 from vsr.files.whole import sync_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JobFolder, Sealed, job_folder
-from vsr.jobs.identity import config_values
+from vsr.jobs.identity import config_values, differences
 from vsr.jobs.journal import Finished, Identified, Identity, JobHead, Journal, JournalContent, read_journal
 from vsr.jobs.report import Report, counted_once, merged
 from vsr.jobs.room import Room
@@ -296,17 +296,3 @@ def how_far(plan: SegmentPlan, finished: Sequence[int] | dict[int, Finished]) ->
     done, whole = float(plan.seconds_of(list(finished))), float(plan.seconds)
     digits = 0 if whole >= 10 else 1
     return f"{done:.{digits}f} of {whole:.{digits}f} s are done"
-
-
-def differences(then: Identity, now: Identity) -> list[str]:
-    """What has changed, by name, in words."""
-    names = dict.fromkeys((*then, *now))
-    return [
-        f"{name} was {_said(then.get(name))}, is {_said(now.get(name))}"
-        for name in names
-        if then.get(name) != now.get(name)
-    ]
-
-
-def _said(value: str | int | float | None) -> str:
-    return "not given" if value is None else str(value)
