@@ -26,8 +26,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from vsr.backends import choose_backend
 from vsr.backends.base import IN_FLIGHT, Backend
+from vsr.backends.choose import choose_backend
 from vsr.backends.torch.backend import TorchEngine
 from vsr.bench.config import BenchConfig
 from vsr.bench.run import bench

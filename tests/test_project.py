@@ -18,6 +18,7 @@ import pytest
 
 import vsr
 from tests.support.processes import PATIENCE_S
+from vsr.media.samples import CLIP
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "av", "openvino", "onnx", "onnxruntime", "numpy", "PIL", "rich")
@@ -48,15 +49,32 @@ def readme_commands() -> list[str]:
     return [line.removeprefix("$ ") for line in lines]
 
 
+def loaded_by(program: str) -> set[str]:
+    """The modules that are there after a program."""
+    said = run_python(f"import sys\n{program}\nprint('\\n', *sys.modules, sep=' ')")
+    return set(said.splitlines()[-1].split())
+
+
 @pytest.mark.parametrize(
     "program",
-    ["import vsr", "from vsr.cli import main; main(['--help'])", "import vsr.core.errors, vsr.pipeline"],
+    [
+        "import vsr",
+        "from vsr.cli import main; main(['--help'])",
+        "from vsr.cli import main; main(['upscale', '--help'])",
+        "from vsr.cli import main; main(['upscale', 'a', 'b', '--device', 'no such'])",
+        "import vsr.core.errors, vsr.pipeline",
+    ],
 )
 def test_importing_is_light(program: str) -> None:
-    loaded = (
-        run_python(f"import sys\n{program}\nprint('\\n', *sys.modules, sep=' ')").splitlines()[-1].split()
-    )
-    assert not set(HEAVY) & set(loaded)
+    assert not set(HEAVY) & loaded_by(program)
+
+
+def test_upscaling_a_video_in_one_pass_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """The first frame would come later."""
+    words = ["upscale", str(CLIP), str(tmp_path / "out.mkv"), "--model", "bicubic-x2", "--quiet"]
+    loaded = loaded_by(f"from vsr.cli import main; assert main({words}) == 0")
+    assert "vsr.media.write.mux" in loaded
+    assert not loaded & {"PIL", "rich", "email", "importlib.metadata", "openvino.tools", "torch", "onnx"}
 
 
 def test_what_vsr_offers() -> None:

@@ -11,8 +11,7 @@ import pytest
 
 import vsr
 from tests.support.pretend_openvino import pretend
-from vsr.backends import choose_backend
-from vsr.backends.choose import devices_here, has_nvidia_gpu
+from vsr.backends.choose import choose_backend, devices_here, has_nvidia_gpu
 from vsr.backends.devices import full_name, parse_device
 from vsr.cli import main
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError, VsrError

@@ -15,9 +15,8 @@ import pytest
 
 from tests.support.tiers import slow
 from tests.support.usable import backends
-from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
-from vsr.backends.choose import load_backend
+from vsr.backends.choose import choose_backend, load_backend
 from vsr.core.color import Color
 from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
 from vsr.core.frame import PixelFormat

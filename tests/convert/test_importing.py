@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vsr.backends import probe_backends
+from vsr.backends.choose import probe_backends
 from vsr.cli import main
 from vsr.convert.export import export_model, export_onnx
 from vsr.convert.foreign import examine, load_onnx

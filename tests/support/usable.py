@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from vsr.backends import BACKENDS
-from vsr.backends.choose import has_nvidia_gpu, load_backend
+from vsr.backends.choose import BACKENDS, has_nvidia_gpu, load_backend
 
 GPU_IS_REQUIRED = os.environ.get("VSR_REQUIRE_GPU") == "1"
 needs_gpu = pytest.mark.skipif(not has_nvidia_gpu() and not GPU_IS_REQUIRED, reason="no NVIDIA GPU")

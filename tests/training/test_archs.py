@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.tiers import slow_except
-from vsr.backends import probe_backends
+from vsr.backends.choose import probe_backends
 from vsr.convert.export import package_from_weights
 from vsr.core.frame import Frame, PixelFormat
 from vsr.evaluation.datasets import evaluate_luma, load_sets

@@ -12,8 +12,8 @@ import onnx
 import pytest
 
 from tests.support.usable import backends
-from vsr.backends import Engine, choose_backend
-from vsr.backends.base import CompileOptions, State
+from vsr.backends.base import CompileOptions, Engine, State
+from vsr.backends.choose import choose_backend
 from vsr.backends.openvino import BACKEND as OPENVINO
 from vsr.backends.openvino import OpenVinoBackend, OpenVinoEngine
 from vsr.bench.synthetic import synthetic_frames

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.backends.devices import listed
 from vsr.core import errors
 from vsr.core.errors import ConfigError, DeviceMemoryError, InferenceError
 from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
@@ -78,6 +79,11 @@ class Availability:
     reason: str
     remedy: str = ""
     on_gpu: bool = False
+
+
+def not_there(device: str, devices: Mapping[str, str]) -> Availability:
+    """The answer of a backend that sees these devices, and not the one it was to run on."""
+    return Availability(False, f"it sees no {device}", f"it sees {listed(devices)}")
 
 
 @dataclass(frozen=True, slots=True)

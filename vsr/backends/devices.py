@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from vsr.backends.base import Availability
 from vsr.core.errors import ConfigError
 
 GRAMMAR = "auto, cpu, gpu[:N], cuda[:N] or npu"
@@ -38,8 +37,3 @@ def gpu_number(name: str) -> int:
 def listed(devices: Mapping[str, str]) -> str:
     """Devices and what they are, by name, in one line: cpu (AMD EPYC 7B13), gpu:0."""
     return ", ".join(f"{name} ({what})" if what else name for name, what in devices.items()) or "none"
-
-
-def not_there(device: str, devices: Mapping[str, str]) -> Availability:
-    """The answer of a backend that sees these devices, and not the one it was to run on."""
-    return Availability(False, f"it sees no {device}", f"it sees {listed(devices)}")

@@ -24,9 +24,9 @@ from vsr.backends.base import (
     CompileOptions,
     Engine,
     chosen_precision,
+    not_there,
     out_of_memory,
 )
-from vsr.backends.devices import not_there
 from vsr.backends.graphs.openvino_form import in_openvino_form
 from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
@@ -143,7 +143,8 @@ class OpenVinoBackend:
         if importlib.util.find_spec("openvino") is None:
             return Availability(False, "openvino is not installed", "pip install openvino")
         try:
-            devices = _devices()
+            # The processor is there. Listing others loads their plugins, which takes as long as all else here.
+            devices = _devices() if self.device != "cpu" else {"cpu": _name("CPU")}
             if self.device not in devices:
                 return not_there(self.device, devices)
             precisions = ", ".join(_precisions(self.device))
@@ -223,12 +224,16 @@ def _devices() -> dict[str, str]:
         kind, _, number = own_name.lower().partition(".")
         name = f"gpu:{number or 0}" if kind == "gpu" else kind
         if kind in OpenVinoBackend.kinds:
-            found[name] = str(_core().get_property(own_name, "FULL_DEVICE_NAME"))
+            found[name] = _name(own_name)
     if (
         "cpu" not in found
     ):  # It is left out without a word where memory is short: asked for by name, it says why.
-        found["cpu"] = str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
+        found["cpu"] = _name("CPU")
     return found
+
+
+def _name(own_name: str) -> str:
+    return str(_core().get_property(own_name, "FULL_DEVICE_NAME"))
 
 
 def _own_name(device: str) -> str:

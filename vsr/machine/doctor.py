@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
-from vsr.backends import probe_backends
-from vsr.backends.choose import WATCHED, devices_here
+from vsr.backends.choose import WATCHED, devices_here, probe_backends
 from vsr.core.errors import ConfigError, VsrError
 from vsr.machine.environment import environment
 from vsr.machine.tuned import kept_here

@@ -6,7 +6,6 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +90,8 @@ def _answer(command: list[str]) -> str:
 
 def version(name: str) -> str | None:
     """Of an installed package."""
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Codes = npt.NDArray[np.uint8]
 
@@ -44,6 +43,8 @@ class Palettes:
     def __call__(self, pixels: Codes) -> Paletted:
         """pixels: [height, width, 3 or 4], RGB or RGB and alpha; samples that are more than half transparent are so
         altogether."""
+        from PIL import Image
+
         rgb = pixels[..., :3]
         hidden = pixels[..., 3] < 128 if pixels.shape[2] == 4 else np.zeros(rgb.shape[:2], np.bool_)
         if hidden.any():
@@ -67,6 +68,8 @@ class Palettes:
         return places[np.searchsorted(known, _packed(rgb))].astype(np.uint8)
 
     def _by_many(self, rgb: Codes, shows: npt.NDArray[np.bool_]) -> Codes:
+        from PIL import Image
+
         if self._colours is None or _error(rgb, self._colours) > _WORSE * self._error:
             sample = rgb[shows]
             sample = np.ascontiguousarray(sample[:: max(1, len(sample) // _SAMPLE)])
@@ -92,6 +95,8 @@ def _filled(colours: Codes) -> Codes:
 
 
 def _nearest(rgb: Codes, colours: Codes) -> Codes:
+    from PIL import Image
+
     palette = Image.new("P", (1, 1))
     palette.putpalette([*colours.ravel().tolist(), *colours[0].tolist()])
     found = np.asarray(Image.fromarray(rgb).quantize(palette=palette, dither=Image.Dither.NONE))

@@ -9,8 +9,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from vsr.backends import Engine
-from vsr.backends.base import Backend, CompileOptions
+from vsr.backends.base import Backend, CompileOptions, Engine
 from vsr.backends.process import OfProcess
 from vsr.models import GraphLayout, ModelSpec
 

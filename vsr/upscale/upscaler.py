@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends import choose_backend
 from vsr.backends.base import CompileOptions
+from vsr.backends.choose import choose_backend
 from vsr.backends.on_device import on_host
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Fetched, Frame, PixelFormat, Plane, SemiPlanar

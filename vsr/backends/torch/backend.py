@@ -17,9 +17,9 @@ from vsr.backends.base import (
     Availability,
     CompileOptions,
     chosen_precision,
+    not_there,
     out_of_memory,
 )
-from vsr.backends.devices import not_there
 from vsr.backends.host_buffers import HostBuffers
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from vsr.core.errors import EncodeError, reason
 from vsr.media.palette import TRANSPARENT, Palettes
@@ -213,6 +212,8 @@ def exif_orientation(exif: bytes | None) -> int:
     """The orientation an EXIF block tells, 1 (upright) where it tells none."""
     if not exif:
         return 1
+    from PIL import Image
+
     try:
         read = Image.Exif()
         read.load(exif)
@@ -231,6 +232,8 @@ ORIENTATIONS = {
 
 def exif_with_orientation(orientation: int) -> bytes:
     """An EXIF block that holds an orientation and nothing else."""
+    from PIL import Image
+
     exif = Image.Exif()
     exif[274] = orientation
     return exif.tobytes()
@@ -244,6 +247,8 @@ _PILLOW_MODE = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 def _write_pillow(
     file: BinaryIO, fmt: PictureFormat, picture: Picture, tags: PictureTags, quality: float | None
 ) -> None:
+    from PIL import Image
+
     pixels = np.empty((picture.height, picture.width, picture.channels), np.uint8)
     for first, end in _bands(picture):
         pixels[first:end] = picture.rows(first, end)
@@ -280,6 +285,8 @@ def _write_pillow(
 
 def _write_gif(file: BinaryIO, pixels: Rows) -> None:
     """Pixels of 1 to 4 channels in colours of their own; those more than half transparent are so altogether."""
+    from PIL import Image
+
     if pixels.shape[2] < 3:  # gray, with alpha or without
         pixels = pixels[..., [0, 0, 0, *range(1, pixels.shape[2])]]
     found = Palettes()(pixels)

@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from PIL import Image, features
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Pillow tries all it has where it is given no list, whatever a file is called: EPS among them, for which it starts Ghostscript.
 # TGA has no mark to know it by and comes last.
@@ -22,6 +23,8 @@ _limit_lock = threading.RLock()
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
     """An opened image, its header read. Raises whatever broken bytes lead Pillow's plugins to."""
+    from PIL import Image, features
+
     reads_avif = features.check("avif")
     return Image.open(file, formats=["AVIF", *_FORMATS] if reads_avif else _FORMATS)
 
@@ -29,6 +32,8 @@ def open_image(file: Path | BinaryIO) -> Image.Image:
 @contextmanager
 def pillow_opened(file: Path | BinaryIO) -> Iterator[Image.Image | None]:
     """The image, its header read, whatever its size; None if Pillow cannot read it."""
+    from PIL import Image
+
     with _limit_lock:
         # The guard against huge pictures is for servers; ours is FFmpeg's own limit, checked by the caller.
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None

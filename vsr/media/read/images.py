@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from vsr.core.color import Color, Range
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
@@ -20,6 +20,9 @@ from vsr.media.pictures.packets import FoundTags
 from vsr.media.pictures.pillow import pillow_opened
 from vsr.media.pictures.tags import orientation_of, tags_of
 from vsr.media.types import Carried, Source, SourceCounters, SourceOptions
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # fmt: off
 READABLE_PICTURES = frozenset({
