@@ -217,7 +217,9 @@ def test_where_nobody_says_it_long_work_is_cut_and_short_is_not(
     cut: list[float] = []
     real = in_segments.plan_segments
     monkeypatch.setattr(
-        in_segments, "plan_segments", lambda index, length: real(index, cut.append(length) or length)
+        in_segments,
+        "plan_segments",
+        lambda index, length, **given: real(index, cut.append(length) or length, **given),
     )
     options = {"model": "bicubic", "preset": "ultrafast", "overwrite": True}
     vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), **options)

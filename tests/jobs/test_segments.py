@@ -9,8 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from vsr.jobs.segments import SegmentPlan, is_short, plan_segments, segment_seconds
-from vsr.media.read.index import VideoIndex
+from tests.support import clips
+from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
+from vsr.media.read.index import VideoIndex, video_index
+from vsr.media.types import SourceOptions
 
 TICK = Fraction(1, 90000)
 
@@ -132,3 +134,22 @@ def test_segments_are_half_a_minute_of_work(video_s: int, work_s: float, expecte
 def test_less_than_a_minute_of_work_is_short() -> None:
     assert is_short(59.9)
     assert not is_short(60)
+
+
+def test_a_keyframe_before_its_turn_begins_a_scene() -> None:
+    even = index_of(list(range(0, 5000, 10)), list(range(0, 5000, 250)))
+    assert early_keyframes(even) == []
+    shaken = index_of(list(range(0, 5000, 10)), [0, 250, 490, 740])  # a picture off is no scene
+    assert early_keyframes(shaken) == []
+    cut = index_of(list(range(0, 5000, 10)), [0, 250, 330, 580, 650])
+    assert early_keyframes(cut) == [330, 650]
+    assert [early_keyframes(index_of(times, times)) for times in ([], [0])] == [[], []]
+
+
+def test_an_encoder_begins_a_scene_with_a_keyframe_where_segments_are_cut() -> None:
+    """x264 with a keyframe every 50 pictures, and one more where bars follow the moving picture, at 3.16 s."""
+    moving, still = "testsrc2=size=64x48:rate=25:duration=3.16", "smptebars=size=64x48:rate=25:duration=2"
+    clip = clips.h264("scene.mp4", "-g", "50", source=f"{moving}[a];{still}[b];[a][b]concat")
+    index = video_index(str(clip), SourceOptions())
+    (scene,) = early_keyframes(index)
+    assert float((scene - index.times[0]) * index.time_base) == pytest.approx(3.16, abs=0.001)

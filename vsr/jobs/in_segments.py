@@ -19,7 +19,7 @@ from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report
 from vsr.jobs.resumable import Job, ResumableJob
 from vsr.jobs.runners import InProcess
-from vsr.jobs.segments import SegmentPlan, is_short, plan_segments, segment_seconds
+from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
 from vsr.jobs.tasks import SegmentDone, SegmentTask
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.address import file_name
@@ -92,7 +92,8 @@ class Upscaling:
             length = segment_seconds(index, outlook.work_s(len(index.times)))
         else:
             length = Fraction(seconds).limit_denominator(1000)
-        return plan_segments(index, max(1, round(length / index.time_base)))
+        ticks = max(1, round(length / index.time_base))
+        return plan_segments(index, ticks, scene_cuts=early_keyframes(index))
 
     def _in_segments(
         self, url: str, output: Path, begun: JobHead | None, plan: SegmentPlan, watch: _Watch | None

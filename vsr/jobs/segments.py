@@ -83,6 +83,17 @@ def plan_segments(
     return SegmentPlan(index.time_base, tuple(segments), span, note)
 
 
+def early_keyframes(index: VideoIndex) -> list[int]:
+    """Keyframes that came before their turn, with which encoders begin a scene: nearer to the one before, by more than a
+    picture, than keyframes of this input may lie apart."""
+    apart = [(later - before, later) for before, later in pairwise(index.keyframes)]
+    if not apart or len(index.times) < 2:
+        return []
+    a_picture = Fraction(index.times[-1] - index.times[0], len(index.times) - 1)
+    turn = max(apart)[0]
+    return [keyframe for ticks, keyframe in apart if ticks + a_picture < turn]
+
+
 def _cuts(index: VideoIndex, length: int, scene_cuts: frozenset[int]) -> list[int]:
     times = index.times
     if not times:
