@@ -216,6 +216,7 @@ def upscale_file(
     overwrite: bool = False,
     segment: float | None = None,
     restart: bool = False,
+    workers: int | None = None,
     batch: int | None = None,
     tile: int | None = None,
     threads: int = 0,
@@ -276,6 +277,7 @@ def upscale_file(
         ),
         segment=segment,
         restart=restart,
+        workers=workers,
     )
     return upscale_many(config, progress=progress, control=control)[0]
 

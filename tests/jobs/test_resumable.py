@@ -48,7 +48,7 @@ def half_done(output: Path, number: int = 3) -> None:
     """A job that was ended as by kill -9 while it made a segment."""
     with pytest.raises(ZeroDivisionError):
         Recorded(output, run=failing_at(number, ZeroDivisionError())).run()
-    (output.with_name("out.mp4.vsr") / f"{number:06d}.0").write_bytes(b"half of i")
+    (output.with_name("out.mp4.vsr") / f"{number:06d}.4711.0").write_bytes(b"half of i")
     (output.with_name("out.mp4.vsr") / "joined.mp4.part").write_bytes(b"half")
 
 

@@ -140,6 +140,7 @@ FORMS = {
             "convert_streams": Case("--convert-streams", {"convert_streams": True}),
             "segment": Case("--segment 12.5", {"segment": 12.5}),
             "restart": Case("--restart", {"restart": True}),
+            "workers": Case("--workers 3", {"workers": 3}),
             "batch": BATCH,
         },
         "in.mp4",

@@ -20,6 +20,16 @@ def parse_device(name: str) -> tuple[str, int | None]:
     return kind, int(number) if colon else None
 
 
+def parse_devices(names: str) -> tuple[str, ...]:
+    """Devices separated by commas, of one kind: "cuda:0,cuda:1". Raises ConfigError as `parse_device`, and for others."""
+    devices = tuple(names.split(","))
+    if len({parse_device(device)[0] for device in devices}) > 1:
+        raise ConfigError(f"devices {names!r} are of several kinds", hint="give devices of one kind")
+    if len({full_name(device) for device in devices}) < len(devices):
+        raise ConfigError(f"devices {names!r} name one twice", hint="give --workers for several processes")
+    return devices
+
+
 def full_name(name: str) -> str:
     """The name with its number: the first of its kind is taken where none is given. Raises ConfigError as `parse_device`."""
     kind, number = parse_device(name)

@@ -17,6 +17,7 @@ from vsr.cli.terminal import note, say
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.secrets import redacted
 from vsr.files.checks import is_folder, stat_of
+from vsr.jobs.config import MAX_WORKERS
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
@@ -103,6 +104,13 @@ _run_options = options.group(
     ),
     click.option(
         "--restart", is_flag=True, help="Begin anew what an earlier run has begun, instead of going on."
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1, MAX_WORKERS),
+        metavar="N",
+        help="Processes that make segments side by side, and share the processor.  [default: one; one on each of several "
+        "devices of a kind: --device cuda:0,cuda:1]",
     ),
     options.batch,
     options.running,
@@ -208,4 +216,5 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
         report=report,
         segment=values["segment"],
         restart=values["restart"],
+        workers=values["workers"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from vsr.core.secrets import hide, masked
 
@@ -19,6 +20,18 @@ class VsrError(Exception):
         self.message = masked(message)
         self.hint = masked(hint) if hint is not None else None
         super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors pass from one process to another, with what the system said."""
+        cause = self.__cause__ if isinstance(self.__cause__, OSError) else None
+        return _again, (type(self), self.__dict__, cause)
+
+
+def _again(kind: type[VsrError], state: dict[str, Any], cause: OSError | None) -> VsrError:
+    error = kind.__new__(kind, state["message"])
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error
 
 
 class ConfigError(VsrError):
@@ -119,6 +132,12 @@ class InferenceError(EngineError):
 
 class DeviceMemoryError(EngineError):
     """Not enough memory on the device, or here."""
+
+
+class WorkerError(VsrError):
+    """A process or a node that made a segment is gone."""
+
+    exit_code = 8
 
 
 class PipelineError(VsrError):

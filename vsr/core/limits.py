@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_sharing = 1
+
+
+def share_machine(processes: int) -> None:
+    """From now on count a share of the machine only: so many processes work side by side, and this is one of them."""
+    global _sharing  # noqa: PLW0603
+    _sharing = processes
 
 
 def cores() -> int:
@@ -15,7 +22,7 @@ def cores() -> int:
     quota, _, period = _read("cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit():
         there = min(there, -(-int(quota) // int(period)))
-    return max(1, there)
+    return max(1, there // _sharing)
 
 
 def memory_bytes() -> int:
@@ -25,7 +32,8 @@ def memory_bytes() -> int:
     except (ValueError, OSError, AttributeError):
         return 0
     limit = _read("memory.max")
-    return min(there, int(limit)) if limit.isdigit() else there
+    there = min(there, int(limit)) if limit.isdigit() else there
+    return there // _sharing
 
 
 def _read(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale.options import NetworkOptions
@@ -12,6 +13,7 @@ from vsr.upscale.options import NetworkOptions
 MAX_SIDE = 32768
 MAX_SECONDS = 10**9
 MAX_BITRATE = 10**11
+MAX_WORKERS = 1024
 MAX_TERM = 2**31 - 1
 """FFmpeg counts both terms of a fraction in 32 bits."""
 
@@ -25,7 +27,7 @@ class UpscaleConfig:
     of a scale. Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report:
     where the caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass;
     None for half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
-    Raises ConfigError.
+    workers: processes that make segments side by side, None for one on each device; one is this process. Raises ConfigError.
     """
 
     inputs: tuple[str, ...]
@@ -37,6 +39,7 @@ class UpscaleConfig:
     report: Path | None = None
     segment: float | None = None
     restart: bool = False
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -47,7 +50,30 @@ class UpscaleConfig:
             raise ConfigError(
                 f"size {self.size[0]}x{self.size[1]} is out of range", hint="give WIDTHxHEIGHT in pixels"
             )
+        self._check_workers()
         self._check_media()
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What the workers run on, in turn."""
+        return parse_devices(self.network.device)
+
+    def _check_workers(self) -> None:
+        if self.workers is None:
+            return
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise ConfigError(
+                f"workers {self.workers} is out of range", hint=f"give 1 to {MAX_WORKERS} processes"
+            )
+        if self.workers > 1 and self.segment == 0:
+            raise ConfigError(
+                "--workers make segments, and --segment 0 is one pass", hint="leave out one of them"
+            )
+        if self.workers < len(self.devices):
+            raise ConfigError(
+                f"--workers {self.workers} is too few for {len(self.devices)} devices",
+                hint="leave it out, or name fewer devices",
+            )
 
     def _check_media(self) -> None:
         """Refuse options that exclude each other, and numbers too large for FFmpeg."""

@@ -23,7 +23,7 @@ JOURNAL = "journal"
 RUNNING = "running"
 _JOINED = "joined"
 _SEGMENT = re.compile(r"\d{6,}\.segment")
-_LEFTOVER = re.compile(r"\d{6,}\.\d+(\.part)?|joined\..*")
+_LEFTOVER = re.compile(r"\d{6,}\.\d+\.\d+(\.part)?|joined\..*")
 _READ_BYTES = 1 << 20
 
 
@@ -61,8 +61,9 @@ class JobFolder:
             raise os_error(str(path), error) from error
 
     def attempt(self, number: int, attempt: int) -> Path:
-        """Where a segment is made. Two runners may make one at a time, each its own file."""
-        return self.path / f"{number:06d}.{attempt}"
+        """Where a segment is made. Two runners may make one at a time, each its own file; so does a worker that outlives a
+        killed run for a moment."""
+        return self.path / f"{number:06d}.{os.getpid()}.{attempt}"
 
     def segment(self, number: int) -> Path:
         """Where it lies when it is finished."""

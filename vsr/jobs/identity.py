@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,9 @@ def input_identity(path: Path) -> Identity:
 
 
 def options_of(config: UpscaleConfig) -> Identity:
-    """The options that change what comes out."""
-    values = config_values(config)
+    """The options that change what comes out. Several devices are of one kind: they count as the first."""
+    first = replace(config.network, device=config.devices[0])
+    values = config_values(replace(config, network=first))
     size = values.pop("size")
     named: dict[str, str | int | float | None] = {"--size": f"{size[0]}x{size[1]}" if size else None}
     for part in values.values():

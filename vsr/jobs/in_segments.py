@@ -6,25 +6,33 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError
+from vsr.core.limits import cores
 from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JOURNAL, JobFolder, job_folder
 from vsr.jobs.identity import SEGMENT, identity
 from vsr.jobs.journal import JobHead, read_journal
+from vsr.jobs.outlook import Outlook
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report
 from vsr.jobs.resumable import Job, ResumableJob
-from vsr.jobs.runners import InProcess
+from vsr.jobs.run_segment import run_segment
+from vsr.jobs.runners import InProcess, Runners
 from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
 from vsr.jobs.tasks import SegmentDone, SegmentTask
 from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.jobs.workers import Workers
 from vsr.media.address import file_name
 from vsr.media.read.index import why_not_cut
 from vsr.media.write.containers import NULL, STDOUT
+
+# What packets of FFmpeg's own encoders are made for; more gain nothing.
+_MOST_CODEC_THREADS = 16
 
 
 class Upscaling:
@@ -36,8 +44,10 @@ class Upscaling:
     def __init__(
         self, config: UpscaleConfig, job: UpscaleJob, control: Control, said: Callable[[str], None]
     ) -> None:
-        self._config = config
-        self._job = job
+        self._devices = config.devices
+        self._workers = config.workers or len(self._devices)
+        self._config = replace(config, network=replace(config.network, device=self._devices[0]))
+        self._job = job.configured(self._config)
         self._control = control
         self._said = said
 
@@ -53,6 +63,10 @@ class Upscaling:
                 watch = _Watch(plan, on_progress, item, items) if on_progress else None
                 return self._in_segments(url, Path(output), begun, plan, watch)
             self._forget(Path(output))
+        if plan is None and self._workers > 1:
+            plan = SegmentPlan(
+                Fraction(1), (), 0, f"it is no minute of work; {SEGMENT} makes segments of less"
+            )
         notes = (f"made in one pass: {plan.note}",) if plan is not None else ()
         for note in notes:
             self._said(note)
@@ -98,27 +112,15 @@ class Upscaling:
     def _in_segments(
         self, url: str, output: Path, begun: JobHead | None, plan: SegmentPlan, watch: _Watch | None
     ) -> Report:
-        config, path = self._config, Path(file_name(url)).absolute()
+        path = Path(file_name(url)).absolute()
         outlook = self._job.outlook(url)
-        known = identity(config, path, outlook.spec, outlook.backend, outlook.device)
-        if begun is not None and config.segment is None:
+        known = identity(self._config, path, outlook.spec, outlook.backend, outlook.device)
+        if begun is not None and self._config.segment is None:
             known = {**known, SEGMENT: begun.identity.get(SEGMENT)}
-        bitrate = config.sink.bitrate
+        bitrate = self._config.sink.bitrate
         notes = ("the bitrate is that of each segment: rate control begins anew in each",) if bitrate else ()
-
-        def run_segment(task: SegmentTask) -> SegmentDone:
-            segment = task.segment
-            report = self._job.run_part(
-                task.url,
-                task.output,
-                task.path,
-                seek=segment.seek,
-                begin=segment.begin,
-                end=segment.end,
-                on_progress=watch,
-            )
-            return SegmentDone(segment.number, report)
-
+        config = _fixed(self._config, outlook, begun)
+        made_here = self._job.configured(config)
         job = ResumableJob(
             Job(
                 url=str(path),
@@ -129,13 +131,40 @@ class Upscaling:
                 notes=notes,
             ),
             plan=lambda: plan,
-            runners=InProcess(run_segment),
-            join=lambda files, target: self._job.join(url, str(target), files),
+            runners=self._runners(made_here, watch),
+            join=lambda files, target: made_here.join(url, str(target), files),
             control=self._control,
             said=self._said,
             finished=watch.finished if watch is not None else lambda _: None,
         )
         return job.run()
+
+    def _runners(self, job: UpscaleJob, watch: _Watch | None) -> Runners:
+        """This process, or workers."""
+        if self._workers > 1:
+            return Workers(self._workers, self._devices, self._control, watch)
+
+        def run(task: SegmentTask) -> SegmentDone:
+            return run_segment(job, task, partial(watch, task.segment.number) if watch else None)
+
+        return InProcess(run)
+
+
+def _fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None) -> UpscaleConfig:
+    """The same with all that packets depend on, so that each segment is what it is whoever makes it, and whenever.
+
+    Those of x264 depend on how many threads it has.
+    """
+    if begun is not None:
+        threads, precision = begun.config["sink"]["threads"], begun.config["network"]["precision"]
+    else:
+        threads, precision = outlook.encoder_threads or min(cores(), _MOST_CODEC_THREADS), outlook.precision
+    return replace(
+        config,
+        network=replace(config.network, precision=precision),
+        source=replace(config.source, threads=threads),
+        sink=replace(config.sink, threads=threads),
+    )
 
 
 class _Watch:
@@ -146,17 +175,22 @@ class _Watch:
         self._on_progress = on_progress
         self._number = item, items
         self._taken = self._made = 0
+        self._under_way: dict[int, int] = {}
         self._began: tuple[float, int] | None = None
 
     def finished(self, reports: Mapping[int, Report]) -> None:
         """What is finished by now, by the numbers of the segments."""
         self._taken = sum(self._plan.segments[number].frames for number in reports)
         self._made = sum(report.frames_out for report in reports.values())
+        for number in reports:
+            self._under_way.pop(number, None)
 
-    def __call__(self, part: Progress) -> None:
+    def __call__(self, number: int, part: Progress) -> None:
+        """How far a segment is."""
+        self._under_way[number] = part.frames_done
         # Each of the input's pictures may become two: what is finished tells.
         total = self._plan.frames * self._made // self._taken if self._taken else self._plan.frames
-        done = self._made + part.frames_done
+        done = self._made + sum(self._under_way.values())
         known = total if total >= done else None
         now = time.monotonic()
         since, before = self._began = self._began or (now, self._made)

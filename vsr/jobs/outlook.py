@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vsr.core.limits import cores
-from vsr.models import ModelSpec
+from vsr.models import ModelSpec, Precision
 
 # What two cores with AVX2 and an H100 were seen to do, rounded. A segment twice as long or as short as meant does no harm.
 _MACS_A_CORE = 40e9
@@ -18,6 +18,7 @@ class Outlook:
     """An input and what is to make it larger. frames: as its header has them, None where it does not say.
 
     pixels_in, pixels_out: of a frame. passes: how often the network runs on each. spec, backend, device: what was chosen.
+    encoder_threads, precision: what is asked for or was found best here, 0 and None where nothing is.
     """
 
     frames: int | None
@@ -28,6 +29,8 @@ class Outlook:
     backend: str
     device: str
     on_gpu: bool
+    encoder_threads: int = 0
+    precision: Precision | None = None
 
     def work_s(self, frames: int) -> float:
         """About how long so many frames take, in seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -82,13 +83,18 @@ class Report:
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """One report of an input that was made in parts, in their order. What is counted adds up, times too."""
+    """One report of an input that was made in parts, in their order. What is counted adds up, and so do the times of stages.
+
+    Its seconds are those in which any part was made: parts that were made side by side count once, and a pause does not.
+    """
     first = reports[0]
-    seconds = sum(report.seconds for report in reports)
+    seconds = _covered([(report.started, report.started + report.seconds) for report in reports])
     frames_out = sum(report.frames_out for report in reports)
     stages = _stages_merged([report.stages for report in reports])
     return replace(
         first,
+        device=", ".join(sorted({report.device for report in reports})),
+        started=min(report.started for report in reports),
         frames_in=sum(report.frames_in for report in reports),
         frames_out=frames_out,
         seconds=round(seconds, 3),
@@ -105,6 +111,15 @@ def merged(reports: Sequence[Report]) -> Report:
         stopped_early=any(report.stopped_early for report in reports),
         output_bytes=None,
     )
+
+
+def _covered(spans: Iterable[tuple[float, float]]) -> float:
+    """How much of a line these spans cover together."""
+    length, reached = 0.0, -math.inf
+    for begin, end in sorted(spans):
+        length += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return length
 
 
 def counted_once(sentences: Iterable[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from vsr.jobs.journal import Finished, Identified, Identity, JobHead, Journal, J
 from vsr.jobs.report import Report, counted_once, merged
 from vsr.jobs.room import Room
 from vsr.jobs.runners import Failed, Made, Runners
-from vsr.jobs.schedule import Schedule
+from vsr.jobs.schedule import ATTEMPTS, Schedule
 from vsr.jobs.segments import SegmentPlan
 from vsr.jobs.tasks import Joined, SegmentTask
 
@@ -231,6 +231,8 @@ class ResumableJob:
         task = tasks.pop(event.runner, None)
         if isinstance(event, Failed):
             over = (schedule.lost if event.gone else schedule.failed)(event.runner, event.error.message)
+            if over:
+                event.error.message = f"a segment failed {ATTEMPTS} times: {event.error.message}"
             if event.final or over:
                 raise event.error
             self._said(f"{event.runner}: {event.error.message}; its segment is made again")

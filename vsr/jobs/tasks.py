@@ -15,6 +15,7 @@ from vsr.jobs.segments import Segment
 class SegmentTask:
     """A segment to be made. url, output, config: of the whole job. segment: its ticks are those of the input's video.
 
+    The threads of decoder and encoder are named in the config: packets depend on them.
     path: where its encoded packets go, in a folder that is there; a file of that name is replaced.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,12 @@ class UpscaleJob:
     def __exit__(self, *exc_info: object) -> None:
         self._pool.close()
 
+    def configured(self, config: UpscaleConfig) -> UpscaleJob:
+        """The same for another configuration. It shares the compiled models, and ends with this one."""
+        job = copy.copy(self)
+        job._config = config
+        return job
+
     def run(
         self,
         url: str,
@@ -90,6 +97,8 @@ class UpscaleJob:
                 upscaler.backend,
                 upscaler.device,
                 upscaler.on_gpu,
+                prepared.writing.threads,
+                self._config.network.precision or upscaler.tuned.precision,
             )
 
     def index(self, url: str, output: str) -> VideoIndex:

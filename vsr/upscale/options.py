@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from vsr.backends.devices import parse_device
+from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
 from vsr.models import ModelSpec, Precision
 from vsr.models.registry import all_models
@@ -22,10 +22,10 @@ class NetworkOptions:
 
     model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and kind of input.
     scale: factor per side, None for the model's own (2 for `auto`). backend: `auto` or a name. device: `auto`, `cpu`, `gpu:N`
-    or `npu` by OpenVINO, `cuda:N` as CUDA_VISIBLE_DEVICES shows them, from 0; the first without a number. tile: side of a tile
-    in LR pixels, 0 for no tiles, None to tile only what is large. batch: frames in a run of the network, None for the
-    backend's choice. threads: of the processor, 0 for all cores. precision: None for the fastest. build: whether an engine
-    that is missing may be built (TensorRT).
+    or `npu` by OpenVINO, `cuda:N` as CUDA_VISIBLE_DEVICES shows them, from 0; the first without a number; several of a kind,
+    separated by commas, for jobs that have a process on each. tile: side of a tile in LR pixels, 0 for no tiles, None to tile
+    only what is large. batch: frames in a run of the network, None for the backend's choice. threads: of the processor, 0 for
+    all cores. precision: None for the fastest. build: whether an engine that is missing may be built (TensorRT).
     Raises ConfigError for a number out of range and a device or a precision that doesn't exist.
     """
 
@@ -44,7 +44,7 @@ class NetworkOptions:
             raise ConfigError(
                 f"scale {self.scale:g} is out of range", hint=f"give a factor from 1 to {MAX_SCALE}"
             )
-        parse_device(self.device)
+        parse_devices(self.device)
         if self.tile not in (None, 0) and not MIN_TILE <= self.tile <= MAX_TILE:
             raise ConfigError(
                 f"tile {self.tile} is out of range",

@@ -12,9 +12,9 @@ from collections import deque
 from io import RawIOBase
 from typing import Any
 
+from vsr.core.child import BECOMES, started
 from vsr.core.secrets import HIDDEN, masked, redacted
 from vsr.media.live.bridge_command import parted, reading, writing
-from vsr.media.live.child import BECOMES, started
 
 _WAIT_S = 2.0
 _PIPE_BYTES = 16 << 10

@@ -13,9 +13,9 @@ from typing import Any
 import av
 
 from vsr.core import errors
+from vsr.core.child import started
 from vsr.core.errors import MediaError, OutputLostError
 from vsr.core.secrets import redacted
-from vsr.media.live.child import started
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 

@@ -24,8 +24,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from vsr.core.child import end_with_parent
 from vsr.core.errors import OutputLostError
-from vsr.media.live.child import end_with_parent
 from vsr.media.live.connection import PARAMETERS_FORMAT
 from vsr.media.live.refusals import refused_output
 

@@ -11,17 +11,17 @@ import signal
 import subprocess
 import sys
 
-BECOMES = "vsr.media.live.child"
+BECOMES = "vsr.core.child"
 """The module whose process becomes the command that its words are."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def started(
-    module: str, *words: str, stdout: int, stderr: int, pass_fds: tuple[int, ...] = ()
+    module: str, *words: str, stdout: int, stderr: int | None, pass_fds: tuple[int, ...] = ()
 ) -> subprocess.Popen[bytes]:
     """The process of a module that calls `end_with_parent`. It finds what this process finds; Ctrl-C is not for it.
-    pass_fds: files it inherits."""
+    stderr: None for ours. pass_fds: files it inherits."""
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)  # noqa: PTH109
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *words],
