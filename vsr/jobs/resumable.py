@@ -278,9 +278,11 @@ class ResumableJob:
         sync_folder(place.parent)
         report = self._report(run.in_order)
         run.folder.remove()
+        seconds = report.seconds + join_s
         return replace(
             report,
-            seconds=round(report.seconds + join_s, 3),
+            seconds=round(seconds, 3),
+            fps=round(report.frames_out / seconds, 2) if seconds > 0 else 0.0,
             notes=counted_once((*report.notes, *joined.notes)),
             warnings=counted_once((*report.warnings, *joined.warnings)),
         )
