@@ -17,6 +17,7 @@ from vsr.cli.interrupt import interrupts
 from vsr.cli.terminal import escaped, note, say
 from vsr.core.control import Control
 from vsr.core.errors import MissingDependencyError
+from vsr.core.extras import install
 
 if TYPE_CHECKING:
     from vsr.training.trainer import Progress
@@ -115,7 +116,7 @@ def command(
             raise
         raise MissingDependencyError(
             f"training needs {error.name}, which is not installed",
-            hint="pip install torch safetensors onnx matplotlib",
+            hint=install("torch"),
         ) from error
     chosen = load_recipe(recipe).changed(steps=steps, seed=seed, lr=lr, teacher=teacher)
     control = Control()

@@ -14,6 +14,7 @@ import onnx
 from vsr.convert.builder import OPSET
 from vsr.convert.foreign import Runner, require_finite
 from vsr.core.errors import MissingDependencyError, WeightsError, reason
+from vsr.core.extras import install
 
 try:
     import safetensors.torch
@@ -25,7 +26,7 @@ try:
         import spandrel
 except ModuleNotFoundError as error:
     raise MissingDependencyError(
-        f"importing checkpoints needs {error.name}", hint="pip install torch torchvision spandrel onnxscript"
+        f"importing checkpoints needs {error.name}", hint=install("torch")
     ) from error
 except (ImportError, RuntimeError) as error:  # A torchvision for another build of torch.
     raise MissingDependencyError(

@@ -11,25 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 from numpy.typing import NDArray
 
 from vsr.convert.calibrate import calibration
 from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
-from vsr.core.errors import ConfigError, MissingDependencyError, WeightsError, reason
+from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.registry import package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
-
-try:
-    import safetensors
-    import safetensors.numpy
-except ModuleNotFoundError as error:
-    raise MissingDependencyError(
-        "making packages needs safetensors", hint="pip install safetensors"
-    ) from error
 
 # A hyperparameter beyond any network's: what it asks for is not built to be compared.
 _LARGEST = 4096

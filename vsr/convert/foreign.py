@@ -11,18 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from vsr.convert.builder import OPSET, GraphBuilder
-from vsr.core.errors import MissingDependencyError, WeightsError, reason
-
-try:
-    import onnxruntime
-except ModuleNotFoundError as error:
-    raise MissingDependencyError(
-        "importing networks runs them with onnxruntime", hint="pip install onnxruntime"
-    ) from error
+from vsr.core.errors import WeightsError, reason
 
 Array = npt.NDArray[np.float32]
 

@@ -15,20 +15,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from vsr.backends.graphs.quantize import quantized
 from vsr.convert.frame_graph import frame_graph
 from vsr.convert.networks import Network
-from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.core.errors import ConfigError
 from vsr.files.checks import make_folder, os_error
 from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, Precision, load_spec
-
-try:
-    import onnx
-except ModuleNotFoundError as error:
-    raise MissingDependencyError("making packages needs onnx", hint="pip install onnx") from error
-
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from importlib import metadata
 
 from vsr.backends.choose import WATCHED, devices_here, probe_backends
 from vsr.core.errors import ConfigError, VsrError
+from vsr.core.extras import DISTRIBUTION, install, installed, missing
 from vsr.machine.environment import environment
 from vsr.machine.tuned import kept_here
 from vsr.models import shipped_models
@@ -49,13 +49,10 @@ def doctor() -> list[Check]:
         _tuned(),
     ]
     for extra, purpose in _EXTRAS.items():
-        missing = [name for name in _brought_by(extra) if not _installed(name)]
-        detail = f"not installed: {', '.join(missing)} ({purpose})" if missing else purpose
-        checks.append(
-            Check(
-                f"extra [{extra}]", not missing, detail, f"pip install {' '.join(missing)}" if missing else ""
-            )
-        )
+        # Where vsr only lies in a folder it cannot tell what is missing.
+        left = missing(extra) if installed(DISTRIBUTION) else [DISTRIBUTION]
+        detail = f"not installed: {', '.join(left)} ({purpose})" if left else purpose
+        checks.append(Check(f"extra [{extra}]", not left, detail, install(extra) if left else ""))
     return checks
 
 
@@ -67,22 +64,6 @@ def _devices() -> list[Check]:
         what = max(said.values())
         found.append(Check(f"device {device}", True, f"{what}{': ' if what else ''}{', '.join(said)}{unrun}"))
     return found
-
-
-def _brought_by(extra: str) -> list[str]:
-    """Names of the packages that an extra of vsr's asks for; vsr itself where it only lies in a folder and cannot tell."""
-    if not _installed("vsr"):
-        return ["vsr"]
-    asked = metadata.requires("vsr") or []
-    return [re.split(r"[^\w.-]", each)[0] for each in asked if re.search(f"extra == ['\"]{extra}['\"]", each)]
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _ffmpeg() -> Check:

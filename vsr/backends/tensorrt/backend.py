@@ -39,6 +39,7 @@ from vsr.backends.tensorrt.library import TensorRT, installed_library
 from vsr.backends.tensorrt.recipe import Library, recipe_for, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError, VsrError
+from vsr.core.extras import install
 from vsr.models.spec import GraphLayout, ModelSpec
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class TensorRTBackend:
 
     def probe(self) -> Availability:
         if not any(importlib.util.find_spec(name) for name in get_args(Library)):
-            return Availability(False, "TensorRT is not installed", 'pip install "vsr[rtx]" pycuda')
+            return Availability(False, "TensorRT is not installed", f"{install('rtx')} pycuda")
         try:
             library = installed_library()
             name, capability, _ = gpu_here(self._gpu)

@@ -18,6 +18,7 @@ from vsr.backends.tensorrt.library import OnProgress, TensorRT, installed_librar
 from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError, reason
+from vsr.core.extras import install
 from vsr.files.checks import read_ordinary
 from vsr.files.whole import write_whole
 from vsr.models.registry import find_model
@@ -172,7 +173,7 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
         from vsr.backends.graphs.precision import float_layers, guarded, in_precision
         from vsr.backends.graphs.quantize import quantized
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("building engines needs onnx", hint="pip install onnx") from error
+        raise MissingDependencyError("building engines needs onnx", hint=install("rtx")) from error
     weights: dict[str, Any] = {}
     try:
         model = onnx.load(str(path), load_external_data=False)

@@ -24,6 +24,7 @@ from vsr.core.errors import (
     MissingDependencyError,
     reason,
 )
+from vsr.core.extras import install
 from vsr.files.checks import read_ordinary
 from vsr.files.whole import write_whole
 from vsr.models.spec import check_ports
@@ -31,13 +32,14 @@ from vsr.models.spec import check_ports
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""
 
-_INSTALL = {
-    "tensorrt_rtx": 'pip install "vsr[rtx]"',
-    "tensorrt": 'pip install "vsr[tensorrt]" (its libraries come from NVIDIA\'s index; PyCUDA is compiled, with nvcc)',
-}
-
-
 _OLD_DRIVER = "driver version is insufficient"
+
+
+def _remedy(library: str) -> str:
+    """How to get it."""
+    if library == "tensorrt_rtx":
+        return install("rtx")
+    return f"{install('tensorrt')} (its libraries come from NVIDIA's index; PyCUDA is compiled, with nvcc)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class TensorRT:
             self._module: Any = importlib.import_module(name)
         except ImportError as error:
             raise MissingDependencyError(
-                f"{name} cannot be loaded: {reason(error)}", hint=_INSTALL[name]
+                f"{name} cannot be loaded: {reason(error)}", hint=_remedy(name)
             ) from error
         self.name = name
         self.version: str = self._module.__version__
@@ -257,7 +259,7 @@ def installed_library(wanted: Library | Literal["auto"] = "auto") -> TensorRT:
     for name in get_args(Library):
         if importlib.util.find_spec(name):
             return TensorRT(name)
-    raise MissingDependencyError("building engines needs TensorRT", hint=_INSTALL["tensorrt_rtx"])
+    raise MissingDependencyError("building engines needs TensorRT", hint=_remedy("tensorrt_rtx"))
 
 
 def _make_log(trt: Any) -> Any:

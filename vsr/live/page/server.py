@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsr.core.errors import ConfigError, MissingDependencyError, reason
+from vsr.core.extras import install
 from vsr.live.page.metrics import CONTENT_TYPE, exposition
 from vsr.live.report import StreamReport
 from vsr.live.watchers import Watchers
@@ -59,7 +60,7 @@ class PageServer:
         try:
             import aiohttp.web  # noqa: F401 - fails here rather than on the thread
         except ImportError:
-            raise MissingDependencyError("--preview needs aiohttp", hint='pip install "vsr[live]"') from None
+            raise MissingDependencyError("--preview needs aiohttp", hint=install("live")) from None
         host, port = listen
         self._token = token
         self._watchers = watchers

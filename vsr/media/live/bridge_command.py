@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from vsr.core.errors import MissingDependencyError
+from vsr.core.extras import install
 from vsr.core.secrets import masked, redacted
 
 # Seven packets of MPEG-TS, what a datagram holds.
@@ -49,9 +50,7 @@ def check_ffmpeg(url: str) -> None:
     try:
         import ffmpeg  # noqa: F401
     except ImportError:
-        raise MissingDependencyError(
-            f"{redacted(url)}: needs ffmpeg-python", hint='pip install "vsr[live]"'
-        ) from None
+        raise MissingDependencyError(f"{redacted(url)}: needs ffmpeg-python", hint=install("live")) from None
     if shutil.which("ffmpeg") is None:
         raise MissingDependencyError(
             f"{redacted(url)}: needs the system's ffmpeg, 5.0 or later", hint="sudo apt-get install ffmpeg"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsr.core.errors import ConfigError, MissingDependencyError
+from vsr.core.extras import install
 from vsr.core.tables import checked, filled
 
 
@@ -31,9 +32,7 @@ class Architecture:
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
-            raise MissingDependencyError(
-                "this needs torch", hint="pip install torch safetensors onnx"
-            ) from error
+            raise MissingDependencyError("this needs torch", hint=install("torch")) from error
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {

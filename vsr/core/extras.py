@@ -1,0 +1,37 @@
+"""What the extras of the distribution bring, and the words that say how to get it."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+
+DISTRIBUTION = "vsr-video"
+"""As it is called where packages come from; the name vsr is another project's there."""
+
+
+def packages(extra: str) -> list[str]:
+    """Names of the packages that an extra asks for; none where vsr only lies in a folder and cannot tell."""
+    try:
+        asked = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [re.split(r"[^\w.-]", each)[0] for each in asked if re.search(f"extra == ['\"]{extra}['\"]", each)]
+
+
+def missing(extra: str) -> list[str]:
+    """Those of the packages of an extra that are not installed."""
+    return [name for name in packages(extra) if not installed(name)]
+
+
+def installed(name: str) -> bool:
+    """Whether a distribution is installed."""
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def install(extra: str) -> str:
+    """The command that installs what of an extra is missing."""
+    return f"pip install {' '.join(missing(extra)) or repr(f'{DISTRIBUTION}[{extra}]')}"
