@@ -1,4 +1,4 @@
-"""For every test: workers share one folder of clips, none sees the user's models or tuning, none leaves anything running."""
+"""For every test: workers share one folder of clips, none sees what the user has kept, none leaves anything running."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSR_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 

@@ -77,7 +77,7 @@ def spec() -> Any:
 
 
 def keep(spec: Any, **values: Any) -> Path:
-    where = {"backend": "openvino", "device": "cpu", "package": kept.package_hash(spec)}
+    where = {"backend": "openvino", "device": "cpu", "package": spec.numbers_hash}
     return kept.keep(spec, Tuned(**{**where, **values}))
 
 

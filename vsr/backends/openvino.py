@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import hashlib
 import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from types import ModuleType
@@ -27,10 +30,13 @@ from vsr.backends.base import (
     not_there,
     out_of_memory,
 )
+from vsr.backends.graphs import openvino_form
 from vsr.backends.graphs.openvino_form import in_openvino_form
+from vsr.backends.kept_graphs import KeptGraphs, key_of
 from vsr.backends.process import first_user
 from vsr.core.errors import EngineBuildError, InferenceError, is_out_of_memory
 from vsr.core.limits import cores
+from vsr.core.version import __version__
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
 
 if TYPE_CHECKING:
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 # OpenVINO's names, the fastest first.
 _HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 _FEW_CORES = 4
+_KEPT = KeptGraphs()
 
 
 @cache
@@ -171,11 +178,15 @@ class OpenVinoBackend:
         config = {"INFERENCE_PRECISION_HINT": _HINTS[others], **_division(self.device, options)}
         path = spec.graph(layout, int8=precision == "int8")
         try:
-            model = _core().read_model(path)
-            check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
-            model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
-            in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
-            compiled = _core().compile_model(model, _own_name(self.device), config)
+            key = self._key(spec, path, plane_shapes, config)
+            compiled = _kept(key, config)
+            if compiled is None:
+                model = _core().read_model(path)
+                check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
+                model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
+                in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
+                compiled = _core().compile_model(model, _own_name(self.device), config)
+                _keep(key, compiled)
             return OpenVinoEngine(compiled, precision, options.in_flight)
         except (MemoryError, RuntimeError) as error:
             # The latter of a thread that gets no stack.
@@ -187,6 +198,48 @@ class OpenVinoBackend:
             raise EngineBuildError(
                 f"OpenVINO cannot compile {spec.id} ({layout.name}){where}: {_last_line(error)}", hint=hint
             ) from error
+
+    def _key(
+        self,
+        spec: ModelSpec,
+        graph: Path,
+        plane_shapes: Mapping[str, tuple[int, ...]],
+        config: Mapping[str, str | int],
+    ) -> str:
+        """Of a graph compiled for a processor, from all that may change it; "" for other devices, which nobody has run."""
+        if self.device != "cpu":
+            return ""
+        import openvino
+
+        try:
+            facts = {
+                "vsr": __version__,
+                "form": hashlib.sha256(Path(openvino_form.__file__).read_bytes()).hexdigest(),
+                "openvino": openvino.get_version(),
+                "processor": [_name("CPU"), cores(), os.cpu_count(), sorted(_flags())],
+                "graph": hashlib.sha256(graph.read_bytes()).hexdigest(),
+                "package": spec.numbers_hash,
+                "shapes": plane_shapes,
+                "config": config,
+            }
+        except OSError:  # Compiling says why.
+            return ""
+        return key_of(facts)
+
+
+def _kept(key: str, config: Mapping[str, str | int]) -> openvino.CompiledModel | None:
+    graph = _KEPT.find(key) if key else None
+    if graph is not None:
+        with contextlib.suppress(MemoryError, RuntimeError):
+            return _core().import_model(graph, "CPU", config)
+    return None
+
+
+def _keep(key: str, compiled: openvino.CompiledModel) -> None:
+    if key:
+        with contextlib.suppress(MemoryError, RuntimeError):
+            compiled.export_model(graph := BytesIO())
+            _KEPT.keep(key, graph.getvalue())
 
 
 def _division(device: str, options: CompileOptions) -> dict[str, str | int]:
@@ -250,14 +303,18 @@ def _precisions(device: str) -> list[Precision]:
     return found
 
 
-@cache
 def _has_vnni() -> bool:
-    """Whether Linux names the instructions among the processor's; OpenVINO does not tell."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return any(name in flags for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+    return not _flags().isdisjoint(("avx512_vnni", "avx_vnni", "amx_int8"))
+
+
+@cache
+def _flags() -> frozenset[str]:
+    """The processor's instructions as Linux names them, none where it does not; OpenVINO does not tell them all."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith(("flags", "Features")):
+                return frozenset(line.partition(":")[2].split())
+    return frozenset()
 
 
 def _names(ports: Iterable[Any]) -> list[str]:

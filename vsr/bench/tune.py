@@ -20,7 +20,7 @@ from vsr.bench.statistics import LEAST_CHANGE
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import ConfigError, EngineError
 from vsr.core.limits import cores
-from vsr.machine.tuned import Tuned, assumed, keep, package_hash
+from vsr.machine.tuned import Tuned, assumed, keep
 from vsr.models import Precision
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.upscaler import Upscaler
@@ -102,7 +102,7 @@ def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneRe
             return recorder.part().fps.median
 
         found = search(groups, fps, config.budget_s, say)
-    best = replace(found.best, backend=backend, device=device, package=package_hash(spec))
+    best = replace(found.best, backend=backend, device=device, package=spec.numbers_hash)
     return TuneResult(spec.id, best, str(keep(spec, best)), found.tried, found.left_out)
 
 

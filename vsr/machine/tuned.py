@@ -82,7 +82,7 @@ def tuned_for(spec: ModelSpec, backend: str, device: str) -> Tuned:
         return Tuned()
     path = _folder() / f"{_key(machine())}.json"
     kept = read(path).networks.get(spec.id) if path.exists() else None
-    same = kept and (kept.backend, kept.device, kept.package) == (backend, device, package_hash(spec))
+    same = kept and (kept.backend, kept.device, kept.package) == (backend, device, spec.numbers_hash)
     return kept if kept and same else Tuned()
 
 
@@ -162,15 +162,6 @@ def _nvidia_gpus() -> list[str]:
             lines = path.read_text(encoding="utf-8").splitlines()
             found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
     return found
-
-
-def package_hash(spec: ModelSpec) -> str:
-    """Of a package's numbers: its table and its weights."""
-    digest = hashlib.sha256()
-    for path in sorted(spec.folder.iterdir()):
-        if path.suffix != ".onnx":
-            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
 
 
 def _folder() -> Path:

@@ -21,6 +21,7 @@ run the graph of luma alone, and `vsr.media.frames.enlarge` does chroma of up to
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -139,6 +140,15 @@ class ModelSpec:
                 f"model package {self.id} has no frame graph {path.name}", hint=f"looked in {self.folder}"
             )
         return path
+
+    @property
+    def numbers_hash(self) -> str:
+        """Of the package's table and weights: of all files but the graphs. Raises OSError."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix != ".onnx" and path.is_file():
+                digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()[:16]
 
     @property
     def card(self) -> str:

@@ -9,7 +9,7 @@ import av
 
 from tests.support import clips
 from tests.support.sinks import times
-from vsr.core.frame import Frame
+from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
 from vsr.files.whole import OutputFile
 from vsr.media.frames.planes import av_from_frame
@@ -29,9 +29,9 @@ def frames() -> tuple[list[Frame], VideoInfo]:
         return list(source), source.info
 
 
-def encoder(name: str, container: Container, info: VideoInfo) -> FileEncoder:
+def encoder(name: str, container: Container, info: VideoInfo, threads: int = 1) -> FileEncoder:
     plan = plan_encoder(name, info.format, info.color, info.width, info.height, SinkOptions())
-    return FileEncoder(plan, container, info, Carried("test"), threads=1)
+    return FileEncoder(plan, container, info, Carried("test"), threads=threads)
 
 
 def encoded(encoder: FileEncoder, frames: list[Frame]) -> list[Encoded]:
@@ -101,3 +101,14 @@ def test_an_encoder_without_frames_has_no_packets() -> None:
     assert h264.flush() == []
     muxed(OutputNull(), container, h264, [])
     assert h264.time_base == Fraction(1, 12800)
+
+
+def test_raw_frames_are_not_held_back() -> None:
+    """Threads on frames would be: whoever reads the pipe would see the first only with the next."""
+    info = VideoInfo(1920, 1080, PixelFormat("yuv", 8, (1, 1)), time_base=Fraction(1, 25))
+    raw = encoder("rawvideo", container_for("-", None), info, threads=8)
+    for number in range(8):
+        picture = av.VideoFrame(1920, 1080, "yuv420p")
+        picture.time_base = info.time_base
+        assert len(raw.encode(picture, number, None)) == 1
+    raw.drop()

@@ -74,7 +74,8 @@ class FileEncoder:
             context.sample_aspect_ratio = info.sar
         context.flags |= int(Flags.frame_duration)
         context.thread_type = "AUTO"
-        context.thread_count = threads
+        # Threads on frames hold frames back, and copying samples needs none.
+        context.thread_count = 1 if self.plan.name == "rawvideo" else threads
         if (info.rotation or info.mirrored) and container.rotation:
             stream.set_display_matrix(display_matrix(info.rotation, info.mirrored))
         self._encoder.open(self._options(container, carried), global_header=container.global_header)
