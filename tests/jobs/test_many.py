@@ -14,6 +14,7 @@ from PIL import Image
 import vsr
 from tests.support import clips
 from tests.support.enlarged import QUICK, enlarge, pictures
+from vsr.backends.openvino import OpenVinoBackend
 from vsr.core.errors import ConfigError, SourceOpenError
 from vsr.jobs import many
 from vsr.jobs import upscale as job_module
@@ -247,6 +248,62 @@ def test_pictures_of_many_sizes_keep_few_networks(tmp_path: Path, monkeypatch: p
         assert alone.output is not None
         (ours,), (single,) = pictures(Path(report.output)), pictures(Path(alone.output))
         assert (ours == single).all()
+
+
+def test_each_picture_is_compiled_for_while_the_one_before_is_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures_of = {
+        "RGB": (16, 20),
+        "RGBA": (18, 16),
+        "L": (22, 22),
+        "bad": (0, 0),
+        "YCbCr": (23, 17),
+        "I;16": (24, 24),
+    }
+    names = {
+        mode: tmp_path / f"{n}.{'jpg' if mode == 'YCbCr' else 'png'}" for n, mode in enumerate(pictures_of)
+    }
+    for mode, size in pictures_of.items():
+        if mode == "bad":
+            names[mode].write_bytes(b"no picture at all")
+        else:
+            Image.radial_gradient("L").resize(size).convert(mode).save(names[mode])
+    compiled: list[str] = []
+    really = OpenVinoBackend.compile
+
+    def counted(self: Any, spec: Any, layout: Any, shapes: Any, *others: Any) -> Any:
+        compiled.append(f"{layout.name} {'x'.join(map(str, next(iter(shapes.values()))[:1:-1]))}")
+        return really(self, spec, layout, shapes, *others)
+
+    monkeypatch.setattr(OpenVinoBackend, "compile", counted)
+    config = vsr.UpscaleConfig(
+        inputs=tuple(map(str, names.values())),
+        output=f"{tmp_path}/out/",
+        network=vsr.NetworkOptions("bicubic"),
+    )
+    told: list[tuple[str, list[str]]] = []
+
+    def tell(what: str, *_: object) -> None:
+        told.append((Path(what).name, list(compiled)))
+        compiled.clear()
+
+    reports = vsr.upscale_many(config, on_failure=tell, on_report=lambda report, *_: tell(report.input))
+    assert told == [
+        ("0.png", ["rgb8 16x20", "rgb8 18x16", "gray8 18x16"]),
+        ("1.png", ["gray8 22x22"]),
+        ("2.png", []),
+        ("3.png", []),
+        ("4.jpg", ["gray8 23x17", "gray16 48x24"]),
+        ("5.png", []),
+    ]
+    monkeypatch.undo()
+    for report in reports:
+        assert report.output is not None
+        alone = enlarge(Path(report.input), tmp_path / f"alone{Path(report.output).suffix}", overwrite=True)
+        assert alone.output is not None
+        for ours, single in zip(pictures(Path(report.output)), pictures(Path(alone.output)), strict=True):
+            assert (ours == single).all()
 
 
 @pytest.mark.parametrize(

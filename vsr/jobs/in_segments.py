@@ -51,8 +51,18 @@ class Upscaling:
         self._control = control
         self._said = said
 
-    def run(self, url: str, output: str, *, on_progress: OnProgress | None, item: int, items: int) -> Report:
-        """Make one output, and go on with what an earlier run has finished of it. Raises VsrError, Cancelled."""
+    def run(
+        self,
+        url: str,
+        output: str,
+        *,
+        on_progress: OnProgress | None,
+        item: int,
+        items: int,
+        following: str | None = None,
+    ) -> Report:
+        """Make one output, and go on with what an earlier run has finished of it. following: the input that comes next.
+        Raises VsrError, Cancelled."""
         plan: SegmentPlan | None = None
         if why := _why_at_once(url, output, self._config):
             plan = SegmentPlan(Fraction(1), (), 0, why) if self._config.segment else None
@@ -70,7 +80,9 @@ class Upscaling:
         notes = (f"made in one pass: {plan.note}",) if plan is not None else ()
         for note in notes:
             self._said(note)
-        report = self._job.run(url, output, on_progress=on_progress, item=item, items=items)
+        report = self._job.run(
+            url, output, on_progress=on_progress, item=item, items=items, following=following
+        )
         return replace(report, notes=(*report.notes, *notes))
 
     def _begun(self, output: Path) -> JobHead | None:

@@ -75,6 +75,7 @@ def upscale_many(
         upscaling = Upscaling(config, job, control, on_said)
         before = {item: report for item, pair in enumerate(pairs) if (report := batch.done(*pair))}
         left = {item: url for item, (url, _) in enumerate(pairs) if item not in before}
+        following = dict(zip(left, list(left.values())[1:], strict=False))
         watch = _OfAll(left, progress) if progress and len(left) > 1 else progress
         for item, (url, output) in enumerate(pairs):
             control.check()
@@ -86,7 +87,14 @@ def upscale_many(
                     on_left([left[later] for later in left if later >= item])
                 break
             try:
-                report = upscaling.run(url, output, on_progress=watch, item=item, items=len(pairs))
+                report = upscaling.run(
+                    url,
+                    output,
+                    on_progress=watch,
+                    item=item,
+                    items=len(pairs),
+                    following=following.get(item),
+                )
                 batch.add(url, output, report)
                 reports.append(report)
                 on_report(report, item, len(pairs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
 from vsr.jobs.tasks import Joined
+from vsr.media.read.images import is_picture_file
 from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
 from vsr.media.read.source import FileSource
@@ -28,6 +30,7 @@ from vsr.media.write.join import joined
 from vsr.media.write.parts import PartSink, why_whole
 from vsr.media.write.sink import VideoSink, open_sink
 from vsr.pipeline import Pipeline, PipelineStats, Stage
+from vsr.upscale.planes import Kind
 from vsr.upscale.pool import UpscalerPool
 from vsr.upscale.upscaler import Upscaler
 
@@ -47,11 +50,14 @@ class UpscaleJob:
         self._config = config
         self._control = control or Control()
         self._pool = UpscalerPool()
+        self._ahead: tuple[str, Source] | None = None
 
     def __enter__(self) -> UpscaleJob:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if self._ahead:
+            self._ahead[1].close()
         self._pool.close()
 
     def configured(self, config: UpscaleConfig) -> UpscaleJob:
@@ -69,18 +75,21 @@ class UpscaleJob:
         on_frame: OnFrame | None = None,
         item: int = 0,
         items: int = 1,
+        following: str | None = None,
     ) -> Report:
         """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
 
-        on_frame: called on the encoding thread after each frame that is handed to the encoder. Raises Cancelled after
-        `Control.cancel`.
+        on_frame: called on the encoding thread after each frame that is handed to the encoder. following: the input that will
+        be run next; a picture is made ready for while this one is encoded. Raises Cancelled after `Control.cancel`.
         """
         began = _Began()
-        with open_source(url, self._reading) as source:
+        with self._opened(url) as source:
             prepared = self._prepare(source)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large)
             watch = _progress_of(source, prepared.upscaler, on_progress, item, items) if on_progress else None
-            return self._work(source, source, sink, prepared, self._control, began, watch, on_frame)
+            return self._work(
+                source, source, sink, prepared, self._control, began, watch, on_frame, following
+            )
 
     def outlook(self, url: str) -> Outlook:
         """What there is to do. Raises VsrError for what cannot be opened."""
@@ -166,6 +175,24 @@ class UpscaleJob:
         config = self._config
         return replace(config.source, threads=config.source.threads or config.network.threads)
 
+    def _opened(self, url: str) -> Source:
+        """The input, which may have been opened ahead. Raises as `open_source`."""
+        ahead, self._ahead = self._ahead, None
+        if ahead and ahead[0] == url:
+            return ahead[1]
+        if ahead:
+            ahead[1].close()
+        return open_source(url, self._reading)
+
+    def _make_ready(self, url: str) -> None:
+        """Open an input and compile for it. What fails of this fails again in its turn."""
+        with suppress(Exception):
+            source = open_source(url, self._reading)
+            self._ahead = url, source
+            info = source.info
+            kind = Kind(info.width, info.height, info.format, info.color)
+            self._prepare(source).upscaler.make_ready(kind)
+
     def _prepare(self, source: Source) -> _Prepared:
         """What is to be made of an opened input, and by what."""
         config, info = self._config, source.info
@@ -188,14 +215,24 @@ class UpscaleJob:
         began: _Began,
         watch: Callable[[PipelineStats], None] | None,
         on_frame: OnFrame | None,
+        following: str | None = None,
     ) -> Report:
         """Run frames of a source through the network into a sink, and end it."""
         info, upscaler, large = source.info, prepared.upscaler, prepared.large
         batch = upscaler.batch(info.width, info.height, on_device=large.on_device)
         first_frame_s: float | None = None
-        compiled_s = upscaler.network.compile_s
+        compile_s = 0.0
         try:
             exhausted = _Exhaustion(frames, fetch=not large.on_device)
+
+            def infer(frames: Iterator[Frame]) -> Iterator[Frame]:
+                nonlocal compile_s
+                before_s = upscaler.network.compile_s
+                with upscaler.sequence(in_flight=1 if info.is_picture else None) as sequence:
+                    yield from sequence.stream(frames)
+                compile_s = upscaler.network.compile_s - before_s
+                if info.is_picture and upscaler.device == "cpu" and following and is_picture_file(following):
+                    self._make_ready(following)
 
             def encode(frames: Iterator[Frame]) -> Path | None:
                 return _encode(_watched(frames, written), sink, source, exhausted)
@@ -209,7 +246,7 @@ class UpscaleJob:
 
             pipeline: Pipeline[Path | None] = Pipeline(
                 exhausted,
-                [Stage("infer", lambda frames: _infer(frames, upscaler, 1 if info.is_picture else None))],
+                [Stage("infer", infer)],
                 encode,
                 capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
                 control=control,
@@ -247,7 +284,7 @@ class UpscaleJob:
             encoder=sink.encoder,
             started=round(began.at, 3),
             first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
-            compile_s=round(upscaler.network.compile_s - compiled_s, 3),
+            compile_s=round(compile_s, 3),
         )
 
 
@@ -284,11 +321,6 @@ class _Exhaustion:
                 frame.planes, frame.on_device = list(frame.planes), None
             yield frame
         self.reached_end = True
-
-
-def _infer(frames: Iterator[Frame], upscaler: Upscaler, in_flight: int | None) -> Iterator[Frame]:
-    with upscaler.sequence(in_flight=in_flight) as sequence:
-        yield from sequence.stream(frames)
 
 
 def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exhaustion) -> Path | None:

@@ -98,8 +98,7 @@ class Network:
             return self._portion.run(
                 lambda part: self._run(part, kind, in_flight), pictures, kind, self._plan
             )
-        gray = replace(kind, format=PixelFormat("gray", kind.format.bits))
-        luma = self.run([planes[:1] for planes in pictures], gray, in_flight)
+        luma = self.run([planes[:1] for planes in pictures], _luma(kind), in_flight)
         return [
             large + self._large_chroma(planes[1:], kind) for large, planes in zip(luma, pictures, strict=True)
         ]
@@ -115,15 +114,26 @@ class Network:
             self._plan,
         )
 
+    def make_ready(self, kind: Kind) -> None:
+        """Compile what `run` takes for a single picture that is under way alone. Raises what `Backend.compile` raises."""
+        if self._enlarges_chroma_apart(kind):
+            kind = _luma(kind)
+        plan, unit = self._plan(kind), kind.format.bytes_per_sample
+        layout = GraphLayout.of(kind.format, kind.color)
+        width, height = plan.window_size
+        shapes = {
+            name: (1, 1, height >> shift[1], (width >> shift[0]) * unit)
+            for name, shift in zip(layout.plane_names, _shifts(kind.format), strict=True)
+        }
+        with self._engines.taken(layout, shapes, 1 if plan.whole else self.at_once(kind)):
+            pass
+
     def _run(
         self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int
     ) -> list[list[NDArray[np.uint8]]]:
         scale, unit, plan = self.spec.scale, kind.format.bytes_per_sample, self._plan(kind)
         names = (layout := GraphLayout.of(kind.format, kind.color)).plane_names
-        shifts = [
-            kind.format.log2_chroma if number in (1, 2) and kind.format.kind == "yuv" else (0, 0)
-            for number in range(len(names))
-        ]
+        shifts = _shifts(kind.format)
         whole = [
             padded(
                 stacked([picture[number] for picture in pictures]),
@@ -211,6 +221,16 @@ class Network:
         if tile is None:
             tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
         return TilePlan(width, height, min(tile or longest, most), halo, multiple)
+
+
+def _luma(kind: Kind) -> Kind:
+    return replace(kind, format=PixelFormat("gray", kind.format.bits))
+
+
+def _shifts(format: PixelFormat) -> list[tuple[int, int]]:
+    """By how many bits each plane, but alpha, is narrower and lower than the first."""
+    chroma = format.log2_chroma
+    return {"gray": [(0, 0)], "rgb": [(0, 0)] * 3, "yuv": [(0, 0), chroma, chroma]}[format.kind]
 
 
 def _by(plane: NDArray[np.uint8]) -> str:

@@ -188,6 +188,16 @@ class Upscaler:
             large = self._one_pass(large, in_flight)
         return large
 
+    def make_ready(self, kind: Kind) -> None:
+        """Compile what a picture of this kind will need. Raises what `Backend.compile` raises."""
+        for _ in range(self.passes):
+            self.network.make_ready(replace(kind, format=replace(kind.format, alpha=False)))
+            if kind.format.alpha:
+                gray = PixelFormat("gray", kind.format.bits)
+                self._alpha_network().make_ready(replace(kind, format=gray))
+            width, height = kind.width * self.spec.scale, kind.height * self.spec.scale
+            kind = replace(kind, width=width, height=height)
+
     def _kept(self) -> Tuned:
         """What `vsr bench tune` found here."""
         try:
