@@ -194,7 +194,7 @@ def upscale_file(
     output: str | None = None,
     *,
     scale: float | None = None,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, int] | str | None = None,
     model: str = "auto",
     backend: str = "auto",
     device: str = "auto",
@@ -228,7 +228,7 @@ def upscale_file(
     """Upscale one file (or picture, sequence, URL, "-") into another, and return what was done.
 
     output None: the input's name with the scale added, beside it. scale: factor per side, None for the model's own (2 for
-    `auto`); size: (width, height) in displayed pixels instead.
+    `auto`); size: (width, height) in displayed pixels instead, or as `--size` has it: "1080p", "1920x".
     bitrate in bits a second; start_s, duration_s and segment in seconds; container_format as FFmpeg names it; the rest as
     `vsr upscale --help` says. The same call goes on with what a job in segments has finished, in `OUTPUT.vsr`.
     progress is called a few times a second; `control.stop()` and `.cancel()` end the job from elsewhere.

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import vsr
 from tests.support import clips
 from tests.support.enlarged import QUICK, enlarge, frame_seconds, luma, pictures, stream
 from tests.support.tiers import slow_except
+from vsr.core.errors import ConfigError
+from vsr.jobs.size import OutputSize
 
 # Shape
 
@@ -84,6 +87,44 @@ def test_size_of_a_rotated_clip_is_what_is_shown(tmp_path: Path) -> None:
     report = enlarge(rotated(), out, size=(240, 320), **QUICK)
     assert (stream(out)["width"], stream(out)["height"]) == (320, 240)
     assert not any("shape" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("size", "clip", "shown"),
+    [
+        ("1920x", (160, 120), (1920, 1440)),
+        ("x1080", (160, 120), (1440, 1080)),
+        ("1080p", (160, 120), (1440, 1080)),
+        ("1080P", (120, 160), (1080, 1440)),
+        ("720p", (426, 240), (1278, 720)),  # 1278.0: sides that are found are even
+        ("300x", (161, 121), (300, 226)),
+        ("1x1", (160, 120), (1, 1)),
+    ],
+)
+def test_sizes_that_keep_the_shape(size: str, clip: tuple[int, int], shown: tuple[int, int]) -> None:
+    assert OutputSize.read(size).of(clip) == shown
+
+
+def test_a_shorter_side_of_a_turned_picture_is_that_which_is_shown(tmp_path: Path) -> None:
+    report = enlarge(rotated(), tmp_path / "out.mp4", size="240p", **QUICK)
+    assert report.size_out == (320, 240)  # as it lies in the file
+
+
+@pytest.mark.parametrize(
+    "size", ["", "x", "p", "0x100", "100x0", "0p", "1080", "99999x1", "12 x 3", "-5x5", (0, 5)]
+)
+def test_what_is_no_size_is_refused(size: str | tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match="size"):
+        vsr.UpscaleConfig(inputs=("a.mp4",), size=size)
+
+
+def test_a_size_beyond_any_video_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"30000x of 16x160 is 30000x300000"):
+        enlarge(
+            clips.make("tall.mp4", source="testsrc2=size=16x160:rate=25:duration=0.1"),
+            tmp_path / "x.mp4",
+            size="30000x",
+        )
 
 
 # Colour

@@ -11,7 +11,9 @@ from typing import Any, TypeVar, get_args
 import click
 
 from vsr.backends.devices import GRAMMAR
+from vsr.core.errors import ConfigError
 from vsr.jobs.config import MAX_BITRATE, MAX_SECONDS, MAX_TERM
+from vsr.jobs.size import OutputSize, Size
 from vsr.models import Precision
 from vsr.upscale.options import MAX_BATCH, MAX_SCALE, MAX_THREADS, MAX_TILE, NetworkOptions
 
@@ -33,6 +35,19 @@ class SizeType(click.ParamType[tuple[int, int]]):
         if min(size) < 1:
             self.fail(f"{value!r} is not a size like 1920x1080", param, ctx)
         return size
+
+
+class OutputSizeType(click.ParamType[Size]):
+    """WIDTHxHEIGHT, one of both, or the shorter side as 1080p."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
+        try:
+            size = OutputSize.read(value)
+        except ConfigError as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+        return (size.width, size.height) if size.width and size.height else str(size)
 
 
 class SecondsType(click.ParamType[float]):
@@ -134,6 +149,7 @@ class MinutesType(click.ParamType[float]):
 
 
 SIZE = SizeType()
+OUTPUT_SIZE = OutputSizeType()
 MINUTES = MinutesType()
 SECONDS = SecondsType()
 BITRATE = BitrateType()

@@ -52,7 +52,12 @@ def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
 
 _picture_options = options.group(
     options.scale,
-    click.option("--size", type=options.SIZE, help="Exact size in displayed pixels, instead of --scale."),
+    click.option(
+        "--size",
+        type=options.OUTPUT_SIZE,
+        help="In displayed pixels, instead of --scale: 1920x1080, or 1920x, x1080 and 1080p (the shorter side), which keep the "
+        "shape.",
+    ),
     options.model,
     options.backend,
 )

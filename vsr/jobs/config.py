@@ -7,10 +7,10 @@ from pathlib import Path
 
 from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
+from vsr.jobs.size import OutputSize, Size
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale.options import NetworkOptions
 
-MAX_SIDE = 32768
 MAX_SECONDS = 10**9
 MAX_BITRATE = 10**11
 MAX_WORKERS = 1024
@@ -23,17 +23,17 @@ class UpscaleConfig:
     """One call of `vsr upscale`.
 
     inputs: files, folders, globs, sequences, URLs or "-". output: a file, "-", "null:", or a folder for several inputs; None
-    for a name beside each input. network: its scale is that of the output. size: (width, height) in displayed pixels, instead
-    of a scale. Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report:
-    where the caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass;
-    None for half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
+    for a name beside each input. network: its scale is that of the output. size: in displayed pixels, instead of a scale.
+    Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report: where the
+    caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass; None for
+    half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
     workers: processes that make segments side by side, None for one on each device; one is this process. Raises ConfigError.
     """
 
     inputs: tuple[str, ...]
     output: str | None = None
     network: NetworkOptions = field(default_factory=NetworkOptions)
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     source: SourceOptions = field(default_factory=SourceOptions)
     sink: SinkOptions = field(default_factory=SinkOptions)
     report: Path | None = None
@@ -46,10 +46,8 @@ class UpscaleConfig:
             raise ConfigError("no input given", hint="vsr upscale INPUT... OUTPUT")
         if self.network.scale is not None and self.size is not None:
             raise ConfigError("--scale and --size exclude each other", hint="give one of them")
-        if self.size is not None and not (0 < self.size[0] <= MAX_SIDE and 0 < self.size[1] <= MAX_SIDE):
-            raise ConfigError(
-                f"size {self.size[0]}x{self.size[1]} is out of range", hint="give WIDTHxHEIGHT in pixels"
-            )
+        if self.size is not None:
+            OutputSize.read(self.size)
         self._check_workers()
         self._check_media()
 

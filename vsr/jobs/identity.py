@@ -15,6 +15,7 @@ from vsr.core.errors import SourceOpenError, reason
 from vsr.core.version import __version__
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.journal import Identity
+from vsr.jobs.size import OutputSize
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.models import ModelSpec
 from vsr.upscale.options import NetworkOptions
@@ -64,8 +65,9 @@ def options_of(config: UpscaleConfig) -> Identity:
     """The options that change what comes out. Several devices are of one kind: they count as the first."""
     first = replace(config.network, device=config.devices[0])
     values = config_values(replace(config, network=first))
-    size = values.pop("size")
-    named: dict[str, str | int | float | None] = {"--size": f"{size[0]}x{size[1]}" if size else None}
+    values.pop("size")
+    size = config.size
+    named: dict[str, str | int | float | None] = {"--size": str(OutputSize.read(size)) if size else None}
     for part in values.values():
         for name, value in part.items():
             if name not in _NOT_SEEN:
@@ -122,7 +124,7 @@ def config_from(values: Mapping[str, Any], url: str, output: str) -> UpscaleConf
         inputs=(url,),
         output=output,
         network=NetworkOptions(**values["network"]),
-        size=tuple(values["size"]) if values["size"] else None,
+        size=tuple(values["size"]) if isinstance(values["size"], list) else values["size"],
         source=SourceOptions(**source),
         sink=SinkOptions(**values["sink"]),
     )

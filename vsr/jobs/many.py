@@ -15,6 +15,7 @@ from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.in_segments import Upscaling
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report
+from vsr.jobs.size import OutputSize
 from vsr.jobs.upscale import OnProgress, UpscaleJob
 from vsr.media.address import file_name
 from vsr.media.inputs import expand_inputs
@@ -33,7 +34,8 @@ def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
     folder = Path(output) if output is not None and _names_folder(output) else None
     if output is None or folder is not None:
         suffix_scale = config.network.scale or find_model(config.network.model).scale
-        outputs = default_output(items, suffix_scale, config.size, folder)
+        size = str(OutputSize.read(config.size)) if config.size else None
+        outputs = default_output(items, suffix_scale, size, folder)
     elif len(items) == 1 or output == NULL:
         outputs = [output] * len(items)
     else:

@@ -2,10 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
+from vsr.core.errors import ConfigError
 from vsr.core.video import VideoInfo
+
+Size = tuple[int, int] | str
+"""(width, height) in displayed pixels, or "1920x1080", "1920x", "x1080", "1080p"; see `OutputSize`."""
+
+MAX_SIDE = 32768
+
+
+class OutputSize(NamedTuple):
+    """What is asked of the displayed picture. A side that is 0 is what keeps the shape; shorter: the shorter side, instead."""
+
+    width: int = 0
+    height: int = 0
+    shorter: int = 0
+
+    @classmethod
+    def read(cls, size: Size) -> OutputSize:
+        """Raises ConfigError for what is no size, and for one beyond any video."""
+        text = size if isinstance(size, str) else f"{size[0]}x{size[1]}"
+        sides = re.fullmatch(r"(\d*)[xX×](\d*)", text, re.ASCII)
+        lines = re.fullmatch(r"(\d+)[pP]", text, re.ASCII)
+        found = cls(shorter=int(lines[1])) if lines else cls()
+        if sides:
+            found = cls(int(sides[1] or 0), int(sides[2] or 0))
+        if not any(found) or (sides and "0" in (sides[1], sides[2])):
+            raise ConfigError(f"{text!r} is not a size", hint="give 1920x1080, 1920x, x1080 or 1080p")
+        if max(found) > MAX_SIDE:
+            raise ConfigError(f"size {text} is out of range", hint=f"give {MAX_SIDE} pixels at most")
+        return found
+
+    def of(self, shown: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) for a picture shown at `shown`. A side that is found is even, as most video must be."""
+        width, height = shown
+        if self.shorter:
+            wide = width >= height
+            return OutputSize(0 if wide else self.shorter, self.shorter if wide else 0).of(shown)
+        return (
+            self.width or _even(self.height * width / height),
+            self.height or _even(self.width * height / width),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.shorter}p" if self.shorter else f"{self.width or ''}x{self.height or ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +64,20 @@ class SizePlan:
     notes: tuple[str, ...] = ()
 
 
-def plan_size(info: VideoInfo, scale: float | None, size: tuple[int, int] | None) -> SizePlan:
+def plan_size(info: VideoInfo, scale: float | None, wanted: Size | None) -> SizePlan:
     """Turn `--scale` or `--size` into coded samples.
 
-    `size` is in displayed pixels: it is turned with the picture's rotation, and the output gets square pixels.
+    `wanted` is in displayed pixels: it is turned with the picture's rotation, and the output gets square pixels. Raises
+    ConfigError where one side is beyond any video.
     """
-    if size is not None:
+    if wanted is not None:
         display = info.display_size
+        size = OutputSize.read(wanted).of(display)
+        if max(size) > MAX_SIDE:
+            raise ConfigError(
+                f"{wanted} of {display[0]}x{display[1]} is {size[0]}x{size[1]}",
+                hint=f"a side may have {MAX_SIDE} pixels at most",
+            )
         notes: tuple[str, ...] = ()
         if abs(size[0] * display[1] / (size[1] * display[0]) - 1) > 0.01:
             notes = (f"the shape changes: {display[0]}x{display[1]} is shown as {size[0]}x{size[1]}",)

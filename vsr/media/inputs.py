@@ -23,7 +23,7 @@ VIDEO_SUFFIXES = frozenset({
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | READABLE_PICTURES
 """Endings taken from folders; a file named by itself may end in anything."""
 
-SCALED = re.compile(r"(?P<stem>.+)_(x[0-9.]+|[0-9]+x[0-9]+)")
+SCALED = re.compile(r"(?P<stem>.+)_(x[0-9.]+|[0-9]+x[0-9]*|[0-9]+p)")
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

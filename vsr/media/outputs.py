@@ -16,15 +16,15 @@ from vsr.media.write.containers import NULL, STDOUT, container_for
 
 
 def default_output(
-    items: Sequence[str], scale: float, size: tuple[int, int] | None = None, folder: Path | None = None
+    items: Sequence[str], scale: float, size: str | None = None, folder: Path | None = None
 ) -> list[str]:
-    """An output name for each input: beside it or in `folder`, with `_x2` (or `_1920x1080` for a size) added.
+    """An output name for each input: beside it or in `folder`, with `_x2` (or `_1080p` for a size) added.
 
     The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not; PNG of pictures that
     move is named `.apng`. Inputs that would share a name get their own ending into it, then a number. Whether the names can be
     written is for `check_outputs` to say. Raises ConfigError for standard input, which has no name.
     """
-    mark = f"{size[0]}x{size[1]}" if size else f"x{scale:g}"
+    mark = size or f"x{scale:g}"
     taken: set[Path] = set()
     outputs: list[str] = []
     for item in items:

@@ -88,7 +88,7 @@ def test_default_output(item: str, output: str) -> None:
 
 
 def test_default_output_in_a_folder_and_with_a_size(tmp_path: Path) -> None:
-    assert default_output(["a/film.mp4"], 2, (1920, 1080), tmp_path) == [str(tmp_path / "film_1920x1080.mp4")]
+    assert default_output(["a/film.mp4"], 2, "1920x1080", tmp_path) == [str(tmp_path / "film_1920x1080.mp4")]
     assert default_output(["film.mp4"], 1.5) == ["film_x1.5.mp4"]
 
 
