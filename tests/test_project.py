@@ -74,7 +74,17 @@ def test_upscaling_a_video_in_one_pass_loads_nothing_that_it_does_not_need(tmp_p
     words = ["upscale", str(CLIP), str(tmp_path / "out.mkv"), "--model", "bicubic-x2", "--quiet"]
     loaded = loaded_by(f"from vsr.cli import main; assert main({words}) == 0")
     assert "vsr.media.write.mux" in loaded
-    assert not loaded & {"PIL", "rich", "email", "importlib.metadata", "openvino.tools", "torch", "onnx"}
+    assert not loaded & {
+        "PIL",
+        "rich",
+        "email",
+        "importlib.metadata",
+        "openvino.tools",
+        "torch",
+        "onnx",
+        "vsr.jobs.resumable",
+        "multiprocessing",
+    }
 
 
 def test_what_vsr_offers() -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import stat
 import zlib
 from collections.abc import Collection
@@ -168,7 +167,7 @@ def _lock(file: IO[bytes], path: Path) -> None:
 
 def _sign(file: IO[bytes]) -> None:
     since = datetime.now(UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    signed = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    signed = {"pid": os.getpid(), "host": os.uname().nodename, "since": since}
     file.truncate(0)
     file.seek(0)
     file.write(json.dumps(signed).encode() + b"\n")

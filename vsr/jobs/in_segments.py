@@ -1,4 +1,7 @@
-"""Whether an input is made in one pass or in segments, and the latter by way of `UpscaleJob`."""
+"""Whether an input is made in one pass or in segments, and the latter by way of `UpscaleJob`.
+
+What only segments need is imported where they begin: a run in one pass would show its first frame later.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError
@@ -15,21 +19,19 @@ from vsr.core.limits import cores
 from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JOURNAL, JobFolder, job_folder
-from vsr.jobs.identity import SEGMENT, identity
-from vsr.jobs.journal import JobHead, read_journal
 from vsr.jobs.outlook import Outlook
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report
-from vsr.jobs.resumable import Job, ResumableJob
-from vsr.jobs.run_segment import run_segment
-from vsr.jobs.runners import InProcess, Runners
 from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
-from vsr.jobs.tasks import SegmentDone, SegmentTask
 from vsr.jobs.upscale import OnProgress, UpscaleJob
-from vsr.jobs.workers import Workers
 from vsr.media.address import file_name
 from vsr.media.read.index import why_not_cut
 from vsr.media.write.containers import NULL, STDOUT
+
+if TYPE_CHECKING:
+    from vsr.jobs.journal import JobHead
+    from vsr.jobs.runners import Runners
+    from vsr.jobs.tasks import SegmentDone, SegmentTask
 
 # What packets of FFmpeg's own encoders are made for; more gain nothing.
 _MOST_CODEC_THREADS = 16
@@ -75,7 +77,7 @@ class Upscaling:
             self._forget(Path(output))
         if plan is None and self._workers > 1:
             plan = SegmentPlan(
-                Fraction(1), (), 0, f"it is no minute of work; {SEGMENT} makes segments of less"
+                Fraction(1), (), 0, "it is no minute of work; --segment makes segments of less"
             )
         notes = (f"made in one pass: {plan.note}",) if plan is not None else ()
         for note in notes:
@@ -87,13 +89,15 @@ class Upscaling:
 
     def _begun(self, output: Path) -> JobHead | None:
         """The job that lies beside the output and is to be gone on with. Raises ConfigError for one pass beside it."""
-        if self._config.restart:
+        if self._config.restart or not job_folder(output).exists():
             return None
+        from vsr.jobs.journal import read_journal
+
         head = read_journal(job_folder(output) / JOURNAL).head
         if head is not None and self._config.segment == 0:
             raise ConfigError(
                 f"{job_folder(output)} holds what is done of it in segments",
-                hint=f"leave out {SEGMENT} 0 to go on with that, or --restart to begin anew",
+                hint="leave out --segment 0 to go on with that, or --restart to begin anew",
             )
         return head
 
@@ -124,6 +128,9 @@ class Upscaling:
     def _in_segments(
         self, url: str, output: Path, begun: JobHead | None, plan: SegmentPlan, watch: _Watch | None
     ) -> Report:
+        from vsr.jobs.identity import SEGMENT, identity
+        from vsr.jobs.resumable import Job, ResumableJob
+
         path = Path(file_name(url)).absolute()
         outlook = self._job.outlook(url)
         known = identity(self._config, path, outlook.spec, outlook.backend, outlook.device)
@@ -154,7 +161,12 @@ class Upscaling:
     def _runners(self, job: UpscaleJob, watch: _Watch | None) -> Runners:
         """This process, or workers."""
         if self._workers > 1:
+            from vsr.jobs.workers import Workers
+
             return Workers(self._workers, self._devices, self._control, watch)
+
+        from vsr.jobs.run_segment import run_segment
+        from vsr.jobs.runners import InProcess
 
         def run(task: SegmentTask) -> SegmentDone:
             return run_segment(job, task, partial(watch, task.segment.number) if watch else None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
-from vsr.jobs.batch import open_batch
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.in_segments import Upscaling
 from vsr.jobs.progress import Progress
@@ -22,6 +23,9 @@ from vsr.media.inputs import expand_inputs
 from vsr.media.outputs import check_outputs, default_output
 from vsr.media.write.containers import NULL, STDOUT
 from vsr.models import find_model
+
+if TYPE_CHECKING:
+    from vsr.jobs.batch import Batch
 
 
 def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
@@ -73,9 +77,10 @@ def upscale_many(
     control = control or Control()
     pairs = plan_outputs(config)
     reports: list[Report] = []
-    with open_batch(config, pairs, on_said) as batch, UpscaleJob(config, control) as job:
+    with _batch(config, pairs, on_said) as batch, UpscaleJob(config, control) as job:
         upscaling = Upscaling(config, job, control, on_said)
-        before = {item: report for item, pair in enumerate(pairs) if (report := batch.done(*pair))}
+        done = enumerate(batch.done(*pair) for pair in pairs) if batch else ()
+        before = {item: report for item, report in done if report}
         left = {item: url for item, (url, _) in enumerate(pairs) if item not in before}
         following = dict(zip(left, list(left.values())[1:], strict=False))
         watch = _OfAll(left, progress) if progress and len(left) > 1 else progress
@@ -97,7 +102,8 @@ def upscale_many(
                     items=len(pairs),
                     following=following.get(item),
                 )
-                batch.add(url, output, report)
+                if batch:
+                    batch.add(url, output, report)
                 reports.append(report)
                 on_report(report, item, len(pairs))
             except VsrError as error:
@@ -105,6 +111,17 @@ def upscale_many(
                     raise
                 on_failure(url, error)
     return reports
+
+
+def _batch(
+    config: UpscaleConfig, pairs: Sequence[tuple[str, str]], said: Callable[[str], None]
+) -> AbstractContextManager[Batch | None]:
+    """See `open_batch`; None for a single input."""
+    if len(pairs) < 2:
+        return nullcontext()
+    from vsr.jobs.batch import open_batch
+
+    return open_batch(config, pairs, said)
 
 
 class _OfAll:

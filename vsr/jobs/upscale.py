@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsr.core.control import Control
 from vsr.core.errors import DecodeError
@@ -19,20 +20,21 @@ from vsr.jobs.outlook import Outlook
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
-from vsr.jobs.tasks import Joined
 from vsr.media.read.images import is_picture_file
 from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
 from vsr.media.read.source import FileSource
 from vsr.media.types import Sink, SinkOptions, Source, SourceOptions
 from vsr.media.write.encoded import Encoded
-from vsr.media.write.join import joined
 from vsr.media.write.parts import PartSink, why_whole
 from vsr.media.write.sink import VideoSink, open_sink
 from vsr.pipeline import Pipeline, PipelineStats, Stage
 from vsr.upscale.planes import Kind
 from vsr.upscale.pool import UpscalerPool
 from vsr.upscale.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from vsr.jobs.tasks import Joined
 
 # Batches that may wait between two stages, and the most memory they may take there.
 _QUEUE_BATCHES = 4
@@ -151,6 +153,9 @@ class UpscaleJob:
 
         Raises VsrError; then nothing lies under the output's name. Raises Cancelled after `Control.cancel`.
         """
+        from vsr.jobs.tasks import Joined
+        from vsr.media.write.join import joined
+
         with open_source(url, self._reading) as source:
             assert isinstance(source, FileSource)
             prepared = self._prepare(source)
