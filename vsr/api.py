@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from vsr.jobs.listing import JobStatus, export_job, find_job, list_jobs, remove_jobs
     from vsr.jobs.many import upscale_many
     from vsr.jobs.preview import Preview, preview
-    from vsr.jobs.progress import Progress
+    from vsr.jobs.progress import OnProgress, Progress
     from vsr.jobs.report import Report
-    from vsr.jobs.upscale import OnProgress
     from vsr.live.config import StreamConfig
     from vsr.live.frame import StreamFrame
     from vsr.live.open_stream import OpenStream

@@ -3,10 +3,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.cells import cell_len
 
 from vsr.cli import main, progress, text
 from vsr.cli.show import check_report_path, report_lines, write_json, write_reports
@@ -146,7 +149,7 @@ class Terminal(io.StringIO):
         return True
 
 
-HALFWAY = Progress("in.mp4", 60, 120, 30.0, 1.2, 2.0, item=1, items=3)
+HALFWAY = Progress("in.mp4", 60, 120, 30.0, 1.2, 2.0, item=1, items=3, share=0.5)
 UNKNOWN = Progress("in.mp4", 60, None, 30.0, None, None)
 
 
@@ -163,7 +166,41 @@ def test_a_terminal_gets_a_bar() -> None:
         assert show is not None
         show(UNKNOWN)
         show(HALFWAY)
-    assert "60/120 frames" in stream.getvalue()
+    assert "60 frames, 30.0 fps" in stream.getvalue()
+    assert "50%, 30.0 fps, 2.0 s left" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name", ["/videos/of/a/long/holiday/by/the/sea/in/the/year/2019/part-2.mkv", "映画" * 40]
+)
+@pytest.mark.parametrize("columns", [80, 60])
+def test_the_line_fits_and_cuts_the_name_first(
+    name: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = Terminal()
+    with progress.progress_bar(quiet=False, stream=stream) as show:
+        assert show is not None
+        show(replace(HALFWAY, input=name, eta_s=5000.0, fps=1234.5))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    line = next(line for line in re.split(r"[\r\n]+", shown) if "fps" in line)
+    assert cell_len(line) <= columns
+    assert "50%, 1,234 fps, 1:23:20 left" in line
+    assert "…" in line
+    assert name[-4:] in line
+
+
+def test_a_line_of_json_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    stream = io.StringIO()
+    with progress.progress_bar(quiet=True, as_json=True, stream=stream) as show:
+        assert show is not None
+        for now in (5.0, 5.5, 6.1, 6.9, 7.2):  # noqa: B007
+            show(HALFWAY)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == 3
+    assert lines[0] == asdict(HALFWAY)
 
 
 def test_elsewhere_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -364,5 +364,6 @@ def test_the_time_left_for_all_goes_by_the_bytes_of_the_files(
     watch = many._OfAll({0: str(tmp_path / "a"), 1: str(tmp_path / "b")}, seen.append, lambda: now[0])
     for at, item, frames, total in ((0.0, 0, 0, 10), (5.0, 0, 5, 10), (20.0, 1, 10, 30), (20.0, 1, 10, None)):
         now[0] = at
-        watch(vsr.Progress("a", frames, total, 1.0, None, None, item, 2))
+        share = frames / total if total else None
+        watch(vsr.Progress("a", frames, total, 1.0, None, None, item, 2, share=share))
     assert [progress.eta_all_s for progress in seen] == [None, 35.0, 20.0, None]

@@ -17,7 +17,7 @@ from vsr.training.recipe import Recipe, load_recipe
 from vsr.upscale.options import NetworkOptions
 
 _CALLBACKS = "Python's: how it is told meanwhile, or stopped; the command line shows it, and Ctrl-C stops it"
-PRINTING = {"quiet": "what is printed", "as_json": "what is printed"}
+PRINTING = dict.fromkeys(("quiet", "as_json", "shown"), "what is printed")
 WRITTEN = {"report": "written by the command line when it is over; Python returns it"}
 
 

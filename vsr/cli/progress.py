@@ -1,11 +1,13 @@
-"""How far a job is, on stderr: a bar in a terminal, a line now and then elsewhere."""
+"""How far a job is, on stderr: a bar in a terminal, a line now and then elsewhere, or JSON for programs."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO
 
 from vsr.cli import text
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from vsr.jobs.progress import Progress
 
 LINE_INTERVAL_S = 10.0
+JSON_INTERVAL_S = 1.0
+_BAR_WIDTH = 16
+_LEAST_NAME = 8
 
 
 def figures(progress: Progress) -> str:
@@ -43,13 +48,40 @@ def name_of(progress: Progress) -> str:
     return f"{number}{progress.input}"
 
 
+def short_figures(progress: Progress) -> str:
+    """What a line of a terminal has room for: how much is done, at what pace, and how long the rest takes."""
+    if progress.doing:
+        return progress.doing
+    share = f"{progress.share:4.0%}" if progress.share is not None else f"{progress.frames_done:,} frames"
+    parts = [share, f"{text.rate(progress.fps)} fps"]
+    if progress.eta_s is not None:
+        parts.append(f"{text.duration(progress.eta_s)} left")
+    if progress.eta_all_s is not None:
+        parts.append(f"{text.duration(progress.eta_all_s)} for all")
+    return ", ".join(parts)
+
+
+def cut(name: str, width: int) -> str:
+    """A name in so many columns: its end, which tells most of a path. Some characters take two columns."""
+    from rich.cells import cell_len
+
+    if cell_len(name) <= width:
+        return name
+    while cell_len(name) >= width:
+        name = name[1:]
+    return f"…{name}"
+
+
 @contextmanager
 def progress_bar(
-    *, quiet: bool, stream: TextIO | None = None
+    *, quiet: bool, as_json: bool = False, stream: TextIO | None = None
 ) -> Generator[Callable[[Progress], None] | None]:
-    """A function that shows progress: a bar in a terminal, else a line now and then. None if `quiet`."""
+    """A function that shows progress: a bar in a terminal, else a line now and then; with `as_json` a line of JSON a second.
+    None if `quiet`."""
     stream = stream if stream is not None else sys.stderr
-    if quiet:
+    if as_json:
+        yield _Json(stream)
+    elif quiet:
         yield None
     elif stream.isatty():
         from rich.console import Console
@@ -58,7 +90,7 @@ def progress_bar(
 
         with Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=_BAR_WIDTH),
             TextColumn("{task.fields[figures]}", markup=False),
             console=Console(file=stream),
             auto_refresh=False,
@@ -77,15 +109,30 @@ class _Bar:
     def __call__(self, progress: Progress) -> None:
         if self._task is None:
             self._task = self._bars.add_task("", total=None, figures="")
+        figures = escaped(short_figures(progress))
+        # Two columns stand between the parts.
+        room = self._bars.console.width - _BAR_WIDTH - len(figures) - 2
         self._bars.update(
             self._task,
-            description=escaped(name_of(progress)),
-            completed=progress.frames_done,
-            figures=escaped(figures(progress)),
+            description=cut(escaped(name_of(progress)), max(_LEAST_NAME, room)),
+            completed=progress.share or 0.0,
+            figures=figures,
         )
         # update() takes None for "unchanged".
-        self._bars.tasks[0].total = progress.frames_total
+        self._bars.tasks[0].total = None if progress.share is None else 1.0
         self._bars.refresh()
+
+
+class _Json:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._next_at = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now >= self._next_at:
+            self._next_at = now + JSON_INTERVAL_S
+            print(json.dumps(asdict(progress)), file=self._stream, flush=True)
 
 
 class _Lines:

@@ -123,6 +123,14 @@ _run_options = options.group(
         "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there."
     ),
     click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
+    click.option(
+        "--progress",
+        "shown",
+        type=click.Choice(["auto", "json"]),
+        default="auto",
+        show_default=True,
+        help="json: a line a second on standard error, also with -q, for programs.",
+    ),
 )
 
 
@@ -132,7 +140,7 @@ _run_options = options.group(
 @_source_options
 @_sink_options
 @_run_options
-def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: Any) -> int:
+def command(paths: tuple[str, ...], report: Path | None, quiet: bool, shown: str, **values: Any) -> int:
     """Upscale the video or pictures of INPUT, and copy everything else.
 
     INPUT is a video, a picture, a folder or quoted glob of either, a sequence (frames/%06d.png, where %% is a per cent sign), a
@@ -158,7 +166,7 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, **values: 
         if of > 1 and not quiet:
             show(report_line(item, number, of))
 
-    with interrupts(control), progress_bar(quiet=quiet) as progress:
+    with interrupts(control), progress_bar(quiet=quiet, as_json=shown == "json") as progress:
         reports = api.upscale_many(
             config,
             progress=progress,

@@ -14,8 +14,9 @@ from vsr.core.frame import Frame
 from vsr.evaluation.pictures import side_by_side
 from vsr.files.checks import make_folder
 from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.progress import OnProgress
 from vsr.jobs.report import Report
-from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.jobs.upscale import UpscaleJob
 from vsr.media.frames.planes import av_from_frame
 from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP

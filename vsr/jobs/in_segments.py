@@ -20,10 +20,10 @@ from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JOURNAL, JobFolder, job_folder
 from vsr.jobs.outlook import Outlook
-from vsr.jobs.progress import Progress
+from vsr.jobs.progress import OnProgress, Progress
 from vsr.jobs.report import Report
 from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
-from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.jobs.upscale import UpscaleJob
 from vsr.media.address import file_name
 from vsr.media.read.index import why_not_cut
 from vsr.media.write.containers import NULL, STDOUT
@@ -232,6 +232,8 @@ class _Watch:
                 eta_s=eta_s,
                 item=item,
                 items=items,
+                share=min(1.0, done / total) if total else None,
+                bytes=0,
             )
         )
 

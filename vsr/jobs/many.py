@@ -14,10 +14,10 @@ from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.in_segments import Upscaling
-from vsr.jobs.progress import Progress
+from vsr.jobs.progress import OnProgress, Progress
 from vsr.jobs.report import Report
 from vsr.jobs.size import OutputSize
-from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.jobs.upscale import UpscaleJob
 from vsr.media.address import file_name
 from vsr.media.inputs import expand_inputs
 from vsr.media.outputs import check_outputs, default_output
@@ -141,11 +141,10 @@ class _OfAll:
 
     def _eta_s(self, progress: Progress) -> float | None:
         total = sum(self._sizes.values())
-        if not all(self._sizes.values()) or not progress.frames_total:
+        if not all(self._sizes.values()) or progress.share is None:
             return None
-        share = progress.frames_done / progress.frames_total
         before = sum(size for item, size in self._sizes.items() if item < progress.item)
-        done = before + share * self._sizes[progress.item]
+        done = before + progress.share * self._sizes[progress.item]
         return (self._clock() - self._began) * (total - done) / done if done else None
 
 

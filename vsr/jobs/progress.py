@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+
+from vsr.core.frame import Frame
+from vsr.core.video import VideoInfo
+from vsr.media.types import SourceOptions
+from vsr.pipeline import PipelineStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +20,7 @@ class Progress:
     frames_total is None where the header does not say. fps: output frames a second so far. speed: seconds of video done a
     second of work, None for pictures. eta_s: seconds left, None where unknown; eta_all_s: of all inputs, if there are several.
     item: 0-based number of the input, of `items`. doing: what takes long just now, such as building an engine, else empty.
+    share: of the input that is done, 0 to 1, None where nobody knows. bytes: of the output so far.
     """
 
     input: str
@@ -24,3 +33,72 @@ class Progress:
     items: int = 1
     doing: str = ""
     eta_all_s: float | None = None
+    share: float | None = None
+    bytes: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Pace:
+    """How much of an input is done, by the time of its frames where it says how long it is, else by their count; and how long
+    the rest will take at the pace since the first.
+
+    `wrote` may be called on another thread than `progress`.
+    """
+
+    def __init__(
+        self, info: VideoInfo, wanted: SourceOptions, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._info = info
+        self._clock = clock
+        self._span = _span_s(info, wanted)
+        self._is_part = wanted.start_s is not None or wanted.duration_s is not None
+        self._first: Fraction | None = None
+        self._done_s = 0.0
+        self._since: tuple[float, float] | None = None
+
+    def wrote(self, frame: Frame) -> None:
+        """Note a frame that was handed to the encoder."""
+        if frame.pts is None or self._span is None:
+            return
+        shown = frame.pts * frame.time_base
+        if self._first is None:
+            self._first = shown
+        rate = self._info.frame_rate
+        self._done_s = float(shown - self._first + (1 / rate if rate else 0))
+
+    def progress(self, stats: PipelineStats, input: str, item: int, items: int, doing: str) -> Progress:
+        """Where it stands."""
+        info, done = self._info, stats.stages[-1].items_in
+        fps = done / stats.seconds if stats.seconds > 0 else 0.0
+        speed = fps / float(info.frame_rate) if info.frame_rate and not info.is_picture else None
+        total = None if self._is_part else info.num_frames_from_header
+        # A header that counted too few must not show more than all.
+        known = total if total and total >= done else None
+        share = self._share(done, known)
+        return Progress(input, done, known, fps, speed, self._left_s(share), item, items, doing, share=share)
+
+    def _share(self, done: int, total: int | None) -> float | None:
+        if self._span and self._first is not None:
+            return min(1.0, self._done_s / self._span)
+        return done / total if total else None
+
+    def _left_s(self, share: float | None) -> float | None:
+        if not share:
+            return None
+        now = self._clock()
+        if self._since is None:
+            self._since = now, share
+        at, before = self._since
+        return (now - at) * (1 - share) / (share - before) if share > before else None
+
+
+def _span_s(info: VideoInfo, wanted: SourceOptions) -> float | None:
+    """Seconds of an input that are wanted; None where nobody knows."""
+    if info.is_picture:
+        return None
+    whole = info.duration_s_from_header
+    left = None if whole is None else whole - (wanted.start_s or 0)
+    spans = [span for span in (left, wanted.duration_s) if span is not None and span > 0]
+    return min(spans, default=None)

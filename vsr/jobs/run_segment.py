@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vsr.jobs.progress import OnProgress
 from vsr.jobs.tasks import SegmentDone, SegmentTask
-from vsr.jobs.upscale import OnProgress, UpscaleJob
+from vsr.jobs.upscale import UpscaleJob
 
 
 def run_segment(job: UpscaleJob, task: SegmentTask, on_progress: OnProgress | None = None) -> SegmentDone:

@@ -17,7 +17,7 @@ from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.outlook import Outlook
-from vsr.jobs.progress import Progress
+from vsr.jobs.progress import OnProgress, Pace
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
 from vsr.media.read.images import is_picture_file
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _QUEUE_BATCHES = 4
 _QUEUE_BYTES = 96 << 20
 
-OnProgress = Callable[[Progress], None]
 OnFrame = Callable[[PipelineStats], None]
 """Takes what the stages have done by then."""
 
@@ -88,9 +87,17 @@ class UpscaleJob:
         with self._opened(url) as source:
             prepared = self._prepare(source)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large)
-            watch = _progress_of(source, prepared.upscaler, on_progress, item, items) if on_progress else None
             return self._work(
-                source, source, sink, prepared, self._control, began, watch, on_frame, following
+                source,
+                source,
+                sink,
+                prepared,
+                self._control,
+                began,
+                on_progress,
+                on_frame,
+                following,
+                (item, items),
             )
 
     def outlook(self, url: str) -> Outlook:
@@ -145,8 +152,7 @@ class UpscaleJob:
             prepared = self._prepare(source)
             sink = PartSink(path, output, prepared.writing, source.carried, prepared.large, source.first)
             frames = source.part(seek, begin, end)
-            watch = _progress_of(source, prepared.upscaler, on_progress, 0, 1) if on_progress else None
-            return self._work(source, frames, sink, prepared, control, began, watch, None)
+            return self._work(source, frames, sink, prepared, control, began, on_progress, None)
 
     def join(self, url: str, output: str, parts: Sequence[Path]) -> Joined:
         """Write `output` from parts of it, in order, and from what is copied of `url`.
@@ -218,15 +224,23 @@ class UpscaleJob:
         prepared: _Prepared,
         control: Control,
         began: _Began,
-        watch: Callable[[PipelineStats], None] | None,
+        on_progress: OnProgress | None,
         on_frame: OnFrame | None,
         following: str | None = None,
+        number: tuple[int, int] = (0, 1),
     ) -> Report:
         """Run frames of a source through the network into a sink, and end it."""
         info, upscaler, large = source.info, prepared.upscaler, prepared.large
         batch = upscaler.batch(info.width, info.height, on_device=large.on_device)
         first_frame_s: float | None = None
         compile_s = 0.0
+        pace = Pace(info, self._config.source)
+
+        def watch(stats: PipelineStats) -> None:
+            assert on_progress is not None
+            said = pace.progress(stats, source.carried.name, *number, upscaler.doing)
+            on_progress(replace(said, bytes=sink.counters.bytes))
+
         try:
             exhausted = _Exhaustion(frames, fetch=not large.on_device)
 
@@ -242,8 +256,9 @@ class UpscaleJob:
             def encode(frames: Iterator[Frame]) -> Path | None:
                 return _encode(_watched(frames, written), sink, source, exhausted)
 
-            def written() -> None:
+            def written(frame: Frame) -> None:
                 nonlocal first_frame_s
+                pace.wrote(frame)
                 if first_frame_s is None:
                     first_frame_s = time.perf_counter() - began.wall
                 if on_frame is not None:
@@ -259,7 +274,7 @@ class UpscaleJob:
                 sink_name="encode",
             )
             setup_s = time.perf_counter() - began.wall
-            result = pipeline.run(watch)
+            result = pipeline.run(watch if on_progress else None)
         finally:
             sink.abandon()  # does nothing once the output is whole
         seconds = time.perf_counter() - began.wall
@@ -347,33 +362,14 @@ def _until_cancelled(packets: Iterator[Encoded], control: Control) -> Iterator[E
         yield packet
 
 
-def _watched(frames: Iterator[Frame], written: Callable[[], None]) -> Iterator[Frame]:
-    """The frames; `written` is called as the next is asked for."""
+def _watched(frames: Iterator[Frame], written: Callable[[Frame], None]) -> Iterator[Frame]:
+    """The frames; `written` gets each as the next is asked for."""
     for frame in frames:
         yield frame
+        written(frame)
         del frame
-        written()
 
 
 def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int:
     """Frames of that size that may wait: a batch at least."""
     return max(batch, min(_QUEUE_BATCHES * batch, _QUEUE_BYTES // (2 * width * height * bytes_per_sample)))
-
-
-def _progress_of(
-    source: Source, upscaler: Upscaler, on_progress: OnProgress, item: int, items: int
-) -> Callable[[PipelineStats], None]:
-    total, rate = source.info.num_frames_from_header, source.info.frame_rate
-
-    def report(stats: PipelineStats) -> None:
-        done = stats.stages[-1].items_in
-        fps = done / stats.seconds if stats.seconds > 0 else 0.0
-        speed = fps / float(rate) if rate and not source.info.is_picture else None
-        # A header that counted too few must not show more than all.
-        known = total if total and total >= done else None
-        eta_s = (known - done) / fps if known and fps > 0 else None
-        on_progress(
-            Progress(source.carried.name, done, known, fps, speed, eta_s, item, items, upscaler.doing)
-        )
-
-    return report
