@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,65 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.convert.test_importing import saved
 from vsr.backends.base import chosen_precision
+from vsr.bench.synthetic import synthetic_frames
 from vsr.convert.foreign import examine, load_onnx
 from vsr.convert.importing import import_model
+from vsr.evaluation.metrics import psnr
 from vsr.models.spec import Precision, load_spec
 from vsr.upscale.upscaler import Upscaler
 
 OFFERED: tuple[Precision, ...] = ("bf16", "fp16", "fp32")
 
 
-def test_one_that_holds_is_computed_so_unasked(tmp_path: Path) -> None:
-    spec = import_model(saved(tmp_path / "net.onnx", channels=1), tmp_path / "net-x2")
-    assert spec.holds == ("bf16", "fp16")
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_that_holds_is_computed_so_unasked(channels: int, tmp_path: Path) -> None:
+    spec = import_model(saved(tmp_path / "net.onnx", channels=channels), tmp_path / "net-x2")
+    assert spec.holds == ("bf16", "fp16", "int8")
     assert load_spec(tmp_path / "net-x2").holds == spec.holds
     assert chosen_precision(spec, None, OFFERED) == "bf16"
+    assert chosen_precision(spec, None, ("int8", *OFFERED)) == "int8"
     with Upscaler(str(spec.folder), precision="bf16") as upscaler:
         assert not any("holds" in note for note in upscaler.notes)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_int8_is_near_float32_where_it_holds(channels: int, tmp_path: Path) -> None:
+    """On frames that it was neither calibrated nor tried on."""
+    spec = import_model(saved(tmp_path / "net.onnx", channels=channels), tmp_path / "net-x2")
+    assert "int8" in spec.holds
+    frame = next(islice(synthetic_frames(96, 64, 5), 4, None))
+    made = {}
+    for precision in ("fp32", "int8"):
+        with Upscaler(str(spec.folder), backend="openvino", precision=precision) as upscaler:
+            made[precision] = upscaler.upscale(frame).planes
+            assert upscaler.precision == precision
+            assert not any("holds" in note for note in upscaler.notes)
+    for exact, rounded in zip(made["fp32"], made["int8"], strict=True):
+        assert psnr(np.asarray(exact), np.asarray(rounded)) > 46
+    assert any(
+        (np.asarray(exact) != np.asarray(rounded)).any()
+        for exact, rounded in zip(made["fp32"], made["int8"], strict=True)
+    )
+
+
+def test_int8_that_loses_the_picture_is_there_when_asked_for(tmp_path: Path) -> None:
+    """A feature that is 500 everywhere, and that nothing uses, leaves none of 255 steps to the others."""
+    model = onnx.load(saved(tmp_path / "net.onnx", channels=1))
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor).copy()
+        if tensor.name == "b0":
+            values[0] = 500
+        elif tensor.name == "w1":
+            values[:, 0] = 0
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, tmp_path / "wild.onnx")
+    spec = import_model(tmp_path / "wild.onnx", tmp_path / "wild-x2")
+    assert "int8" not in spec.holds
+    assert chosen_precision(spec, None, ("int8", *OFFERED)) != "int8"
+    with Upscaler(str(spec.folder), backend="openvino", precision="int8") as upscaler:
+        assert any("wild-x2 holds in int8" in note for note in upscaler.notes)
+        upscaler.upscale(np.zeros((16, 16), np.uint8))
+        assert upscaler.precision == "int8"
 
 
 @pytest.mark.parametrize(("large", "holds"), [(2e4, ()), (5.0, ("fp16",))])
@@ -49,7 +94,7 @@ def test_one_that_does_not_stays_in_float32_unless_asked(
     )
     onnx.save(model, tmp_path / "fragile.onnx")
     spec = import_model(tmp_path / "fragile.onnx", tmp_path / "fragile-x2")
-    assert spec.holds == holds
+    assert spec.holds == (*holds, "int8"), "its convolutions bear it"
     assert chosen_precision(spec, None, OFFERED) == (holds or ("fp32",))[0]
     assert chosen_precision(spec, "bf16", OFFERED) == "bf16"
     with Upscaler(str(spec.folder), precision="bf16") as upscaler:

@@ -173,8 +173,10 @@ class OpenVinoBackend:
         first_user(self.name).check("OpenVINO")
         offered = _precisions(self.device)
         precision = chosen_precision(spec, options.precision, offered)
-        # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
-        others = next(p for p in offered if p != "int8") if precision == "int8" else precision
+        others = precision
+        if precision == "int8":
+            # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
+            others = chosen_precision(spec, None, [p for p in offered if p != "int8"])
         config = {"INFERENCE_PRECISION_HINT": _HINTS[others], **_division(self.device, options)}
         path = spec.graph(layout, int8=precision == "int8")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from vsr.backends.base import Arrays
 from vsr.backends.guarded import extremes
+from vsr.convert.examples import middle_of_file
 from vsr.core.errors import ConfigError
-from vsr.media.frames.planes import av_from_frame, frame_from_av
-from vsr.media.frames.resize import Converter
 from vsr.media.inputs import MEDIA_SUFFIXES, files_below
-from vsr.media.read.open import open_source
 from vsr.models.spec import GraphLayout, ModelSpec
-from vsr.upscale.graph_inputs import small_inputs
 
-# So many pictures of those given, and so many samples a side of each, reduced to half first: no picture is sharper than that.
+# So many pictures of those given, and so many samples a side of each.
 _PICTURES, _SIDE = 32, 256
 _GRAY = GraphLayout("gray", 1)
 
 
-def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> dict[str, tuple[float, float]]:
+Ends = dict[str, tuple[float, float]]
+
+
+def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> Ends:
     """The least and the largest value of all that the convolutions of a network take but those whose input is the picture:
     midway from the mean of the pictures' extremes to the extreme of all. At the mean the edges of text are off by 20 codes,
     at the extreme of all every sample is rounded more coarsely.
@@ -31,40 +31,44 @@ def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> dict[str, tuple[fl
     pictures: folders, with those below, or files. Raises ConfigError where there is none, and what a picture that cannot be
     read raises.
     """
+    files = [
+        file for path in pictures for file in (files_below(path, MEDIA_SUFFIXES) if path.is_dir() else [path])
+    ]
+    if not files:
+        raise ConfigError("there is no picture to calibrate with", hint="name a folder with pictures in it")
+    chosen = np.linspace(0, len(files) - 1, min(_PICTURES, len(files))).astype(int)
+    examples = [middle_of_file(str(files[at]), _GRAY, spec.size_multiple, _SIDE) for at in chosen]
+    return {
+        name: (_midway(least, np.min), _midway(most, np.max))
+        for name, (least, most) in _extremes(spec, _GRAY, examples).items()
+    }
+
+
+def widest(spec: ModelSpec, layout: GraphLayout, examples: Sequence[Arrays]) -> Ends:
+    """The same, at the extremes of all: for a network of which nothing shows what it bears."""
+    found = _extremes(spec, layout, examples)
+    return {
+        name: (round(float(least.min()), 4), round(float(most.max()), 4))
+        for name, (least, most) in found.items()
+        if np.isfinite([least, most]).all()
+    }
+
+
+def _extremes(
+    spec: ModelSpec, layout: GraphLayout, examples: Sequence[Arrays]
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each tensor that a convolution takes, but for pictures, the least and the largest values of the examples."""
     import onnx
 
-    model = onnx.load(str(spec.graph(_GRAY)), load_external_data=False)
+    model = onnx.load(str(spec.graph(layout)), load_external_data=False)
     channels = {tensor.name: tensor.dims[1] for tensor in model.graph.initializer if len(tensor.dims) == 4}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    taken = {node.input[0] for node in convolutions if channels.get(node.input[1], 1) > 1}
-    found = [extremes(spec, _GRAY, inputs) for inputs in _inputs(pictures, spec.size_multiple)]
-    if not found:
-        raise ConfigError("there is no picture to calibrate with", hint="name a folder with pictures in it")
+    of_a_picture = 3 if spec.domain == "rgb" else 1
+    taken = {node.input[0] for node in convolutions if channels.get(node.input[1], 1) > of_a_picture}
+    found = [extremes(spec, layout, inputs) for inputs in examples]
     ends = {name: np.array([one[name] for one in found]) for name in found[0] if name in taken}
-    return {name: (_midway(both[:, 0], np.min), _midway(both[:, 1], np.max)) for name, both in ends.items()}
+    return {name: (both[:, 0], both[:, 1]) for name, both in ends.items()}
 
 
 def _midway(values: NDArray[np.float64], extreme: Callable[[NDArray[np.float64]], float]) -> float:
     return round(float(values.mean() + extreme(values)) / 2, 4)
-
-
-def _inputs(pictures: Sequence[Path], unit: int) -> Iterator[Arrays]:
-    files = [
-        file for path in pictures for file in (files_below(path, MEDIA_SUFFIXES) if path.is_dir() else [path])
-    ]
-    for at in np.linspace(0, len(files) - 1, min(_PICTURES, len(files))).astype(int) if files else ():
-        yield _input(str(files[at]), unit)
-
-
-def _input(file: str, unit: int) -> Arrays:
-    """The middle of a picture, or of a video's first frame, at half its size."""
-    with open_source(file) as source:
-        frame = next(iter(source))
-    given, color = av_from_frame(frame), frame.color
-    size = max(unit, frame.width // 2), max(unit, frame.height // 2)
-    convert = Converter(given.format.name, (frame.width, frame.height), color, "gray", size, color)
-    gray = frame_from_av(convert(given))
-    left, top = (max(0, side - _SIDE) // 2 for side in size)
-    width, height = (min(side, _SIDE) // unit * unit for side in size)
-    luma = np.asarray(gray.planes[0])[top : top + height, left : left + width]
-    return {"y": np.ascontiguousarray(luma)[None, None], **small_inputs(gray.format, gray.color)}

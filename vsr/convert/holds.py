@@ -1,4 +1,5 @@
-"""Whether a network of others may be computed in half precision: by a run that comes out the same on every machine."""
+"""Whether a network of others may be computed in half precision or in 8 bits: by a run that comes out the same on every
+machine."""
 
 from __future__ import annotations
 
@@ -8,19 +9,19 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from vsr.backends.base import Arrays
 from vsr.backends.graphs.precision import rounded
-from vsr.core.color import Color
-from vsr.core.frame import PixelFormat
+from vsr.backends.graphs.quantize import quantized
+from vsr.convert.calibrate import Ends, widest
+from vsr.convert.examples import drawn, filmed
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
-from vsr.upscale.graph_inputs import small_inputs
 
 _TRIED: tuple[Precision, ...] = ("bf16", "fp16")
 # Beside float32 in 8 bits: a code in the root mean square, more only at hard edges. Trained weights (animevideov3, x2) reach
-# 52 dB and 5 codes in bf16, 61 dB and 1 code in fp16.
+# 52 dB and 5 codes in bf16, 61 dB and 1 code in fp16; in int8 animevideov3 (x4) reaches 35 dB, Real-CUGAN (x2) 33 dB.
 _LEAST_DB, _FARTHEST = 48.0, 8
-_SIDE = 96
 
 
 def held(spec: ModelSpec) -> tuple[Precision, ...]:
@@ -33,9 +34,7 @@ def held(spec: ModelSpec) -> tuple[Precision, ...]:
     layouts = [GraphLayout("gray", 1)]
     if spec.domain == "rgb":
         layouts = [GraphLayout("rgb", 1), GraphLayout("yuv", 1, "left")]
-    graphs = [
-        (onnx.load(str(spec.graph(layout))), _pictures(layout, spec.size_multiple)) for layout in layouts
-    ]
+    graphs = [(onnx.load(str(spec.graph(layout))), drawn(layout, spec.size_multiple)) for layout in layouts]
     wanted = [_run(model, picture) for model, picture in graphs]
     return tuple(
         precision
@@ -45,6 +44,20 @@ def held(spec: ModelSpec) -> tuple[Precision, ...]:
             for (model, picture), codes in zip(graphs, wanted, strict=True)
         )
     )
+
+
+def int8_ends(spec: ModelSpec) -> tuple[Ends, bool]:
+    """What the convolutions of a package take, for int8 (see `ModelSpec.calibration`), and whether it holds in int8, as `held`
+    says. Pictures: what `held` takes, and parts of frames of the clip that comes with vsr, of which every other one calibrates
+    and the rest decide."""
+    layout = GraphLayout("rgb" if spec.domain == "rgb" else "gray", 1)
+    picture, frames = drawn(layout, spec.size_multiple), filmed(layout, spec.size_multiple)
+    ends = widest(spec, layout, [picture, *frames[::2]])
+    model = onnx.load(str(spec.graph(layout)))
+    kernels = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    in_int8 = quantized(model, kernels, ends)
+    others = [picture, *frames[1::2]]
+    return ends, bool(ends) and all(_is_close(_run(in_int8, one), _run(model, one)) for one in others)
 
 
 def _is_close(found: NDArray[np.int16], wanted: NDArray[np.int16]) -> bool:
@@ -66,21 +79,3 @@ def _run(model: onnx.ModelProto, inputs: Arrays) -> NDArray[np.int16]:
     names = {port.name for port in session.get_inputs()}
     results = session.run(None, {name: array for name, array in inputs.items() if name in names})
     return np.concatenate([plane.ravel() for plane in results]).astype(np.int16)
-
-
-def _pictures(layout: GraphLayout, multiple: int) -> Arrays:
-    """From left to right a gradient, noise about a wave, and blocks of black and white; planes differ."""
-    random = np.random.default_rng(0)
-    side = -(-_SIDE // multiple) * multiple
-    planes = {}
-    for number, name in enumerate(layout.plane_names):
-        length = side // 2 if name in "uv" else side
-        rows, columns = np.mgrid[0:length, 0:length] / length
-        waves = (
-            0.5 + 0.3 * np.sin(9 * rows + number) * np.cos(7 * columns) + random.normal(0, 0.02, rows.shape)
-        )
-        blocks = (rows * 12 // 1 + columns * 12 // 1 + number) % 2
-        codes = np.select([columns < 1 / 3, columns < 2 / 3], [rows, waves], blocks)
-        planes[name] = np.clip(np.rint(255 * codes), 0, 255).astype(np.uint8)[None, None]
-    chroma = (1, 1) if layout.kind == "yuv" else (0, 0)
-    return planes | small_inputs(PixelFormat(layout.kind, 8, chroma), Color())

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, generalised, load_onnx
-from vsr.convert.holds import held
+from vsr.convert.holds import held, int8_ends
 from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.convert.rgb_graph import rgb_graph
 from vsr.core.errors import WeightsError
@@ -29,8 +29,8 @@ def import_model(
 ) -> ModelSpec:
     """Make a package of a network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or
     255, and gives it two to eight times as large: an .onnx, or a checkpoint of an architecture that spandrel knows. Scale,
-    size multiple and halo are found by running it, and whether it holds in bf16 and fp16 (`vsr.convert.holds`). target: the
-    package's name, which puts it among the user's models, or the path of its folder.
+    size multiple and halo are found by running it, and whether it holds in bf16, fp16 and int8 (`vsr.convert.holds`).
+    target: the package's name, which puts it among the user's models, or the path of its folder.
 
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
     be used, or whose package does not compute what it computes.
@@ -68,7 +68,8 @@ def import_model(
                 f"the package of {file.name} is up to {difference} code values from the network itself",
                 hint="please report it with the file",
             )
-        package = replace(package, holds=held(draft))
+        ends, in_int8 = int8_ends(draft)
+        package = replace(package, holds=held(draft) + (("int8",) if in_int8 else ()), calibration=ends)
         return write_package(network, package, folder, make)
 
 

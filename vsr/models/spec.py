@@ -99,7 +99,7 @@ class ModelSpec:
     size_multiple: LR width and height must be multiples (inputs are padded), 1..256. halo: LR pixels around an output pixel
     that it depends on, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", "fp32"
     where less is not enough, or "shown" where only fp32 and what `holds` names are taken unasked.
-    holds: of a network of others, bf16 and fp16 where a run showed that they make the picture that float32 makes.
+    holds: of a network of others, those of bf16, fp16 and int8 that make the picture that float32 makes, as a run showed.
     states: tensors that the network hands from each frame to the next, by their names in the graphs; empty for one without
     memory.
     calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
