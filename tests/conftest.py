@@ -49,7 +49,9 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VSR_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        # Nothing can be kept there, so that every test compiles, and no precision is chosen by measuring.
+        (cache := tmp_path_factory.mktemp("cache")).joinpath("vsr").touch()
+        patch.setenv("XDG_CACHE_HOME", str(cache))
         yield
 
 

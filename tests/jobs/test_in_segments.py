@@ -15,6 +15,8 @@ from tests.support.enlarged import packets, pictures, seconds
 from vsr.core.errors import ConfigError, FileError, InferenceError
 from vsr.jobs import in_segments
 from vsr.jobs.upscale import UpscaleJob
+from vsr.models import Precision
+from vsr.upscale import upscaler
 
 FRAMES = 40
 QUICK: dict[str, Any] = {"model": "bicubic", "preset": "ultrafast", "segment": 0.5}
@@ -86,6 +88,22 @@ def test_a_job_that_fails_goes_on_to_the_same_packets(
     assert report.frames_out == FRAMES
     assert all(packets(output, stream) == packets(other, stream) for stream in ("v:0", "a:0"))
     assert not vsr.list_jobs([tmp_path])
+
+
+def test_a_job_keeps_the_precision_it_began_with(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measuring may find another by then."""
+    found: list[Precision] = ["int8", "fp32"]
+    monkeypatch.setattr(upscaler, "precision_for", lambda _spec, _backend: (found[0], None))
+    options = {**QUICK, "model": "fast-x2", "backend": "openvino"}
+    with monkeypatch.context() as patch:
+        failing_at(patch, 1, InferenceError("the network failed"))
+        with pytest.raises(InferenceError):
+            vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), **options)
+    del found[0]
+    assert vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), **options).precision == "int8"
+    assert vsr.upscale_file(str(clip), str(tmp_path / "anew.mp4"), **options).precision == "fp32"
 
 
 def test_a_stop_finishes_the_segment_and_the_progress_is_that_of_the_whole(

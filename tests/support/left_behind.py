@@ -11,6 +11,8 @@ from pathlib import Path
 
 # They serve later pools, too, and end with the interpreter.
 _MULTIPROCESSING = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+# It keeps a file for its telemetry open, in the folder for caches.
+_ONNX_RUNTIME = "/.onnxruntime/"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def _files() -> list[str]:
             target = str(descriptor.readlink())
         except OSError:
             continue
-        if target.startswith(f"{folder}/") and not target.endswith(" (deleted)"):
+        ours = target.startswith(f"{folder}/") and _ONNX_RUNTIME not in target
+        if ours and not target.endswith(" (deleted)"):
             found.append(f"file {target}")
     return found

@@ -126,9 +126,16 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
             f"this backend does not compute in {wanted}",
             hint=f"it does in {', '.join(offered)}; `vsr doctor` shows the other backends",
         )
+    return wanted or unasked_precisions(spec, offered)[0]
+
+
+def unasked_precisions(spec: ModelSpec, offered: Sequence[Precision]) -> list[Precision]:
+    """Those of `offered` that a network may be computed in where none is asked for."""
+    if spec.precision == "fp32":
+        return [precision for precision in offered if precision == "fp32"]
     if spec.precision == "shown":
-        offered = [precision for precision in offered if precision in ("fp32", *spec.holds)]
-    return wanted or offered[0]
+        return [precision for precision in offered if precision in ("fp32", *spec.holds)]
+    return [precision for precision in offered if precision not in CALIBRATED or spec.calibration]
 
 
 def out_of_memory(where: str = "here") -> DeviceMemoryError:

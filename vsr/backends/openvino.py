@@ -29,6 +29,7 @@ from vsr.backends.base import (
     chosen_precision,
     not_there,
     out_of_memory,
+    unasked_precisions,
 )
 from vsr.backends.graphs import openvino_form
 from vsr.backends.graphs.openvino_form import in_openvino_form
@@ -163,6 +164,21 @@ class OpenVinoBackend:
             )
         return Availability(True, f"{devices[self.device]}, {precisions}")
 
+    def precisions(self, spec: ModelSpec) -> list[Precision]:
+        """Those that a network may be computed in unasked, and whose speed can be compared; the one taken without that comes
+        first. None on devices that nobody has run."""
+        return unasked_precisions(spec, _precisions(self.device)) if self.device == "cpu" else []
+
+    def facts(self) -> dict[str, object]:
+        """The versions and the processor, on which it depends what is compiled, and how fast it is."""
+        import openvino
+
+        return {
+            "vsr": __version__,
+            "openvino": openvino.get_version(),
+            "processor": [_name("CPU"), cores(), os.cpu_count(), sorted(_flags())],
+        }
+
     def compile(
         self,
         spec: ModelSpec,
@@ -211,14 +227,10 @@ class OpenVinoBackend:
         """Of a graph compiled for a processor, from all that may change it; "" for other devices, which nobody has run."""
         if self.device != "cpu":
             return ""
-        import openvino
-
         try:
             facts = {
-                "vsr": __version__,
+                **self.facts(),
                 "form": hashlib.sha256(Path(openvino_form.__file__).read_bytes()).hexdigest(),
-                "openvino": openvino.get_version(),
-                "processor": [_name("CPU"), cores(), os.cpu_count(), sorted(_flags())],
                 "graph": hashlib.sha256(graph.read_bytes()).hexdigest(),
                 "package": spec.numbers_hash,
                 "shapes": plane_shapes,
@@ -296,8 +308,8 @@ def _own_name(device: str) -> str:
 
 
 def _precisions(device: str) -> list[Precision]:
-    """Those the device computes in, the fastest first; int8 last on a processor that has no instructions of its own for it,
-    which add up without overflow, and on other devices, where nobody has measured it."""
+    """Those the device computes in, the fastest first as far as names tell. int8 comes last on a processor without instructions
+    of its own for it, which add up without overflow, and on other devices, where nobody has measured it."""
     native = _core().get_property(_own_name(device), "OPTIMIZATION_CAPABILITIES")
     found: list[Precision] = [p for p in _HINTS if p.upper() in native]
     if device == "cpu" or "INT8" in native:

@@ -116,7 +116,7 @@ class UpscaleJob:
                 upscaler.device,
                 upscaler.on_gpu,
                 prepared.writing.threads,
-                self._config.network.precision or upscaler.tuned.precision,
+                upscaler.wanted_precision,
             )
 
     def index(self, url: str, output: str) -> VideoIndex:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import metadata
 
-from vsr.backends.choose import WATCHED, devices_here, probe_backends
+from vsr.backends.choose import WATCHED, devices_here, load_backend, probe_backends
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.extras import DISTRIBUTION, install, installed, missing
 from vsr.machine.environment import environment
+from vsr.machine.measured import measured_here
 from vsr.machine.tuned import kept_here
 from vsr.models import shipped_models
+from vsr.models.registry import all_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def doctor() -> list[Check]:
         *_devices(),
         _models(),
         _tuned(),
+        _measured(),
     ]
     for extra, purpose in _EXTRAS.items():
         # Where vsr only lies in a folder it cannot tell what is missing.
@@ -95,6 +98,15 @@ def _tuned() -> Check:
     if others:
         detail += f"; {others} of other hardware or versions not used"
     return Check("tuned", True, detail)
+
+
+def _measured() -> Check:
+    try:
+        found = measured_here(all_models(), load_backend("openvino"))
+    except VsrError as error:
+        return Check("precisions", False, error.message)
+    detail = "; ".join(f"{each.model}: {each}" for each in found)
+    return Check("precisions", True, detail or "none measured yet; the first use of a network does")
 
 
 def _models() -> Check:

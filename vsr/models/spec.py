@@ -35,7 +35,7 @@ from vsr.core.tables import checked, filled, in_range, read_table, short
 
 Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
-"""What convolutions are computed in; int8 and fp8 (E4M3) where a package carries a calibration."""
+"""What convolutions are computed in, the most exact first; int8 and fp8 (E4M3) where a package carries a calibration."""
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
 SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
 """Inputs of a frame graph beside the planes; it may lack those that it has no use for."""

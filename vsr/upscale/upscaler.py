@@ -18,6 +18,7 @@ from vsr.backends.choose import choose_backend
 from vsr.backends.on_device import on_host
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Fetched, Frame, PixelFormat, Plane, SemiPlanar
+from vsr.machine.measured import precision_for
 from vsr.machine.tuned import Tuned, tuned_for
 from vsr.models import Precision, find_model
 from vsr.models.registry import Use, auto_family
@@ -39,7 +40,8 @@ class Upscaler:
 
     model: NetworkOptions, or the name of a model, with the other fields of NetworkOptions as keywords. The model is run as
     often as it takes to reach the scale; `Upscaler.scale` says what that comes to. use: what `auto` chooses for. `notes` tells
-    what was chosen, `doing` what takes long just now. `network` enlarges the planes of pictures; alpha has one of its own.
+    what was chosen, `doing` what takes long just now. `wanted_precision` was asked for, or found to be fastest here; None is as
+    the backend chooses. `network` enlarges the planes of pictures; alpha has one of its own.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError; UnsupportedInputError for a model with states.
     """
@@ -79,9 +81,10 @@ class Upscaler:
         self.doing = ""
         self.tuned = self._kept()
         self._batch = options.batch or self.tuned.batch
+        self.wanted_precision = options.precision or self.tuned.precision or self._measured()
         self._compiling = CompileOptions(
             options.threads or self.tuned.threads,
-            options.precision or self.tuned.precision,
+            self.wanted_precision,
             options.build,
             self._say,
         )
@@ -205,6 +208,13 @@ class Upscaler:
         except ConfigError as error:  # Without it all runs, if slower.
             self.notes.append(f"{error.message}; not used")
             return Tuned()
+
+    def _measured(self) -> Precision | None:
+        """What was found to be fastest here, now or earlier."""
+        precision, measured = precision_for(self.spec, self._backend)
+        if measured:
+            self.notes.append(f"measured once for {self.spec.id} on this machine, and kept: {measured}")
+        return precision
 
     def _say(self, doing: str) -> None:
         self.doing = doing
