@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vsr.bench.clips import Clips
 from vsr.bench.config import BenchConfig
 from vsr.bench.result import read_result
 from vsr.bench.run import bench
@@ -120,6 +121,21 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
     error, hint = capsys.readouterr().err.splitlines()
     assert error == f"error: {words}"
     assert hint.startswith(("hint: libx264 has ultrafast, ", "hint: give even sides from 2 to 8192 "))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--device npu", "npu cannot be used here"),
+        ("--model bicubic --scale 1", "x1 cannot be reached by bicubic-x2"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_a_clip_is_made(
+    options: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Clips, "clip", lambda *_: pytest.fail("a clip was made"))
+    assert main(["bench", *options.split()]) != 0
+    assert words in capsys.readouterr().err
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(

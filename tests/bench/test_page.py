@@ -76,9 +76,15 @@ def test_two_outputs_are_not_one_file(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_command_measures_the_same_again() -> None:
     config = BenchConfig(
-        suite="default", models=("fast", "my net"), sizes=((64, 48),), budget_s=90.0, threads=2, build=False
+        suite="default",
+        models=("fast", "my net"),
+        sizes=((64, 48),),
+        in_flights=(2,),
+        budget_s=90.0,
+        threads=2,
+        build=False,
     )
     assert command_of(config) == (
-        "vsr bench --no-build --suite default --model fast --model 'my net' --size 64x48 --budget 1.5 --threads 2"
+        "vsr bench --no-build --model fast --model 'my net' --size 64x48 --in-flight 2 --suite default --budget 1.5 --threads 2"
     )
     assert command_of(BenchConfig()) == "vsr bench"

@@ -10,6 +10,7 @@ from vsr.bench.config import BenchConfig
 from vsr.bench.plan import least_seconds, plan
 from vsr.bench.suite import load_suite, shipped_suites
 from vsr.core.errors import ConfigError, EncoderUnavailableError
+from vsr.upscale.upscaler import Upscaler
 
 
 def cases(config: BenchConfig) -> list[str]:
@@ -38,6 +39,21 @@ def test_every_combination_is_a_case_once() -> None:
             "ffv1",
         )
     ]
+
+
+def test_frames_in_flight_are_an_axis_and_what_the_network_runs_with() -> None:
+    planned = plan(
+        BenchConfig(models=("bicubic",), sizes=((64, 48),), encoders=("null",), in_flights=(1, 5, 1))
+    )
+    assert [str(network) for network in planned.networks] == [
+        "bicubic, 64x48, 1 in flight",
+        "bicubic, 64x48, 5 in flight",
+    ]
+    for network, count in zip(planned.networks, (1, 5), strict=True):
+        with network.as_asked(), Upscaler(network.options) as upscaler:
+            assert upscaler.in_flight == count
+    with pytest.raises(ConfigError, match="in_flights must be from 1 to 64, got 0"):
+        BenchConfig(in_flights=(0,))
 
 
 def test_what_is_not_given_is_vsrs_own_choice() -> None:
@@ -98,6 +114,7 @@ def test_a_suite_leaves_out_encoders_that_are_not_here(tmp_path: Path) -> None:
         ('title = "t"\n[[grid]]\nsizes = ["64x48"]\n', "sizes: each must be a list, got '64x48'"),
         ('title = "t"\n[[grid]]\nsizes = [[64]]\n', "sizes: each must be a list of 2, got [64]"),
         ('title = "t"\n[[grid]]\nprecisions = ["fp31"]\n', "precisions: each must be fp32, "),
+        ('title = "t"\n[[grid]]\nin_flights = [65]\n', "in_flights must be from 1 to 64, got 65"),
         ('title = "t"\nminutes = 0\n[[grid]]\n', "minutes must be from 0.1 to 1440, got 0"),
     ],
 )

@@ -374,6 +374,7 @@ FORMS = {
             "devices": Case("--device npu --device gpu:1", {"devices": ("npu", "gpu:1")}),
             "precisions": Case("--precision fp32 --precision bf16", {"precisions": ("fp32", "bf16")}),
             "batches": Case("--batch 5 --batch 1", {"batches": (5, 1)}),
+            "in_flights": Case("--in-flight 1 --in-flight 3", {"in_flights": (1, 3)}),
             "encoders": Case("--encoder null --encoder libx265", {"encoders": ("null", "libx265")}),
             "presets": Case("--preset fast --preset slow", {"presets": ("fast", "slow")}),
             "input": Case("--input in.mp4", {"input": "in.mp4"}),

@@ -50,13 +50,17 @@ _FEW_CORES = 4
 _KEPT = KeptGraphs()
 
 
-@cache
-def _core() -> openvino.Core:
+def imported() -> ModuleType:
+    """OpenVINO, without what nobody here uses of it. Raises ImportError."""
     if "openvino" not in sys.modules:
         _import_without_converter()
-    import openvino
+    return import_module("openvino")
 
-    return openvino.Core()
+
+@cache
+def _core() -> openvino.Core:
+    core: openvino.Core = imported().Core()
+    return core
 
 
 def _import_without_converter() -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vsr.backends.openvino import imported
 from vsr.models.spec import Precision
 
 CHANNELS, SIDE, LAYERS = 128, 64, 4
@@ -42,8 +43,8 @@ def _weights() -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _openvino(precision: Precision, device: str, threads: int) -> Convolutions:
-    import openvino
-    from openvino import opset13 as ops
+    openvino = imported()
+    ops = openvino.opset13
 
     def in_8_bits(tensor: Any, most: float, levels: int) -> Any:
         ends = (np.float32(-most), np.float32(most))

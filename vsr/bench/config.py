@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vsr.core.errors import ConfigError
+from vsr.core.tables import in_range
 from vsr.models import Precision
 
 MAX_MINUTES = 24 * 60
+MAX_IN_FLIGHT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class BenchConfig:
-    """Every combination of the values given is a case. What is left empty comes from the suite, else is vsr's own choice.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Every combination of its values is a case. What is empty is vsr's own choice.
 
-    suite: name of one that comes with vsr, or path of a TOML file; None for the suite "default" where nothing else is given,
-    and for none where something is. scales: that the models reach exactly. sizes: (width, height) of synthetic frames in: even,
-    and up to 16384 pixels a side once enlarged. batches: frames in a run of the network. encoders: as FFmpeg names them; "null"
-    for none. presets: each of the encoders that know it. input: a clip to read instead of synthetic frames. frames: that a
-    synthetic clip has. budget_s: seconds for all of it, None for the suite's, else 20 for each case. tile, threads, build: as
-    in NetworkOptions.
-    Raises ConfigError.
+    scales: that the models reach exactly. sizes: (width, height) of synthetic frames in: even, and up to 16384 pixels a side
+    once enlarged. batches: frames in a run of the network. in_flights: runs under way at once. encoders: as FFmpeg names them;
+    "null" for none. presets: each of the encoders that know it. Raises ConfigError.
     """
 
-    suite: str | None = None
     models: tuple[str, ...] = ()
     scales: tuple[float, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
@@ -31,8 +28,26 @@ class BenchConfig:
     devices: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     batches: tuple[int, ...] = ()
+    in_flights: tuple[int, ...] = ()
     encoders: tuple[str, ...] = ()
     presets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for count in self.in_flights:
+            in_range("in_flights", count, 1, MAX_IN_FLIGHT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchConfig(Grid):
+    """What of the Grid is empty comes from the suite.
+
+    suite: name of one that comes with vsr, or path of a TOML file; None for the suite "default" where nothing else is given,
+    and for none where something is. input: a clip to read instead of synthetic frames. frames: that a synthetic clip has.
+    budget_s: seconds for all of it, None for the suite's, else 20 for each case. tile, threads, build: as in NetworkOptions.
+    Raises ConfigError.
+    """
+
+    suite: str | None = None
     input: str | None = None
     frames: int | None = None
     budget_s: float | None = None
@@ -41,6 +56,7 @@ class BenchConfig:
     build: bool = True
 
     def __post_init__(self) -> None:
+        Grid.__post_init__(self)
         if self.frames is not None and self.frames < 1:
             raise ConfigError(f"{self.frames} frames are out of range", hint="give 1 or more")
         if self.budget_s is not None and not 0 < self.budget_s <= 60 * MAX_MINUTES:

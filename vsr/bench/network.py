@@ -63,7 +63,6 @@ class NetworkBench:
         """Decode and infer. Raises what `Upscaler` raises."""
         options, clip = self._network.options, self._clip
         with Upscaler(options) as upscaler:
-            options.check_reached(upscaler.spec, upscaler.scale)
             width, height = size = clip.info.width, clip.info.height
             batch = upscaler.batch(width, height)
             self._at_once = batch * upscaler.in_flight

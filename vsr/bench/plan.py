@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import product
 
-from vsr.bench.config import BenchConfig
+from vsr.bench.config import BenchConfig, Grid
 from vsr.bench.result import LeftOut
-from vsr.bench.suite import Grid, suite_of
+from vsr.bench.suite import suite_of
 from vsr.core.errors import ConfigError, EncoderUnavailableError
+from vsr.machine.tuned import Tuned, assumed
 from vsr.media.write.encoder_traits import traits_of
 from vsr.media.write.encoders import encoder_named
 from vsr.models import find_model
 from vsr.upscale.options import NetworkOptions
+from vsr.upscale.upscaler import Upscaler
 
 NULL = "null"
 DEFAULT_SIZE = (960, 540)
@@ -38,11 +41,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network on frames of one size, and all outputs it is measured into. size: None for that of the clip."""
+    """One network on frames of one size, and all outputs it is measured into. size: None for that of the clip. in_flight: runs
+    under way at once, None for vsr's own choice."""
 
     options: NetworkOptions
     size: tuple[int, int] | None
     outputs: tuple[Output, ...]
+    in_flight: int | None = None
 
     def __str__(self) -> str:
         options = self.options
@@ -50,7 +55,17 @@ class Network:
         words += [f"x{options.scale:g}" if options.scale else None]
         words += ["x".join(map(str, self.size)) if self.size else None]
         words += [f"batch {options.batch}" if options.batch else None]
+        words += [f"{self.in_flight} in flight" if self.in_flight else None]
         return ", ".join(word for word in words if word and word != "auto") or "auto"
+
+    def as_asked(self) -> AbstractContextManager[None]:
+        """Let it run so meanwhile, on this thread: with as many in flight, and with nothing else that `vsr bench tune` kept."""
+        return assumed(Tuned(in_flight=self.in_flight)) if self.in_flight else nullcontext()
+
+    def check(self) -> None:
+        """Raise, before any work, what `Upscaler` raises; ConfigError for a scale that the model does not come to."""
+        with Upscaler(self.options) as upscaler:
+            self.options.check_reached(upscaler.spec, upscaler.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,7 @@ def least_seconds(seconds_a_frame: float, at_once: int, outputs: int) -> float:
 
 
 def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> Iterator[Network]:
-    for model, scale, size, backend, device, precision, batch in product(
+    for model, scale, size, backend, device, precision, batch, in_flight in product(
         grid.models or ("auto",),
         grid.scales or (None,),
         grid.sizes or ((None,) if config.input else (DEFAULT_SIZE,)),
@@ -107,6 +122,7 @@ def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> I
         grid.devices or ("auto",),
         grid.precisions or (None,),
         grid.batches or (None,),
+        grid.in_flights or (None,),
     ):
         if size is not None:
             _check_size(size, find_model(model, scale or 2.0).scale)
@@ -121,7 +137,7 @@ def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> I
             precision=precision,
             build=config.build,
         )
-        yield Network(options, size, outputs)
+        yield Network(options, size, outputs, in_flight)
 
 
 def _outputs(grid: Grid, left_out: dict[str, LeftOut] | None) -> Iterator[Output]:

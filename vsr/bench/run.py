@@ -50,11 +50,13 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> Benc
                 left_out.append(LeftOut(str(network), why))
                 continue
             try:
-                clip = clips.clip(network.size)
-                seconds = max(1.0, left_s / (len(planned.networks) - number))
-                bench_of = NetworkBench(network, clip, seconds, folder, say)
-                alone = bench_of.alone()
-                found, missing = bench_of.cells(alone, rates.of(alone))
+                with network.as_asked():
+                    network.check()
+                    clip = clips.clip(network.size)
+                    seconds = max(1.0, left_s / (len(planned.networks) - number))
+                    bench_of = NetworkBench(network, clip, seconds, folder, say)
+                    alone = bench_of.alone()
+                    found, missing = bench_of.cells(alone, rates.of(alone))
             except VsrError as error:
                 failed = error
                 left_out.append(LeftOut(str(network), error.message))
@@ -76,19 +78,8 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> Benc
     )
 
 
-# Fields of BenchConfig whose options are not called like them.
-_OPTIONS = {
-    "models": "model",
-    "scales": "scale",
-    "sizes": "size",
-    "backends": "backend",
-    "devices": "device",
-    "precisions": "precision",
-    "batches": "batch",
-    "encoders": "encoder",
-    "presets": "preset",
-    "budget_s": "budget",
-}
+# Fields of BenchConfig whose options are called neither like them nor like one of them.
+_OPTIONS = {"batches": "batch", "in_flights": "in-flight", "budget_s": "budget"}
 
 
 def command_of(config: BenchConfig) -> str:
@@ -102,7 +93,8 @@ def command_of(config: BenchConfig) -> str:
             text = "x".join(map(str, each)) if isinstance(each, tuple) else str(each)
             if field.name == "budget_s":
                 text = f"{each / 60:g}"
-            words += [f"--{_OPTIONS.get(field.name, field.name)}", text]
+            one = field.name.removesuffix("s") if isinstance(value, tuple) else field.name
+            words += [f"--{_OPTIONS.get(field.name, one)}", text]
     return shlex.join(words)
 
 

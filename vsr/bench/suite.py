@@ -7,27 +7,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from vsr.bench.config import BenchConfig
+from vsr.bench.config import BenchConfig, Grid
 from vsr.core.errors import ConfigError, reason
 from vsr.core.tables import filled, in_range, read_table
-from vsr.models import Precision
 
 DEFAULT_SUITE = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Every combination of its values is a case. As in BenchConfig; what is empty is vsr's own choice."""
-
-    models: tuple[str, ...] = ()
-    scales: tuple[float, ...] = ()
-    sizes: tuple[tuple[int, int], ...] = ()
-    backends: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    precisions: tuple[Precision, ...] = ()
-    batches: tuple[int, ...] = ()
-    encoders: tuple[str, ...] = ()
-    presets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from vsr.bench.config import MAX_IN_FLIGHT
 from vsr.cli import bench_compare, bench_tune, options, text
 from vsr.cli.show import check_report_path, write_json
 from vsr.cli.terminal import note, say, say_json
@@ -63,6 +64,13 @@ _AGAIN = "may be repeated"
     type=click.IntRange(1, MAX_BATCH),
     multiple=True,
     help=f"Frames in a run of the network; {_AGAIN}.  [default: the backend's choice]",
+)
+@click.option(
+    "--in-flight",
+    "in_flights",
+    type=click.IntRange(1, MAX_IN_FLIGHT),
+    multiple=True,
+    help=f"Runs of the network under way at once; {_AGAIN}.  [default: the backend's choice]",
 )
 @click.option(
     "--encoder",

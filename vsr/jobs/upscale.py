@@ -248,8 +248,11 @@ class UpscaleJob:
                 nonlocal compile_s
                 before_s = upscaler.network.compile_s
                 with upscaler.sequence(in_flight=1 if info.is_picture else None) as sequence:
-                    yield from sequence.stream(frames)
-                compile_s = upscaler.network.compile_s - before_s
+                    for at, frame in enumerate(sequence.stream(frames)):
+                        if at == 0:
+                            compile_s = upscaler.network.compile_s - before_s
+                        yield frame
+                        del frame
                 if info.is_picture and upscaler.device == "cpu" and following and is_picture_file(following):
                     self._make_ready(following)
 
