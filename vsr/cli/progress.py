@@ -132,7 +132,7 @@ class _Json:
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + JSON_INTERVAL_S
-            print(json.dumps(asdict(progress)), file=self._stream, flush=True)
+            note(json.dumps(asdict(progress)), stream=self._stream)
 
 
 class _Lines:
