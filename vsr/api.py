@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.engine_builds import build_engine, verify_engine
     from vsr.jobs.listing import JobStatus, export_job, find_job, list_jobs, remove_jobs
-    from vsr.jobs.many import upscale_many
-    from vsr.jobs.preview import Preview, preview
+    from vsr.jobs.many import preview_many, upscale_many
+    from vsr.jobs.outlook import Preview
+    from vsr.jobs.preview import preview
     from vsr.jobs.progress import OnProgress, Progress
     from vsr.jobs.report import Report
     from vsr.live.config import StreamConfig
@@ -72,7 +73,7 @@ _HOMES: Mapping[str, str] = {
     "NetworkOptions": "vsr.upscale.options",
     "OpenStream": "vsr.live.open_stream",
     "PixelFormat": "vsr.core.frame",
-    "Preview": "vsr.jobs.preview",
+    "Preview": "vsr.jobs.outlook",
     "Probe": "vsr.media.read.probe",
     "Progress": "vsr.jobs.progress",
     "Report": "vsr.jobs.report",
@@ -108,6 +109,7 @@ _HOMES: Mapping[str, str] = {
     "read_bench_result": "vsr.bench.result:read_result",
     "remove_jobs": "vsr.jobs.listing",
     "tune": "vsr.bench.tune",
+    "preview_many": "vsr.jobs.many",
     "upscale_many": "vsr.jobs.many",
     "verify_engine": "vsr.jobs.engine_builds",
 }
@@ -166,6 +168,7 @@ __all__ = [
     "load_engine_recipe",
     "open_stream",
     "preview",
+    "preview_many",
     "probe",
     "read_bench_result",
     "remove_jobs",

@@ -49,7 +49,7 @@ REPORT = Report(
 
 
 def test_a_report_tells_what_matters() -> None:
-    lines = report_lines(REPORT)
+    lines = report_lines(REPORT, verbose=True)
     assert lines[0] == "in.mp4: 640x360 to 1280x720"
     assert "120 frames in 4.0 s, 30.0 fps end to end, balanced-x2 on openvino, cpu" in lines[1]
     assert [line for line in lines if "bottleneck" in line] == [line for line in lines if "infer" in line]
@@ -58,6 +58,29 @@ def test_a_report_tells_what_matters() -> None:
     assert "  warning: no chapters in this container" in lines
     assert any("stopped after 120 frames" in line for line in lines)
     assert lines[-1] == "  wrote out.mp4.part (1.2 MB)"
+
+
+def test_what_was_said_before_and_the_stages_are_left_out() -> None:
+    lines = report_lines(REPORT, known={"deinterlaced"})
+    assert not any("bottleneck" in line or "deinterlaced" in line for line in lines)
+    assert "  warning: no chapters in this container" in lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first_frame_s", "video_s", "said"),
+    [
+        (4.0, 1.0, 4.0, "  1 h of 640x360 takes about 45 min here"),
+        (300.0, None, 100.0, "  1 h of 640x360 takes about 3.0 h here"),
+        (6000.0, 0.0, 60.0, "  1 h of 640x360 takes about 4.2 days here"),
+        (4.0, 4.0, 4.0, ""),
+        (4.0, 1.0, None, ""),
+    ],
+)
+def test_how_long_an_hour_takes(
+    seconds: float, first_frame_s: float | None, video_s: float | None, said: str
+) -> None:
+    report = replace(REPORT, seconds=seconds, first_frame_s=first_frame_s, video_s=video_s)
+    assert [line for line in report_lines(report) if "1 h of" in line] == ([said] if said else [])
 
 
 def test_reports_are_written_as_json(tmp_path: Path) -> None:

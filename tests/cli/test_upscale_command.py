@@ -59,6 +59,7 @@ class Api(ModuleType):
         on_failure: Any,
         on_left: Any,
         on_said: Any,
+        on_begin: Any,
         on_report: Any,
     ) -> list[Report]:
         self.config = config
@@ -67,6 +68,7 @@ class Api(ModuleType):
             progress(Progress("in.mp4", 1, 5, 1.0, None, 4.0))
         if self.left:
             on_left(self.left)
+        on_report(self.report, 0, 1)
         return [self.report]
 
 

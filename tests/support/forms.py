@@ -17,7 +17,11 @@ from vsr.training.recipe import Recipe, load_recipe
 from vsr.upscale.options import NetworkOptions
 
 _CALLBACKS = "Python's: how it is told meanwhile, or stopped; the command line shows it, and Ctrl-C stops it"
-PRINTING = dict.fromkeys(("quiet", "as_json", "shown"), "what is printed")
+PRINTING = dict.fromkeys(("quiet", "verbose", "as_json", "shown"), "what is printed")
+OF_SEVERAL = dict.fromkeys(
+    ("recursive", "skip_existing", "dry_run"),
+    "of several inputs: `UpscaleConfig` and `preview_many` have them",
+)
 WRITTEN = {"report": "written by the command line when it is over; Python returns it"}
 
 
@@ -145,7 +149,7 @@ FORMS = {
         },
         "in.mp4",
         {"input": "in.mp4"},
-        PRINTING | WRITTEN,
+        PRINTING | WRITTEN | OF_SEVERAL,
         dict.fromkeys(("progress", "control"), _CALLBACKS),
     ),
     "jobs list": Form(

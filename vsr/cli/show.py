@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,34 +14,37 @@ from vsr.files.checks import check_replaceable, is_folder
 from vsr.files.whole import write_whole
 
 if TYPE_CHECKING:
+    from vsr.jobs.outlook import Preview
     from vsr.jobs.report import Report
 
 
-def report_lines(report: Report) -> list[str]:
-    """What a person wants to know of one job."""
+def preview_lines(found: Preview) -> list[str]:
+    """What is known of one input before its first frame."""
+    (width, height), (large_width, large_height) = found.size_in, found.size
+    about = f", about {text.about(found.seconds)}" if found.seconds is not None else ""
+    encoder = f", {found.encoder}" if found.encoder else ""
+    made = f"{found.model} on {found.backend}, {found.device}{encoder}{about}"
+    lines = [f"{found.input}: {width}x{height} to {large_width}x{large_height}, {made}"]
+    lines += [f"  note: {said}" for said in found.notes]
+    return lines + [f"  warning: {said}" for said in found.warnings]
+
+
+def report_lines(report: Report, *, verbose: bool = False, known: Collection[str] = ()) -> list[str]:
+    """What a person wants to know of one job. verbose: also of its stages. known: notes and warnings that were said before."""
     (width, height), (large_width, large_height) = report.size_in, report.size_out
     done = f"{report.frames_out:,} frames in {text.duration(report.seconds)}"
     lines = [
         f"{report.input}: {width}x{height} to {large_width}x{large_height}",
         f"  {done}, {text.rate(report.fps)} fps end to end, {report.model} on {report.backend}, {report.device}",
     ]
-    rows = [
-        [
-            stage.name,
-            f"{text.rate(stage.rate_fps)} fps alone",
-            f"busy {text.duration(stage.busy_s)}",
-            f"starved {text.duration(stage.starved_s)}",
-            f"blocked {text.duration(stage.blocked_s)}",
-            "<- bottleneck" if stage.name == report.bottleneck else "",
-        ]
-        for stage in report.stages
-    ]
-    lines += text.table(rows, numbers=(1,), indent="  ")
+    if (hour_s := report.seconds_an_hour) is not None:
+        lines.append(f"  1 h of {width}x{height} takes about {text.about(hour_s)} here")
+    if verbose:
+        lines += _stage_lines(report)
     if report.damaged_packets:
         first = f" (the first: {report.first_error})" if report.first_error else ""
         lines.append(f"  skipped {report.damaged_packets:,} damaged packets{first}")
-    lines += [f"  note: {note}" for note in report.notes]
-    lines += [f"  warning: {warning}" for warning in report.warnings]
+    lines += new_lines(report, known)
     if report.stopped_early:
         played = "; what is done can be played:" if report.output else ""
         played = f"; what is done is kept in {report.kept}" if report.kept else played
@@ -54,6 +57,27 @@ def report_lines(report: Report) -> list[str]:
         written = f" ({', '.join(filter(None, facts))})" if any(facts) else ""
         lines.append(f"  wrote {report.output}{written}")
     return lines
+
+
+def new_lines(report: Report, known: Collection[str]) -> list[str]:
+    """Notes and warnings that were not said before."""
+    lines = [f"  note: {note}" for note in report.notes if note not in known]
+    return lines + [f"  warning: {warning}" for warning in report.warnings if warning not in known]
+
+
+def _stage_lines(report: Report) -> list[str]:
+    rows = [
+        [
+            stage.name,
+            f"{text.rate(stage.rate_fps)} fps alone",
+            f"busy {text.duration(stage.busy_s)}",
+            f"starved {text.duration(stage.starved_s)}",
+            f"blocked {text.duration(stage.blocked_s)}",
+            "<- bottleneck" if stage.name == report.bottleneck else "",
+        ]
+        for stage in report.stages
+    ]
+    return text.table(rows, numbers=(1,), indent="  ")
 
 
 def report_line(report: Report, number: int, of: int) -> str:

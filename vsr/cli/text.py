@@ -18,6 +18,16 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def about(seconds: float) -> str:
+    """What nobody knows exactly: 40 s, 12 min, 2.6 h, 3.1 days."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
 def times(count: int) -> str:
     """once, 3 times."""
     return "once" if count == 1 else f"{count:,} times"

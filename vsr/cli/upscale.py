@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from vsr.cli import options
 from vsr.cli.app import tell_error
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import progress_bar
-from vsr.cli.show import check_report_path, report_line, report_lines, write_reports
+from vsr.cli.show import check_report_path, new_lines, preview_lines, report_line, report_lines, write_reports
 from vsr.cli.terminal import note, say
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.secrets import redacted
@@ -21,6 +21,7 @@ from vsr.jobs.config import MAX_WORKERS
 
 if TYPE_CHECKING:
     from vsr.jobs.config import UpscaleConfig
+    from vsr.jobs.outlook import Preview
     from vsr.jobs.report import Report
 
 EPILOG = """\b
@@ -99,6 +100,10 @@ _sink_options = options.group(
         help="Convert sound and text that the container does not hold, instead of leaving them out.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
+    click.option("--skip-existing", is_flag=True, help="Take an output that exists for done."),
+    click.option(
+        "--recursive", is_flag=True, help="Look into the folders below a folder, too; outputs keep them."
+    ),
 )
 _run_options = options.group(
     click.option(
@@ -122,7 +127,13 @@ _run_options = options.group(
     click.option(
         "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there."
     ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Say what would be done, write nothing, and exit as the run would begin.",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
+    click.option("-v", "--verbose", is_flag=True, help="Print what each stage did, too."),
     click.option(
         "--progress",
         "shown",
@@ -140,7 +151,15 @@ _run_options = options.group(
 @_source_options
 @_sink_options
 @_run_options
-def command(paths: tuple[str, ...], report: Path | None, quiet: bool, shown: str, **values: Any) -> int:
+def command(
+    paths: tuple[str, ...],
+    report: Path | None,
+    quiet: bool,
+    verbose: bool,
+    shown: str,
+    dry_run: bool,
+    **values: Any,
+) -> int:
     """Upscale the video or pictures of INPUT, and copy everything else.
 
     INPUT is a video, a picture, a folder or quoted glob of either, a sequence (frames/%06d.png, where %% is a per cent sign), a
@@ -157,42 +176,69 @@ def command(paths: tuple[str, ...], report: Path | None, quiet: bool, shown: str
     left: list[str] = []
 
     show = note if quiet or config.output == "-" else say
+    known: set[str] = set()
+    finished: list[Report] = []
 
-    def failed(url: str, error: VsrError) -> None:
-        failures.append((url, error))
-        tell_error(error)
+    if dry_run:
+        found = api.preview_many(config, on_failure=lambda url, error: _fail(failures, url, error))
+        for one in found:
+            show(
+                *(_warnings(one.warnings) if quiet else [*preview_lines(one), f"  would write {one.output}"])
+            )
+        return failures[0][1].exit_code if failures else 0
+
+    def begins(found: Preview, number: int, of: int) -> None:
+        known.update((*found.notes, *found.warnings))
+        note(*(_warnings(found.warnings) if quiet else preview_lines(found)))
 
     def done(item: Report, number: int, of: int) -> None:
-        if of > 1 and not quiet:
-            show(report_line(item, number, of))
+        finished.append(item)
+        if report is not None:
+            write_reports(report, finished)
+        if quiet:
+            show(*_warnings(warning for warning in item.warnings if warning not in known))
+        elif of > 1:
+            show(report_line(item, number, of), *new_lines(item, known))
+        else:
+            show(*report_lines(item, verbose=verbose, known=known))
+        known.clear()
+
+    def said(sentence: str) -> None:
+        known.add(sentence)
+        note(sentence)
 
     with interrupts(control), progress_bar(quiet=quiet, as_json=shown == "json") as progress:
         reports = api.upscale_many(
             config,
             progress=progress,
             control=control,
-            on_failure=failed,
+            on_failure=lambda url, error: _fail(failures, url, error),
             on_left=left.extend,
-            on_said=note,
+            on_said=said,
+            on_begin=begins,
             on_report=done,
         )
     if report is not None:
         write_reports(report, reports)
-    if len(reports) + len(failures) + len(left) > 1:
-        show(*(f"{item.input}: warning: {warning}" for item in reports for warning in item.warnings))
-        if failures:
-            note(f"{len(failures)} of {len(reports) + len(failures) + len(left)} inputs failed:")
-            names = [(redacted(url), error.message) for url, error in failures]
-            note(*(f"  {said if name in said else f'{name}: {said}'}" for name, said in names))
-    else:
-        for item in reports:
-            show(*([f"warning: {warning}" for warning in item.warnings] if quiet else report_lines(item)))
+    if failures and len(reports) + len(failures) + len(left) > 1:
+        note(f"{len(failures)} of {len(reports) + len(failures) + len(left)} inputs failed:")
+        names = [(redacted(url), error.message) for url, error in failures]
+        note(*(f"  {said if name in said else f'{name}: {said}'}" for name, said in names))
     if left:
         others = f" and {len(left) - 1} more" if len(left) > 1 else ""
         note(f"stopped: {left[0]}{others} not begun")
     if left or any(item.stopped_early for item in reports):
         return 130
     return failures[0][1].exit_code if failures else 0
+
+
+def _fail(failures: list[tuple[str, VsrError]], url: str, error: VsrError) -> None:
+    failures.append((url, error))
+    tell_error(error)
+
+
+def _warnings(sentences: Iterable[str]) -> list[str]:
+    return [f"warning: {sentence}" for sentence in sentences]
 
 
 def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | None = None) -> UpscaleConfig:
@@ -229,5 +275,7 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
         report=report,
         segment=values["segment"],
         restart=values["restart"],
+        recursive=values["recursive"],
+        skip_existing=values["skip_existing"],
         workers=values["workers"],
     )

@@ -162,7 +162,10 @@ def _place(config: UpscaleConfig, output: str) -> Path:
     """Of the batch that a command line makes, whatever lies in its folders by now."""
     named = [*map(_absolute, config.inputs), "", _absolute(config.output or "")]
     number = hashlib.sha256("\0".join(named).encode()).hexdigest()[:8]
-    return place_of(Path(output)).parent / f"{_NAME}{number}{SUFFIX}"
+    # The folder the command names, whichever of its outputs comes first.
+    named_folder = Path(file_name(config.output)) if config.output else None
+    folder = named_folder if named_folder and named_folder.is_dir() else place_of(Path(output)).parent
+    return folder / f"{_NAME}{number}{SUFFIX}"
 
 
 def _absolute(name: str) -> str:

@@ -27,7 +27,9 @@ class UpscaleConfig:
     Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report: where the
     caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass; None for
     half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
-    workers: processes that make segments side by side, None for one on each device; one is this process. Raises ConfigError.
+    workers: processes that make segments side by side, None for one on each device; one is this process. recursive: folders
+    of inputs with those below them, which the outputs keep. skip_existing: an output that is there counts as done. Raises
+    ConfigError.
     """
 
     inputs: tuple[str, ...]
@@ -39,6 +41,8 @@ class UpscaleConfig:
     report: Path | None = None
     segment: float | None = None
     restart: bool = False
+    recursive: bool = False
+    skip_existing: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -49,6 +53,8 @@ class UpscaleConfig:
         if self.size is not None:
             OutputSize.read(self.size)
         self._check_workers()
+        if self.skip_existing and self.sink.overwrite:
+            raise ConfigError("--skip-existing and --overwrite exclude each other", hint="give one of them")
         self._check_media()
 
     @property

@@ -19,7 +19,7 @@ from vsr.core.limits import cores
 from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JOURNAL, JobFolder, job_folder
-from vsr.jobs.outlook import Outlook
+from vsr.jobs.outlook import Outlook, Preview
 from vsr.jobs.progress import OnProgress, Progress
 from vsr.jobs.report import Report
 from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
@@ -62,9 +62,10 @@ class Upscaling:
         item: int,
         items: int,
         following: str | None = None,
+        on_begin: Callable[[Preview], None] | None = None,
     ) -> Report:
         """Make one output, and go on with what an earlier run has finished of it. following: the input that comes next.
-        Raises VsrError, Cancelled."""
+        on_begin: gets what is known before the first frame. Raises VsrError, Cancelled."""
         plan: SegmentPlan | None = None
         if why := _why_at_once(url, output, self._config):
             plan = SegmentPlan(Fraction(1), (), 0, why) if self._config.segment else None
@@ -72,6 +73,8 @@ class Upscaling:
             begun = self._begun(Path(output))
             plan = begun.plan if begun else self._plan(url, output)
             if plan is not None and len(plan.segments) > 1:
+                if on_begin is not None:
+                    on_begin(self._job.preview(url, output))
                 watch = _Watch(plan, on_progress, item, items) if on_progress else None
                 return self._in_segments(url, Path(output), begun, plan, watch)
             self._forget(Path(output))
@@ -83,7 +86,13 @@ class Upscaling:
         for note in notes:
             self._said(note)
         report = self._job.run(
-            url, output, on_progress=on_progress, item=item, items=items, following=following
+            url,
+            output,
+            on_progress=on_progress,
+            on_begin=on_begin,
+            item=item,
+            items=items,
+            following=following,
         )
         return replace(report, notes=(*report.notes, *notes))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,14 @@ from vsr.core.errors import ConfigError, VsrError
 from vsr.files.checks import is_folder, make_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.in_segments import Upscaling
+from vsr.jobs.outlook import Preview
 from vsr.jobs.progress import OnProgress, Progress
 from vsr.jobs.report import Report
 from vsr.jobs.size import OutputSize
 from vsr.jobs.upscale import UpscaleJob
-from vsr.media.address import file_name
+from vsr.media.address import file_name, is_url
 from vsr.media.inputs import expand_inputs
-from vsr.media.outputs import check_outputs, default_output
+from vsr.media.outputs import check_outputs, default_output, is_there
 from vsr.media.write.containers import NULL, STDOUT
 from vsr.models import find_model
 
@@ -28,18 +30,23 @@ if TYPE_CHECKING:
     from vsr.jobs.batch import Batch
 
 
-def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
-    """(input, output) of everything the configuration names; the folder they go to is made.
+def plan_outputs(config: UpscaleConfig, *, make: bool = True) -> list[tuple[str, str]]:
+    """(input, output) of everything the configuration names. make: the folders they go to are made.
 
     Raises ConfigError where an output would be an input or two inputs would share one, SourceOpenError for what isn't there.
     """
-    items = expand_inputs(config.inputs)
+    items = expand_inputs(config.inputs, recursive=config.recursive)
     output = file_name(config.output) if config.output is not None else None
     folder = Path(output) if output is not None and _names_folder(output) else None
+    below: dict[str, Path] = {}
+    if config.recursive and folder is not None:
+        # What an earlier run wrote there is no input of this one.
+        items = [item for item in items if not _is_in(item, folder)]
+        below = {item: place for item in items if (place := _below(item, config.inputs)) is not None}
     if output is None or folder is not None:
         suffix_scale = config.network.scale or find_model(config.network.model).scale
         size = str(OutputSize.read(config.size)) if config.size else None
-        outputs = default_output(items, suffix_scale, size, folder)
+        outputs = default_output(items, suffix_scale, size, folder, below)
     elif len(items) == 1 or output == NULL:
         outputs = [output] * len(items)
     else:
@@ -48,9 +55,23 @@ def plan_outputs(config: UpscaleConfig) -> list[tuple[str, str]]:
             hint="name a folder, with a slash at its end",
         )
     check_outputs(items, outputs, config.report)
-    if folder is not None:
-        make_folder(folder)
+    if folder is not None and make:
+        for place in {folder, *(folder / place for place in below.values())}:
+            make_folder(place)
     return list(zip(items, outputs, strict=True))
+
+
+def _below(item: str, inputs: Sequence[str]) -> Path | None:
+    """Where an item lies in the folder it was found in."""
+    roots = [Path(file_name(given)) for given in inputs]
+    for root in roots:
+        if Path(item).is_relative_to(root) and Path(item) != root:
+            return Path(item).relative_to(root).parent
+    return None
+
+
+def _is_in(item: str, folder: Path) -> bool:
+    return not is_url(item) and Path(file_name(item)).resolve().is_relative_to(folder.resolve())
 
 
 def _names_folder(output: str) -> bool:
@@ -65,13 +86,15 @@ def upscale_many(
     on_failure: Callable[[str, VsrError], None] | None = None,
     on_left: Callable[[Sequence[str]], None] | None = None,
     on_said: Callable[[str], None] = lambda _: None,
+    on_begin: Callable[[Preview, int, int], None] = lambda _preview, _item, _items: None,
     on_report: Callable[[Report, int, int], None] = lambda _report, _item, _items: None,
 ) -> list[Report]:
     """Upscale every input, and return the reports of those that are done, also by an earlier run that did not do all.
 
     on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
     on_left is told of the inputs that `control.stop` kept from being begun. on_said gets sentences for the user, at once.
-    on_report gets each report as its input is done, the input's number from 0, and how many there are.
+    on_begin gets what is known of each input before its first frame, on_report its report as it is done; both the input's
+    number from 0, and how many there are.
     Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
     control = control or Control()
@@ -93,6 +116,9 @@ def upscale_many(
                 if on_left is not None:
                     on_left([left[later] for later in left if later >= item])
                 break
+            if config.skip_existing and is_there(output):
+                on_said(f"{output} is there already, and its input is skipped")
+                continue
             try:
                 report = upscaling.run(
                     url,
@@ -101,6 +127,7 @@ def upscale_many(
                     item=item,
                     items=len(pairs),
                     following=following.get(item),
+                    on_begin=partial(_begins, on_begin, item, len(pairs)),
                 )
                 if batch:
                     batch.add(url, output, report)
@@ -113,11 +140,46 @@ def upscale_many(
     return reports
 
 
+def _begins(on_begin: Callable[[Preview, int, int], None], item: int, items: int, found: Preview) -> None:
+    on_begin(found, item, items)
+
+
+def preview_many(
+    config: UpscaleConfig, *, on_failure: Callable[[str, VsrError], None] | None = None
+) -> list[Preview]:
+    """What `upscale_many` would do with each input, as far as it is known before the first frame. Nothing is made.
+
+    on_failure is told of inputs that would fail; without it, the first failure is raised. Raises ConfigError.
+    """
+    found = []
+    with UpscaleJob(config) as job:
+        for url, output in plan_outputs(config, make=False):
+            if config.skip_existing and is_there(output):
+                continue
+            try:
+                found.append(_preview(job, config, url, output))
+            except VsrError as error:
+                if on_failure is None:
+                    raise
+                on_failure(url, error)
+    return found
+
+
+def _preview(job: UpscaleJob, config: UpscaleConfig, url: str, output: str) -> Preview:
+    """Of one input, whose output may lie in a folder that is only made by a run."""
+    folder = Path(output).parent
+    if config.output is None or not _names_folder(file_name(config.output)) or folder.exists():
+        return job.preview(url, output)
+    above = next(path for path in folder.absolute().parents if path.exists())
+    beside = job.configured(replace(config, sink=replace(config.sink, overwrite=True), skip_existing=False))
+    return replace(beside.preview(url, str(above / Path(output).name)), output=output)
+
+
 def _batch(
     config: UpscaleConfig, pairs: Sequence[tuple[str, str]], said: Callable[[str], None]
 ) -> AbstractContextManager[Batch | None]:
-    """See `open_batch`; None for a single input."""
-    if len(pairs) < 2:
+    """See `open_batch`; None for a single input, and where whatever is there counts as done."""
+    if len(pairs) < 2 or config.skip_existing:
         return nullcontext()
     from vsr.jobs.batch import open_batch
 

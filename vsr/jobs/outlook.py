@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from vsr.core.limits import cores
 from vsr.models import ModelSpec, Precision
@@ -38,3 +39,29 @@ class Outlook:
         macs = self.spec.macs_per_pixel * self.pixels_in * enlarged
         infer_s = macs / (_MACS_A_GPU if self.on_gpu else _MACS_A_CORE * cores())
         return frames * (infer_s + self.pixels_out / (_PIXELS_A_CORE * cores()))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """input, output: as they are named. size_in, size: (width, height) of the coded pictures. frames: as far as is known.
+    seconds: about how long it takes. notes, warnings: of what is known before the first frame, such as what the container
+    cannot hold. error: why it would fail, with everything after the model left out."""
+
+    input: str
+    output: str
+    size_in: tuple[int, int]
+    size: tuple[int, int]
+    model: str
+    backend: str = ""
+    device: str = ""
+    precision: str = ""
+    encoder: str | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return asdict(self)

@@ -44,7 +44,7 @@ class Pace:
     """How much of an input is done, by the time of its frames where it says how long it is, else by their count; and how long
     the rest will take at the pace since the first.
 
-    `wrote` may be called on another thread than `progress`.
+    `wrote` may be called on another thread than `progress`. done_s: how long what was written plays.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class Pace:
         self._span = _span_s(info, wanted)
         self._is_part = wanted.start_s is not None or wanted.duration_s is not None
         self._first: Fraction | None = None
-        self._done_s = 0.0
+        self.done_s = 0.0
         self._since: tuple[float, float] | None = None
 
     def wrote(self, frame: Frame) -> None:
         """Note a frame that was handed to the encoder."""
-        if frame.pts is None or self._span is None:
+        if frame.pts is None:
             return
         shown = frame.pts * frame.time_base
         if self._first is None:
             self._first = shown
         rate = self._info.frame_rate
-        self._done_s = float(shown - self._first + (1 / rate if rate else 0))
+        self.done_s = float(shown - self._first + (1 / rate if rate else 0))
 
     def progress(self, stats: PipelineStats, input: str, item: int, items: int, doing: str) -> Progress:
         """Where it stands."""
@@ -81,7 +81,7 @@ class Pace:
 
     def _share(self, done: int, total: int | None) -> float | None:
         if self._span and self._first is not None:
-            return min(1.0, self._done_s / self._span)
+            return min(1.0, self.done_s / self._span)
         return done / total if total else None
 
     def _left_s(self, share: float | None) -> float | None:
@@ -92,6 +92,17 @@ class Pace:
             self._since = now, share
         at, before = self._since
         return (now - at) * (1 - share) / (share - before) if share > before else None
+
+
+def frames_wanted(info: VideoInfo, wanted: SourceOptions) -> int | None:
+    """About how many frames of an input are wanted; None where nobody knows."""
+    is_part = wanted.start_s is not None or wanted.duration_s is not None
+    if info.num_frames_from_header and not is_part:
+        return info.num_frames_from_header
+    span = _span_s(info, wanted)
+    if info.is_picture or span is None or info.frame_rate is None:
+        return 1 if info.is_picture else None
+    return round(span * info.frame_rate)
 
 
 def _span_s(info: VideoInfo, wanted: SourceOptions) -> float | None:

@@ -37,7 +37,7 @@ class Report:
     output is None for stdout and null; stopped_early means that `output` is a `.part` file, or that what is done lies in the
     folder `kept`, from where the same job goes on. cpu_s: of the whole process.
     started: seconds since 1970, UTC. first_frame_s: until the first frame was handed to the encoder, None where there was none;
-    compile_s of them while the network was compiled.
+    compile_s of them while the network was compiled. video_s: how long what was made plays, None of pictures.
     """
 
     input: str
@@ -67,6 +67,13 @@ class Report:
     started: float = 0.0
     first_frame_s: float | None = None
     compile_s: float = 0.0
+    video_s: float | None = None
+
+    @property
+    def seconds_an_hour(self) -> float | None:
+        """How long an hour of such video takes in the steady state; None where nobody knows."""
+        steady_s = self.seconds - (self.first_frame_s or 0.0)
+        return 3600 * steady_s / self.video_s if self.video_s and steady_s > 0 else None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -90,6 +97,7 @@ def merged(reports: Sequence[Report]) -> Report:
     first = reports[0]
     seconds = _covered([(report.started, report.started + report.seconds) for report in reports])
     frames_out = sum(report.frames_out for report in reports)
+    lengths = [report.video_s for report in reports if report.video_s is not None]
     stages = _stages_merged([report.stages for report in reports])
     return replace(
         first,
@@ -109,6 +117,7 @@ def merged(reports: Sequence[Report]) -> Report:
         notes=counted_once(note for report in reports for note in report.notes),
         warnings=counted_once(warning for report in reports for warning in report.warnings),
         stopped_early=any(report.stopped_early for report in reports),
+        video_s=round(sum(lengths), 3) if lengths else None,
         output_bytes=None,
     )
 

@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vsr.core.control import Control
-from vsr.core.errors import DecodeError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.outlook import Outlook
-from vsr.jobs.progress import OnProgress, Pace
+from vsr.jobs.outlook import Outlook, Preview
+from vsr.jobs.progress import OnProgress, Pace, frames_wanted
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
+from vsr.jobs.stages import Exhaustion, capacity_for, encode_all, until_cancelled, watched
 from vsr.media.read.images import is_picture_file
 from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
 from vsr.media.read.source import FileSource
 from vsr.media.types import Sink, SinkOptions, Source, SourceOptions
-from vsr.media.write.encoded import Encoded
 from vsr.media.write.parts import PartSink, why_whole
 from vsr.media.write.sink import VideoSink, open_sink
 from vsr.pipeline import Pipeline, PipelineStats, Stage
@@ -35,10 +34,6 @@ from vsr.upscale.upscaler import Upscaler
 
 if TYPE_CHECKING:
     from vsr.jobs.tasks import Joined
-
-# Batches that may wait between two stages, and the most memory they may take there.
-_QUEUE_BATCHES = 4
-_QUEUE_BYTES = 96 << 20
 
 OnFrame = Callable[[PipelineStats], None]
 """Takes what the stages have done by then."""
@@ -74,19 +69,23 @@ class UpscaleJob:
         *,
         on_progress: OnProgress | None = None,
         on_frame: OnFrame | None = None,
+        on_begin: Callable[[Preview], None] | None = None,
         item: int = 0,
         items: int = 1,
         following: str | None = None,
     ) -> Report:
         """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
 
-        on_frame: called on the encoding thread after each frame that is handed to the encoder. following: the input that will
-        be run next; a picture is made ready for while this one is encoded. Raises Cancelled after `Control.cancel`.
+        on_begin: gets what is known before the first frame. on_frame: called on the encoding thread after each frame that is
+        handed to the encoder. following: the input that will be run next; a picture is made ready for while this one is
+        encoded. Raises Cancelled after `Control.cancel`.
         """
         began = _Began()
         with self._opened(url) as source:
             prepared = self._prepare(source)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large)
+            if on_begin is not None:
+                on_begin(self._preview(source, prepared, sink, output))
             return self._work(
                 source,
                 source,
@@ -103,21 +102,17 @@ class UpscaleJob:
     def outlook(self, url: str) -> Outlook:
         """What there is to do. Raises VsrError for what cannot be opened."""
         with open_source(url, self._reading) as source:
+            return self._outlook(source.info, self._prepare(source))
+
+    def preview(self, url: str, output: str) -> Preview:
+        """What `run` would do. Raises what it would raise before its first frame; nothing is made."""
+        with open_source(url, self._reading) as source:
             prepared = self._prepare(source)
-            info, upscaler = source.info, prepared.upscaler
-            width, height = prepared.writing.size or (prepared.large.width, prepared.large.height)
-            return Outlook(
-                info.num_frames_from_header,
-                info.width * info.height,
-                width * height,
-                upscaler.passes,
-                upscaler.spec,
-                upscaler.backend,
-                upscaler.device,
-                upscaler.on_gpu,
-                prepared.writing.threads,
-                upscaler.wanted_precision,
-            )
+            sink = open_sink(output, prepared.writing, source.carried, prepared.large, dry=True)
+            try:
+                return self._preview(source, prepared, sink, output)
+            finally:
+                sink.abandon()
 
     def index(self, url: str, output: str) -> VideoIndex:
         """Where the work on `url` can be cut; its `uncuttable` says why not, because of the input or of the output.
@@ -168,7 +163,7 @@ class UpscaleJob:
             sink = open_sink(output, prepared.writing, source.carried, prepared.large)
             try:
                 assert isinstance(sink, VideoSink)
-                packets = _until_cancelled(joined(parts, sink.template), self._control)
+                packets = until_cancelled(joined(parts, sink.template), self._control)
                 sink.write_parts(packets, source.first, source.shelved())
                 path = sink.finish()
             finally:
@@ -180,6 +175,42 @@ class UpscaleJob:
                 notes=(*source.notes, *prepared.notes, *sink.notes),
                 warnings=(*source.carried.warnings, *sink.warnings),
             )
+
+    def _outlook(self, info: VideoInfo, prepared: _Prepared) -> Outlook:
+        upscaler = prepared.upscaler
+        width, height = prepared.size
+        return Outlook(
+            info.num_frames_from_header,
+            info.width * info.height,
+            width * height,
+            upscaler.passes,
+            upscaler.spec,
+            upscaler.backend,
+            upscaler.device,
+            upscaler.on_gpu,
+            prepared.writing.threads,
+            upscaler.wanted_precision,
+        )
+
+    def _preview(self, source: Source, prepared: _Prepared, sink: Sink, output: str) -> Preview:
+        info, upscaler = source.info, prepared.upscaler
+        frames = frames_wanted(info, self._config.source)
+        work_s = None if frames is None else self._outlook(info, prepared).work_s(frames)
+        return Preview(
+            input=source.carried.name,
+            output=output,
+            size_in=(info.width, info.height),
+            size=prepared.size,
+            model=upscaler.spec.id,
+            backend=upscaler.backend,
+            device=upscaler.device,
+            precision=upscaler.precision,
+            encoder=sink.encoder,
+            frames=frames,
+            seconds=None if work_s is None else round(work_s, 1),
+            notes=(*source.notes, *prepared.notes, *upscaler.notes, *sink.notes),
+            warnings=(*source.carried.warnings, *sink.warnings),
+        )
 
     @property
     def _reading(self) -> SourceOptions:
@@ -242,7 +273,7 @@ class UpscaleJob:
             on_progress(replace(said, bytes=sink.counters.bytes))
 
         try:
-            exhausted = _Exhaustion(frames, fetch=not large.on_device)
+            exhausted = Exhaustion(frames, fetch=not large.on_device)
 
             def infer(frames: Iterator[Frame]) -> Iterator[Frame]:
                 nonlocal compile_s
@@ -257,7 +288,7 @@ class UpscaleJob:
                     self._make_ready(following)
 
             def encode(frames: Iterator[Frame]) -> Path | None:
-                return _encode(_watched(frames, written), sink, source, exhausted)
+                return encode_all(watched(frames, written), sink, source, exhausted)
 
             def written(frame: Frame) -> None:
                 nonlocal first_frame_s
@@ -271,7 +302,7 @@ class UpscaleJob:
                 exhausted,
                 [Stage("infer", infer)],
                 encode,
-                capacity=_capacity(large.width, large.height, large.format.bytes_per_sample, batch),
+                capacity=capacity_for(large.width, large.height, large.format.bytes_per_sample, batch),
                 control=control,
                 source_name="decode",
                 sink_name="encode",
@@ -289,7 +320,7 @@ class UpscaleJob:
             device=upscaler.device,
             precision=upscaler.precision,
             size_in=(info.width, info.height),
-            size_out=prepared.writing.size or (large.width, large.height),
+            size_out=prepared.size,
             frames_in=source.counters.frames,
             frames_out=sink.counters.frames,
             seconds=round(seconds, 3),
@@ -308,6 +339,7 @@ class UpscaleJob:
             started=round(began.at, 3),
             first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
             compile_s=round(compile_s, 3),
+            video_s=None if info.is_picture else round(pace.done_s, 3) or None,
         )
 
 
@@ -320,6 +352,11 @@ class _Prepared:
     writing: SinkOptions
     notes: tuple[str, ...]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the coded picture of the output."""
+        return self.writing.size or (self.large.width, self.large.height)
+
 
 @dataclass(frozen=True, slots=True)
 class _Began:
@@ -328,51 +365,3 @@ class _Began:
     at: float = field(default_factory=time.time)
     wall: float = field(default_factory=time.perf_counter)
     cpu: float = field(default_factory=time.process_time)
-
-
-class _Exhaustion:
-    """The frames of a source, and whether they came to their own end, rather than being stopped. fetch: they come to the host
-    here."""
-
-    def __init__(self, frames: Iterable[Frame], *, fetch: bool) -> None:
-        self._frames, self._fetch = frames, fetch
-        self.reached_end = False
-
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in self._frames:
-            if self._fetch and frame.on_device:
-                frame.planes, frame.on_device = list(frame.planes), None
-            yield frame
-        self.reached_end = True
-
-
-def _encode(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: _Exhaustion) -> Path | None:
-    for frame in frames:
-        sink.write(frame)
-    if exhausted.reached_end and not sink.counters.frames and not isinstance(sink, PartSink):
-        said = f": {source.counters.first_error}" if source.counters.first_error else ""
-        raise DecodeError(
-            f"{source.carried.name}: no frame could be decoded{said}", hint="the file may be damaged or empty"
-        )
-    if exhausted.reached_end:
-        return sink.finish()
-    return sink.keep_part() if sink.counters.frames else None
-
-
-def _until_cancelled(packets: Iterator[Encoded], control: Control) -> Iterator[Encoded]:
-    for packet in packets:
-        control.check()
-        yield packet
-
-
-def _watched(frames: Iterator[Frame], written: Callable[[Frame], None]) -> Iterator[Frame]:
-    """The frames; `written` gets each as the next is asked for."""
-    for frame in frames:
-        yield frame
-        written(frame)
-        del frame
-
-
-def _capacity(width: int, height: int, bytes_per_sample: int, batch: int) -> int:
-    """Frames of that size that may wait: a batch at least."""
-    return max(batch, min(_QUEUE_BATCHES * batch, _QUEUE_BYTES // (2 * width * height * bytes_per_sample)))

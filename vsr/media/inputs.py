@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -26,27 +27,32 @@ MEDIA_SUFFIXES = VIDEO_SUFFIXES | READABLE_PICTURES
 SCALED = re.compile(r"(?P<stem>.+)_(x[0-9.]+|[0-9]+x[0-9]*|[0-9]+p)")
 
 
+class NothingThereError(SourceOpenError):
+    """A folder holds nothing that could be upscaled."""
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sorts frame2 before frame10, and without regard to case."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def expand_inputs(inputs: Iterable[str]) -> list[str]:
+def expand_inputs(inputs: Iterable[str], *, recursive: bool = False) -> list[str]:
     """The inputs one by one, as `open_source` takes them, in the order given and naturally sorted within each argument.
 
     Folders give the media files in them (not those of folders below, hidden ones, nor upscaled files whose original lies
-    beside them); globs what they match. What is named twice comes once. Raises SourceOpenError.
+    beside them); globs what they match. recursive: those of folders below, too. What is named twice comes once. Raises
+    SourceOpenError.
     """
     items: list[str] = []
     for given in inputs:
-        items += [item for item in _expand(given) if item not in items]
+        items += [item for item in _expand(given, recursive) if item not in items]
     if items.count("-") and len(items) > 1:
         raise ConfigError("standard input cannot be read beside other inputs", hint="give - alone")
     return items
 
 
-def _expand(given: str) -> list[str]:
+def _expand(given: str, recursive: bool) -> list[str]:
     if not given:
         raise SourceOpenError(
             "an input is the empty string", hint="name a file, folder, glob, sequence, URL or -"
@@ -57,7 +63,7 @@ def _expand(given: str) -> list[str]:
     path = Path(given)
     try:
         if path.is_dir():
-            return _folder(path)
+            return _below(path) if recursive else _folder(path)
         if path.exists():
             return [given]
     except OSError as error:
@@ -88,10 +94,30 @@ def _folder(folder: Path) -> list[str]:
     stems = {p.stem for p in files}
     originals = [p for p in files if not ((m := SCALED.fullmatch(p.stem)) and m["stem"] in stems)]
     if not originals:
-        raise SourceOpenError(
-            f"{folder}: no video or picture in this folder", hint="folders below it are not looked into"
+        raise NothingThereError(
+            f"{folder}: no video or picture in this folder",
+            hint="--recursive looks into the folders below it",
         )
     return [str(p) for p in sorted(originals, key=lambda p: natural_key(p.name))]
+
+
+def _below(folder: Path) -> list[str]:
+    """What `_folder` gives of a folder and of each below, hidden ones and links left out."""
+    found: list[str] = []
+    try:
+        for at, folders, _ in os.walk(folder, onerror=_raise):
+            folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
+            with contextlib.suppress(NothingThereError):
+                found += _folder(Path(at))
+    except OSError as error:
+        raise SourceOpenError(
+            f"cannot read {error.filename}: {reason(error)}", hint="make it readable"
+        ) from error
+    if not found:
+        raise NothingThereError(
+            f"{folder}: no video or picture in this folder or below", hint="check the name"
+        )
+    return found
 
 
 def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:

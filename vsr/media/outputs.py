@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from vsr.core.errors import ConfigError
 from vsr.core.secrets import redacted
 from vsr.files.checks import check_replaceable, part_path, stat_of
-from vsr.media.address import is_sequence, is_url, sequence_files
+from vsr.media.address import is_sequence, is_url, numbered_name, sequence_files
 from vsr.media.inputs import local_path
 from vsr.media.pictures.files import SUFFIXES as WRITABLE_PICTURES
 from vsr.media.read.images import READABLE_PICTURES, is_animation
@@ -16,13 +16,18 @@ from vsr.media.write.containers import NULL, STDOUT, container_for
 
 
 def default_output(
-    items: Sequence[str], scale: float, size: str | None = None, folder: Path | None = None
+    items: Sequence[str],
+    scale: float,
+    size: str | None = None,
+    folder: Path | None = None,
+    below: Mapping[str, Path] | None = None,
 ) -> list[str]:
     """An output name for each input: beside it or in `folder`, with `_x2` (or `_1080p` for a size) added.
 
-    The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not; PNG of pictures that
-    move is named `.apng`. Inputs that would share a name get their own ending into it, then a number. Whether the names can be
-    written is for `check_outputs` to say. Raises ConfigError for standard input, which has no name.
+    The container stays where vsr writes it and becomes Matroska, or PNG for pictures, where not; PNG of pictures that move is
+    named `.apng`. Inputs that would share a name get their own ending into it, then a number. Whether the names can be
+    written is for `check_outputs` to say. below: where in `folder` that of an item lies, if not in itself. Raises ConfigError
+    for standard input, which has no name.
     """
     mark = size or f"x{scale:g}"
     taken: set[Path] = set()
@@ -33,7 +38,7 @@ def default_output(
                 "standard input has no name to make the output's from", hint="name an OUTPUT, or - for stdout"
             )
         path = Path(PurePosixPath(redacted(item)).name) if is_url(item) else local_path(item)
-        place = folder if folder is not None else path.parent
+        place = folder / (below or {}).get(item, Path()) if folder is not None else path.parent
         stem, suffix = (path.stem or "output"), path.suffix
         written = output_suffix(suffix)
         if suffix.lower() == ".png" and not is_url(item) and is_animation(path):
@@ -44,6 +49,17 @@ def default_output(
         taken.add(output)
         outputs.append(str(output))
     return outputs
+
+
+def is_there(output: str) -> bool:
+    """Whether something has that name; of a sequence, any of its files."""
+    if output in (STDOUT, NULL) or is_url(output):
+        return False
+    name = numbered_name(Path(output).name)
+    if name is None:
+        return stat_of(Path(output)) is not None
+    folder = Path(output).parent
+    return folder.is_dir() and any(name.pattern.fullmatch(entry.name) for entry in folder.iterdir())
 
 
 def output_suffix(suffix: str) -> str:

@@ -21,13 +21,15 @@ from vsr.media.write.mux import Muxer
 from vsr.media.write.targets import OutputNull, OutputPipe, Target
 
 
-def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> Sink:
+def open_sink(
+    url: str, options: SinkOptions, carried: Carried, info: VideoInfo, *, dry: bool = False
+) -> Sink:
     """Open an output for frames that `info` describes; what isn't video is copied as `carried` says.
 
     url: a file whose ending names the container or picture format, a numbered sequence (`out/%06d.png`), `-` for standard
     output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets.
     info: size, format, colour, sample aspect ratio and rotation of the frames `write` will be given, before
-    `options.size`; its time_base is the source's.
+    `options.size`; its time_base is the source's. dry: it is only to be looked at, and nothing is made.
 
     Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that
     exist, EncoderUnavailableError, EncodeError for what the container refuses, and FileError where the system does.
@@ -36,7 +38,7 @@ def open_sink(url: str, options: SinkOptions, carried: Carried, info: VideoInfo)
         return open_pictures(url, options, carried, info)
     if url == NULL and options.encoder is None and options.container_format is None:
         return NullSink()
-    return VideoSink(url, options, carried, info)
+    return VideoSink(url, options, carried, info, dry=dry)
 
 
 class NullSink(EndsOnce):
@@ -65,7 +67,9 @@ class NullSink(EndsOnce):
 class VideoSink(EndsOnce):
     """A video file, pipe or encoded nothing. See `vsr.media.types.Sink`."""
 
-    def __init__(self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> None:
+    def __init__(
+        self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo, *, dry: bool = False
+    ) -> None:
         super().__init__()
         self.name = "standard output" if url == STDOUT else url
         self.counters = SinkCounters()
@@ -86,7 +90,7 @@ class VideoSink(EndsOnce):
         self.notes, self.warnings = encoding.notes, encoding.warnings
         self.notes += copied.notes
         self.warnings += [*copied.warnings, *encoding.lost]
-        self._target: Target = OutputFile(path) if path else OutputPipe() if url == STDOUT else OutputNull()
+        self._target = _target(None if dry else path, url == STDOUT and not dry)
         try:
             self._muxer = Muxer(self._target, container, template, copied, carried, self.warnings)
         except BaseException:
@@ -157,6 +161,11 @@ class VideoSink(EndsOnce):
         self._target.drop()
         self._muxer.discard()
         self._encoding.drop()
+
+
+def _target(path: Path | None, is_pipe: bool) -> Target:
+    """What the bytes go to: a file, standard output, or nowhere."""
+    return OutputFile(path) if path else OutputPipe() if is_pipe else OutputNull()
 
 
 def _check_container(container: Container, video: Template, carried: Carried) -> None:
