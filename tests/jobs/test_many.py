@@ -306,6 +306,29 @@ def test_each_picture_is_compiled_for_while_the_one_before_is_encoded(
             assert (ours == single).all()
 
 
+def test_a_picture_that_was_made_ready_is_closed_when_its_turn_never_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [tmp_path / "a.png", tmp_path / "b.png"]
+    for name in names:
+        Image.radial_gradient("L").resize((16, 16)).save(name)
+    opened = []
+    really = job_module.open_source
+
+    def counted(url: str, options: Any) -> Any:
+        opened.append(really(url, options))
+        return opened[-1]
+
+    monkeypatch.setattr(job_module, "open_source", counted)
+    control = vsr.JobControl()
+    config = vsr.UpscaleConfig(
+        inputs=tuple(map(str, names)), output=f"{tmp_path}/out/", network=vsr.NetworkOptions("bicubic")
+    )
+    vsr.upscale_many(config, control=control, on_report=lambda *_: control.stop())
+    assert [Path(source.carried.name).name for source in opened] == ["a.png", "b.png"]
+    assert [list(source) for source in opened] == [[], []]  # closed sources have no frames
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [

@@ -46,14 +46,14 @@ class UpscaleJob:
         self._config = config
         self._control = control or Control()
         self._pool = UpscalerPool()
-        self._ahead: tuple[str, Source] | None = None
+        # Of the next picture, at most one; shared by all `configured`.
+        self._ahead: dict[str, Source] = {}
 
     def __enter__(self) -> UpscaleJob:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._ahead:
-            self._ahead[1].close()
+        self._close_ahead()
         self._pool.close()
 
     def configured(self, config: UpscaleConfig) -> UpscaleJob:
@@ -219,18 +219,19 @@ class UpscaleJob:
 
     def _opened(self, url: str) -> Source:
         """The input, which may have been opened ahead. Raises as `open_source`."""
-        ahead, self._ahead = self._ahead, None
-        if ahead and ahead[0] == url:
-            return ahead[1]
-        if ahead:
-            ahead[1].close()
-        return open_source(url, self._reading)
+        source = self._ahead.pop(url, None)
+        self._close_ahead()
+        return source or open_source(url, self._reading)
+
+    def _close_ahead(self) -> None:
+        while self._ahead:
+            self._ahead.popitem()[1].close()
 
     def _make_ready(self, url: str) -> None:
         """Open an input and compile for it. What fails of this fails again in its turn."""
         with suppress(Exception):
             source = open_source(url, self._reading)
-            self._ahead = url, source
+            self._ahead[url] = source
             info = source.info
             kind = Kind(info.width, info.height, info.format, info.color)
             self._prepare(source).upscaler.make_ready(kind)
