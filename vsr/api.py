@@ -219,6 +219,7 @@ def upscale_file(
     segment: float | None = None,
     restart: bool = False,
     workers: int | None = None,
+    cluster: str | None = None,
     batch: int | None = None,
     tile: int | None = None,
     threads: int = 0,
@@ -280,6 +281,7 @@ def upscale_file(
         segment=segment,
         restart=restart,
         workers=workers,
+        cluster=cluster,
     )
     return upscale_many(config, progress=progress, control=control)[0]
 

@@ -145,6 +145,7 @@ FORMS = {
             "segment": Case("--segment 12.5", {"segment": 12.5}),
             "restart": Case("--restart", {"restart": True}),
             "workers": Case("--workers 3", {"workers": 3}),
+            "cluster": Case("--cluster ray://head:10001", {"cluster": "ray://head:10001"}),
             "batch": BATCH,
         },
         "in.mp4",

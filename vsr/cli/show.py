@@ -44,6 +44,7 @@ def report_lines(report: Report, *, verbose: bool = False, known: Collection[str
     if report.damaged_packets:
         first = f" (the first: {report.first_error})" if report.first_error else ""
         lines.append(f"  skipped {report.damaged_packets:,} damaged packets{first}")
+    lines += [f"  node {node}: {text.rate(fps)} fps" for node, fps in report.nodes.items()]
     lines += new_lines(report, known)
     if report.stopped_early:
         played = "; what is done can be played:" if report.output else ""

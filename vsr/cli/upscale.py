@@ -122,6 +122,11 @@ _run_options = options.group(
         help="Processes that make segments side by side, and share the processor.  [default: one; one on each of several "
         "devices of a kind: --device cuda:0,cuda:1]",
     ),
+    click.option(
+        "--cluster",
+        metavar="auto|local|ray://HOST:PORT",
+        help="Let a cluster of Ray make segments: the one this machine belongs to, one begun here, or one by its address.",
+    ),
     options.batch,
     options.running,
     click.option(
@@ -278,4 +283,5 @@ def build_config(paths: Sequence[str], values: dict[str, Any], report: Path | No
         recursive=values["recursive"],
         skip_existing=values["skip_existing"],
         workers=values["workers"],
+        cluster=values["cluster"],
     )

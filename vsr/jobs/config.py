@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
+from vsr.core.secrets import redacted
 from vsr.jobs.size import OutputSize, Size
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale.options import NetworkOptions
@@ -27,9 +29,9 @@ class UpscaleConfig:
     Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report: where the
     caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass; None for
     half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
-    workers: processes that make segments side by side, None for one on each device; one is this process. recursive: folders
-    of inputs with those below them, which the outputs keep. skip_existing: an output that is there counts as done. Raises
-    ConfigError.
+    workers: processes that make segments side by side, None for one on each device; one is this process. cluster: of Ray, which
+    makes them instead: "auto", "local" or "ray://HOST:PORT". recursive: folders of inputs with those below them, which the
+    outputs keep. skip_existing: an output that is there counts as done. Raises ConfigError.
     """
 
     inputs: tuple[str, ...]
@@ -44,6 +46,7 @@ class UpscaleConfig:
     recursive: bool = False
     skip_existing: bool = False
     workers: int | None = None
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -63,6 +66,8 @@ class UpscaleConfig:
         return parse_devices(self.network.device)
 
     def _check_workers(self) -> None:
+        if self.cluster is not None:
+            self._check_cluster(self.cluster)
         if self.workers is None:
             return
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -78,6 +83,18 @@ class UpscaleConfig:
                 f"--workers {self.workers} is too few for {len(self.devices)} devices",
                 hint="leave it out, or name fewer devices",
             )
+
+    def _check_cluster(self, cluster: str) -> None:
+        if cluster not in ("auto", "local") and not re.fullmatch(r"ray://[^/\s]+:\d+", cluster):
+            raise ConfigError(
+                f"there is no cluster {redacted(cluster)!r}", hint="give auto, local or ray://HOST:PORT"
+            )
+        if self.workers is not None:
+            raise ConfigError("--workers and --cluster exclude each other", hint="give one of them")
+        if self.segment == 0:
+            raise ConfigError("--segment 0 is one pass, which no cluster makes", hint="leave out --cluster")
+        if len(self.devices) > 1:
+            raise ConfigError(f"a cluster has no {self.network.device}", hint="give --device cpu or cuda")
 
     def _check_media(self) -> None:
         """Refuse options that exclude each other, and numbers too large for FFmpeg."""

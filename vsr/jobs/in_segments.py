@@ -27,8 +27,11 @@ from vsr.jobs.upscale import UpscaleJob
 from vsr.media.address import file_name
 from vsr.media.read.index import why_not_cut
 from vsr.media.write.containers import NULL, STDOUT
+from vsr.models import find_model
+from vsr.upscale.options import NetworkOptions
 
 if TYPE_CHECKING:
+    from vsr.jobs.cluster import Cluster
     from vsr.jobs.journal import JobHead
     from vsr.jobs.runners import Runners
     from vsr.jobs.tasks import SegmentDone, SegmentTask
@@ -44,11 +47,18 @@ class Upscaling:
     """
 
     def __init__(
-        self, config: UpscaleConfig, job: UpscaleJob, control: Control, said: Callable[[str], None]
+        self,
+        config: UpscaleConfig,
+        job: UpscaleJob,
+        control: Control,
+        said: Callable[[str], None],
+        cluster: Cluster | None = None,
     ) -> None:
         self._devices = config.devices
         self._workers = config.workers or len(self._devices)
-        self._config = replace(config, network=replace(config.network, device=self._devices[0]))
+        self._cluster = cluster
+        self._asked = replace(config, network=replace(config.network, device=self._devices[0]))
+        self._config = _at_head(self._asked) if cluster and cluster.device == "cuda" else self._asked
         self._job = job.configured(self._config)
         self._control = control
         self._said = said
@@ -78,7 +88,7 @@ class Upscaling:
                 watch = _Watch(plan, on_progress, item, items) if on_progress else None
                 return self._in_segments(url, Path(output), begun, plan, watch)
             self._forget(Path(output))
-        if plan is None and self._workers > 1:
+        if plan is None and (self._workers > 1 or self._cluster is not None):
             plan = SegmentPlan(
                 Fraction(1), (), 0, "it is no minute of work; --segment makes segments of less"
             )
@@ -142,7 +152,10 @@ class Upscaling:
 
         path = Path(file_name(url)).absolute()
         outlook = self._job.outlook(url)
-        known = identity(self._config, path, outlook.spec, outlook.backend, outlook.device)
+        backend, device = outlook.backend, outlook.device
+        if self._config is not self._asked:
+            backend, device = self._asked.network.backend, "cuda:0"
+        known = identity(self._asked, path, outlook.spec, backend, device)
         if begun is not None and self._config.segment is None:
             known = {**known, SEGMENT: begun.identity.get(SEGMENT)}
         bitrate = self._config.sink.bitrate
@@ -159,7 +172,7 @@ class Upscaling:
                 notes=notes,
             ),
             plan=lambda: plan,
-            runners=self._runners(made_here, watch),
+            runners=self._runners(made_here, config.network, outlook.spec.folder, watch),
             join=lambda files, target: made_here.join(url, str(target), files),
             control=self._control,
             said=self._said,
@@ -167,8 +180,17 @@ class Upscaling:
         )
         return job.run()
 
-    def _runners(self, job: UpscaleJob, watch: _Watch | None) -> Runners:
-        """This process, or workers."""
+    def _runners(
+        self, job: UpscaleJob, network: NetworkOptions, package: Path, watch: _Watch | None
+    ) -> Runners:
+        """This process, workers, or a cluster."""
+        if self._cluster is not None:
+            from vsr.jobs.cluster import OnCluster
+
+            if self._config is not self._asked:
+                network = self._asked.network
+            network = replace(network, device=self._cluster.device)
+            return OnCluster(self._cluster, package, network, self._control, self._said, watch)
         if self._workers > 1:
             from vsr.jobs.workers import Workers
 
@@ -181,6 +203,14 @@ class Upscaling:
             return run_segment(job, task, partial(watch, task.segment.number) if watch else None)
 
         return InProcess(run)
+
+
+def _at_head(config: UpscaleConfig) -> UpscaleConfig:
+    """The same job for a head that has no GPU, which only looks at the input and joins what nodes with GPUs make."""
+    asked = config.network
+    model = find_model(asked.model, asked.scale or 2.0, on_gpu=True)
+    here = replace(asked, model=str(model.folder), device="cpu", backend="auto", precision=None)
+    return replace(config, network=here)
 
 
 def _fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None) -> UpscaleConfig:

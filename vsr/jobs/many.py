@@ -28,6 +28,7 @@ from vsr.models import find_model
 
 if TYPE_CHECKING:
     from vsr.jobs.batch import Batch
+    from vsr.jobs.cluster import Cluster
 
 
 def plan_outputs(config: UpscaleConfig, *, make: bool = True) -> list[tuple[str, str]]:
@@ -100,8 +101,12 @@ def upscale_many(
     control = control or Control()
     pairs = plan_outputs(config)
     reports: list[Report] = []
-    with _batch(config, pairs, on_said) as batch, UpscaleJob(config, control) as job:
-        upscaling = Upscaling(config, job, control, on_said)
+    with (
+        _batch(config, pairs, on_said) as batch,
+        UpscaleJob(config, control) as job,
+        _cluster(config) as cluster,
+    ):
+        upscaling = Upscaling(config, job, control, on_said, cluster)
         done = enumerate(batch.done(*pair) for pair in pairs) if batch else ()
         before = {item: report for item, report in done if report}
         left = {item: url for item, (url, _) in enumerate(pairs) if item not in before}
@@ -184,6 +189,14 @@ def _batch(
     from vsr.jobs.batch import open_batch
 
     return open_batch(config, pairs, said)
+
+
+def _cluster(config: UpscaleConfig) -> AbstractContextManager[Cluster | None]:
+    if config.cluster is None:
+        return nullcontext()
+    from vsr.jobs.cluster import connected
+
+    return connected(config.cluster, config.network.device, config.network.threads)
 
 
 class _OfAll:

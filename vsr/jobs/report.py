@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from vsr.pipeline import PipelineStats
@@ -37,7 +37,8 @@ class Report:
     output is None for stdout and null; stopped_early means that `output` is a `.part` file, or that what is done lies in the
     folder `kept`, from where the same job goes on. cpu_s: of the whole process.
     started: seconds since 1970, UTC. first_frame_s: until the first frame was handed to the encoder, None where there was none;
-    compile_s of them while the network was compiled. video_s: how long what was made plays, None of pictures.
+    compile_s of them while the network was compiled. video_s: how long what was made plays, None of pictures. nodes: of a
+    cluster, those that made some of it, and how many frames a second.
     """
 
     input: str
@@ -68,6 +69,7 @@ class Report:
     first_frame_s: float | None = None
     compile_s: float = 0.0
     video_s: float | None = None
+    nodes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds_an_hour(self) -> float | None:
@@ -119,7 +121,18 @@ def merged(reports: Sequence[Report]) -> Report:
         stopped_early=any(report.stopped_early for report in reports),
         video_s=round(sum(lengths), 3) if lengths else None,
         output_bytes=None,
+        nodes=_rates(reports),
     )
+
+
+def _rates(reports: Sequence[Report]) -> dict[str, float]:
+    """Frames a second of each node, while it made any."""
+    rates = {}
+    for node in sorted({node for report in reports for node in report.nodes}):
+        own = [report for report in reports if node in report.nodes]
+        seconds = _covered([(report.started, report.started + report.seconds) for report in own])
+        rates[node] = round(sum(report.frames_out for report in own) / seconds, 2) if seconds > 0 else 0.0
+    return rates
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:

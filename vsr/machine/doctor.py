@@ -32,6 +32,7 @@ _EXTRAS = {
     "torch": "training, exporting and importing models, the torch backend",
     "tensorrt": "building and running engines on NVIDIA GPUs",
     "rtx": "building engines for NVIDIA RTX GPUs",
+    "cluster": "`vsr upscale --cluster`",
     "live": "the page of `vsr stream`, SRT",
 }
 

@@ -23,6 +23,7 @@ from vsr.media.address import (
     with_secrets,
 )
 from vsr.media.closing import close_input
+from vsr.media.read.excerpt import noted_file
 from vsr.media.read.refusals import OPEN_TIMEOUT_S, READ_TIMEOUT_S, open_error
 
 RECONNECTING = {"reconnect": "1", "reconnect_delay_max": "16", "seg_max_retry": "3"}
@@ -47,6 +48,7 @@ def open_container(
     options: dict[str, str] = {}
     demuxer: str | None = None
     timeout: tuple[float, float] | None = None
+    path: Path | None = None
     if url == "-":
         address = "pipe:0"
     elif is_url(url):
@@ -73,7 +75,7 @@ def open_container(
 
     def opened() -> InputContainer:
         return av.open(
-            address,
+            (noted_file(path) if path is not None else None) or address,
             "r",
             format=demuxer,
             options=options,

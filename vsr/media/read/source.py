@@ -33,6 +33,10 @@ from vsr.media.read.uniform import Uniform
 from vsr.media.read.wanted import WantedFrames
 from vsr.media.types import Carried, PacketShelf, Source, SourceCounters, SourceOptions
 
+# Frames that may be under way in a decoder: one a thread, those that wait for their turn, and what looks ahead.
+_MOST_THREADS = 16
+_MOST_AHEAD = 16 + 8
+
 
 class FileSource:
     """A `Source` over an opened input, which it closes.
@@ -146,22 +150,40 @@ class FileSource:
         Times are ticks of the stream's time base, None is open. seek: the keyframe to begin decoding at, early enough for
         whatever goes by frames before, None for the beginning. Nothing is put on the shelf. Raises as iterating does.
         """
+        frames: Iterator[Frame] = iter(self)
+        if (begun := self._part_from(seek)) is not None:
+            self._starts, self._decoder = begun[0].starts, None
+            frames = self._read(*begun)
+        return self._within(frames, begin, end)
+
+    def read_part(self, seek: int | None, end: int | None) -> None:
+        """Instead of giving frames, read the packets that `part` reads, and as many more as may be under way in its decoder."""
+        begun = self._part_from(seek)
+        decoder = begun[0].decoder if begun is not None else self._decoder
+        assert decoder is not None
+        more = 2 * (
+            (self._options.threads or _MOST_THREADS) + _MOST_AHEAD
+        )  # two packets for each frame of fields
+        for packet in decoder.packets():
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            more -= end is not None and stamp is not None and stamp >= end
+            if more < 0:
+                return
+
+    def _part_from(self, seek: int | None) -> tuple[WantedFrames, Opened] | None:
+        """What a part reads that is decoded from a keyframe; None for the beginning, which is decoded already."""
         opened = self._opened
         if opened is None:
             raise DecodeError(f"{self.carried.name} is closed")
         for stream in opened.copied:
             stream.discard = Discard.all
-        frames: Iterator[Frame] = iter(self)
-        if seek is not None:
-            part = replace(opened, copied=(), wanted=TimeRange(seek * opened.time_base, opened.wanted.end))
-            notes: list[str] = []
-            self.counters.frames = 0
-            wanted = WantedFrames(
-                part, self._options, shelf=PacketShelf(), counters=self.counters, notes=notes
-            )
-            self._starts, self._decoder = wanted.starts, None
-            frames = self._read(wanted, part)
-        return self._within(frames, begin, end)
+        if seek is None:
+            return None
+        part = replace(opened, copied=(), wanted=TimeRange(seek * opened.time_base, opened.wanted.end))
+        notes: list[str] = []
+        self.counters.frames = 0
+        wanted = WantedFrames(part, self._options, shelf=PacketShelf(), counters=self.counters, notes=notes)
+        return wanted, part
 
     def _within(self, frames: Iterator[Frame], begin: int | None, end: int | None) -> Iterator[Frame]:
         ticks = self._deinterlacer.ticks

@@ -1,0 +1,201 @@
+"""`vsr upscale --cluster`, on nodes of Ray that come and go: the output is that of one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vsr
+from tests.support import clips
+from tests.support.enlarged import packets
+from tests.support.processes import PATIENCE_S, Processes, started, until
+from tests.support.tiers import slow
+
+pytest.importorskip("ray", reason="needs the extra `cluster`")
+
+pytestmark = slow
+
+ROOT = Path(__file__).parents[2]
+FRAMES, SEGMENTS = 100, 10
+TOKEN = secrets.token_hex(32)
+
+
+def environment() -> dict[str, str]:
+    """Of the cluster and of runs: nobody else may talk to it, and it finds this vsr."""
+    ray = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **ray}
+
+
+class Nodes:
+    """A cluster without any node but its head."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        assert line, "the cluster has ended"
+        return line
+
+    def tell(self, words: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{words}\n")
+        self._process.stdin.flush()
+        assert self._line() == "done"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    # Sockets lie in it, whose paths are to be short.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        command = (sys.executable, "-m", "tests.support.ray_nodes", folder)
+        with started(*command, cwd=ROOT, env=environment(), text=True, **pipes) as process:
+            yield Nodes(process)
+            process.stdin.close()
+            process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def clip() -> Path:
+    video, sound = "testsrc2=size=64x48:rate=25:duration=4", "sine=frequency=440:duration=4"
+    encoding = ("-c:v", "libx264", "-bf", "2", "-g", "10", "-pix_fmt", "yuv420p")
+    inputs = ("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", sound)
+    return clips.made("cluster.mkv", (*inputs, *encoding), lambda path: clips.run(*inputs, *encoding, path))
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that no installed vsr has."""
+    folder = tmp_path_factory.mktemp("models") / "mine"
+    shutil.copytree(vsr.find_model("fast-x2").folder, folder)
+    table = folder / "model.toml"
+    table.write_text(table.read_text().replace('"fast-x2"', '"mine"'))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(clip: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The packets of an undisturbed run in one process."""
+    output = tmp_path_factory.mktemp("one") / "out.mp4"
+    vsr.upscale_file(str(clip), str(output), model=str(package), segment=0.4)
+    return all_packets(output)
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """Also where pytest itself was started with them ignored, as by nohup."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def all_packets(path: Path) -> list[Any]:
+    return [packets(path, stream) for stream in ("v:0", "a:0")]
+
+
+class Run:
+    """`vsr upscale --cluster auto`, and its output."""
+
+    def __init__(self, processes: Processes, nodes: Nodes, clip: Path, package: Path, folder: Path) -> None:
+        self.output = folder / "out.mp4"
+        self.folder = folder / "out.mp4.vsr"
+        command = (sys.executable, "-m", "vsr", "upscale", clip, self.output, "--model", package)
+        self.process = processes.start(
+            *command, "--segment", "0.4", "--cluster", "auto", "--report", folder / "report.json",
+            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**environment(), "RAY_ADDRESS": nodes.address},
+        )  # fmt: skip
+
+    def has_begun(self) -> bool:
+        assert self.process.poll() is None, self.process.communicate()
+        return bool(list(self.folder.glob("*.segment")))
+
+
+def tasks_left() -> list[str]:
+    """Processes that make a segment for a cluster."""
+    titles = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    return [title.decode() for title in titles if title.startswith(b"ray::segment")]
+
+
+def test_nodes_die_and_come_and_packets_are_those_of_one_process(
+    processes: Processes, nodes: Nodes, clip: Path, package: Path, tmp_path: Path, expected: list[Any]
+) -> None:
+    nodes.tell("add first 1")
+    run = Run(processes, nodes, clip, package, tmp_path)
+    until(run.has_begun, "no segment is finished")
+    nodes.tell("kill first")
+    nodes.tell("add late 1")
+    err = run.process.communicate(timeout=PATIENCE_S)[1]
+    assert run.process.returncode == 0, err
+    assert all_packets(run.output) == expected
+    (report,) = json.loads((tmp_path / "report.json").read_text())["reports"]
+    assert report["frames_out"] == FRAMES
+    assert len(report["nodes"]) == 2
+    assert all(fps > 0 for fps in report["nodes"].values())
+    assert not tasks_left()
+    nodes.tell("kill late")
+
+
+def test_a_head_that_is_killed_leaves_no_task_and_the_job_goes_on_without_the_cluster(
+    processes: Processes, nodes: Nodes, clip: Path, package: Path, tmp_path: Path, expected: list[Any]
+) -> None:
+    nodes.tell("add one 1")
+    run = Run(processes, nodes, clip, package, tmp_path)
+    until(run.has_begun, "no segment is finished")
+    run.process.kill()
+    run.process.wait(PATIENCE_S)
+    until(lambda: not tasks_left(), "a task has outlived the head")
+    said: list[str] = []
+    network = vsr.NetworkOptions(str(package))
+    config = vsr.UpscaleConfig((str(clip),), str(run.output), network, segment=0.4)
+    vsr.upscale_many(config, on_said=said.append)
+    assert said[0].startswith("going on: ")
+    assert all_packets(run.output) == expected
+    nodes.tell("kill one")
+
+
+def test_ctrl_c_twice_leaves_no_task(
+    processes: Processes, nodes: Nodes, clip: Path, package: Path, tmp_path: Path
+) -> None:
+    nodes.tell("add two 1")
+    run = Run(processes, nodes, clip, package, tmp_path)
+    until(run.has_begun, "no segment is finished")
+    for answer in ("Ctrl-C again drops it", "dropping"):
+        run.process.send_signal(signal.SIGINT)
+        while answer not in (line := run.process.stderr.readline()):
+            assert line, run.process.poll()
+    err = run.process.communicate(timeout=PATIENCE_S)[1]
+    assert run.process.returncode == 130, err
+    assert "the same command goes on" in err
+    until(lambda: not tasks_left(), "a task has outlived the run")
+    assert vsr.find_job(run.output).segments_done >= 1
+    nodes.tell("kill two")
+
+
+def test_a_cluster_that_is_not_there_is_one_line(clip: Path, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "vsr", "upscale", clip, tmp_path / "out.mp4", "--cluster", "auto")
+    run = subprocess.run(
+        [str(word) for word in command],
+        env={**environment(), "RAY_ADDRESS": "127.0.0.1:1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 8, run.stderr
+    assert "error: no cluster answers at auto: Connection refused" in run.stderr
+    assert "Traceback" not in run.stderr
