@@ -18,6 +18,7 @@ from vsr.cli.terminal import note, open_streams
 from vsr.core.control import Cancelled
 from vsr.core.errors import VsrError, is_out_of_memory, out_of_memory, reason
 from vsr.core.secrets import masked
+from vsr.files.user import config_file
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
@@ -61,7 +62,8 @@ class LazyGroup(click.Group):
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="vsr", message="%(prog)s %(version)s")
-def vsr() -> None:
+@click.pass_context
+def vsr(ctx: click.Context) -> None:
     """Make video larger and sharper, and keep everything else about it.
 
     \b
@@ -69,6 +71,11 @@ def vsr() -> None:
     vsr upscale in.mp4 out.mkv --size 1920x1080
     vsr COMMAND --help             tells the options of a command
     """
+    path = config_file()
+    if ctx.invoked_subcommand and path != Path(os.devnull) and (path.exists() or "VSR_CONFIG" in os.environ):
+        from vsr.cli.defaults import defaults_for
+
+        ctx.default_map = defaults_for(path, vsr, ctx.invoked_subcommand, ctx)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import click
 
 from vsr.cli import options
 from vsr.cli.app import tell_error
+from vsr.cli.defaults import drop_excluded
 from vsr.cli.interrupt import interrupts
 from vsr.cli.progress import progress_bar
 from vsr.cli.show import check_report_path, new_lines, preview_lines, report_line, report_lines, write_reports
@@ -175,6 +176,7 @@ def command(
     from vsr import api
 
     check_report_path(report)
+    drop_excluded(values, ("crf", "bitrate"), ("scale", "size"), ("overwrite", "skip_existing"))
     config = build_config(paths, values, report)
     control = api.JobControl()
     failures: list[tuple[str, VsrError]] = []

@@ -11,6 +11,12 @@ def config_folder() -> Path:
     return _folder("XDG_CONFIG_HOME", ".config")
 
 
+def config_file() -> Path:
+    """Where a user writes down the options that are always wanted, be it there or not: VSR_CONFIG, or one in vsr's folder."""
+    chosen = os.environ.get("VSR_CONFIG")
+    return Path(chosen).expanduser() if chosen else config_folder() / "config.toml"
+
+
 def cache_folder() -> Path:
     """vsr's folder for what can be made again, be it there or not."""
     return _folder("XDG_CACHE_HOME", ".cache")
