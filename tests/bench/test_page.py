@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.bench_results import cell, result
+from tests.support.bench_results import cell, part, result
 from vsr.bench.config import BenchConfig
 from vsr.bench.page import markdown, notes, picture
 from vsr.bench.result import LeftOut, Start
@@ -37,6 +37,15 @@ def test_markdown_has_a_row_for_each_cell_and_names_a_busy_machine() -> None:
     assert "| 80 |" in table[3]
     assert any(line.startswith("- busy machine: others used 0.7 cores") for line in table)
     assert "- left out: a\\|b: the time was over" in table
+
+
+def test_what_inferring_comes_to_is_told_once_for_a_network() -> None:
+    steps = {"copy in": part(5000.0), "chroma": part(400.0), "compute": part(25.0)}
+    cells = [replace(one, alone={**one.alone, **steps}) for one in (cell(15.0), cell(12.0, "libx264"))]
+    told = [line for line in notes(result(*cells, cell(9.0))) if line.startswith("one frame")]
+    assert told == [
+        "one frame alone in fast-x2 fp32, 960x540, openvino: copy in 0.2 ms, compute 40 ms, chroma 2.5 ms"
+    ]
 
 
 def test_a_start_and_the_memory_are_told() -> None:

@@ -203,6 +203,31 @@ class _Elsewhere(OpenVinoBackend):
         return OPENVINO.compile(*arguments)
 
 
+@pytest.mark.parametrize("backend", backends())
+def test_steps_are_those_of_a_run_and_change_none(backend: str) -> None:
+    """Also of planes that are padded to an even side, and of such as are no memory of their own."""
+    kind, picture = Kind(31, 17, YUV420, Color()), [noise(17, 62)[:, ::2], noise(9, 16), noise(9, 16)]
+    chosen = choose_backend(backend)[0]
+    made = Network(find_model("bicubic"), chosen, CompileOptions(), Portion(None, []))
+    (before,) = made.run([picture], kind)
+    with made.steps(picture, kind) as steps:
+        for step in (*steps.values(), *steps.values()):
+            step()
+        expected = {
+            "openvino": ["copy in", "compute", "chroma"],
+            "torch": ["copy in", "compute", "chroma" if chosen.device == "cpu" else "copy out"],
+        }
+        assert list(steps) == expected.get(backend, [])
+    (after,) = made.run([picture], kind)
+    for plane, again in zip(before, after, strict=True):
+        np.testing.assert_array_equal(plane, again)
+    tiled = network("bicubic", tile=16)
+    with tiled.steps([noise(64, 64), noise(32, 32), noise(32, 32)], Kind(64, 64, YUV420, Color())) as steps:
+        assert not steps
+    tiled.close()
+    made.close()
+
+
 def test_where_a_gpu_runs_chroma_stays_in_the_graph() -> None:
     there = Network(find_model("bicubic"), _Elsewhere(), CompileOptions(), Portion(None, []))
     there.run([[noise(8, 8), noise(4, 4), noise(4, 4)]], Kind(8, 8, YUV420, Color()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -17,6 +18,9 @@ from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+
+Steps = Mapping[str, Callable[[], object]]
+"""Those of "copy in", "compute" and "copy out" that there are, in this order. Each may be repeated, and runs to its end."""
 
 NOT_FINITE = "not_finite"
 """An output that counts samples of a network that are infinite or not a number; see vsr.backends.guarded."""
@@ -55,6 +59,12 @@ class Engine(ABC):
         if state is not None and state.tensors:
             raise InferenceError(f"the network has no state {', '.join(state.tensors)}")
         return self._planes(inputs)
+
+    @contextmanager
+    def steps(self, inputs: Arrays) -> Generator[Steps]:
+        """What `run` does with these inputs one after another, for each to be timed alone: see Steps. None where they cannot be
+        told apart. Raises as `run`."""
+        yield {}
 
     @abstractmethod
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:

@@ -8,7 +8,8 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from io import BytesIO
@@ -26,6 +27,7 @@ from vsr.backends.base import (
     Availability,
     CompileOptions,
     Engine,
+    Steps,
     chosen_precision,
     not_there,
     out_of_memory,
@@ -96,32 +98,59 @@ class OpenVinoEngine(Engine):
         }
 
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
-        import openvino
+        with self._request() as request:
+            shared = self._copy_in(request, inputs)
+            outputs = self._compute(request)
+            del shared
+        return outputs
 
-        outputs: dict[str, NDArray[np.uint8]] = {}
+    @contextmanager
+    def steps(self, inputs: Arrays) -> Generator[Steps]:
+        """See Engine.steps. Nothing is copied out: results are computed to where they stay, memory that is new each time."""
+        with self._request() as request:
+            shared = [self._copy_in(request, inputs)]
+
+            def copy_in() -> None:
+                shared[0] = self._copy_in(request, inputs)
+
+            yield {"copy in": copy_in, "compute": lambda: self._compute(request)}
+
+    @contextmanager
+    def _request(self) -> Generator[openvino.InferRequest]:
+        """One that nobody else uses meanwhile; OpenVINO's errors in our words."""
         request = self._idle.get()  # It makes one picture at a time.
         try:
-            # OpenVINO takes none that is read-only, as Pillow's are, and does not keep what it takes alive.
-            shared = {
-                name: np.require(inputs[name], requirements=["C", "W"]).view(dtype)
-                for name, dtype in self._inputs.items()
-            }
-            for name in self._inputs:
-                request.set_tensor(name, openvino.Tensor(shared[name], shared_memory=True))
-            # Outputs of our own, so that they outlive the next run.
-            for name, (shape, dtype) in self._outputs.items():
-                large = np.empty(shape, dtype)
-                outputs[name] = large.view(np.uint8)
-                request.set_tensor(name, openvino.Tensor(large, shared_memory=True))
-            # Not `infer`: that holds the interpreter's lock.
-            request.start_async(share_inputs=True)
-            request.wait()
+            yield request
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise out_of_memory() from error
             raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
         finally:
             self._idle.put(request)
+
+    def _copy_in(self, request: openvino.InferRequest, inputs: Arrays) -> list[NDArray[np.generic]]:
+        """Hand the inputs over; what is returned must live until they are computed, as OpenVINO does not keep it alive."""
+        import openvino
+
+        shared = []
+        for name, dtype in self._inputs.items():
+            # OpenVINO takes none that is read-only, as Pillow's are.
+            shared.append(np.require(inputs[name], requirements=["C", "W"]).view(dtype))
+            request.set_tensor(name, openvino.Tensor(shared[-1], shared_memory=True))
+        return shared
+
+    def _compute(self, request: openvino.InferRequest) -> dict[str, NDArray[np.uint8]]:
+        import openvino
+
+        outputs = {}
+        # Outputs of our own, so that they outlive the next run.
+        for name, (shape, dtype) in self._outputs.items():
+            large = np.empty(shape, dtype)
+            outputs[name] = large.view(np.uint8)
+            request.set_tensor(name, openvino.Tensor(large, shared_memory=True))
+        # Not `infer`: that holds the interpreter's lock.
+        request.start_async(share_inputs=True)
+        request.wait()
         return outputs
 
 

@@ -12,8 +12,8 @@ from vsr.bench.clips import Clip
 from vsr.bench.fresh import fresh_runs, start_of
 from vsr.bench.plan import NULL, Network, Output
 from vsr.bench.recorder import Recorder, WarmUp
-from vsr.bench.result import Case, Cell, LeftOut, Part
-from vsr.bench.stages import decode_alone, encode_alone, infer_alone, together
+from vsr.bench.result import STAGES, Case, Cell, LeftOut, Part
+from vsr.bench.stages import decode_alone, encode_alone, infer_alone, steps_alone, together
 from vsr.bench.statistics import Spread, digits
 from vsr.core.clock import SYSTEM_CLOCK
 from vsr.core.errors import VsrError
@@ -24,7 +24,8 @@ from vsr.models.spec import ModelSpec
 from vsr.upscale.upscaler import Upscaler
 
 # Shares of a network's time. Encoding and the job have one for each output.
-_DECODE, _INFER, _FRESH, _ENCODE, _TOGETHER = 0.25, 1.0, 1.5, 0.5, 2.0
+_DECODE, _INFER, _STEPS, _FRESH, _ENCODE, _TOGETHER = 0.25, 1.0, 0.45, 1.5, 0.5, 2.0
+_MOST_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class NetworkBench:
         self._tell = say
         outputs = network.outputs
         encoders = sum(output.encoder != NULL for output in outputs)
-        self._left = _DECODE + _INFER + _FRESH + _ENCODE * encoders + _TOGETHER * len(outputs)
+        self._left = _DECODE + _INFER + _STEPS + _FRESH + _ENCODE * encoders + _TOGETHER * len(outputs)
         self._deadline = SYSTEM_CLOCK.now() + seconds
         self._at_once = 1
 
@@ -73,6 +74,7 @@ class NetworkBench:
             self._say(f"infer, {upscaler.spec.id} on {upscaler.backend}")
             large = infer_alone(upscaler, clip.frames, record := self._recorder(_INFER))
             parts["infer"] = record.part()
+            parts |= steps_alone(upscaler, clip.frames[0], self._of_a_step)
             case = Case(
                 model=upscaler.spec.id,
                 scale=upscaler.scale,
@@ -130,7 +132,7 @@ class NetworkBench:
             cores=digits(parts["infer"].cpu_ms.median * parts["infer"].fps.median / 1000),
             stages=stages,
             bottleneck=max(stages, key=lambda stage: stage.busy).name,
-            cpu_over_alone=_over(whole, parts.values()),
+            cpu_over_alone=_over(whole, [part for name, part in parts.items() if name in STAGES]),
             notes=report.notes,
         )
 
@@ -156,6 +158,9 @@ class NetworkBench:
         kept = len(self._clip.frames)
         warm_up = WarmUp(least=min(2 * self._at_once, kept // 2), most=2 * kept)
         return Recorder(warm_up, self._until(share))
+
+    def _of_a_step(self) -> Recorder:
+        return Recorder(WarmUp(most=8, seconds=0.3), self._until(_STEPS / _MOST_STEPS))
 
     def _until(self, share: float) -> float:
         """When what begins now must be over, so that all that comes after it gets its share of what is left then."""

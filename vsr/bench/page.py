@@ -6,7 +6,7 @@ import importlib.util
 import io
 from collections.abc import Sequence
 
-from vsr.bench.result import BenchResult, Cell
+from vsr.bench.result import STEPS, BenchResult, Cell
 from vsr.bench.statistics import Spread
 from vsr.core.errors import MissingDependencyError
 
@@ -44,6 +44,7 @@ def notes(result: BenchResult) -> list[str]:
         found.append("time was over before every median was known within 2 %: look at the quartiles")
     for name, rate in result.rates.items():
         found.append(f"large convolutions by {name}: {rate.median:.0f} GFLOP/s")
+    found += dict.fromkeys(filter(None, map(_steps, result.cells)))
     for cell in result.cells:
         if start := cell.start:
             memory = f", {cell.memory_mb:.0f} MB at most" if cell.memory_mb else ""
@@ -129,6 +130,16 @@ def _row(cell: Cell) -> list[str]:
         cell.bottleneck,
         f"{cell.of_rate:.0%}" if cell.of_rate is not None else "",
     ]
+
+
+def _steps(cell: Cell) -> str:
+    """What inferring comes to, in words; empty where that was not told apart."""
+    taken = [
+        f"{step} {1000 / part.fps.median:.3g} ms"
+        for step in STEPS
+        if (part := cell.alone.get(step)) is not None
+    ]
+    return f"one frame alone in {cell.case.network}: {', '.join(taken)}" if taken else ""
 
 
 def _part(cell: Cell, stage: str) -> Spread | None:

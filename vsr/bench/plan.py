@@ -106,11 +106,11 @@ def plan(config: BenchConfig) -> Plan:
 
 
 def least_seconds(seconds_a_frame: float, at_once: int, outputs: int) -> float:
-    """What measuring a network takes at least: inferring alone, and together into each output.
+    """What measuring a network takes at least: inferring alone, its steps, and together into each output.
 
     at_once: frames under way at a time, twice as many of which are the warm-up.
     """
-    return seconds_a_frame * (2 * at_once + LEAST_REPEATS) * (1 + outputs)
+    return seconds_a_frame * ((2 * at_once + LEAST_REPEATS) * (1 + outputs) + LEAST_REPEATS)
 
 
 def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> Iterator[Network]:

@@ -18,6 +18,11 @@ SCHEMA = 1
 """Raised whenever a figure changes its name, unit or meaning: figures of two schemas are not compared."""
 
 
+STAGES = ("decode", "infer", "encode")
+STEPS = ("copy in", "compute", "chroma", "copy out")
+"""What "infer" comes to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What was run.
@@ -104,7 +109,8 @@ class Cell:
     """One case, measured.
 
     package: hash of the model package's files. together: all stages, as `vsr upscale` runs them. alone: by stage: "decode",
-    "infer" (which is "copy in", "compute" and "copy out" where these can be told apart) and "encode". stages, bottleneck: of
+    "infer" and "encode"; and by step of "infer", one frame at a time, where they can be told apart: "copy in", "compute",
+    "chroma" (enlarged beside the network) and "copy out". stages, bottleneck: of
     the run together. cpu_over_alone: processor time together over the sum of the stages alone; its quartiles are the widest
     that both spreads allow. gflops: thousand million multiplications and additions a second while inferring alone, two for each
     multiply-add. of_rate: the part of the machine's own rate that this is. cores: of the processor, kept

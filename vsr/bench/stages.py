@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count, cycle, islice
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from vsr.bench.plan import NULL, Output
 from vsr.bench.recorder import Recorder
-from vsr.bench.result import StageShare
+from vsr.bench.result import Part, StageShare
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
@@ -24,6 +24,7 @@ from vsr.media.types import Carried, SinkOptions, SourceOptions
 from vsr.media.write.sink import open_sink
 from vsr.pipeline import PipelineStats
 from vsr.upscale.options import NetworkOptions
+from vsr.upscale.planes import Kind
 from vsr.upscale.upscaler import Upscaler
 
 # Frames kept to be given again and again: few enough for memory, enough that an encoder sees motion.
@@ -67,6 +68,25 @@ def infer_alone(upscaler: Upscaler, frames: Sequence[Frame], recorder: Recorder)
             if recorder.frame():
                 break
     return large
+
+
+def steps_alone(upscaler: Upscaler, frame: Frame, recorder: Callable[[], Recorder]) -> dict[str, Part]:
+    """What inferring comes to, each step over and over on one frame, with nothing else under way; see `Network.steps`.
+    recorder: makes one for a step."""
+    if upscaler.passes > 1:
+        return {}
+    kind = Kind.of(frame)
+    opaque = replace(kind, format=replace(kind.format, alpha=False))
+    parts = {}
+    with upscaler.network.steps(list(frame.planes)[: opaque.format.num_planes], opaque) as steps:
+        for name, step in steps.items():
+            record = recorder()
+            record.begin()
+            while not record.enough:
+                step()
+                record.frame()
+            parts[name] = record.part()
+    return parts
 
 
 def encode_alone(

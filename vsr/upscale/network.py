@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.backends.base import Backend, CompileOptions
+from vsr.backends.base import Backend, CompileOptions, Steps
 from vsr.core.errors import UnsupportedInputError, WeightsError
 from vsr.core.frame import PixelFormat, Plane, SemiPlanar
 from vsr.media.frames.enlarge import enlarged_chroma, is_enlarged_closely
@@ -134,22 +135,11 @@ class Network:
         scale, unit, plan = self.spec.scale, kind.format.bytes_per_sample, self._plan(kind)
         names = (layout := GraphLayout.of(kind.format, kind.color)).plane_names
         shifts = _shifts(kind.format)
-        whole = [
-            padded(
-                stacked([picture[number] for picture in pictures]),
-                plan.width >> shift[0],
-                plan.height >> shift[1],
-                unit,
-            )
-            for number, shift in enumerate(shifts)
-        ]
+        whole = _whole(pictures, plan, kind)
         small = small_inputs(kind.format, kind.color)
 
         def enlarged(window: tuple[Window, Window], at_once: int) -> list[NDArray[np.uint8]]:
-            parts = {
-                name: np.ascontiguousarray(cut(plane, *window, shift, unit))
-                for name, plane, shift in zip(names, whole, shifts, strict=True)
-            }
+            parts = _parts(whole, window, kind)
             shapes = {name: part.shape for name, part in parts.items()}
             with self._engines.taken(layout, shapes, at_once) as engine:
                 outputs = engine.run({**small, **parts})
@@ -165,7 +155,10 @@ class Network:
             (window,) = plan
             large = enlarged(window, in_flight)
         else:
-            large = [np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8) for p in whole]
+            large = [
+                np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8)
+                for p in whole.values()
+            ]
             # Where one picture is under way, its tiles are side by side.
             together = 1 if in_flight > 1 else self.at_once(kind)
             with ThreadPoolExecutor(together, "tile") as tiles:
@@ -182,6 +175,33 @@ class Network:
             ]
             for number in range(len(pictures))
         ]
+
+    @contextmanager
+    def steps(self, planes: Sequence[Plane], kind: Kind) -> Generator[Steps]:
+        """What `run` does with one picture, each step to be timed alone: those of `Engine.steps`, and "chroma" where that is
+        enlarged beside the network. None for pictures that are cut into tiles. Raises as `run`."""
+        plan = self._plan(kind)
+        if not plan.whole:
+            yield {}
+            return
+        if self._enlarges_chroma_apart(kind):
+            with self.steps(planes[:1], _luma(kind)) as steps:
+                yield {**steps, "chroma": lambda: self._large_chroma(planes[1:], kind)} if steps else {}
+            return
+        (window,) = plan
+
+        def taken_up() -> dict[str, NDArray[np.uint8]]:
+            return _parts(_whole([planes], plan, kind), window, kind)
+
+        layout, inputs = GraphLayout.of(kind.format, kind.color), taken_up()
+        with (
+            self._engines.taken(layout, {name: part.shape for name, part in inputs.items()}, 1) as engine,
+            engine.steps({**small_inputs(kind.format, kind.color), **inputs}) as steps,
+        ):
+            if "copy in" in steps:
+                yield {**steps, "copy in": lambda: (taken_up(), steps["copy in"]())}
+            else:
+                yield {}
 
     def _enlarges_chroma_apart(self, kind: Kind) -> bool:
         """Whether chroma goes through swscale, beside a network on luma: on a processor, where that is close enough."""
@@ -231,6 +251,30 @@ def _shifts(format: PixelFormat) -> list[tuple[int, int]]:
     """By how many bits each plane, but alpha, is narrower and lower than the first."""
     chroma = format.log2_chroma
     return {"gray": [(0, 0)], "rgb": [(0, 0)] * 3, "yuv": [(0, 0), chroma, chroma]}[format.kind]
+
+
+def _whole(pictures: Sequence[Sequence[Plane]], plan: TilePlan, kind: Kind) -> dict[str, NDArray[np.uint8]]:
+    """The planes of all pictures, by name, stacked and padded."""
+    names = GraphLayout.of(kind.format, kind.color).plane_names
+    return {
+        name: padded(
+            stacked([picture[number] for picture in pictures]),
+            plan.width >> shift[0],
+            plan.height >> shift[1],
+            kind.format.bytes_per_sample,
+        )
+        for number, (name, shift) in enumerate(zip(names, _shifts(kind.format), strict=True))
+    }
+
+
+def _parts(
+    whole: Mapping[str, NDArray[np.uint8]], window: tuple[Window, Window], kind: Kind
+) -> dict[str, NDArray[np.uint8]]:
+    """What of them is in a window."""
+    return {
+        name: np.ascontiguousarray(cut(plane, *window, shift, kind.format.bytes_per_sample))
+        for (name, plane), shift in zip(whole.items(), _shifts(kind.format), strict=True)
+    }
 
 
 def _by(plane: NDArray[np.uint8]) -> str:

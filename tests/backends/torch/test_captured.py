@@ -60,3 +60,15 @@ def test_frames_come_back_in_memory_that_is_used_again(locked: list[int]) -> Non
         assert float(found["count"]) == (24 if code == 0 else 0)
     np.testing.assert_array_equal(kept, 255 - np.tile(PLANE[0, 0, 1:], 2))
     assert sorted(locked) == [4, 4, 24, 24, 24], "one frame is kept, one is looked at while the next is made"
+
+
+def test_its_steps_are_timed_to_their_end(locked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    captured = _OnHost(inverted, {"y": PLANE}, CPU, HostBuffers(lambda size: np.zeros(size, np.uint8)))
+    waited: list[str] = []
+    monkeypatch.setattr(captured._stream, "synchronize", lambda: waited.append("waited"))
+    steps = captured.steps({"y": PLANE})
+    assert list(steps) == ["copy in", "compute", "copy out"]
+    for count, step in enumerate(steps.values(), 1):
+        step()
+        assert len(waited) == count
+    assert (captured._outputs["y_out"].numpy() == np.concatenate([255 - PLANE] * 2, 3)).all()

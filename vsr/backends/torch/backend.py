@@ -16,6 +16,7 @@ from vsr.backends.base import (
     Arrays,
     Availability,
     CompileOptions,
+    Steps,
     chosen_precision,
     not_there,
     out_of_memory,
@@ -62,15 +63,22 @@ class TorchEngine(DeviceEngine):
         self._buffers = HostBuffers(_pinned)
 
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        import torch
-
         with self._ours():
             if self._device.type == "cuda":
                 with self.captured(inputs) as captured:
                     return captured(inputs)
-            # A copy: torch warns of arrays that may not be written to.
-            given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
-            return {name: output.numpy() for name, output in self._run(given).items()}
+            return {name: output.numpy() for name, output in self._run(_tensors(inputs)).items()}
+
+    @contextmanager
+    def steps(self, inputs: Arrays) -> Generator[Steps]:
+        """See Engine.steps. On a processor results stay where they are."""
+        with self._ours():
+            if self._device.type == "cuda":
+                with self.captured(inputs) as captured:
+                    yield captured.steps(inputs)
+            else:
+                given = _tensors(inputs)
+                yield {"copy in": lambda: _tensors(inputs), "compute": lambda: self._run(given)}
 
     def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         with self._ours():
@@ -198,6 +206,13 @@ class TorchBackend:
         )
         check_ports(path, layout, inputs, outputs)
         return TorchEngine(spec, layout, graph, outputs, device, precision, options.threads)
+
+
+def _tensors(inputs: Arrays) -> Values:
+    """Copies: torch warns of arrays that may not be written to."""
+    import torch
+
+    return {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
 
 
 def _opened(device: str) -> torch.device:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsr.backends.base import Steps
 from vsr.backends.host_buffers import HostBuffers
 
 Run = Callable[[dict[str, Tensor]], dict[str, Tensor]]
@@ -62,6 +63,21 @@ class Captured:
             found = self.copy_out()
             self._stream.synchronize()
         return found
+
+    def steps(self, inputs: Mapping[str, NDArray[np.generic]]) -> Steps:
+        """What a call does with these inputs, each step to its end."""
+
+        def whole(begin: Callable[[], object]) -> Callable[[], None]:
+            def step() -> None:
+                with torch.cuda.stream(self._stream):
+                    found = begin()
+                    self._stream.synchronize()
+                del found
+
+            return step
+
+        begun = {"copy in": lambda: self.copy_in(inputs), "compute": self.compute, "copy out": self.copy_out}
+        return {name: whole(begin) for name, begin in begun.items()}
 
     def copy_in(self, inputs: Mapping[str, NDArray[np.generic]]) -> None:
         """The first step, begun on the current stream."""
