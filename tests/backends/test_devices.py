@@ -15,7 +15,9 @@ from vsr.backends.choose import choose_backend, devices_here, has_nvidia_gpu
 from vsr.backends.devices import full_name, parse_device
 from vsr.cli import main
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError, VsrError
+from vsr.machine.tuned import Tuned, keep
 from vsr.media.samples import CLIP
+from vsr.models import find_model
 from vsr.upscale.upscaler import Upscaler
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
@@ -163,20 +165,24 @@ def test_without_measuring_auto_leaves_them_alone(monkeypatch: pytest.MonkeyPatc
 
 @no_gpu
 def test_where_measuring_says_so_they_are_taken_and_left_aloud_where_they_fail(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    measured: dict[str, Any] = {"measured": "gpu:1"}
-    monkeypatch.setattr(
-        "vsr.upscale.upscaler.choose_backend", lambda *asked: choose_backend(*asked, **measured)
-    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    spec = find_model("fast")
+    keep(spec, Tuned(in_flight=2, backend="openvino", device="gpu:1", package=spec.numbers_hash))
     with Upscaler("fast") as upscaler:
         expected = upscaler.upscale(PICTURE)
         assert "gpu:1 not used: it sees no gpu:1" in upscaler.notes
+        assert upscaler.tuned == Tuned(), "it holds for another device"
     core = pretend(monkeypatch)
     with Upscaler("fast") as upscaler:
         upscaler.upscale(PICTURE)
-        assert (upscaler.device, upscaler.precision) == ("gpu:1", "fp16")
+        assert (upscaler.device, upscaler.precision, upscaler.in_flight) == ("gpu:1", "fp16", 2)
+        assert str(upscaler.tuned) == "on gpu:1, in flight 2"
         assert not [note for note in upscaler.notes if "not used" in note]
+    for named in ({"device": "cpu"}, {"backend": "openvino"}):
+        with Upscaler("fast", **named) as upscaler:
+            assert upscaler.device == "cpu", "what is named counts more"
     core.refuses = "no kernel for this"
     with Upscaler("fast") as upscaler:
         for _ in range(2):

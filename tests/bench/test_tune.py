@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.clock import PretendedClock
+from tests.support.pretend_openvino import pretend
 from vsr import api
-from vsr.bench.tune import Change, search
+from vsr.bench.tune import Change, TuneConfig, groups, search
 from vsr.cli.app import vsr
 from vsr.core.errors import ConfigError
 from vsr.machine import tuned as kept
@@ -71,6 +72,21 @@ def test_what_there_is_no_time_for_is_named() -> None:
     assert machine.clock.now() - 1000 < 20
 
 
+@pytest.mark.parametrize(("device", "tried"), [("auto", ["on gpu:0", "on gpu:1", "on npu"]), ("cpu", [])])
+def test_other_devices_are_tried_unless_one_is_named(
+    device: str, tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    config = TuneConfig(NetworkOptions("bicubic", device=device))
+    with Upscaler(config.network) as upscaler:
+        first = next(iter(groups(config, upscaler)))
+    assert [words for words, _ in first] == tried
+    found = search(
+        [first], lambda tuned, _s: 20.0 if tuned.device == "gpu:1" else 10.0, 60, lambda _words: None
+    )
+    assert found.best.device == ("gpu:1" if tried else "")
+
+
 @pytest.fixture
 def spec() -> Any:
     return find_model("bicubic")
@@ -112,7 +128,16 @@ def test_other_hardware_or_another_package_does_not_use_it(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"networks": 1}', '{"networks": {"bicubic-x2": {"in_flight": -1}}}', "\0" * 64]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"networks": 1}',
+        '{"networks": {"bicubic-x2": {"in_flight": -1}}}',
+        '{"networks": {"bicubic-x2": {"device": "toaster"}}}',
+        "\0" * 64,
+    ],
 )
 def test_a_damaged_file_is_one_line_and_no_command_fails(text: str, spec: Any) -> None:
     path = keep(spec, in_flight=5)

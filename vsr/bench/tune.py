@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from vsr.backends.choose import load_backend
 from vsr.bench.clips import Clips
 from vsr.bench.plan import DEFAULT_SIZE, Output
 from vsr.bench.recorder import Recorder, WarmUp
@@ -91,7 +92,7 @@ def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneRe
         with Upscaler(config.network) as upscaler:
             config.network.check_reached(upscaler.spec, upscaler.scale)
             spec, backend, device = upscaler.spec, upscaler.backend, upscaler.device
-            groups = list(_groups(config, upscaler))
+            changes = list(groups(config, upscaler))
         clip = Clips(None, _FRAMES, Path(name), say).clip(config.size)
         output = Output(config.encoder, config.preset or "")
 
@@ -101,8 +102,8 @@ def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneRe
                 together(config.network, clip.url, output, Path(name), recorder)
             return recorder.part().fps.median
 
-        found = search(groups, fps, config.budget_s, say)
-    best = replace(found.best, backend=backend, device=device, package=spec.numbers_hash)
+        found = search(changes, fps, config.budget_s, say)
+    best = replace(found.best, backend=backend, device=found.best.device or device, package=spec.numbers_hash)
     return TuneResult(spec.id, best, str(keep(spec, best)), found.tried, found.left_out)
 
 
@@ -143,9 +144,10 @@ def search(
     return Found(best, tried, tuple(left_out))
 
 
-def _groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
+def groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
     """What may be changed of this network here, and to what."""
     here, wanted = cores(), config.network
+    yield [(f"on {device}", {"device": device}) for device in _other_devices(config, upscaler)]
     usual = upscaler.in_flight
     in_flight = sorted({1, 2, usual // 2 + 1, here + 1, 2 * here} - {usual})
     yield [(f"{count} in flight", {"in_flight": count}) for count in in_flight]
@@ -161,6 +163,14 @@ def _groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
         yield [(p, {"precision": p}) for p in _other_precisions(upscaler, wanted)]
     if wanted.batch is None and upscaler.batch(*config.size) < 4:
         yield [(f"batches of {count}", {"batch": count}) for count in (2, 4)]
+
+
+def _other_devices(config: TuneConfig, upscaler: Upscaler) -> list[str]:
+    """Those that OpenVINO sees beside the processor; none where the device is named, or a GPU of NVIDIA's is there."""
+    wanted = config.network
+    if (wanted.backend, wanted.device) != ("auto", "auto") or upscaler.backend != "openvino":
+        return []
+    return [device for device in load_backend("openvino").devices() if device != upscaler.device]
 
 
 def _other_precisions(upscaler: Upscaler, wanted: NetworkOptions) -> list[Precision]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vsr.backends.devices import parse_device
 from vsr.core.errors import ConfigError, reason
 from vsr.core.limits import cores
 from vsr.core.tables import filled
@@ -35,8 +36,8 @@ class Tuned:
     """How a network runs best. 0, None: as vsr chooses without it. threads: of the network. in_flight: frames under way at
     once. batch: frames in a run. encoder_threads: of a software encoder.
 
-    backend, device: what it was found on. package: hash of the model package. fps: frames per second it was found to make,
-    and fps_before without it.
+    backend, device: what it was found on; that device is taken where neither is named. package: hash of the model package.
+    fps: frames per second it was found to make, and fps_before without it.
     """
 
     threads: int = 0
@@ -51,6 +52,7 @@ class Tuned:
     fps_before: float = 0.0
 
     def __post_init__(self) -> None:
+        parse_device(self.device or "auto")
         for name in ("threads", "in_flight", "batch", "encoder_threads"):
             value = getattr(self, name)
             least = 0 if name.endswith("threads") else 1
@@ -63,6 +65,8 @@ class Tuned:
             for name in ("threads", "in_flight", "batch", "precision", "encoder_threads")
             if (value := getattr(self, name))
         ]
+        if self.device.partition(":")[0] in ("gpu", "npu"):
+            chosen.insert(0, f"on {self.device}")
         return ", ".join(chosen) or "nothing is faster than what vsr chooses by itself"
 
 
@@ -74,16 +78,17 @@ class TunedFile:
     networks: Mapping[str, Tuned]
 
 
-def tuned_for(spec: ModelSpec, backend: str, device: str) -> Tuned:
-    """What was kept for a network here, an empty Tuned where nothing was. Raises ConfigError for a file that is damaged."""
+def tuned_for(spec: ModelSpec, backend: str, device: str | None) -> Tuned:
+    """What was kept for a network here, an empty Tuned where nothing was. device: None for any. Raises ConfigError for a file
+    that is damaged."""
     if (assumed := _ASSUMED.get()) is not None:
         return assumed
     if not _folder().is_dir():
         return Tuned()
     path = _folder() / f"{_key(machine())}.json"
     kept = read(path).networks.get(spec.id) if path.exists() else None
-    same = kept and (kept.backend, kept.device, kept.package) == (backend, device, spec.numbers_hash)
-    return kept if kept and same else Tuned()
+    same = kept and (kept.backend, kept.package) == (backend, spec.numbers_hash)
+    return kept if kept and same and device in (None, kept.device) else Tuned()
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ class Upscaler:
         self._backend, self.notes = choose_backend(options.backend, options.device)
         self.on_gpu = self._backend.probe().on_gpu
         self.spec = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu)
+        self.tuned = self._kept(options)
         if options.model == "auto":
             self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu)[1]}")
         wanted = options.precision
@@ -79,7 +80,6 @@ class Upscaler:
         self.passes = max(1, math.ceil(steps - 1e-9))
         self.scale = self.spec.scale**self.passes
         self.doing = ""
-        self.tuned = self._kept()
         self._batch = options.batch or self.tuned.batch
         self.wanted_precision = options.precision or self.tuned.precision or self._measured()
         self._compiling = CompileOptions(
@@ -201,13 +201,17 @@ class Upscaler:
             width, height = kind.width * self.spec.scale, kind.height * self.spec.scale
             kind = replace(kind, width=width, height=height)
 
-    def _kept(self) -> Tuned:
-        """What `vsr bench tune` found here."""
+    def _kept(self, options: NetworkOptions) -> Tuned:
+        """What `vsr bench tune` found here. Where no device and no backend is named, the device on which that was is taken."""
+        any_device = (options.backend, options.device) == ("auto", "auto")
         try:
-            return tuned_for(self.spec, self._backend.name, self._backend.device)
+            tuned = tuned_for(self.spec, self._backend.name, None if any_device else self._backend.device)
         except ConfigError as error:  # Without it all runs, if slower.
             self.notes.append(f"{error.message}; not used")
             return Tuned()
+        if any_device and tuned.device not in ("", self._backend.device):
+            self._backend, self.notes = choose_backend(measured=tuned.device)
+        return tuned if tuned.device in ("", self._backend.device) else Tuned()
 
     def _measured(self) -> Precision | None:
         """What was found to be fastest here, now or earlier."""
