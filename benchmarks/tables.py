@@ -1,4 +1,4 @@
-"""Write the tables of the README from the model packages and the JSON files of this folder, and architectures.md.
+"""Write the tables of docs/ from the model packages and the JSON files of this folder, and architectures.md.
 
     python benchmarks/tables.py [--check]
 
@@ -22,7 +22,7 @@ from vsr.models.registry import shipped_models
 
 HERE = Path(__file__).parent
 ARCHITECTURES_PAGE = HERE / "architectures.md"
-README = HERE.parent / "README.md"
+DOCS = HERE.parent / "docs"
 
 
 def models() -> list[str]:
@@ -49,16 +49,16 @@ def speeds() -> list[str]:
         result = read_result(path)
         lines += [
             *markdown(result).splitlines(),
-            f"- `{result.command}`: [{path.name}](benchmarks/results/{path.name})",
+            f"- `{result.command}`: [{path.name}](../benchmarks/results/{path.name})",
             "",
         ]
     if not lines:
         return [
-            "No result is kept yet; [benchmarks/results](benchmarks/results/README.md) says how to add one."
+            "No result is kept yet; [benchmarks/results](../benchmarks/results/README.md) says how to add one."
         ]
     return [
         *lines,
-        "Written by `python benchmarks/tables.py` from [benchmarks/results](benchmarks/results/README.md).",
+        "Written by `python benchmarks/tables.py` from [benchmarks/results](../benchmarks/results/README.md).",
     ]
 
 
@@ -154,11 +154,23 @@ def _is_size(spec: Any, key: str) -> bool:
     return key != "scale" and key in {field.name for field in dataclasses.fields(spec)}
 
 
-def written(text: str) -> str:
-    """The README with its tables as they should be."""
-    for name, lines in (("models", models()), ("benchmarks", speeds()), ("gpu", gpu()), ("peers", peers())):
-        block = "\n".join([f"<!-- {name}:begin -->", *lines, f"<!-- {name}:end -->"])
-        text = re.sub(f"<!-- {name}:begin -->.*?<!-- {name}:end -->", lambda _, b=block: b, text, flags=re.S)
+# Which tables each page has.
+PAGES = {
+    "models.md": {"models": models},
+    "benchmarks.md": {"benchmarks": speeds, "peers": peers},
+    "gpu.md": {"gpu": gpu},
+}
+
+
+def written(page: str) -> str:
+    """A page of docs/ with its tables as they should be."""
+    text = (DOCS / page).read_text()
+    for name, table in PAGES[page].items():
+        block = "\n".join([f"<!-- {name}:begin -->", *table(), f"<!-- {name}:end -->"])
+        pattern = f"<!-- {name}:begin -->.*?<!-- {name}:end -->"
+        text, found = re.subn(pattern, lambda _, b=block: b, text, flags=re.S)
+        if found != 1:
+            raise SystemExit(f"docs/{page} has no place for the table {name}")
     return text
 
 
@@ -168,7 +180,7 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    wanted = {README: written(README.read_text()), ARCHITECTURES_PAGE: architectures()}
+    wanted = {ARCHITECTURES_PAGE: architectures(), **{DOCS / page: written(page) for page in PAGES}}
     for path, text in wanted.items():
         if check and (not path.exists() or path.read_text() != text):
             print(f"{path.name} is out of date", file=sys.stderr)

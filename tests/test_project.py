@@ -1,18 +1,13 @@
-"""The project as somebody meets it who clones it: imports, scripts, README and the built wheel."""
+"""The project as somebody meets it who clones it: imports, scripts and the built wheel."""
 
 from __future__ import annotations
 
 import os
-import re
-import shlex
-import shutil
 import subprocess
 import sys
-import tomllib
 import venv
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,8 +17,6 @@ from vsr.media.samples import CLIP
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "av", "openvino", "onnx", "onnxruntime", "numpy", "PIL", "rich")
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-README = (ROOT / "README.md").read_text()
 
 
 def run_python(program: str) -> str:
@@ -36,17 +29,6 @@ def run_python(program: str) -> str:
         timeout=PATIENCE_S,
     )
     return done.stdout
-
-
-def blocks(language: str) -> list[str]:
-    """The README's fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def readme_commands() -> list[str]:
-    lines = [line for block in blocks("console") for line in block.splitlines()]
-    assert all(line.startswith("$ ") for line in lines)
-    return [line.removeprefix("$ ") for line in lines]
 
 
 def loaded_by(program: str) -> set[str]:
@@ -112,16 +94,6 @@ def test_every_error_is_in_the_tree() -> None:
         if isinstance(value, type) and issubclass(value, Exception):
             assert issubclass(value, errors.VsrError), name
             assert 1 <= value.exit_code < 126
-
-
-def test_extras_in_the_readme_are_those_there_are() -> None:
-    section = README[README.index("## Extras") :]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(PROJECT["optional-dependencies"])
-
-
-def test_the_readmes_tables_are_those_of_the_packages_and_measurements() -> None:
-    done = subprocess.run([sys.executable, "benchmarks/tables.py", "--check"], cwd=ROOT, check=False)
-    assert done.returncode == 0, "run: python benchmarks/tables.py"
 
 
 def test_the_changelog_knows_the_version() -> None:
@@ -194,83 +166,3 @@ def test_what_is_installed_has_types(wheel: Path, tmp_path: Path) -> None:
     assert mypy() == "Success: no issues found in 1 source file\n"
     (packages / "vsr" / "py.typed").unlink()
     assert "missing library stubs or py.typed marker" in mypy()
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the inputs that the README speaks of."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("needs ffmpeg")
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "frames").mkdir()
-    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25"]
-    subprocess.run([*make, "-frames:v", "6", "-pix_fmt", "yuv420p", "in.mp4"], cwd=folder, check=True)
-    subprocess.run([*make, "-frames:v", "1", "photo.png"], cwd=folder, check=True)
-    subprocess.run([*make, "-frames:v", "3", "frames/%06d.png"], cwd=folder, check=True)
-    for name in ("photos", "Set5"):
-        (folder / name).mkdir()
-        picture = ["-vf", "scale=240:200", "-frames:v", "2", f"{name}/%d.png"]
-        subprocess.run([*make, *picture], cwd=folder, check=True)
-    shutil.copy(ROOT / "vsr" / "training" / "recipes" / "fast-x2.toml", folder / "my-recipe.toml")
-    return folder
-
-
-RUN = ("vsr upscale", "vsr compare", "vsr evaluate", "vsr engine", "vsr stream")
-# What needs another machine, or a camera, is not run here.
-ELSEWHERE = ("://", "/dev/", "screen:")
-SILENT = ("vsr evaluate", "vsr engine list")
-OWN_MODEL = "mine-x2"
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        line
-        for line in readme_commands()
-        if line.startswith(RUN) and OWN_MODEL not in line and not any(what in line for what in ELSEWHERE)
-    ],
-)
-def test_the_readmes_commands(line: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsr.cli import main
-
-    monkeypatch.chdir(here)
-    monkeypatch.setenv("VSR_ENGINES", str(here / "engines"))
-    before = set(here.rglob("*"))
-    assert main(shlex.split(line)[1:]) == 0
-    assert set(here.rglob("*")) - before or line.startswith(SILENT)
-    assert not list(here.rglob("*.part"))
-
-
-@pytest.mark.slow
-def test_the_readmes_trainings(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vsr.cli import main
-
-    monkeypatch.chdir(here)
-    monkeypatch.setenv("VSR_MODELS", str(here / "models"))
-    block = next(block for block in blocks("console") if "vsr train" in block)
-    for line in block.splitlines():
-        words = shlex.split(line.removeprefix("$ "))[1:]
-        assert main(words + (["--steps", "2", "--quiet"] if words[0] == "train" else [])) == 0
-    assert (here / "mine.mp4").is_file()
-
-
-def test_the_readmes_python(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(here)
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), {})
-
-
-def test_the_readmes_scripts_and_options_exist() -> None:
-    for line in readme_commands():
-        if line.startswith("scripts/"):
-            assert (ROOT / line).is_file()
-    from vsr.cli.stream import command as stream
-    from vsr.cli.upscale import command as upscale
-
-    for command, begin, end in (
-        (upscale, "## Upscaling", "Other commands"),
-        (stream, "## Live", "## What is kept"),
-    ):
-        known = {name for parameter in command.params for name in parameter.opts}
-        section = README[README.index(begin) : README.index(end)]
-        assert set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", section)) - {"--help"} <= known

@@ -1,4 +1,4 @@
-"""OpenVINO: the engine on processors; by its plugins also on GPUs and NPUs of Intel, where nobody has run it yet."""
+"""OpenVINO: the engine on processors; by its plugins also on GPUs and NPUs of Intel."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class OpenVinoBackend:
 
     def precisions(self, spec: ModelSpec) -> list[Precision]:
         """Those that a network may be computed in unasked, and whose speed can be compared; the one taken without that comes
-        first. None on devices that nobody has run."""
+        first. None on other devices than processors."""
         return unasked_precisions(spec, _precisions(self.device)) if self.device == "cpu" else []
 
     def facts(self) -> dict[str, object]:
@@ -257,7 +257,7 @@ class OpenVinoBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         config: Mapping[str, str | int],
     ) -> str:
-        """Of a graph compiled for a processor, from all that may change it; "" for other devices, which nobody has run."""
+        """Of a graph compiled for a processor, from all that may change it; "" for other devices."""
         if self.device != "cpu":
             return ""
         try:

@@ -1,6 +1,6 @@
 """TensorRT or TensorRT-RTX on an NVIDIA GPU: engines from the store, built where they are first needed.
 
-Planes go in and out by pinned memory and PyCUDA, in the primary context, which torch shares. No GPU has run this yet.
+Planes go in and out by pinned memory and PyCUDA, in the primary context, which torch shares.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class TensorRTBackend:
 
     name, kinds = "tensorrt", ("cuda",)
     in_flight = IN_FLIGHT
-    batch = 1  # Each size of a batch is an engine to build, and no GPU has measured what it brings.
+    batch = 1  # Each size of a batch is an engine to build, and what it would bring is not measured.
 
     def __init__(self, device: str = "cuda:0") -> None:
         self.device, self._gpu = device, gpu_number(device)

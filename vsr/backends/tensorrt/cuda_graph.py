@@ -1,6 +1,6 @@
 """A stream's work captured as a CUDA graph: launched again as one, where launching its kernels takes longer than running them.
 
-By NVIDIA's cuda-bindings, since PyCUDA captures no streams. TensorRT-RTX does this by itself. No GPU has run this yet.
+By NVIDIA's cuda-bindings, since PyCUDA captures no streams. TensorRT-RTX does this by itself.
 """
 
 from __future__ import annotations

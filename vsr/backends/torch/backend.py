@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vsr.backends.torch.captured import Captured
     from vsr.backends.torch.ops import Step, Values
 
-# Frames of 1280x720 a second on an H200, beside those of batches of one: 1.06 (quality) to 1.6 times (fast) as many.
+# Faster than batches of one on a GPU: docs/gpu.md has by how much.
 _BATCH = 4
 _NEEDED = ("torch", "onnx")
 

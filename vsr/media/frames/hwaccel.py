@@ -1,4 +1,4 @@
-"""Frames in the memory of a GPU: from its decoder, and to its encoder, which no GPU has run yet."""
+"""Frames in the memory of a GPU: from its decoder, and to its encoder."""
 
 from __future__ import annotations
 
