@@ -16,8 +16,8 @@ from typing import Any
 import click
 import pytest
 
-import vsr
 from tests.support.processes import PATIENCE_S
+from vsr import api
 from vsr.cli.app import vsr as vsr_command
 
 ROOT = Path(__file__).parents[1]
@@ -169,7 +169,7 @@ def test_programs_run(page: str, inputs: Path) -> None:
 
 def test_names_of_the_python_page_exist() -> None:
     named = set(re.findall(r"`vsr\.(\w+)", PAGES["python.md"]))
-    assert named <= {*vsr.api.__all__, "api"}
+    assert named <= {*api.__all__, "api"}
 
 
 def test_extras_are_those_there_are() -> None:
@@ -228,6 +228,6 @@ def test_the_site_builds(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     python = (tmp_path / "site" / "python" / "index.html").read_text()
-    for name in vsr.api.__all__:
+    for name in api.__all__:
         assert f'id="vsr.api.{name}"' in python or name == "VsrError", name
     assert (tmp_path / "site" / "repository" / "benchmarks" / "before-after.png").is_file()
