@@ -146,6 +146,7 @@ def test_their_folder_stays_small(kept: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [bool(graphs.find(name)) for name in "abcd"] == [True, False, True, True]
     for number in range(20):
         graphs.keep(f"more{number}", b"")
+    assert graphs.full
     assert len(list(kept.iterdir())) < 15  # A folder of pictures of many sizes fills no disk.
 
 

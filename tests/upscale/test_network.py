@@ -21,7 +21,7 @@ from vsr.core.color import ChromaLocation, Color
 from vsr.core.errors import InferenceError, UnsupportedInputError, WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.models import GraphLayout, find_model
-from vsr.models.spec import load_spec
+from vsr.models.spec import ALL_LAYOUTS, load_spec
 from vsr.upscale.graph_inputs import small_inputs
 from vsr.upscale.memory import Portion
 from vsr.upscale.network import Network
@@ -201,6 +201,66 @@ class _Elsewhere(OpenVinoBackend):
 
     def compile(self, *arguments: Any) -> Engine:
         return OPENVINO.compile(*arguments)
+
+
+@pytest.mark.parametrize("backend", backends())
+def test_pictures_of_many_sizes_take_few_engines_and_look_as_with_one_for_each(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = choose_backend(backend)[0]
+    if not chosen.takes_any_size(find_model("fast"), CompileOptions(precision="fp32")):
+        pytest.skip("an engine for each size")
+    compiled: list[Any] = []
+    really = type(chosen).compile
+
+    def counted(self: Any, *given: Any) -> Engine:
+        compiled.append(given)
+        return really(self, *given)
+
+    monkeypatch.setattr(type(chosen), "compile", counted)
+    rgb = PixelFormat("rgb", 8)
+    kinds = [Kind(32 + 3 * n, 40 - 2 * n, kind, Color()) for n in range(6) for kind in (YUV420, rgb)]
+
+    def stills() -> Network:
+        options = CompileOptions(precision="fp32", stills=True)
+        return Network(find_model("fast"), chosen, options, Portion(None, []))
+
+    def planes(kind: Kind) -> list[np.ndarray]:
+        sizes = [kind.format.plane_size(number, kind.width, kind.height) for number in range(3)]
+        return [noise(height, width) for width, height in sizes]
+
+    several = stills()
+    found = [several.run([planes(kind)], kind)[0] for kind in (*kinds, *kinds)]
+    several.close()
+    assert len(compiled) == 2 * 3, "the first two sizes and any, of luma and of RGB"
+    for number, kind in enumerate(kinds):
+        alone = stills()
+        (expected,) = alone.run([planes(kind)], kind)
+        alone.close()
+        for large in (found[number], found[number + len(kinds)]):
+            for plane, wanted in zip(large, expected, strict=True):
+                np.testing.assert_array_equal(plane, wanted)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("layout", ALL_LAYOUTS, ids=lambda layout: layout.name)
+def test_an_engine_for_any_size_makes_the_codes_of_one_for_the_size(
+    layout: GraphLayout, precision: Any
+) -> None:
+    spec, options = find_model("fast"), CompileOptions(precision=precision, stills=True)
+    deep = layout.bytes_per_sample
+    one = {
+        name: noise(1, 1, *((20, 24 * deep) if layout.kind == "yuv" and name in "uv" else (40, 48 * deep)))
+        for name in layout.plane_names
+    }
+    of_planes = PixelFormat(layout.kind, 8 * deep, (1, 1) if layout.kind == "yuv" else (0, 0))
+    inputs = {**one, **small_inputs(of_planes, Color())}
+    made = []
+    for shapes in ({name: plane.shape for name, plane in one.items()}, dict.fromkeys(one, (1, 1, -1, -1))):
+        with OPENVINO.compile(spec, layout, shapes, options) as engine:
+            made.append(engine.run(inputs))
+    for name, plane in made[0].items():
+        np.testing.assert_array_equal(plane, made[1][name])
 
 
 @pytest.mark.parametrize("backend", backends())

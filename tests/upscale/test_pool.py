@@ -20,10 +20,11 @@ def used(pool: UpscalerPool, options: NetworkOptions) -> Upscaler:
     return upscaler
 
 
-def test_a_named_model_serves_every_use_and_auto_chooses_for_each() -> None:
+def test_each_use_has_its_own_and_auto_chooses_for_each() -> None:
     with UpscalerPool() as pool:
         named, auto = NetworkOptions("fast"), NetworkOptions(backend="openvino")
-        assert pool.upscaler(named, "picture") is pool.upscaler(named, "video")
+        assert pool.upscaler(named, "picture") is not pool.upscaler(named, "video")
+        assert pool.upscaler(named, "picture") is pool.upscaler(named, "picture")
         for use, model in (("picture", "quality-x2"), ("video", "balanced-x2"), ("picture", "quality-x2")):
             assert pool.upscaler(auto, use).spec.id == model  # type: ignore[arg-type]
         assert pool.upscaler(NetworkOptions("fast", scale=4)).passes == 2

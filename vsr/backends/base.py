@@ -41,8 +41,8 @@ class State:
 
 
 class Engine(ABC):
-    """A frame graph compiled for planes of fixed shapes; a context manager. Used by as many threads at a time as its backend
-    says: on a GPU, one frame is copied while another is computed. No engine carries a State yet."""
+    """A frame graph compiled for planes of fixed shapes, or of any; a context manager. Used by as many threads at a time as its
+    backend says: on a GPU, one frame is copied while another is computed. No engine carries a State yet."""
 
     precision: Precision
 
@@ -102,7 +102,8 @@ class CompileOptions:
 
     threads: 0 for all cores. precision: of the network, None for what the device is fastest at. build: whether an engine that
     is not there may be built, where that is work to be kept. say: is told of what takes long, and with "" that it is over.
-    in_flight: how many threads will run the engine at once; a processor is divided among them.
+    in_flight: how many threads will run the engine at once; a processor is divided among them. stills: for pictures, which may
+    have any number of sizes.
     """
 
     threads: int = 0
@@ -110,6 +111,7 @@ class CompileOptions:
     build: bool = True
     say: Callable[[str], None] = lambda _doing: None
     in_flight: int = 1
+    stills: bool = False
 
 
 DEFAULTS = CompileOptions()
@@ -177,6 +179,9 @@ class Backend(Protocol):
     def on(self, device: str) -> Backend:
         """The same runtime on another device, of one of its kinds, by its full name; whether it is here, `probe` says."""
 
+    def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
+        """Whether an engine for stills may be compiled for any size, and makes the codes of one for the size itself."""
+
     def probe(self) -> Availability:
         """Look whether it runs here. Never raises, imports the runtime only if it is there."""
 
@@ -187,7 +192,7 @@ class Backend(Protocol):
         plane_shapes: Mapping[str, tuple[int, ...]],
         options: CompileOptions = DEFAULTS,
     ) -> Engine:
-        """Compile one graph for input planes of these shapes (N, 1, h, w x bytes).
+        """Compile one graph for input planes of these shapes (N, 1, h, w x bytes); h and w are -1 for any.
 
         Raises ConfigError for a precision that is not to be had, WeightsError, MissingDependencyError, EngineBuildError,
         FileError for an engine that cannot be kept, DeviceMemoryError;

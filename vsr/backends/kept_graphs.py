@@ -49,9 +49,14 @@ class KeptGraphs:
                 return graph
         return None
 
+    @property
+    def full(self) -> bool:
+        """Whether this process has written so many that it writes no more."""
+        return self._new >= _MOST_NEW
+
     def keep(self, key: str, graph: bytes) -> None:
         """Write a graph for the runs to come, unless it is very large or this process has written many."""
-        if len(graph) > _MOST_BYTES_EACH or self._new >= _MOST_NEW:
+        if len(graph) > _MOST_BYTES_EACH or self.full:
             return
         self._new += 1
         with contextlib.suppress(OSError, RuntimeError, VsrError):

@@ -58,6 +58,9 @@ class OnnxRuntimeBackend:
     def on(self, device: str) -> OnnxRuntimeBackend:
         return self
 
+    def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
+        return True
+
     def probe(self) -> Availability:
         if importlib.util.find_spec("onnxruntime") is None:
             return Availability(False, "onnxruntime is not installed", "pip install onnxruntime")

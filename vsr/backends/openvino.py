@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 # OpenVINO's names, the fastest first.
 _HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 _FEW_CORES = 4
+# With the elementwise steps that it compiles into one, OpenVINO rounds otherwise, and for a size that it knows alone. What it
+# makes for a size, some 20 parts in a graph, it keeps: as many as that for some tens of sizes, not of thousands.
+_FOR_ANY_SIZE: Mapping[str, str | int] = {"SNIPPETS_MODE": "DISABLE", "CPU_RUNTIME_CACHE_CAPACITY": 500}
 _KEPT = KeptGraphs()
 
 
@@ -85,15 +88,20 @@ def _import_without_converter() -> None:
 class OpenVinoEngine(Engine):
     """One compiled model on the CPU, and as many requests as threads run it at once."""
 
-    def __init__(self, compiled: openvino.CompiledModel, precision: Precision, in_flight: int) -> None:
-        self.precision = precision
+    def __init__(
+        self, compiled: openvino.CompiledModel, precision: Precision, scale: int, in_flight: int
+    ) -> None:
+        self.precision, self._scale = precision, scale
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(in_flight):
             self._idle.put(compiled.create_infer_request())
         # Samples of more than 8 bits may go in and come out whole.
         self._inputs = {port.get_any_name(): port.element_type.to_dtype() for port in compiled.inputs}
         self._outputs = {
-            port.get_any_name(): (tuple(port.shape), port.element_type.to_dtype())
+            port.get_any_name(): (
+                None if port.partial_shape.is_dynamic else tuple(port.shape),
+                port.element_type.to_dtype(),
+            )
             for port in compiled.outputs
         }
 
@@ -145,13 +153,18 @@ class OpenVinoEngine(Engine):
         outputs = {}
         # Outputs of our own, so that they outlive the next run.
         for name, (shape, dtype) in self._outputs.items():
-            large = np.empty(shape, dtype)
+            large = np.empty(shape or self._larger(request, name), dtype)
             outputs[name] = large.view(np.uint8)
             request.set_tensor(name, openvino.Tensor(large, shared_memory=True))
         # Not `infer`: that holds the interpreter's lock.
         request.start_async(share_inputs=True)
         request.wait()
         return outputs
+
+    def _larger(self, request: openvino.InferRequest, output: str) -> tuple[int, ...]:
+        """The shape of an output, by the plane that was handed over."""
+        *batch, height, width = request.get_tensor(output.removesuffix("_out")).shape
+        return (*batch, height * self._scale, width * self._scale)
 
 
 class OpenVinoBackend:
@@ -220,13 +233,10 @@ class OpenVinoBackend:
         options: CompileOptions = DEFAULTS,
     ) -> OpenVinoEngine:
         first_user(self.name).check("OpenVINO")
-        offered = _precisions(self.device)
-        precision = chosen_precision(spec, options.precision, offered)
-        others = precision
-        if precision == "int8":
-            # What is not in 8 bits, the first convolution and what is around the network, is in the next best.
-            others = chosen_precision(spec, None, [p for p in offered if p != "int8"])
+        precision, others = self._chosen(spec, options)
         config = {"INFERENCE_PRECISION_HINT": _HINTS[others], **_division(self.device, options)}
+        if options.stills and self.takes_any_size(spec, options):
+            config |= _FOR_ANY_SIZE
         path = spec.graph(layout, int8=precision == "int8")
         try:
             key = self._key(spec, path, plane_shapes, config)
@@ -238,7 +248,7 @@ class OpenVinoBackend:
                 in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
                 compiled = _core().compile_model(model, _own_name(self.device), config)
                 _keep(key, compiled)
-            return OpenVinoEngine(compiled, precision, options.in_flight)
+            return OpenVinoEngine(compiled, precision, spec.scale, options.in_flight)
         except (MemoryError, RuntimeError) as error:
             # The latter of a thread that gets no stack.
             if is_out_of_memory(error) or "Resource temporarily unavailable" in str(error):
@@ -249,6 +259,18 @@ class OpenVinoBackend:
             raise EngineBuildError(
                 f"OpenVINO cannot compile {spec.id} ({layout.name}){where}: {_last_line(error)}", hint=hint
             ) from error
+
+    def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
+        # In half precision nothing shows that the same codes come out.
+        return self.device == "cpu" and self._chosen(spec, options)[1] == "fp32"
+
+    def _chosen(self, spec: ModelSpec, options: CompileOptions) -> tuple[Precision, Precision]:
+        """Of the network, and of what is not in 8 bits where that is int8: the first convolution and what is around."""
+        offered = _precisions(self.device)
+        precision = chosen_precision(spec, options.precision, offered)
+        if precision != "int8":
+            return precision, precision
+        return precision, chosen_precision(spec, None, [p for p in offered if p != "int8"])
 
     def _key(
         self,
@@ -283,7 +305,7 @@ def _kept(key: str, config: Mapping[str, str | int]) -> openvino.CompiledModel |
 
 
 def _keep(key: str, compiled: openvino.CompiledModel) -> None:
-    if key:
+    if key and not _KEPT.full:
         with contextlib.suppress(MemoryError, RuntimeError):
             compiled.export_model(graph := BytesIO())
             _KEPT.keep(key, graph.getvalue())

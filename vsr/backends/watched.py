@@ -43,6 +43,9 @@ class WatchedBackend:
     def on(self, device: str) -> Backend:
         return WatchedBackend(self._first.on(device), self._behind, self._notes)
 
+    def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
+        return self._in_use.takes_any_size(spec, options)
+
     def probe(self) -> Availability:
         return self._in_use.probe()
 

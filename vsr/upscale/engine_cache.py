@@ -13,8 +13,10 @@ from vsr.backends.base import Backend, CompileOptions, Engine
 from vsr.backends.process import OfProcess
 from vsr.models import GraphLayout, ModelSpec
 
-# A stream needs one or two, a folder of pictures as many as it has sizes.
+# A stream needs one or two, pictures three for each kind of them.
 _MAX_ENGINES = 4
+# The first sizes of pictures have engines of their own, which are faster; all others share one.
+_OWN_SIZES = 2
 
 Shapes = tuple[tuple[int, ...], ...]
 _Key = tuple[GraphLayout, Shapes, int]
@@ -31,6 +33,7 @@ class EngineCache:
         self._backend, self._spec, self._options = backend, spec, options
         self._engines: OrderedDict[_Key, Engine] = OrderedDict()
         self._users: Counter[_Key] = Counter()
+        self._sizes: Counter[tuple[GraphLayout, int]] = Counter()
         self._lock = threading.Lock()  # While an engine is made.
         self._process = OfProcess()
 
@@ -46,8 +49,9 @@ class EngineCache:
         """The engine for planes of these shapes and so many threads at once; it is not closed while it is used.
         Raises as `Backend.compile` does."""
         self._process.check("an Upscaler")
-        key = (layout, tuple(shapes.values()), in_flight)
         with self._lock:
+            shapes = self._own_or_any(layout, shapes, in_flight)
+            key = (layout, tuple(shapes.values()), in_flight)
             if key not in self._engines:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
@@ -65,6 +69,19 @@ class EngineCache:
             with self._lock:
                 self._users[key] -= 1
                 self.precision = engine.precision
+
+    def _own_or_any(
+        self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]], in_flight: int
+    ) -> Mapping[str, tuple[int, ...]]:
+        """What an engine is compiled for."""
+        if not self._options.stills or not self._backend.takes_any_size(self._spec, self._options):
+            return shapes
+        if (layout, tuple(shapes.values()), in_flight) in self._engines:
+            return shapes
+        self._sizes[layout, in_flight] += 1
+        if self._sizes[layout, in_flight] <= _OWN_SIZES:
+            return shapes
+        return {name: (*shape[:2], -1, -1) for name, shape in shapes.items()}
 
     def drop_idle(self) -> None:
         """Close those that nobody uses just now."""

@@ -27,9 +27,9 @@ class UpscalerPool:
     def upscaler(self, options: NetworkOptions, use: Use = "video") -> Upscaler:
         """The Upscaler for these options, made where there is none; the pool closes it. Raises what Upscaler raises.
 
-        A model that is named serves both uses. When a fifth one is made, the one used longest ago is closed.
+        When a fifth one is made, the one used longest ago is closed.
         """
-        key: tuple[NetworkOptions, Use] = (options, use if options.model == "auto" else "video")
+        key = (options, use)
         if key not in self._kept:
             self._kept[key] = Upscaler(options, use=key[1])
         self._kept.move_to_end(key)

@@ -39,9 +39,10 @@ class Upscaler:
     """One model on one backend. A context manager; for any number of threads, of which `in_flight` get on at a time.
 
     model: NetworkOptions, or the name of a model, with the other fields of NetworkOptions as keywords. The model is run as
-    often as it takes to reach the scale; `Upscaler.scale` says what that comes to. use: what `auto` chooses for. `notes` tells
-    what was chosen, `doing` what takes long just now. `wanted_precision` was asked for, or found to be fastest here; None is as
-    the backend chooses. `network` enlarges the planes of pictures; alpha has one of its own.
+    often as it takes to reach the scale; `Upscaler.scale` says what that comes to. use: what `auto` chooses for; pictures may
+    have any number of sizes. `notes` tells what was chosen, `doing` what takes long just now. `wanted_precision` was asked for,
+    or found to be fastest here; None is as the backend chooses. `network` enlarges the planes of pictures; alpha has one of its
+    own.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError; UnsupportedInputError for a model with states.
     """
@@ -87,6 +88,7 @@ class Upscaler:
             self.wanted_precision,
             options.build,
             self._say,
+            stills=use == "picture",
         )
         self._portion = Portion(options.tile, self.notes)
         self.network = Network(self.spec, self._backend, self._compiling, self._portion, self.tuned.in_flight)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def in_openvino_form(model: openvino.Model, planes: Iterable[str], bytes_per_sample: int) -> None:
-    """Change a frame graph of fixed shapes in place.
+    """Change a frame graph in place.
 
     planes: the names of its inputs; the outputs are called the same with "_out". Samples are rounded before they are put in
     their places, which moves a quarter of the memory. Planes of byte pairs become planes of uint16, of half the width: the same
@@ -36,7 +36,7 @@ def in_openvino_form(model: openvino.Model, planes: Iterable[str], bytes_per_sam
     for plane in planes:
         if deep:
             codes = made[f"{plane}/codes"]
-            whole = opset13.parameter(codes.shape, Type.u16, plane)
+            whole = opset13.parameter(codes.partial_shape, Type.u16, plane)
             whole.output(0).set_names({plane})
             same = opset13.convert(whole, Type.f32).output(0)
             for reader in codes.get_target_inputs():

@@ -258,6 +258,9 @@ class TensorRTBackend:
     def on(self, device: str) -> TensorRTBackend:
         return TensorRTBackend(device)
 
+    def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
+        return False
+
     def probe(self) -> Availability:
         if not any(importlib.util.find_spec(name) for name in get_args(Library)):
             return Availability(False, "TensorRT is not installed", f"{install('rtx')} pycuda")

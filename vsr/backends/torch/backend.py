@@ -152,6 +152,9 @@ class TorchBackend:
     def on(self, device: str) -> TorchBackend:
         return TorchBackend(device)
 
+    def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
+        return self.device == "cpu"  # On a GPU a capture is of one size.
+
     def probe(self) -> Availability:
         missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
         if missing:
