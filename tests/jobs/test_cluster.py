@@ -27,7 +27,8 @@ pytest.importorskip("ray", reason="needs the extra `cluster`")
 pytestmark = slow
 
 ROOT = Path(__file__).parents[2]
-FRAMES, SEGMENTS = 100, 10
+SECONDS = 24
+FRAMES = 25 * SECONDS
 TOKEN = secrets.token_hex(32)
 
 
@@ -71,7 +72,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture(scope="module")
 def clip() -> Path:
-    video, sound = "testsrc2=size=64x48:rate=25:duration=4", "sine=frequency=440:duration=4"
+    video, sound = f"testsrc2=size=64x48:rate=25:duration={SECONDS}", f"sine=duration={SECONDS}"
     encoding = ("-c:v", "libx264", "-bf", "2", "-g", "10", "-pix_fmt", "yuv420p")
     inputs = ("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", sound)
     return clips.made("cluster.mkv", (*inputs, *encoding), lambda path: clips.run(*inputs, *encoding, path))

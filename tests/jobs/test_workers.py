@@ -22,7 +22,7 @@ from tests.support.workers import caught, workers_of
 from vsr.core.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
-FRAMES, SEGMENTS = 100, 10
+FRAMES = 100
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +111,8 @@ def test_workers_end_with_a_run_that_is_killed_which_goes_on_in_one_process(
     processes: Processes, clip: Path, tmp_path: Path, expected: list[Any]
 ) -> None:
     run = Run(processes, clip, tmp_path)
-    until(lambda: list(run.folder.glob("*.segment")), "no segment is finished")
     (held,) = run.caught()
+    until(lambda: list(run.folder.glob("*.segment")), "no segment is finished")
     workers = workers_of(run.process.pid)
     run.process.kill()
     run.process.wait(PATIENCE_S)

@@ -58,7 +58,7 @@ class Upscaling:
         self._workers = config.workers or len(self._devices)
         self._cluster = cluster
         self._asked = replace(config, network=replace(config.network, device=self._devices[0]))
-        self._config = _at_head(self._asked) if cluster and cluster.device == "cuda" else self._asked
+        self._config = _at_head(self._asked, cluster.device) if cluster is not None else self._asked
         self._job = job.configured(self._config)
         self._control = control
         self._said = said
@@ -153,7 +153,7 @@ class Upscaling:
         path = Path(file_name(url)).absolute()
         outlook = self._job.outlook(url)
         backend, device = outlook.backend, outlook.device
-        if self._config is not self._asked:
+        if self._cluster is not None and self._cluster.device == "cuda":
             backend, device = self._asked.network.backend, "cuda:0"
         known = identity(self._asked, path, outlook.spec, backend, device)
         if begun is not None and self._config.segment is None:
@@ -172,7 +172,7 @@ class Upscaling:
                 notes=notes,
             ),
             plan=lambda: plan,
-            runners=self._runners(made_here, config.network, outlook.spec.folder, watch),
+            runners=self._runners(made_here, config.network, outlook, watch),
             join=lambda files, target: made_here.join(url, str(target), files),
             control=self._control,
             said=self._said,
@@ -181,20 +181,22 @@ class Upscaling:
         return job.run()
 
     def _runners(
-        self, job: UpscaleJob, network: NetworkOptions, package: Path, watch: _Watch | None
+        self, job: UpscaleJob, network: NetworkOptions, outlook: Outlook, watch: _Watch | None
     ) -> Runners:
         """This process, workers, or a cluster."""
         if self._cluster is not None:
             from vsr.jobs.cluster import OnCluster
 
-            if self._config is not self._asked:
-                network = self._asked.network
-            network = replace(network, device=self._cluster.device)
+            if self._cluster.device == "cuda":
+                network = replace(self._asked.network, device="cuda")
+            package = outlook.spec.folder
             return OnCluster(self._cluster, package, network, self._control, self._said, watch)
         if self._workers > 1:
             from vsr.jobs.workers import Workers
 
-            return Workers(self._workers, self._devices, self._control, watch)
+            # A worker has a share of the machine, for which nobody has tuned: it would choose for itself.
+            devices = (outlook.device,) if self._devices == ("auto",) else self._devices
+            return Workers(self._workers, devices, self._control, watch)
 
         from vsr.jobs.run_segment import run_segment
         from vsr.jobs.runners import InProcess
@@ -205,9 +207,12 @@ class Upscaling:
         return InProcess(run)
 
 
-def _at_head(config: UpscaleConfig) -> UpscaleConfig:
-    """The same job for a head that has no GPU, which only looks at the input and joins what nodes with GPUs make."""
+def _at_head(config: UpscaleConfig, device: str) -> UpscaleConfig:
+    """The same job for the head of a cluster whose nodes run on `device`: it looks at the input and joins what they make, for
+    which it needs no GPU."""
     asked = config.network
+    if device == "cpu":
+        return replace(config, network=replace(asked, device="cpu"))
     model = find_model(asked.model, asked.scale or 2.0, on_gpu=True)
     here = replace(asked, model=str(model.folder), device="cpu", backend="auto", precision=None)
     return replace(config, network=here)
