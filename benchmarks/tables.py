@@ -2,7 +2,8 @@
 
     python benchmarks/tables.py [--check]
 
-With --check nothing is written; the exit status is 1 where one of them is out of date.
+Beside each result of `vsr bench` its picture is written. With --check nothing is written; the exit status is 1 where a page is
+out of date.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vsr.bench.page import markdown
+from vsr.bench.page import markdown, picture
 from vsr.bench.result import read_result
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
 from vsr.models.registry import shipped_models
@@ -42,12 +43,18 @@ def models() -> list[str]:
     return [*lines, "", "PSNR of luma; written by `python benchmarks/tables.py` from the packages."]
 
 
+def results() -> list[Path]:
+    return sorted((HERE / "results").glob("*.json"))
+
+
 def speeds() -> list[str]:
-    """Every result of `vsr bench` in `results/`, a table each."""
+    """Every result of `vsr bench` in `results/`, a picture and a table each."""
     lines: list[str] = []
-    for path in sorted((HERE / "results").glob("*.json")):
+    for path in results():
         result = read_result(path)
         lines += [
+            f"![frames a second of {path.stem}](../benchmarks/results/{path.stem}.png)",
+            "",
             *markdown(result).splitlines(),
             f"- `{result.command}`: [{path.name}](../benchmarks/results/{path.name})",
             "",
@@ -187,6 +194,9 @@ def main() -> int:
             return 1
         if not check:
             path.write_text(text)
+    if not check:
+        for path in results():
+            path.with_suffix(".png").write_bytes(picture(read_result(path)))
     return 0
 
 

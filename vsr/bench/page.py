@@ -76,6 +76,7 @@ def picture(result: BenchResult) -> bytes:
     """A PNG: frames a second of each cell, together and its stages alone, with quartiles. Raises MissingDependencyError."""
     check_plot()
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     figure = Figure(figsize=(9, 1.5 + 0.5 * len(result.cells)), layout="constrained")
     axes = figure.add_subplot()
@@ -103,6 +104,8 @@ def picture(result: BenchResult) -> bytes:
         places, [f"{cell.case.network}\ninto {cell.case.sink}" for cell in result.cells], fontsize=7
     )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(LogFormatter())
+    axes.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
     axes.set_xlabel("frames a second, median and quartiles")
     axes.invert_yaxis()
     axes.grid(visible=True, axis="x", alpha=0.3)
