@@ -111,12 +111,20 @@ def all_packets(path: Path) -> list[Any]:
 class Run:
     """`vsr upscale --cluster auto`, and its output."""
 
-    def __init__(self, processes: Processes, nodes: Nodes, clip: Path, package: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        nodes: Nodes,
+        clip: Path,
+        package: Path,
+        folder: Path,
+        segment: str = "0.4",
+    ) -> None:
         self.output = folder / "out.mp4"
         self.folder = folder / "out.mp4.vsr"
         command = (sys.executable, "-m", "vsr", "upscale", clip, self.output, "--model", package)
         self.process = processes.start(
-            *command, "--segment", "0.4", "--cluster", "auto", "--report", folder / "report.json",
+            *command, "--segment", segment, "--cluster", "auto", "--report", folder / "report.json",
             cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**environment(), "RAY_ADDRESS": nodes.address},
         )  # fmt: skip
@@ -185,6 +193,40 @@ def test_ctrl_c_twice_leaves_no_task(
     until(lambda: not tasks_left(), "a task has outlived the run")
     assert vsr.find_job(run.output).segments_done >= 1
     nodes.tell("kill two")
+
+
+def test_the_memory_of_the_head_does_not_grow_with_segments(
+    processes: Processes, nodes: Nodes, package: Path, tmp_path: Path
+) -> None:
+    inputs = (
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=64x48:rate=25:duration=60",
+        "-g",
+        "5",
+        "-pix_fmt",
+        "yuv420p",
+    )
+    many = clips.made("many.mp4", inputs, lambda path: clips.run(*inputs, path))
+    nodes.tell("add many 1")
+    run = Run(processes, nodes, many, package, tmp_path, segment="0.2")
+    status = Path(f"/proc/{run.process.pid}/status")
+    sizes: dict[int, int] = {}
+
+    def ended() -> bool:
+        done = len(list(run.folder.glob("*.segment")))
+        if run.process.poll() is None and done >= 30:
+            for line in status.read_text().splitlines():
+                if line.startswith("RssAnon:"):  # not there once it is about to be gone
+                    sizes[done] = int(line.split()[1])
+        return run.process.poll() is not None
+
+    until(ended)
+    assert run.process.returncode == 0, run.process.communicate()[1]
+    assert max(sizes) > 150
+    assert sizes[max(sizes)] < sizes[min(sizes)] + 16 * 1024  # KiB
+    nodes.tell("kill many")
 
 
 def test_a_cluster_that_is_not_there_is_one_line(clip: Path, tmp_path: Path) -> None:

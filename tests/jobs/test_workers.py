@@ -19,7 +19,12 @@ from tests.support import clips
 from tests.support.enlarged import packets
 from tests.support.processes import PATIENCE_S, Processes, until
 from tests.support.workers import caught, workers_of
+from vsr.core.control import Control
 from vsr.core.errors import ConfigError
+from vsr.jobs.runners import Failed, Made
+from vsr.jobs.segments import Segment
+from vsr.jobs.tasks import SegmentTask
+from vsr.jobs.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 100
@@ -172,6 +177,23 @@ def test_a_stop_finishes_what_all_workers_make_and_a_second_one_drops_it(
 def folder(parent: Path, name: str) -> Path:
     (parent / name).mkdir()
     return parent / name
+
+
+def test_several_devices_have_a_worker_each(clip: Path, tmp_path: Path) -> None:
+    """Of devices that no machine has: each worker says which it was to run on."""
+    config = vsr.UpscaleConfig((str(clip),), source=vsr.SourceOptions(threads=1))
+    with Workers(3, ("gpu:98", "gpu:99"), Control()) as workers:
+        for name in workers.free():
+            path = tmp_path / name
+            workers.start(
+                name, SegmentTask(str(clip), "out.mp4", config, Segment(0, None, None, None, 1), path)
+            )
+        assert not workers.free()
+        failed: list[Made | Failed] = []
+        while len(failed) < 3:
+            failed += workers.wait(None)
+    said = {event.runner: event.error.message for event in failed if isinstance(event, Failed)}
+    assert [said[f"worker {number}"].split()[0] for number in (1, 2, 3)] == ["gpu:98", "gpu:99", "gpu:98"]
 
 
 @pytest.mark.parametrize(
