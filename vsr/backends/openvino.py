@@ -7,6 +7,7 @@ import copy
 import hashlib
 import importlib.util
 import os
+import platform
 import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 # OpenVINO's names, the fastest first.
 _HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 _FEW_CORES = 4
-# With the elementwise steps that it compiles into one, OpenVINO rounds otherwise, and for a size that it knows alone. What it
-# makes for a size, some 20 parts in a graph, it keeps: as many as that for some tens of sizes, not of thousands.
+# OpenVINO joins elementwise steps where it knows the size, which rounds otherwise. What it makes for a size, some 20 parts in a
+# graph, it keeps: for some tens of sizes, not for thousands.
 _FOR_ANY_SIZE: Mapping[str, str | int] = {"SNIPPETS_MODE": "DISABLE", "CPU_RUNTIME_CACHE_CAPACITY": 500}
 _KEPT = KeptGraphs()
 
@@ -107,10 +108,8 @@ class OpenVinoEngine(Engine):
 
     def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         with self._request() as request:
-            shared = self._copy_in(request, inputs)
-            outputs = self._compute(request)
-            del shared
-        return outputs
+            _shared = self._copy_in(request, inputs)
+            return self._compute(request)
 
     @contextmanager
     def steps(self, inputs: Arrays) -> Generator[Steps]:
@@ -261,8 +260,9 @@ class OpenVinoBackend:
             ) from error
 
     def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
-        # In half precision nothing shows that the same codes come out.
-        return self.device == "cpu" and self._chosen(spec, options)[1] == "fp32"
+        # In half precision, and on other processors, nothing shows that the same codes come out.
+        here = self.device == "cpu" and platform.machine().lower() in ("x86_64", "amd64")
+        return here and self._chosen(spec, options)[1] == "fp32"
 
     def _chosen(self, spec: ModelSpec, options: CompileOptions) -> tuple[Precision, Precision]:
         """Of the network, and of what is not in 8 bits where that is int8: the first convolution and what is around."""
