@@ -131,7 +131,7 @@ class Run:
 
     def has_begun(self) -> bool:
         assert self.process.poll() is None, self.process.communicate()
-        return bool(list(self.folder.glob("*.segment")))
+        return any(job.segments_done for job in vsr.list_jobs([self.folder.parent]))
 
 
 def tasks_left() -> list[str]:

@@ -117,7 +117,7 @@ def test_workers_end_with_a_run_that_is_killed_which_goes_on_in_one_process(
 ) -> None:
     run = Run(processes, clip, tmp_path)
     (held,) = run.caught()
-    until(lambda: list(run.folder.glob("*.segment")), "no segment is finished")
+    until(lambda: any(job.segments_done for job in vsr.list_jobs([tmp_path])), "no segment is finished")
     workers = workers_of(run.process.pid)
     run.process.kill()
     run.process.wait(PATIENCE_S)
