@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vsr.core.version import __version__ as __version__
+
+# What vsr brings must not report on its users, as ONNX Runtime and Ray do unless they are told before they are loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 if TYPE_CHECKING:
     from vsr.api import *  # noqa: F403
