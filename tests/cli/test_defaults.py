@@ -88,6 +88,19 @@ def test_commands_below_commands_and_flags_that_say_no(
         ("[upscale]\ncrf = 'low'\n", "crf"),
         ("[upscale]\noverwrite = 'yes'\n", "overwrite is true or false"),
         ("[upscale]\nencoder-option = 'tune=film'\n", "encoder-option = [...]"),
+        *(
+            (f"[upscale]\n{key} = {value}\n", f"[upscale] {key} takes text or a number")
+            for key, value in (
+                ("crf", "[1]"),
+                ("crf", "{a = 1}"),
+                ("crf", "1979-05-27"),
+                ("size", "true"),
+                ("report", "true"),
+                ("workers", "true"),
+                ("encoder-option", "[['tune=film']]"),
+            )
+        ),
+        pytest.param(f"[upscale]\ncrf = {'[' * 5000}{']' * 5000}\n", "config.toml: ", id="deep"),
     ],
 )
 def test_mistakes_are_named(here: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,18 @@ def test_new_inputs_in_the_folder_are_made_with_the_rest(films: Path) -> None:
     assert (sorted(outputs())[-1], batches()) == ("d_x2.mp4", [])
 
 
+def test_names_need_not_be_utf8(films: Path) -> None:
+    name = os.fsdecode(b"\xff\n'\".mp4")
+    (films / "a.mp4").rename(films / name)
+    whole = broken(films / "b.mp4")
+    assert run(COMMAND) != 0
+    made = outputs()
+    (films / "b.mp4").write_bytes(whole)
+    assert run(COMMAND) == 0
+    assert outputs().items() >= made.items()
+    assert (len(outputs()), batches()) == (3, [])
+
+
 def test_two_runs_at_once_are_refused(films: Path) -> None:
     folder = begun(films)
     config = vsr.UpscaleConfig(inputs=("films",), output="larger/", network=vsr.NetworkOptions("bicubic"))

@@ -35,7 +35,7 @@ def defaults_for(path: Path, group: click.Group, name: str, ctx: click.Context) 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = tomllib.loads(read_ordinary(path).decode())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {reason(error)}", hint="check the file") from error
     return content
 
@@ -63,14 +63,20 @@ def _options(
             )
         if parameter.is_flag and not isinstance(value, bool):
             raise ConfigError(f"{path}: [{where}] {key} is true or false", hint=f"{key} = true")
+        values = value if parameter.multiple else [value]
+        if not parameter.is_flag and not all(_is_text_or_number(one) for one in values):
+            raise ConfigError(
+                f"{path}: [{where}] {key} takes text or a number", hint="write it as on the command line"
+            )
         assert parameter.name is not None
-        found[parameter.name] = value if isinstance(value, bool) else _as_typed(value)
+        # As it would be written on the command line.
+        typed = value if parameter.is_flag else [str(one) for one in values]
+        found[parameter.name] = typed if parameter.is_flag or parameter.multiple else typed[0]
     return found
 
 
-def _as_typed(value: Any) -> Any:
-    """As it would be written on the command line."""
-    return [_as_typed(one) for one in value] if isinstance(value, list) else str(value)
+def _is_text_or_number(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _option(command: click.Command, key: str) -> click.Option | None:

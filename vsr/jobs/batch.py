@@ -161,7 +161,7 @@ def _begun(folder: JobFolder, config: UpscaleConfig, said: Callable[[str], None]
 def _place(config: UpscaleConfig, output: str) -> Path:
     """Of the batch that a command line makes, whatever lies in its folders by now."""
     named = [*map(_absolute, config.inputs), "", _absolute(config.output or "")]
-    number = hashlib.sha256("\0".join(named).encode()).hexdigest()[:8]
+    number = hashlib.sha256(os.fsencode("\0".join(named))).hexdigest()[:8]
     # The folder the command names, whichever of its outputs comes first.
     named_folder = Path(file_name(config.output)) if config.output else None
     folder = named_folder if named_folder and named_folder.is_dir() else place_of(Path(output)).parent
