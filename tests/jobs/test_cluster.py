@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -41,8 +42,9 @@ def environment() -> dict[str, str]:
 class Nodes:
     """A cluster without any node but its head."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], folder: str) -> None:
         self._process = process
+        self.folder = folder
         self.address = self._line()
 
     def _line(self) -> str:
@@ -65,7 +67,7 @@ def nodes() -> Iterator[Nodes]:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         command = (sys.executable, "-m", "tests.support.ray_nodes", folder)
         with started(*command, cwd=ROOT, env=environment(), text=True, **pipes) as process:
-            yield Nodes(process)
+            yield Nodes(process, folder)
             process.stdin.close()
             process.wait(PATIENCE_S)
 
@@ -134,10 +136,26 @@ class Run:
         return any(job.segments_done for job in vsr.list_jobs([self.folder.parent]))
 
 
-def tasks_left() -> list[str]:
-    """Processes that make a segment for a cluster."""
-    titles = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    return [title.decode() for title in titles if title.startswith(b"ray::segment")]
+def tasks_left(nodes: Nodes) -> list[int]:
+    """Processes of this cluster that make a segment: others may run beside it."""
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if _read(path).startswith(b"ray::segment") and any(_logs_into(nodes.folder, path.parent))
+    ]
+
+
+def _read(path: Path) -> bytes:
+    with contextlib.suppress(OSError):  # it has ended
+        return path.read_bytes()
+    return b""
+
+
+def _logs_into(folder: str, process: Path) -> Iterator[Path]:
+    for descriptor in (process / "fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()).startswith(folder):
+                yield descriptor
 
 
 def test_nodes_die_and_come_and_packets_are_those_of_one_process(
@@ -155,7 +173,7 @@ def test_nodes_die_and_come_and_packets_are_those_of_one_process(
     assert report["frames_out"] == FRAMES
     assert len(report["nodes"]) == 2
     assert all(fps > 0 for fps in report["nodes"].values())
-    assert not tasks_left()
+    assert not tasks_left(nodes)
     nodes.tell("kill late")
 
 
@@ -167,7 +185,7 @@ def test_a_head_that_is_killed_leaves_no_task_and_the_job_goes_on_without_the_cl
     until(run.has_begun, "no segment is finished")
     run.process.kill()
     run.process.wait(PATIENCE_S)
-    until(lambda: not tasks_left(), "a task has outlived the head")
+    until(lambda: not tasks_left(nodes), "a task has outlived the head")
     said: list[str] = []
     network = vsr.NetworkOptions(str(package))
     config = vsr.UpscaleConfig((str(clip),), str(run.output), network, segment=0.4)
@@ -190,7 +208,7 @@ def test_ctrl_c_twice_leaves_no_task(
     err = run.process.communicate(timeout=PATIENCE_S)[1]
     assert run.process.returncode == 130, err
     assert "the same command goes on" in err
-    until(lambda: not tasks_left(), "a task has outlived the run")
+    until(lambda: not tasks_left(nodes), "a task has outlived the run")
     assert vsr.find_job(run.output).segments_done >= 1
     nodes.tell("kill two")
 
