@@ -94,6 +94,35 @@ main()
     assert (len(outputs()), batches()) == (3, [])
 
 
+def test_an_output_that_got_its_name_just_before_kill_9_is_done(films: Path) -> None:
+    def killed(command: list[str]) -> None:
+        child = f"""
+import os, sys
+from vsr.jobs.folder import JobFolder
+JobFolder.remove = lambda self: os.kill(os.getpid(), 9)
+from vsr.cli import main
+sys.argv = {["vsr", *command]!r}
+main()
+"""
+        ended = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+    gop = clips.h264("gop.mp4", "-g", "5", source="testsrc2=size=64x48:rate=25:duration=0.4")
+    for path in films.iterdir():
+        shutil.copy(gop, path)
+    for command in (
+        [*COMMAND, "--segment", "0.2"],
+        ["upscale", "films/a.mp4", "larger/one.mp4", "--model", "bicubic", "--segment", "0.2"],
+    ):
+        before = outputs()
+        killed(command)
+        made = outputs()
+        assert len(made) == len(before) + 1
+        assert run(command) == 0
+        assert outputs().items() >= made.items()
+        assert batches() == []
+
+
 def begun(films: Path) -> Path:
     """A batch of which one input is not done yet."""
     whole = broken(films / "c.mp4")
@@ -125,6 +154,17 @@ def test_an_input_or_an_output_that_changed_is_not_taken_for_done(
     assert "going on:" not in err
     assert err.count("exists") >= 2
     assert Path("larger/b_x2.mp4").read_bytes() == b"somebody else's"
+
+
+def test_a_dry_run_counts_what_is_done(films: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begun(films)
+    capsys.readouterr()
+    assert run([*COMMAND, "--dry-run"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "would write" in line] == [
+        "  would write larger/c_x2.mp4"
+    ]
+    assert run([*COMMAND, "--dry-run", "--crf", "30"]) == 2
+    assert len(batches()) == 1
 
 
 def test_new_inputs_in_the_folder_are_made_with_the_rest(films: Path) -> None:

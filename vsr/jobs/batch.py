@@ -115,7 +115,7 @@ def open_batch(
 
     said: gets sentences for the user. Raises ConfigError where it was begun with other options, or another run works on it.
     """
-    if len(pairs) < 2 or any(output in (NULL, STDOUT) for _, output in pairs):
+    if not _is_kept(pairs):
         yield Batch(BatchContent())
         return
     try:
@@ -124,7 +124,7 @@ def open_batch(
         yield Batch(BatchContent())
         return
     with folder:
-        content = _begun(folder, config, said)
+        content = _begun(folder.path, config, said)
         with Lines(folder.journal, content.trusted.length) as lines:
             if not content.trusted.length:
                 options = dict(options_of(config))
@@ -142,17 +142,31 @@ def open_batch(
                     said(f"{there} of {len(pairs)} inputs are done; the same command goes on with the others")
 
 
-def _begun(folder: JobFolder, config: UpscaleConfig, said: Callable[[str], None]) -> BatchContent:
+def begun_batch(config: UpscaleConfig, pairs: Sequence[tuple[str, str]]) -> Batch:
+    """The batch of these inputs and outputs as it stands; it is only looked at. Raises ConfigError as `open_batch`."""
+    if not _is_kept(pairs):
+        return Batch(BatchContent())
+    try:
+        return Batch(_begun(_place(config, pairs[0][1]), config, lambda _: None))
+    except FileError:  # Then a run begins without it, too.
+        return Batch(BatchContent())
+
+
+def _is_kept(pairs: Sequence[tuple[str, str]]) -> bool:
+    return len(pairs) > 1 and not any(output in (NULL, STDOUT) for _, output in pairs)
+
+
+def _begun(folder: Path, config: UpscaleConfig, said: Callable[[str], None]) -> BatchContent:
     if config.restart:
         return BatchContent()
-    content = read_batch(folder.path)
+    content = read_batch(folder)
     if content.trusted.damage:
         said(f"{content.trusted.damage}: what it says from there on is done again")
     if not content.identity:
         return BatchContent()
     if changed := differences(content.identity, options_of(config)):
         raise ConfigError(
-            f"{folder.path} was begun otherwise: {'; '.join(changed)}",
+            f"{folder} was begun otherwise: {'; '.join(changed)}",
             hint="give what was given then, or --restart to begin anew",
         )
     return content

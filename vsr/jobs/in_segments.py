@@ -73,9 +73,11 @@ class Upscaling:
         items: int,
         following: str | None = None,
         on_begin: Callable[[Preview], None] | None = None,
+        on_made: Callable[[Report], None] = lambda _: None,
     ) -> Report:
         """Make one output, and go on with what an earlier run has finished of it. following: the input that comes next.
-        on_begin: gets what is known before the first frame. Raises VsrError, Cancelled."""
+        on_begin: gets what is known before the first frame. on_made: gets the report of an output that has its name, before
+        what lies beside it is removed. Raises VsrError, Cancelled."""
         plan: SegmentPlan | None = None
         if why := _why_at_once(url, output, self._config):
             plan = SegmentPlan(Fraction(1), (), 0, why) if self._config.segment else None
@@ -84,10 +86,13 @@ class Upscaling:
             plan = begun.plan if begun else self._plan(url, output)
             if plan is not None and len(plan.segments) > 1:
                 if on_begin is not None:
-                    on_begin(self._job.preview(url, output))
+                    # What was begun may have its output by now: whose that is, is told below.
+                    writing = replace(self._config.sink, overwrite=self._config.sink.overwrite or bool(begun))
+                    job = self._job.configured(replace(self._config, sink=writing, skip_existing=False))
+                    on_begin(job.preview(url, output))
                 watch = _Watch(plan, on_progress, item, items) if on_progress else None
-                return self._in_segments(url, Path(output), begun, plan, watch)
-            self._forget(Path(output))
+                return self._in_segments(url, Path(output), begun, plan, watch, on_made)
+            self.forget(Path(output))
         if plan is None and (self._workers > 1 or self._cluster is not None):
             plan = SegmentPlan(
                 Fraction(1), (), 0, "it is no minute of work; --segment makes segments of less"
@@ -104,7 +109,9 @@ class Upscaling:
             items=items,
             following=following,
         )
-        return replace(report, notes=(*report.notes, *notes))
+        report = replace(report, notes=(*report.notes, *notes))
+        on_made(report)
+        return report
 
     def _begun(self, output: Path) -> JobHead | None:
         """The job that lies beside the output and is to be gone on with. Raises ConfigError for one pass beside it."""
@@ -120,8 +127,9 @@ class Upscaling:
             )
         return head
 
-    def _forget(self, output: Path) -> None:
-        """Remove a job that is begun anew in one pass."""
+    def forget(self, output: Path) -> None:
+        """Remove what lies beside an output that is begun anew in one pass, or is done. Raises FileError, and ConfigError where
+        another run works on it."""
         if job_folder(output).is_dir():
             with JobFolder(job_folder(output)) as folder:
                 folder.remove()
@@ -145,7 +153,13 @@ class Upscaling:
         return plan_segments(index, ticks, scene_cuts=early_keyframes(index))
 
     def _in_segments(
-        self, url: str, output: Path, begun: JobHead | None, plan: SegmentPlan, watch: _Watch | None
+        self,
+        url: str,
+        output: Path,
+        begun: JobHead | None,
+        plan: SegmentPlan,
+        watch: _Watch | None,
+        on_made: Callable[[Report], None],
     ) -> Report:
         from vsr.jobs.identity import SEGMENT, identity
         from vsr.jobs.resumable import Job, ResumableJob
@@ -177,6 +191,7 @@ class Upscaling:
             control=self._control,
             said=self._said,
             finished=watch.finished if watch is not None else lambda _: None,
+            made=on_made,
         )
         return job.run()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,6 +115,8 @@ def upscale_many(
         for item, (url, output) in enumerate(pairs):
             control.check()
             if item in before:
+                with suppress(VsrError):  # A run that was killed may have left it, and it is in nobody's way.
+                    upscaling.forget(Path(output))
                 reports.append(before[item])
                 continue
             if item and control.stopped:
@@ -133,9 +135,8 @@ def upscale_many(
                     items=len(pairs),
                     following=following.get(item),
                     on_begin=partial(_begins, on_begin, item, len(pairs)),
+                    on_made=partial(batch.add, url, output) if batch else lambda _: None,
                 )
-                if batch:
-                    batch.add(url, output, report)
                 reports.append(report)
                 on_report(report, item, len(pairs))
             except VsrError as error:
@@ -157,9 +158,11 @@ def preview_many(
     on_failure is told of inputs that would fail; without it, the first failure is raised. Raises ConfigError.
     """
     found = []
+    pairs = plan_outputs(config, make=False)
+    done = _done(config, pairs)
     with UpscaleJob(config) as job:
-        for url, output in plan_outputs(config, make=False):
-            if config.skip_existing and is_there(output):
+        for url, output in pairs:
+            if output in done or (config.skip_existing and is_there(output)):
                 continue
             try:
                 found.append(_preview(job, config, url, output))
@@ -189,6 +192,16 @@ def _batch(
     from vsr.jobs.batch import open_batch
 
     return open_batch(config, pairs, said)
+
+
+def _done(config: UpscaleConfig, pairs: Sequence[tuple[str, str]]) -> set[str]:
+    """The outputs that an earlier run of the same inputs has made. Raises as `open_batch`."""
+    if len(pairs) < 2 or config.skip_existing:
+        return set()
+    from vsr.jobs.batch import begun_batch
+
+    batch = begun_batch(config, pairs)
+    return {output for url, output in pairs if batch.done(url, output)}
 
 
 def _cluster(config: UpscaleConfig) -> AbstractContextManager[Cluster | None]:

@@ -74,7 +74,8 @@ class ResumableJob:
     """Runs a job, with what it needs of others.
 
     plan: cuts the input, where nothing is finished yet. said: gets sentences for the user, at once. finished: gets the reports
-    of what is finished, by the numbers of segments, whenever that changes. free_bytes: room on the disk of a folder.
+    of what is finished, by the numbers of segments, whenever that changes. made: gets the report of the whole output, which has
+    its name, while the folder still says so. free_bytes: room on the disk of a folder.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ResumableJob:
         control: Control | None = None,
         said: Callable[[str], None] = lambda _: None,
         finished: Callable[[Mapping[int, Report]], None] = lambda _: None,
+        made: Callable[[Report], None] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
@@ -97,6 +99,7 @@ class ResumableJob:
         self._control = control or Control()
         self._said = said
         self._finished = finished
+        self._whole = made
         self._clock = clock
         self._free_bytes = free_bytes
 
@@ -113,8 +116,10 @@ class ResumableJob:
         with JobFolder(path) as folder:
             content = self._content(folder)
             if content.head is not None and self._is_output(content.joined):
+                report = self._report([content.finished[number] for number in sorted(content.finished)])
+                self._whole(report)
                 folder.remove()
-                return self._report([content.finished[number] for number in sorted(content.finished)])
+                return report
             self._check_output()
             return self._run(folder, content)
 
@@ -277,15 +282,17 @@ class ResumableJob:
             raise os_error(str(output), error) from error
         sync_folder(place.parent)
         report = self._report(run.in_order)
-        run.folder.remove()
         seconds = report.seconds + join_s
-        return replace(
+        report = replace(
             report,
             seconds=round(seconds, 3),
             fps=round(report.frames_out / seconds, 2) if seconds > 0 else 0.0,
             notes=counted_once((*report.notes, *joined.notes)),
             warnings=counted_once((*report.warnings, *joined.warnings)),
         )
+        self._whole(report)
+        run.folder.remove()
+        return report
 
     def _report(self, finished: Sequence[Finished]) -> Report:
         output = self._job.output
