@@ -22,6 +22,7 @@ from vsr.core.errors import InferenceError, UnsupportedInputError, WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.models import GraphLayout, find_model
 from vsr.models.spec import ALL_LAYOUTS, load_spec
+from vsr.upscale import engine_cache
 from vsr.upscale.graph_inputs import small_inputs
 from vsr.upscale.memory import Portion
 from vsr.upscale.network import Network
@@ -240,6 +241,37 @@ def test_pictures_of_many_sizes_take_few_engines_and_look_as_with_one_for_each(
         for large in (found[number], found[number + len(kinds)]):
             for plane, wanted in zip(large, expected, strict=True):
                 np.testing.assert_array_equal(plane, wanted)
+
+
+def test_large_pictures_have_engines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever came before, and without what an engine for any size asks of others."""
+    monkeypatch.setattr(engine_cache, "_LARGE", 40 * 32)
+    compiled: list[tuple[tuple[int, ...], bool]] = []
+    really = OpenVinoBackend.compile
+
+    def counted(self: Any, spec: Any, layout: Any, shapes: Any, options: CompileOptions) -> Engine:
+        compiled.append((shapes["y"][2:], options.stills))
+        return really(self, spec, layout, shapes, options)
+
+    monkeypatch.setattr(OpenVinoBackend, "compile", counted)
+    options = CompileOptions(precision="fp32", stills=True)
+    stills = Network(find_model("fast"), OPENVINO, options, Portion(None, []))
+    gray = PixelFormat("gray", 8)
+    sides = [(32, 40), (32, 38), (34, 36), (30, 36), (40, 40), (42, 40), (44, 40)]
+    for height, width in sides:
+        stills.run([[noise(height, width)]], Kind(width, height, gray, Color()))
+    stills.close()
+    any_size = OPENVINO.takes_any_size(find_model("fast"), options)
+    shared = [((-1, -1), True)] if any_size else [((34, 36), True), ((30, 36), True)]
+    assert compiled == [
+        ((32, 40), False),
+        ((32, 38), True),
+        ((34, 36), True),
+        *(shared if any_size else shared[1:]),
+        ((40, 40), False),
+        ((42, 40), False),
+        ((44, 40), False),
+    ]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

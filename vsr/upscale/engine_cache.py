@@ -17,6 +17,8 @@ from vsr.models import GraphLayout, ModelSpec
 _MAX_ENGINES = 4
 # The first sizes of pictures have engines of their own, which are faster; all others share one.
 _OWN_SIZES = 2
+# Pixels from which on compiling costs less than what an engine for any size, and those that must make its codes, lose.
+_LARGE = 1_000_000
 
 Shapes = tuple[tuple[int, ...], ...]
 _Key = tuple[GraphLayout, Shapes, int]
@@ -49,14 +51,16 @@ class EngineCache:
         """The engine for planes of these shapes and so many threads at once; it is not closed while it is used.
         Raises as `Backend.compile` does."""
         self._process.check("an Upscaler")
+        stills = self._options.stills and max(shape[-2] * shape[-1] for shape in shapes.values()) < _LARGE
         with self._lock:
-            shapes = self._own_or_any(layout, shapes, in_flight)
+            if stills:
+                shapes = self._own_or_any(layout, shapes, in_flight)
             key = (layout, tuple(shapes.values()), in_flight)
             if key not in self._engines:
                 idle = [other for other in self._engines if not self._users[other]]
                 for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
                     self._engines.pop(other).close()
-                options = replace(self._options, in_flight=in_flight)
+                options = replace(self._options, in_flight=in_flight, stills=stills)
                 begun = time.perf_counter()
                 self._engines[key] = self._backend.compile(self._spec, layout, shapes, options)
                 self.compile_s += time.perf_counter() - begun
@@ -73,8 +77,8 @@ class EngineCache:
     def _own_or_any(
         self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]], in_flight: int
     ) -> Mapping[str, tuple[int, ...]]:
-        """What an engine is compiled for."""
-        if not self._options.stills or not self._backend.takes_any_size(self._spec, self._options):
+        """What an engine for a small picture is compiled for."""
+        if not self._backend.takes_any_size(self._spec, self._options):
             return shapes
         if (layout, tuple(shapes.values()), in_flight) in self._engines:
             return shapes
