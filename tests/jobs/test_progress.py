@@ -87,6 +87,15 @@ def test_a_header_that_says_too_little_ends_at_all_of_it() -> None:
     assert run(info(duration_s_from_header=0.5), SourceOptions(), EVERY_40_MS)[-1].share == 1.0
 
 
+def test_a_length_that_is_passed_is_not_believed() -> None:
+    times = list(range(0, 10000, 40))
+    said = run(info(duration_s_from_header=1.0, num_frames_from_header=250), SourceOptions(), times)
+    assert [said[n - 1].share for n in (100, 250)] == [pytest.approx(0.4), pytest.approx(1.0)]
+    assert said[99].eta_s == pytest.approx(2.0 * 150, rel=0.2)
+    said = run(info(duration_s_from_header=1.0), SourceOptions(), times)
+    assert (said[99].share, said[99].eta_s) == (None, None)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
 @pytest.mark.parametrize("wanted", [{}, {"start_s": 0.4}, {"start_s": 0.2, "duration_s": 0.4}])
 def test_every_container_ends_at_all(suffix: str, wanted: dict[str, float], tmp_path: Path) -> None:

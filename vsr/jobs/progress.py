@@ -39,6 +39,9 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 
+# By so much does a length in a header miss what plays: of the last frame, or by rounding.
+_MOST_OVER_S = 1.0
+
 
 class Pace:
     """How much of an input is done, by the time of its frames where it says how long it is, else by their count; and how long
@@ -80,7 +83,8 @@ class Pace:
         return Progress(input, done, known, fps, speed, self._left_s(share), item, items, doing, share=share)
 
     def _share(self, done: int, total: int | None) -> float | None:
-        if self._span and self._first is not None:
+        # A header whose length is passed says nothing of how much is left.
+        if self._span and self._first is not None and self.done_s <= self._span + _MOST_OVER_S:
             return min(1.0, self.done_s / self._span)
         return done / total if total else None
 
