@@ -32,7 +32,7 @@ FRAMES = 100
 
 @pytest.fixture(scope="module")
 def clip() -> Path:
-    video, sound = "testsrc2=size=64x48:rate=25:duration=4", "sine=frequency=440:duration=4"
+    video, sound = "testsrc2=size=160x120:rate=25:duration=4", "sine=frequency=440:duration=4"
     encoding = ("-c:v", "libx264", "-bf", "2", "-g", "10", "-pix_fmt", "yuv420p")
     inputs = ("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", sound)
     return clips.made("workers.mp4", (*inputs, *encoding), lambda path: clips.run(*inputs, *encoding, path))

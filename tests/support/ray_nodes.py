@@ -7,13 +7,18 @@ ends with its standard input.
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from ray.cluster_utils import Cluster
 
 
 def main(folder: str) -> None:
+    # Ray writes the address there, too, and expects the folder to exist.
+    os.environ["RAY_TMPDIR"] = folder
+    Path(folder, "ray").mkdir()
     head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
     print(cluster.address, flush=True)

@@ -37,7 +37,7 @@ def caught(process: subprocess.Popen[Any], folder: Path, count: int = 1, segment
     def catch() -> bool:
         assert process.poll() is None, process.communicate()
         for pid in workers_of(process.pid):
-            if pid not in held and (part := _made(pid, folder, segment)) is not None:
+            if len(held) < count and pid not in held and (part := _made(pid, folder, segment)) is not None:
                 os.kill(pid, signal.SIGSTOP)
                 until(lambda pid=pid: _stopped(pid), "it does not stop")
                 if part.exists():
