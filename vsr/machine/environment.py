@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vsr.core.limits import cores, memory_bytes
+from vsr.core.version import __version__
 
 # Instructions that runtimes choose their kernels by, as Linux names them.
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
@@ -89,7 +90,9 @@ def _answer(command: list[str]) -> str:
 
 
 def version(name: str) -> str | None:
-    """Of an installed package."""
+    """Of an installed package; vsr's own also where it only lies in a folder."""
+    if name == "vsr":
+        return __version__
     from importlib import metadata
 
     try:
