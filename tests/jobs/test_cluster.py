@@ -19,7 +19,7 @@ import pytest
 
 import vsr
 from tests.support import clips
-from tests.support.enlarged import packets
+from tests.support.enlarged import all_packets
 from tests.support.processes import PATIENCE_S, Processes, started, until
 from tests.support.tiers import slow
 
@@ -96,18 +96,6 @@ def expected(clip: Path, package: Path, tmp_path_factory: pytest.TempPathFactory
     output = tmp_path_factory.mktemp("one") / "out.mp4"
     vsr.upscale_file(str(clip), str(output), model=str(package), segment=0.4)
     return all_packets(output)
-
-
-@pytest.fixture(autouse=True)
-def _signals_are_heard() -> Iterator[None]:
-    """Also where pytest itself was started with them ignored, as by nohup."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def all_packets(path: Path) -> list[Any]:
-    return [packets(path, stream) for stream in ("v:0", "a:0")]
 
 
 class Run:

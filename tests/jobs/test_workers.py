@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 
 import vsr
 from tests.support import clips
-from tests.support.enlarged import packets
+from tests.support.enlarged import all_packets
 from tests.support.processes import PATIENCE_S, Processes, until
 from tests.support.workers import caught, workers_of
 from vsr.core.control import Control
@@ -44,18 +43,6 @@ def expected(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     output = tmp_path_factory.mktemp("one") / "out.mp4"
     vsr.upscale_file(str(clip), str(output), model="fast-x2", segment=0.4)
     return all_packets(output)
-
-
-@pytest.fixture(autouse=True)
-def _signals_are_heard() -> Iterator[None]:
-    """Also where pytest itself was started with them ignored, as by nohup."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def all_packets(path: Path) -> list[Any]:
-    return [packets(path, stream) for stream in ("v:0", "a:0")]
 
 
 class Run:

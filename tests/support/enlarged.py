@@ -90,3 +90,8 @@ def descriptors() -> set[str]:
 def own_threads() -> list[str]:
     """Names of the pipeline's threads that are alive."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("vsr-")]
+
+
+def all_packets(path: Path) -> list[Any]:
+    """Of the video and the first sound."""
+    return [packets(path, stream) for stream in ("v:0", "a:0")]
