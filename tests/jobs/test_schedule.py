@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clock import PretendedClock
 from tests.support.job_parts import WHOLE, Recorded, content_of, report_of, run_segment
 from tests.support.tiers import slow
 from vsr.core.clock import Waitable
@@ -251,7 +252,7 @@ class Three:
 
 def test_a_segment_that_fails_three_times_stops_the_job_which_keeps_the_rest(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    one = Recorded(output, runners=Three({1: InferenceError("no such kernel")}))
+    one = Recorded(output, runners=Three({1: InferenceError("no such kernel")}), clock=PretendedClock())
     with pytest.raises(InferenceError, match="no such kernel") as caught:
         one.run()
     assert "the same command goes on: " in str(caught.value.hint)
@@ -266,7 +267,7 @@ def test_a_segment_that_fails_three_times_stops_the_job_which_keeps_the_rest(tmp
 def test_stopped_all_runners_finish_what_they_make(tmp_path: Path) -> None:
     control = Control()
     output = tmp_path / "out.mp4"
-    report = Recorded(output, runners=Three({}, control), control=control).run()
+    report = Recorded(output, runners=Three({}, control), control=control, clock=PretendedClock()).run()
     assert report.stopped_early
     again = Recorded(output)
     again.run()
