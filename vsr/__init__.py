@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vsr.core.version import __version__ as __version__
 
-# What vsr brings must not report on its users, as ONNX Runtime and Ray do unless they are told before they are loaded.
+# ONNX Runtime and Ray collect usage data unless these are set before they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 

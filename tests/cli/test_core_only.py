@@ -73,7 +73,7 @@ NEEDS = (
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
-    """By command: its exit code, and what it said on standard error."""
+    """The exit code of each command, and its standard error."""
     folder = tmp_path_factory.mktemp("core")
     clip = clips.h264("short.mp4", source="testsrc2=size=64x48:rate=25:duration=0.2")
     shutil.copy(clip, folder / "clip.mp4")

@@ -38,7 +38,7 @@ class KeptGraphs:
         self._new = 0
 
     def find(self, key: str) -> bytes | None:
-        """The graph of that key, None where there is none that is whole."""
+        """The graph kept under that key; None where there is none, or it is damaged."""
         with contextlib.suppress(OSError, RuntimeError, VsrError):
             path = _path(key)
             kept = read_ordinary(path)

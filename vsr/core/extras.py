@@ -33,5 +33,5 @@ def installed(name: str) -> bool:
 
 
 def install(extra: str) -> str:
-    """The command that installs what of an extra is missing."""
+    """The pip command that installs the missing packages of an extra."""
     return f"pip install {' '.join(missing(extra)) or repr(f'{DISTRIBUTION}[{extra}]')}"
