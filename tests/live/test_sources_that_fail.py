@@ -77,7 +77,7 @@ def test_udp_is_tried_where_tcp_is_refused_in_other_words() -> None:
     with BrokenRtsp("--answer", "400 Bad Request") as server:
         with pytest.raises(SourceOpenError, match="400 Bad Request"):
             run(server.url(), "null")
-        assert [line.split()[0] for line in server.lines] == ["OPTIONS", "DESCRIBE"] * 2
+        assert server.methods(4) == ["OPTIONS", "DESCRIBE"] * 2
 
 
 @needs_rtsp_server

@@ -20,12 +20,13 @@ import time
 
 from tests.support.children import Child, free_port
 from tests.support.link import carry
+from tests.support.processes import until
 
 _METHODS = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, RECORD, TEARDOWN"
 
 
 class BrokenRtsp(Child):
-    """A context manager; `lines` are the requests it got."""
+    """A context manager; `lines` are the requests that it reported so far."""
 
     def __init__(self, *arguments: object) -> None:
         port = free_port()
@@ -34,6 +35,11 @@ class BrokenRtsp(Child):
 
     def url(self, path: str = "live", login: str = "") -> str:
         return f"rtsp://{login}127.0.0.1:{self.port}/{path}"
+
+    def methods(self, count: int) -> list[str]:
+        """The methods of its requests, once there are `count`: a client may have its answer before the request is read here."""
+        until(lambda: len(self.lines) >= count, f"{count} requests did not come: {self.lines}")
+        return [line.split()[0] for line in self.lines]
 
 
 class _Peer(socketserver.StreamRequestHandler):
