@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.bench_results import cell, part, result
+from tests.support.bench_results import around, cell, part, result
 from vsr.bench.config import BenchConfig
 from vsr.bench.page import markdown, notes, picture
 from vsr.bench.result import LeftOut, Start
@@ -46,6 +46,14 @@ def test_what_inferring_comes_to_is_told_once_for_a_network() -> None:
     assert told == [
         "one frame alone in fast-x2 fp32, 960x540, openvino: copy in 0.2 ms, compute 40 ms, chroma 2.5 ms"
     ]
+
+
+def test_what_a_gpu_took_of_a_step_stands_beside_it() -> None:
+    compute = replace(part(25.0), gpu_ms=around(39.0))
+    (told,) = (
+        line for line in notes(result(replace(cell(15.0), alone={"compute": compute}))) if "alone" in line
+    )
+    assert told.endswith("compute 40 ms (39 of the GPU)")
 
 
 def test_a_start_and_the_memory_are_told() -> None:

@@ -15,7 +15,7 @@ from tests.support.tiers import slow
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("seconds", "others"), [(2, 0), pytest.param(60, 4, marks=slow)])
+@pytest.mark.parametrize(("seconds", "others"), [(2, 0), pytest.param(20, 2, marks=slow)])
 def test_damaged_files_on_threads(seconds: int, others: int, tmp_path: Path, processes: Processes) -> None:
     """FFmpeg's decoding threads have much to say of them, while other threads probe, open encoders and close decoders."""
     files = [

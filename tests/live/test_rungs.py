@@ -72,7 +72,7 @@ def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
     """On a machine that was busy at the start, nothing seemed to fit."""
     clock = TickingClock()
     rungs = Rungs(config(SOURCE, model="auto"), clock)
-    (frame,) = synthetic_frames(160, 120, 1)
+    (frame,) = synthetic_frames(48, 32, 1)
     rungs.prepare(frame, interval_s=-1.0)
     assert rungs.model == "bicubic-x2"
     assert rungs.measured[0].cost_ms is None
@@ -92,7 +92,7 @@ def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
 def test_a_heavier_network_that_cannot_be_made_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = TickingClock()
     rungs = Rungs(config(SOURCE, model="auto"), clock)
-    (frame,) = synthetic_frames(160, 120, 1)
+    (frame,) = synthetic_frames(48, 32, 1)
     rungs.prepare(frame, interval_s=-1.0)
 
     def fails(_frame: object) -> None:

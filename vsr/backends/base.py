@@ -19,8 +19,9 @@ from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
-Steps = Mapping[str, Callable[[], object]]
-"""Those of "copy in", "compute" and "copy out" that there are, in this order. Each may be repeated, and runs to its end."""
+Steps = Mapping[str, Callable[[], float | None]]
+"""Those of "copy in", "compute" and "copy out" that there are, in this order. Each may be repeated, and runs to its end. It
+returns the milliseconds that a GPU took, None where none was at work or none were measured."""
 
 NOT_FINITE = "not_finite"
 """An output that counts samples of a network that are infinite or not a number; see vsr.backends.guarded."""

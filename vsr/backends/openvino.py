@@ -120,7 +120,10 @@ class OpenVinoEngine(Engine):
             def copy_in() -> None:
                 shared[0] = self._copy_in(request, inputs)
 
-            yield {"copy in": copy_in, "compute": lambda: self._compute(request)}
+            def compute() -> None:
+                self._compute(request)
+
+            yield {"copy in": copy_in, "compute": compute}
 
     @contextmanager
     def _request(self) -> Generator[openvino.InferRequest]:

@@ -139,6 +139,7 @@ def _steps(cell: Cell) -> str:
     """What inferring comes to, in words; empty where that was not told apart."""
     taken = [
         f"{step} {1000 / part.fps.median:.3g} ms"
+        + (f" ({part.gpu_ms.median:.3g} of the GPU)" if part.gpu_ms is not None else "")
         for step in STEPS
         if (part := cell.alone.get(step)) is not None
     ]

@@ -70,7 +70,8 @@ class Part:
     """One stage, or all together, in the steady state: compiling and the first frames are not in it.
 
     fps: frames a second. cpu_ms: processor time of the whole process for one frame, so that threads of codecs and runtimes
-    count. gpu_ms: of the GPU, None where it was not measured. frame_ms: from one frame to the next.
+    count. gpu_ms: of the GPU for one frame, by CUDA events; None where it was not measured. frame_ms: from one frame to the
+    next.
     """
 
     fps: Spread

@@ -12,6 +12,7 @@ import numpy as np
 from vsr.bench.plan import NULL, Output
 from vsr.bench.recorder import Recorder
 from vsr.bench.result import Part, StageShare
+from vsr.bench.statistics import spread
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
@@ -80,12 +81,13 @@ def steps_alone(upscaler: Upscaler, frame: Frame, recorder: Callable[[], Recorde
     parts = {}
     with upscaler.network.steps(list(frame.planes)[: opaque.format.num_planes], opaque) as steps:
         for name, step in steps.items():
-            record = recorder()
+            record, gpu_ms = recorder(), list[float]()
             record.begin()
             while not record.enough:
-                step()
+                counts, taken = record.warm, step()
+                gpu_ms += [taken] if counts and taken is not None else []
                 record.frame()
-            parts[name] = record.part()
+            parts[name] = replace(record.part(), gpu_ms=spread(gpu_ms) if gpu_ms else None)
     return parts
 
 

@@ -185,8 +185,12 @@ class Network:
             yield {}
             return
         if self._enlarges_chroma_apart(kind):
+
+            def chroma() -> None:
+                self._large_chroma(planes[1:], kind)
+
             with self.steps(planes[:1], _luma(kind)) as steps:
-                yield {**steps, "chroma": lambda: self._large_chroma(planes[1:], kind)} if steps else {}
+                yield {**steps, "chroma": chroma} if steps else {}
             return
         (window,) = plan
 
@@ -198,10 +202,12 @@ class Network:
             self._engines.taken(layout, {name: part.shape for name, part in inputs.items()}, 1) as engine,
             engine.steps({**small_inputs(kind.format, kind.color), **inputs}) as steps,
         ):
-            if "copy in" in steps:
-                yield {**steps, "copy in": lambda: (taken_up(), steps["copy in"]())}
-            else:
-                yield {}
+
+            def copy_in() -> float | None:
+                taken_up()
+                return steps["copy in"]()
+
+            yield {**steps, "copy in": copy_in} if "copy in" in steps else {}
 
     def _enlarges_chroma_apart(self, kind: Kind) -> bool:
         """Whether chroma goes through swscale, beside a network on luma: on a processor, where that is close enough."""

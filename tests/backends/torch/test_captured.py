@@ -29,16 +29,32 @@ class _OnHost(Captured):
             self._outputs[name].copy_(made)
 
 
+class _Event:
+    """Of a GPU on which a millisecond passes between two events."""
+
+    def __init__(self, *, enable_timing: bool) -> None:
+        assert enable_timing
+        self.at_ms = -1
+
+    def record(self, stream: SimpleNamespace) -> None:
+        stream.now_ms += 1
+        self.at_ms = stream.now_ms
+
+    def elapsed_time(self, other: _Event) -> float:
+        return other.at_ms - self.at_ms
+
+
 @pytest.fixture
 def locked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A device without CUDA; the sizes of what was page-locked for outputs."""
-    stream = SimpleNamespace(wait_stream=lambda _other: None, synchronize=lambda: None, device=CPU)
+    stream = SimpleNamespace(wait_stream=lambda _other: None, synchronize=lambda: None, device=CPU, now_ms=0)
     for name, value in {
         "Stream": lambda _device: stream,
         "default_stream": lambda _device: stream,
         "stream": lambda _stream: nullcontext(),
         "device": lambda _device: nullcontext(),
         "graph": lambda _graph, **_settings: nullcontext(),
+        "Event": _Event,
         "CUDAGraph": SimpleNamespace,
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
@@ -69,6 +85,6 @@ def test_its_steps_are_timed_to_their_end(locked: list[int], monkeypatch: pytest
     steps = captured.steps({"y": PLANE})
     assert list(steps) == ["copy in", "compute", "copy out"]
     for count, step in enumerate(steps.values(), 1):
-        step()
+        assert step() == 1.0
         assert len(waited) == count
     assert (captured._outputs["y_out"].numpy() == np.concatenate([255 - PLANE] * 2, 3)).all()

@@ -78,7 +78,14 @@ class TorchEngine(DeviceEngine):
                     yield captured.steps(inputs)
             else:
                 given = _tensors(inputs)
-                yield {"copy in": lambda: _tensors(inputs), "compute": lambda: self._run(given)}
+
+                def copy_in() -> None:
+                    _tensors(inputs)
+
+                def compute() -> None:
+                    self._run(given)
+
+                yield {"copy in": copy_in, "compute": compute}
 
     def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         with self._ours():

@@ -65,14 +65,19 @@ class Captured:
         return found
 
     def steps(self, inputs: Mapping[str, NDArray[np.generic]]) -> Steps:
-        """What a call does with these inputs, each step to its end."""
+        """What a call does with these inputs, each step to its end; events on the stream time it."""
 
-        def whole(begin: Callable[[], object]) -> Callable[[], None]:
-            def step() -> None:
+        def whole(begin: Callable[[], object]) -> Callable[[], float]:
+            def step() -> float:
+                begun = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+                ended = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
                 with torch.cuda.stream(self._stream):
+                    begun.record(self._stream)
                     found = begin()
+                    ended.record(self._stream)
                     self._stream.synchronize()
                 del found
+                return float(begun.elapsed_time(ended))
 
             return step
 
