@@ -105,6 +105,23 @@ def test_sizes_that_keep_the_shape(size: str, clip: tuple[int, int], shown: tupl
     assert OutputSize.read(size).of(clip) == shown
 
 
+@pytest.mark.parametrize(("side", "size", "made"), [(1, "1x", (1, 1)), (1, "x3", (3, 3)), (5, "7p", (7, 7))])
+def test_sides_found_for_a_picture_may_be_odd(
+    side: int, size: str, made: tuple[int, int], tmp_path: Path
+) -> None:
+    Image.new("RGB", (side, side)).save(tmp_path / "in.png")
+    enlarge(tmp_path / "in.png", tmp_path / "out.png", size=size)
+    with Image.open(tmp_path / "out.png") as found:
+        assert found.size == made
+
+
+def test_a_size_that_no_network_comes_to_names_itself_and_the_limit(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "in.png")
+    with pytest.raises(ConfigError, match=r"^1080p of 1x1 is 1080x1080: 1080 times a side") as raised:
+        enlarge(tmp_path / "in.png", tmp_path / "out.png", size="1080p")
+    assert "16 times" in (raised.value.hint or "")
+
+
 def test_a_shorter_side_of_a_turned_picture_is_that_which_is_shown(tmp_path: Path) -> None:
     report = enlarge(rotated(), tmp_path / "out.mp4", size="240p", **QUICK)
     assert report.size_out == (320, 240)  # as it lies in the file

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from vsr.core.errors import ConfigError
 from vsr.core.video import VideoInfo
+from vsr.upscale.options import MAX_SCALE
 
 Size = tuple[int, int] | str
 """(width, height) in displayed pixels, or "1920x1080", "1920x", "x1080", "1080p"; see `OutputSize`."""
@@ -38,15 +39,17 @@ class OutputSize(NamedTuple):
             raise ConfigError(f"size {text} is out of range", hint=f"give {MAX_SIDE} pixels at most")
         return found
 
-    def of(self, shown: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) for a picture shown at `shown`. A side that is found is even, as most video must be."""
+    def of(self, shown: tuple[int, int], *, is_picture: bool = False) -> tuple[int, int]:
+        """(width, height) for a picture shown at `shown`. A side that is found is even, as most video must be; not of a single
+        picture."""
         width, height = shown
         if self.shorter:
             wide = width >= height
-            return OutputSize(0 if wide else self.shorter, self.shorter if wide else 0).of(shown)
+            of_side = OutputSize(0 if wide else self.shorter, self.shorter if wide else 0)
+            return of_side.of(shown, is_picture=is_picture)
         return (
-            self.width or _even(self.height * width / height),
-            self.height or _even(self.width * height / width),
+            self.width or _whole(self.height * width / height, is_picture=is_picture),
+            self.height or _whole(self.width * height / width, is_picture=is_picture),
         )
 
     def __str__(self) -> str:
@@ -72,17 +75,21 @@ def plan_size(info: VideoInfo, scale: float | None, wanted: Size | None) -> Size
     """
     if wanted is not None:
         display = info.display_size
-        size = OutputSize.read(wanted).of(display)
+        asked = OutputSize.read(wanted)
+        size = asked.of(display, is_picture=info.is_picture)
+        of_input = f"{asked} of {display[0]}x{display[1]} is {size[0]}x{size[1]}"
         if max(size) > MAX_SIDE:
-            raise ConfigError(
-                f"{wanted} of {display[0]}x{display[1]} is {size[0]}x{size[1]}",
-                hint=f"a side may have {MAX_SIDE} pixels at most",
-            )
+            raise ConfigError(of_input, hint=f"a side may have {MAX_SIDE} pixels at most")
         notes: tuple[str, ...] = ()
         if abs(size[0] * display[1] / (size[1] * display[0]) - 1) > 0.01:
             notes = (f"the shape changes: {display[0]}x{display[1]} is shown as {size[0]}x{size[1]}",)
         width, height = (size[1], size[0]) if info.rotation % 180 else size
         factor = max(width / info.width, height / info.height)
+        if factor > MAX_SCALE:
+            raise ConfigError(
+                f"{of_input}: {factor:g} times a side",
+                hint=f"a side may become {MAX_SCALE} times as long at most",
+            )
         if factor < 1:
             notes += ("the output is smaller than the input",)
         return SizePlan(max(factor, 1.0), (width, height), Fraction(1), notes)
@@ -90,7 +97,8 @@ def plan_size(info: VideoInfo, scale: float | None, wanted: Size | None) -> Size
         # Whole factors are met by the model, or by shrinking what it gives to whole samples.
         exact = None if scale is None else (info.width * int(scale), info.height * int(scale))
         return SizePlan(scale, exact, info.sar)
-    return SizePlan(scale, (_even(info.width * scale), _even(info.height * scale)), info.sar)
+    width, height = (_whole(side * scale, is_picture=info.is_picture) for side in (info.width, info.height))
+    return SizePlan(scale, (width, height), info.sar)
 
 
 def enlarged(info: VideoInfo, scale: int) -> VideoInfo:
@@ -98,5 +106,6 @@ def enlarged(info: VideoInfo, scale: int) -> VideoInfo:
     return replace(info, width=info.width * scale, height=info.height * scale)
 
 
-def _even(value: float) -> int:
-    return max(2, round(value / 2) * 2)
+def _whole(side: float, *, is_picture: bool) -> int:
+    step = 1 if is_picture else 2
+    return max(step, round(side / step) * step)
