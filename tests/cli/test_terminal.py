@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,24 @@ def test_what_would_move_the_cursor_or_forge_a_line_is_shown_escaped(
     terminal.say(EVIL, "second")
     terminal.note(EVIL)
     assert capsys.readouterr() == (f"{SHOWN}\nsecond\n", f"{SHOWN}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        (os.fsdecode(b"a\xff\xe9.mp4"), r"a\xff\xe9.mp4"),
+        ("日本 \U0001f600 naïve.mp4", "日本 \U0001f600 naïve.mp4"),
+        (r"back\slash \udcff \x7f.mp4", r"back\slash \udcff \x7f.mp4"),
+        (EVIL, EVIL),
+        ("delete\x7f.mp4", "delete\x7f.mp4"),
+    ],
+)
+def test_json_of_any_name_is_strict(name: str, written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.note(terminal.json_of({"input": name}))
+    terminal.say_json({"input": name})
+    found = capsys.readouterr()
+    assert json.loads(found.err) == json.loads(found.out) == {"input": written}
+    assert json.loads(found.out)["input"].encode()  # Alone, a surrogate is no character.
 
 
 def test_a_line_after_a_status_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:

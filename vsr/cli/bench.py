@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -141,7 +140,7 @@ def command(
     if plot is not None:
         write_whole(plot, page.picture(result))
     if as_json:
-        say_json(json.dumps(result.as_dict(), indent=2))
+        say_json(result.as_dict())
     else:
         say(*lines(result))
 

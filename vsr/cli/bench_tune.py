@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +41,7 @@ def command(*, as_json: bool, **values: Any) -> None:
     config = api.TuneConfig(options.network(values), **{name: values[name] for name in names})
     result = api.tune(config, note)
     if as_json:
-        say_json(json.dumps(result.as_dict(), indent=2))
+        say_json(result.as_dict())
     else:
         say(*lines(result))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +50,7 @@ def command(
     if shows:
         status("")
     if as_json:
-        say_json(json.dumps(found.as_dict(), indent=2))
+        say_json(found.as_dict())
     else:
         say(*lines(found))
 

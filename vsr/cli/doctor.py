@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
@@ -22,7 +21,7 @@ def command(as_json: bool) -> int:
     checks = api.doctor()
     broken = any(check.needed and not check.ok for check in checks)
     if as_json:
-        say_json(json.dumps([asdict(check) for check in checks], indent=2, default=str))
+        say_json([asdict(check) for check in checks])
         return int(broken)
     width = max(len(check.name) for check in checks)
     for check in checks:

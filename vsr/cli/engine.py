@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -164,7 +163,7 @@ def show_engine(key: str, store: Path | None) -> None:
     """Show the manifest of the engine KEY (its first digits are enough), as JSON."""
     from vsr import api
 
-    say_json(json.dumps(api.EngineStore(store).named(key).as_dict(), indent=1))
+    say_json(api.EngineStore(store).named(key).as_dict())
 
 
 @command.command("verify")

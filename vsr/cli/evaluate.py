@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ def command(
     if report is not None:
         write_json(report, found.as_dict())
     if as_json:
-        say_json(json.dumps(found.as_dict(), indent=2))
+        say_json(found.as_dict())
     else:
         say(*lines(found))
 

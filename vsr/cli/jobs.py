@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ def list_jobs(folders: tuple[Path, ...], as_json: bool) -> None:
 
     jobs = api.list_jobs(folders or (Path(),))
     if as_json:
-        say_json(json.dumps([job.as_dict() for job in jobs], indent=2))
+        say_json([job.as_dict() for job in jobs])
     elif jobs:
         say(*_table(jobs))
     else:
@@ -57,7 +56,7 @@ def show_job(job: Path, as_json: bool) -> None:
 
     found = api.find_job(job)
     if as_json:
-        say_json(json.dumps(found.as_dict(), indent=2))
+        say_json(found.as_dict())
         return
     facts = {
         "output": found.output,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from vsr.cli import options, text
@@ -28,6 +26,6 @@ def command(url: str, video_stream: int | None, as_json: bool) -> None:
     else:
         found["vsr_upscale"] = api.preview(url, video_stream=video_stream).as_dict()
     if as_json:
-        say_json(json.dumps(found, indent=2, default=str))
+        say_json(found)
     else:
         say(*text.tree(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Generator
@@ -11,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO
 
 from vsr.cli import text
-from vsr.cli.terminal import escaped, note
+from vsr.cli.terminal import escaped, json_of, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +131,7 @@ class _Json:
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + JSON_INTERVAL_S
-            note(json.dumps(asdict(progress)), stream=self._stream)
+            note(json_of(asdict(progress)), stream=self._stream)
 
 
 class _Lines:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vsr import __version__
 from vsr.cli import text
+from vsr.cli.terminal import json_of
 from vsr.core.errors import ConfigError
 from vsr.files.checks import check_replaceable, is_folder
 from vsr.files.whole import write_whole
@@ -103,7 +103,7 @@ def check_report_path(path: Path | None, option: str = "--report") -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people and programs. Raises FileError."""
-    write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
+    write_whole(path, f"{json_of(content, indent=2)}\n".encode())
 
 
 def write_reports(path: Path, reports: Iterable[Report]) -> None:

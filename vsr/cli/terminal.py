@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Any, TextIO
 
 # Control characters but the tab, what ends a line, and what turns the direction of writing.
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# What begins with a backslash in JSON: two surrogates that are one character, a byte of a name that is no UTF-8, and the rest.
+_BACKSLASHED = re.compile(r"\\ud[89ab]..\\ud[c-f]..|\\udc([89a-f].)|\\.")
 _CLEAR = "\r\033[K"
 
 _has_status = False
@@ -30,9 +33,15 @@ def say(*lines: str) -> None:
     _print(lines, sys.stdout)
 
 
-def say_json(text: str) -> None:
-    """JSON of several lines on standard output; `json.dumps` has escaped its strings."""
-    print(text)
+def json_of(value: Any, *, indent: int | None = None) -> str:
+    """JSON in ASCII, which strict parsers take: a byte of a file name that is no UTF-8 is the four characters `\\xff` there."""
+    text = json.dumps(value, indent=indent, default=str).replace("\x7f", "\\u007f")
+    return _BACKSLASHED.sub(lambda match: rf"\\x{match[1]}" if match[1] else match[0], text)
+
+
+def say_json(value: Any) -> None:
+    """A value on standard output, as JSON of several lines."""
+    print(json_of(value, indent=2))
 
 
 def note(*lines: str, stream: TextIO | None = None) -> None:
