@@ -22,6 +22,8 @@ from tests.support import clips
 from tests.support.enlarged import all_packets
 from tests.support.processes import PATIENCE_S, Processes, started, until
 from tests.support.tiers import slow
+from vsr.jobs.folder import JOURNAL
+from vsr.jobs.journal import read_journal
 
 pytest.importorskip("ray", reason="needs the extra `cluster`")
 
@@ -123,14 +125,37 @@ class Run:
         assert self.process.poll() is None, self.process.communicate()
         return any(job.segments_done for job in vsr.list_jobs([self.folder.parent]))
 
+    def has_makers(self, count: int) -> bool:
+        """Whether so many nodes have made a segment by now."""
+        assert self.process.poll() is None, self.process.communicate()
+        made = read_journal(self.folder / JOURNAL).finished.values()
+        return len({node for one in made for node in one.done.report.nodes}) == count
 
-def tasks_left(nodes: Nodes) -> list[int]:
+
+def tasks_left(nodes: Nodes, title: bytes = b"ray::segment") -> list[int]:
     """Processes of this cluster that make a segment: others may run beside it."""
     return [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if _read(path).startswith(b"ray::segment") and any(_logs_into(nodes.folder, path.parent))
+        if _read(path).startswith(title) and any(_logs_into(nodes.folder, path.parent))
     ]
+
+
+@contextlib.contextmanager
+def standing(nodes: Nodes) -> Iterator[None]:
+    """Whoever could make a segment when this begins makes nothing until it ends: as the slowest of nodes."""
+    workers = tasks_left(nodes, b"ray::")
+
+    def tell(number: signal.Signals) -> None:
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, number)
+
+    tell(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        tell(signal.SIGCONT)
 
 
 def _read(path: Path) -> bytes:
@@ -151,17 +176,24 @@ def test_nodes_die_and_come_and_packets_are_those_of_one_process(
 ) -> None:
     nodes.tell("add first 1")
     run = Run(processes, nodes, clip, package, tmp_path)
-    until(run.has_begun, "no segment is finished")
-    nodes.tell("kill first")
-    nodes.tell("add late 1")
+    until(lambda: run.has_makers(1), "no segment is finished")
+    with standing(nodes):
+        nodes.tell("add second 1")
+        until(lambda: run.has_makers(2), "the second node makes nothing")
+        # Both have a segment under way now, and neither can end the job before the other node comes.
+        with standing(nodes):
+            nodes.tell("kill first")
+            nodes.tell("add late 1")
+            until(lambda: run.has_makers(3), "the late node makes nothing")
     err = run.process.communicate(timeout=PATIENCE_S)[1]
     assert run.process.returncode == 0, err
     assert all_packets(run.output) == expected
     (report,) = json.loads((tmp_path / "report.json").read_text())["reports"]
     assert report["frames_out"] == FRAMES
-    assert len(report["nodes"]) == 2
+    assert len(report["nodes"]) == 3
     assert all(fps > 0 for fps in report["nodes"].values())
-    assert not tasks_left(nodes)
+    until(lambda: not tasks_left(nodes), "a task has outlived the run")
+    nodes.tell("kill second")
     nodes.tell("kill late")
 
 
