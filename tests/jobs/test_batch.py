@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import vsr
 from tests.support import clips
@@ -33,9 +34,9 @@ def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 COMMAND = ["upscale", "films", "larger/", "--model", "bicubic", "--preset", "ultrafast"]
 
 
-def outputs() -> dict[str, tuple[int, int]]:
-    """The videos made, each with what tells it from one made anew."""
-    found = {path.name: path.stat() for path in Path("larger").glob("*.mp4")}
+def outputs(ending: str = ".mp4") -> dict[str, tuple[int, int]]:
+    """The videos or pictures made, each with what tells it from one made anew."""
+    found = {path.name: path.stat() for path in Path("larger").glob(f"*{ending}")}
     return {name: (one.st_ino, one.st_mtime_ns) for name, one in found.items()}
 
 
@@ -70,30 +71,6 @@ def test_after_a_failure_the_same_command_makes_only_what_is_left(
     assert [Path(report["input"]).name for report in reports] == ["a.mp4", "b.mp4", "c.mp4"]
 
 
-def test_after_kill_9_the_same_command_goes_on(films: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    child = f"""
-import os, signal, sys
-from vsr.jobs import batch
-add = batch.Batch.add
-def die_after(self, url, output, report):
-    add(self, url, output, report)
-    if output.endswith("b_x2.mp4"):
-        os.kill(os.getpid(), signal.SIGKILL)
-batch.Batch.add = die_after
-from vsr.cli import main
-sys.argv = {["vsr", *COMMAND]!r}
-main()
-"""
-    ended = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    made = outputs()
-    assert sorted(made) == ["a_x2.mp4", "b_x2.mp4"]
-    assert run(COMMAND) == 0
-    assert "going on: 2 of 3 inputs are done" in capsys.readouterr().err
-    assert outputs().items() >= made.items()
-    assert (len(outputs()), batches()) == (3, [])
-
-
 def test_an_output_that_got_its_name_just_before_kill_9_is_done(films: Path) -> None:
     def killed(command: list[str]) -> None:
         child = f"""
@@ -121,6 +98,40 @@ main()
         assert run(command) == 0
         assert outputs().items() >= made.items()
         assert batches() == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", [".mp4", ".png"])
+def test_in_one_pass_a_kill_around_the_naming_leaves_no_doubt(
+    films: Path, kind: str, when: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if kind == ".png":
+        for path in films.iterdir():
+            path.unlink()
+            Image.new("RGB", (8, 8)).save(path.with_suffix(kind))
+    child = f"""
+import os, sys
+real = os.replace
+def replace(made, name):
+    hit = str(name).endswith("b_x2{kind}")
+    if hit and "{when}" == "before": os.kill(os.getpid(), 9)
+    real(made, name)
+    if hit: os.kill(os.getpid(), 9)
+os.replace = replace
+from vsr.cli import main
+sys.argv = {["vsr", *COMMAND]!r}
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    made = outputs(kind)
+    assert sorted(made) == [f"{name}_x2{kind}" for name in ("a", "b")[: 1 + (when == "after")]]
+    assert run([*COMMAND, "--report", "report.json"]) == 0
+    assert f"going on: {len(made)} of 3 inputs are done" in capsys.readouterr().err
+    assert outputs(kind).items() >= made.items()
+    assert (len(outputs(kind)), batches()) == (3, [])
+    reports = json.loads(Path("report.json").read_text())["reports"]
+    assert [report["output"] for report in reports] == [f"larger/{name}_x2{kind}" for name in "abc"]
 
 
 def begun(films: Path) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +14,11 @@ import pytest
 import vsr
 from tests.support import clips
 from tests.support.enlarged import packets, pictures, seconds
+from vsr.core.control import Cancelled
 from vsr.core.errors import ConfigError, FileError, InferenceError
+from vsr.files.whole import OutputFile
 from vsr.jobs import in_segments
+from vsr.jobs.folder import JobFolder, job_folder
 from vsr.jobs.upscale import UpscaleJob
 from vsr.models import Precision
 from vsr.upscale import upscaler
@@ -181,6 +186,27 @@ def test_an_input_that_has_changed_is_named(what: str, said: str, clip: Path, be
     assert vsr.find_job(begun).segments_done == 1
 
 
+def test_a_cancel_ends_the_look_through_a_long_input(clip: Path, tmp_path: Path) -> None:
+    config = vsr.UpscaleConfig((str(clip),), network=vsr.NetworkOptions("bicubic"))
+    control = vsr.JobControl()
+    control.cancel()
+    with UpscaleJob(config, control) as job, pytest.raises(Cancelled):
+        job.index(str(clip), str(tmp_path / "out.mp4"))
+
+
+def test_an_input_that_changes_meanwhile_is_named_and_nothing_is_joined(clip: Path, tmp_path: Path) -> None:
+    def grow(_progress: vsr.Progress) -> None:
+        clip.write_bytes(clip.read_bytes() + b"\0\0\0\x08free")
+
+    with pytest.raises(
+        ConfigError, match="has changed while it was worked on: bytes of the input was"
+    ) as caught:
+        vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), progress=grow, **QUICK)
+    assert caught.value.hint == "--restart begins anew"
+    assert not (tmp_path / "out.mp4").exists()
+    assert vsr.find_job(tmp_path / "out.mp4").segments_done > 1
+
+
 def test_what_is_finished_can_be_exported_and_the_job_goes_on(
     clip: Path, begun: Path, tmp_path: Path
 ) -> None:
@@ -194,6 +220,46 @@ def test_what_is_finished_can_be_exported_and_the_job_goes_on(
     with pytest.raises(ConfigError, match="exists"):
         vsr.export_job(begun, tmp_path / "first.mp4")
     assert vsr.find_job(begun).segments_done == 1
+
+
+def preview(clip: Path, output: Path, **options: Any) -> vsr.Preview:
+    given = {**QUICK, **options}
+    network, sink = vsr.NetworkOptions("bicubic"), vsr.SinkOptions(preset="ultrafast")
+    config = vsr.UpscaleConfig((str(clip),), str(output), network, sink=sink, segment=given["segment"])
+    (found,) = vsr.preview_many(replace(config, source=vsr.SourceOptions(start_s=given.get("start_s"))))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"start_s": 0.5}, "--start was not given"), ({"segment": 0}, "holds what is done")]
+)
+def test_a_dry_run_of_what_another_job_lies_beside_fails_as_the_run(
+    changed: dict[str, Any], said: str, clip: Path, begun: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        preview(clip, begun, **changed)
+    assert preview(clip, begun).frames == FRAMES
+
+
+def test_a_dry_run_beside_a_running_one_fails_as_the_run(clip: Path, begun: Path) -> None:
+    with JobFolder(job_folder(begun)), pytest.raises(ConfigError, match="another vsr works on"):
+        preview(clip, begun)
+    other = OutputFile(begun.with_name("other.mp4"))
+    with pytest.raises(ConfigError, match="another vsr is writing"):
+        preview(clip, other.path, segment=0)
+    other.drop()
+    assert preview(clip, other.path, segment=0).frames == FRAMES
+
+
+def test_the_plan_of_a_cluster_with_gpus_names_them_and_not_the_head(clip: Path, tmp_path: Path) -> None:
+    config = vsr.UpscaleConfig(
+        (str(clip),), str(tmp_path / "out.mp4"), vsr.NetworkOptions("bicubic"), segment=0.5, cluster="auto"
+    )
+    cluster: Any = SimpleNamespace(device="cuda")
+    with UpscaleJob(config) as job:
+        upscaling = in_segments.Upscaling(config, job, vsr.JobControl(), lambda _: None, cluster)
+        found = upscaling.preview(str(clip), str(tmp_path / "out.mp4"))
+    assert (found.device, found.seconds) == ("cuda of a cluster", None)
 
 
 def test_speed_may_change(clip: Path, begun: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from vsr.core.errors import ConfigError
-from vsr.files.checks import PART_SUFFIX, check_replaceable, os_error, part_path, place_of
+from vsr.files.checks import PART_SUFFIX, check_replaceable, open_ordinary, os_error, part_path, place_of
 
 
 def locked_part(part: Path, *, wait: bool = False) -> FileIO:
@@ -37,6 +37,14 @@ def locked_part(part: Path, *, wait: bool = False) -> FileIO:
             raise
         # Another run renamed or deleted it before it was locked here.
         file.close()
+
+
+def check_unwritten(path: Path) -> None:
+    """Raise ConfigError where `OutputFile` would: something lies there that cannot be replaced, or another run writes it."""
+    check_replaceable(path)
+    part = part_path(path)
+    with contextlib.suppress(OSError), open(open_ordinary(part, os.O_RDWR), "rb") as file:
+        lock(file, part, wait=False)
 
 
 def kept_part(part: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from vsr.core.secrets import redacted
 from vsr.files.checks import place_of
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JOURNAL, SUFFIX, JobFolder
-from vsr.jobs.identity import differences, options_of
+from vsr.jobs.identity import check_same, options_of
 from vsr.jobs.journal import Identified, Identity
 from vsr.jobs.lines import Lines, Trusted, bytes_of, read_lines
 from vsr.jobs.report import Report
@@ -88,22 +88,20 @@ class Batch:
         same = one.output == _state(output) and one.input == _state(url)
         return one.report if same else None
 
-    def add(self, url: str, output: str, report: Report) -> None:
-        """Write down that an output is done. Raises FileError."""
-        made = _state(output)
-        if self._lines is None or made is None or report.stopped_early:
+    def add(self, url: str, output: str, report: Report, made: Identified) -> None:
+        """Write down that an output is done. made: its file, which may be about to get that name."""
+        if self._lines is None:
             return
         one = _Done(_absolute(url), _state(url), made, report)
-        self._lines.append(
-            "done",
-            {
-                "output": _absolute(output),
-                "made": asdict(made),
-                "url": one.url,
-                "input": asdict(one.input) if one.input else None,
-                "report": report.as_dict(),
-            },
-        )
+        entry = {
+            "output": _absolute(output),
+            "made": asdict(made),
+            "url": one.url,
+            "input": asdict(one.input) if one.input else None,
+            "report": report.as_dict(),
+        }
+        with suppress(FileError):  # Of a full disk: the output is whole all the same.
+            self._lines.append("done", entry)
         self._content.done[_absolute(output)] = one
 
 
@@ -164,11 +162,7 @@ def _begun(folder: Path, config: UpscaleConfig, said: Callable[[str], None]) -> 
         said(f"{content.trusted.damage}: what it says from there on is done again")
     if not content.identity:
         return BatchContent()
-    if changed := differences(content.identity, options_of(config)):
-        raise ConfigError(
-            f"{folder} was begun otherwise: {'; '.join(changed)}",
-            hint="give what was given then, or --restart to begin anew",
-        )
+    check_same(folder, content.identity, options_of(config))
     return content
 
 

@@ -159,10 +159,20 @@ def _lock(file: IO[bytes], path: Path) -> None:
     try:
         lock(file, path / RUNNING, wait=False)
     except ConfigError as error:
-        raise ConfigError(
-            f"another vsr works on {path.with_suffix('')}: {_signed(file.read())}",
-            hint="wait until it is done, stop it with Ctrl-C, or choose another output",
-        ) from error
+        raise _in_use(path, _signed(file.read())) from error
+
+
+def _in_use(path: Path, by: str) -> ConfigError:
+    return ConfigError(
+        f"another vsr works on {path.with_suffix('')}: {by}",
+        hint="wait until it is done, stop it with Ctrl-C, or choose another output",
+    )
+
+
+def check_free(path: Path) -> None:
+    """Raise ConfigError where another run works on the job of a folder. Looks, and changes nothing."""
+    if by := worked_on(path):
+        raise _in_use(path, by)
 
 
 def _sign(file: IO[bytes]) -> None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vsr.core.errors import SourceOpenError, reason
+from vsr.core.errors import ConfigError, SourceOpenError, reason
 from vsr.core.version import __version__
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.journal import Identity
@@ -98,6 +98,24 @@ def differences(then: Identity, now: Identity) -> list[str]:
         for name in names
         if then.get(name) != now.get(name)
     ]
+
+
+def check_same(folder: Path, then: Identity, now: Identity) -> None:
+    """Raise ConfigError where what is kept in that folder was begun otherwise."""
+    if changed := differences(then, now):
+        raise ConfigError(
+            f"{folder} was begun otherwise: {'; '.join(changed)}",
+            hint="give what was given then, or --restart to begin anew",
+        )
+
+
+def check_unchanged(path: Path, then: Identity) -> None:
+    """Raise ConfigError where an input is not what it was when its job began: segments of both would be joined."""
+    now = input_identity(path)
+    if changed := differences({name: then[name] for name in now}, now):
+        raise ConfigError(
+            f"{path} has changed while it was worked on: {'; '.join(changed)}", hint="--restart begins anew"
+        )
 
 
 def _said(value: str | int | float | None) -> str:

@@ -5,8 +5,9 @@ What only segments need is imported where they begin: a run in one pass would sh
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -18,7 +19,7 @@ from vsr.core.errors import ConfigError
 from vsr.core.limits import cores
 from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.folder import JOURNAL, JobFolder, job_folder
+from vsr.jobs.folder import JOURNAL, JobFolder, check_free, job_folder
 from vsr.jobs.outlook import Outlook, Preview
 from vsr.jobs.progress import OnProgress, Progress
 from vsr.jobs.report import Report
@@ -32,9 +33,13 @@ from vsr.upscale.options import NetworkOptions
 
 if TYPE_CHECKING:
     from vsr.jobs.cluster import Cluster
-    from vsr.jobs.journal import JobHead
+    from vsr.jobs.journal import Identified, Identity, JobHead
     from vsr.jobs.runners import Runners
-    from vsr.jobs.tasks import SegmentDone, SegmentTask
+    from vsr.jobs.tasks import Joined, SegmentDone, SegmentTask
+
+OnMade = Callable[["Report", "Identified"], None]
+"""Gets the report of an output that is whole and which file it is. It is about to get its name, or has it, and what lies beside
+it still says so."""
 
 # What packets of FFmpeg's own encoders are made for; more gain nothing.
 _MOST_CODEC_THREADS = 16
@@ -73,11 +78,10 @@ class Upscaling:
         items: int,
         following: str | None = None,
         on_begin: Callable[[Preview], None] | None = None,
-        on_made: Callable[[Report], None] = lambda _: None,
+        on_made: OnMade | None = None,
     ) -> Report:
         """Make one output, and go on with what an earlier run has finished of it. following: the input that comes next.
-        on_begin: gets what is known before the first frame. on_made: gets the report of an output that has its name, before
-        what lies beside it is removed. Raises VsrError, Cancelled."""
+        on_begin: gets what is known before the first frame. Raises VsrError, Cancelled."""
         plan: SegmentPlan | None = None
         if why := _why_at_once(url, output, self._config):
             plan = SegmentPlan(Fraction(1), (), 0, why) if self._config.segment else None
@@ -87,9 +91,7 @@ class Upscaling:
             if plan is not None and len(plan.segments) > 1:
                 if on_begin is not None:
                     # What was begun may have its output by now: whose that is, is told below.
-                    writing = replace(self._config.sink, overwrite=self._config.sink.overwrite or bool(begun))
-                    job = self._job.configured(replace(self._config, sink=writing, skip_existing=False))
-                    on_begin(job.preview(url, output))
+                    on_begin(self._seen(self._to_look(replacing=bool(begun)).preview(url, output)))
                 watch = _Watch(plan, on_progress, item, items) if on_progress else None
                 return self._in_segments(url, Path(output), begun, plan, watch, on_made)
             self.forget(Path(output))
@@ -100,18 +102,69 @@ class Upscaling:
         notes = (f"made in one pass: {plan.note}",) if plan is not None else ()
         for note in notes:
             self._said(note)
+
+        def named(made: Report, found: os.stat_result) -> None:
+            from vsr.jobs.journal import Identified
+
+            assert on_made is not None
+            on_made(replace(made, notes=(*made.notes, *notes)), Identified.of(found))
+
         report = self._job.run(
             url,
             output,
             on_progress=on_progress,
             on_begin=on_begin,
+            on_whole=named if on_made is not None else None,
             item=item,
             items=items,
             following=following,
         )
-        report = replace(report, notes=(*report.notes, *notes))
-        on_made(report)
-        return report
+        return replace(report, notes=(*report.notes, *notes))
+
+    def preview(self, url: str, output: str, like: Path | None = None) -> Preview:
+        """What `run` would do. Raises what it would raise before its first frame; nothing is made.
+
+        like: a file in a folder that is there, to be looked at in place of an output whose folder is only made by a run.
+        """
+        at_once = bool(_why_at_once(url, output, self._config))
+        begun, is_made = None, False
+        if not at_once and like is None:
+            begun = self._begun(Path(output))
+            check_free(job_folder(Path(output)))
+            is_made = begun is not None and self._is_made(url, Path(output), begun)
+        job = self._to_look(replacing=is_made or like is not None)
+        found = replace(job.preview(url, str(like or output)), output=output)
+        if self._config.segment is None and begun is None:
+            at_once |= found.seconds is not None and is_short(found.seconds)
+        return found if at_once else self._seen(found)
+
+    def _is_made(self, url: str, output: Path, begun: JobHead) -> bool:
+        """Whether what was begun has its output already, but was killed just then. Raises ConfigError where this job is another
+        than that which was begun."""
+        from vsr.jobs.identity import check_same
+        from vsr.jobs.journal import read_journal
+        from vsr.jobs.resumable import is_output
+
+        folder = job_folder(output)
+        if is_output(output, read_journal(folder / JOURNAL).joined):
+            return True
+        check_same(folder, begun.identity, self._identity(url, self._job.outlook(url), begun))
+        return False
+
+    def _to_look(self, *, replacing: bool) -> UpscaleJob:
+        """The job that looks at what is to be done. replacing: also where an output is there."""
+        writing = replace(self._config.sink, overwrite=self._config.sink.overwrite or replacing)
+        return self._job.configured(replace(self._config, sink=writing, skip_existing=False))
+
+    def _seen(self, found: Preview) -> Preview:
+        """The same as it is made in segments: on a cluster by nodes, of which nobody knows how fast they are."""
+        if self._cluster is None:
+            return found
+        there = replace(found, device=f"{self._cluster.device} of a cluster", seconds=None)
+        if self._cluster.device == "cpu":
+            return there
+        asked = self._asked.network
+        return replace(there, backend=asked.backend, precision=asked.precision or "")
 
     def _begun(self, output: Path) -> JobHead | None:
         """The job that lies beside the output and is to be gone on with. Raises ConfigError for one pass beside it."""
@@ -159,23 +212,22 @@ class Upscaling:
         begun: JobHead | None,
         plan: SegmentPlan,
         watch: _Watch | None,
-        on_made: Callable[[Report], None],
+        on_made: OnMade | None,
     ) -> Report:
-        from vsr.jobs.identity import SEGMENT, identity
+        from vsr.jobs.identity import check_unchanged
         from vsr.jobs.resumable import Job, ResumableJob
 
-        path = Path(file_name(url)).absolute()
-        outlook = self._job.outlook(url)
-        backend, device = outlook.backend, outlook.device
-        if self._cluster is not None and self._cluster.device == "cuda":
-            backend, device = self._asked.network.backend, "cuda:0"
-        known = identity(self._asked, path, outlook.spec, backend, device)
-        if begun is not None and self._config.segment is None:
-            known = {**known, SEGMENT: begun.identity.get(SEGMENT)}
+        path, outlook = _path(url), self._job.outlook(url)
+        known = self._identity(url, outlook, begun)
         bitrate = self._config.sink.bitrate
         notes = ("the bitrate is that of each segment: rate control begins anew in each",) if bitrate else ()
         config = _fixed(self._config, outlook, begun)
         made_here = self._job.configured(config)
+
+        def joined(files: Sequence[Path], target: Path) -> Joined:
+            check_unchanged(path, known)
+            return made_here.join(url, str(target), files)
+
         job = ResumableJob(
             Job(
                 url=str(path),
@@ -187,13 +239,25 @@ class Upscaling:
             ),
             plan=lambda: plan,
             runners=self._runners(made_here, config.network, outlook, watch),
-            join=lambda files, target: made_here.join(url, str(target), files),
+            join=joined,
             control=self._control,
             said=self._said,
             finished=watch.finished if watch is not None else lambda _: None,
             made=on_made,
         )
         return job.run()
+
+    def _identity(self, url: str, outlook: Outlook, begun: JobHead | None) -> Identity:
+        """Of the job, whose segments are as long as they were begun where nobody says it."""
+        from vsr.jobs.identity import SEGMENT, identity
+
+        backend, device = outlook.backend, outlook.device
+        if self._cluster is not None and self._cluster.device == "cuda":
+            backend, device = self._asked.network.backend, "cuda:0"
+        known = identity(self._asked, _path(url), outlook.spec, backend, device)
+        if begun is not None and self._config.segment is None:
+            known = {**known, SEGMENT: begun.identity.get(SEGMENT)}
+        return known
 
     def _runners(
         self, job: UpscaleJob, network: NetworkOptions, outlook: Outlook, watch: _Watch | None
@@ -295,6 +359,10 @@ class _Watch:
                 bytes=0,
             )
         )
+
+
+def _path(url: str) -> Path:
+    return Path(file_name(url)).absolute()
 
 
 def _why_at_once(url: str, output: str, config: UpscaleConfig) -> str:

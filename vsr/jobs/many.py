@@ -135,7 +135,7 @@ def upscale_many(
                     items=len(pairs),
                     following=following.get(item),
                     on_begin=partial(_begins, on_begin, item, len(pairs)),
-                    on_made=partial(batch.add, url, output) if batch else lambda _: None,
+                    on_made=partial(batch.add, url, output) if batch else None,
                 )
                 reports.append(report)
                 on_report(report, item, len(pairs))
@@ -160,12 +160,13 @@ def preview_many(
     found = []
     pairs = plan_outputs(config, make=False)
     done = _done(config, pairs)
-    with UpscaleJob(config) as job:
+    with UpscaleJob(config) as job, _cluster(config) as cluster:
+        upscaling = Upscaling(config, job, Control(), lambda _: None, cluster)
         for url, output in pairs:
             if output in done or (config.skip_existing and is_there(output)):
                 continue
             try:
-                found.append(_preview(job, config, url, output))
+                found.append(_preview(upscaling, config, url, output))
             except VsrError as error:
                 if on_failure is None:
                     raise
@@ -173,14 +174,13 @@ def preview_many(
     return found
 
 
-def _preview(job: UpscaleJob, config: UpscaleConfig, url: str, output: str) -> Preview:
+def _preview(upscaling: Upscaling, config: UpscaleConfig, url: str, output: str) -> Preview:
     """Of one input, whose output may lie in a folder that is only made by a run."""
     folder = Path(output).parent
     if config.output is None or not _names_folder(file_name(config.output)) or folder.exists():
-        return job.preview(url, output)
+        return upscaling.preview(url, output)
     above = next(path for path in folder.absolute().parents if path.exists())
-    beside = job.configured(replace(config, sink=replace(config.sink, overwrite=True), skip_existing=False))
-    return replace(beside.preview(url, str(above / Path(output).name)), output=output)
+    return upscaling.preview(url, output, above / Path(output).name)
 
 
 def _batch(

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Cancelled, Control
-from vsr.core.errors import ConfigError, FileError, VsrError
+from vsr.core.errors import FileError, VsrError
 from vsr.files.checks import check_writable, os_error, place_of
 from vsr.files.whole import sync_folder
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JobFolder, Sealed, job_folder
-from vsr.jobs.identity import config_values, differences
+from vsr.jobs.identity import check_same, config_values, differences
 from vsr.jobs.journal import Finished, Identified, Identity, JobHead, Journal, JournalContent, read_journal
 from vsr.jobs.report import Report, counted_once, merged
 from vsr.jobs.room import Room
@@ -74,8 +74,8 @@ class ResumableJob:
     """Runs a job, with what it needs of others.
 
     plan: cuts the input, where nothing is finished yet. said: gets sentences for the user, at once. finished: gets the reports
-    of what is finished, by the numbers of segments, whenever that changes. made: gets the report of the whole output, which has
-    its name, while the folder still says so. free_bytes: room on the disk of a folder.
+    of what is finished, by the numbers of segments, whenever that changes. made: gets the report of the whole output and which
+    file that is; it has its name, and the folder still says so. free_bytes: room on the disk of a folder.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ResumableJob:
         control: Control | None = None,
         said: Callable[[str], None] = lambda _: None,
         finished: Callable[[Mapping[int, Report]], None] = lambda _: None,
-        made: Callable[[Report], None] = lambda _: None,
+        made: Callable[[Report, Identified], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
@@ -115,9 +115,10 @@ class ResumableJob:
             self._check_output()
         with JobFolder(path) as folder:
             content = self._content(folder)
-            if content.head is not None and self._is_output(content.joined):
+            joined = content.joined
+            if content.head is not None and joined is not None and is_output(self._job.output, joined):
                 report = self._report([content.finished[number] for number in sorted(content.finished)])
-                self._whole(report)
+                self._tell_whole(report, joined)
                 folder.remove()
                 return report
             self._check_output()
@@ -135,21 +136,11 @@ class ResumableJob:
             self._said(f"{content.damage}: what it says from there on is done again")
         if content.head is None:
             return JournalContent()
-        changed = differences(content.head.identity, self._job.identity)
-        if not changed:
+        if not differences(content.head.identity, self._job.identity):
             return content
-        if self._is_output(content.joined):
-            return JournalContent()
-        raise ConfigError(
-            f"{folder.path} was begun otherwise: {'; '.join(changed)}",
-            hint="give what was given then, or --restart to begin anew",
-        )
-
-    def _is_output(self, joined: Identified | None) -> bool:
-        """Whether a run was ended after the output had got its name, and before the folder was removed."""
-        with contextlib.suppress(OSError):
-            return joined == Identified.of(place_of(self._job.output).stat())
-        return False
+        if not is_output(self._job.output, content.joined):
+            check_same(folder.path, content.head.identity, self._job.identity)
+        return JournalContent()
 
     def _run(self, folder: JobFolder, content: JournalContent) -> Report:
         finished = {
@@ -192,7 +183,8 @@ class ResumableJob:
                 self._said(f"{run.how_far} and kept in {run.folder.path}; the same command goes on")
             if isinstance(error, FileError):
                 error = run.room.explained(error, run.in_order)
-            if isinstance(error, VsrError) and run.finished:
+            # Where nothing but beginning anew helps, that is its hint.
+            if isinstance(error, VsrError) and run.finished and "--restart" not in (error.hint or ""):
                 error.hint = "; ".join(filter(None, [error.hint, f"the same command goes on: {run.how_far}"]))
             raise error
 
@@ -276,7 +268,8 @@ class ResumableJob:
         try:
             with target.open("rb") as file:
                 os.fsync(file.fileno())
-                run.journal.joined(Identified.of(os.fstat(file.fileno())))
+                whole = Identified.of(os.fstat(file.fileno()))
+                run.journal.joined(whole)
             os.replace(target, place)
         except OSError as error:
             raise os_error(str(output), error) from error
@@ -290,9 +283,13 @@ class ResumableJob:
             notes=counted_once((*report.notes, *joined.notes)),
             warnings=counted_once((*report.warnings, *joined.warnings)),
         )
-        self._whole(report)
+        self._tell_whole(report, whole)
         run.folder.remove()
         return report
+
+    def _tell_whole(self, report: Report, file: Identified) -> None:
+        if self._whole is not None:
+            self._whole(report, file)
 
     def _report(self, finished: Sequence[Finished]) -> Report:
         output = self._job.output
@@ -300,6 +297,14 @@ class ResumableJob:
         with contextlib.suppress(OSError):
             report = replace(report, output_bytes=output.stat().st_size)
         return replace(report, output=str(output), notes=(*report.notes, *self._job.notes))
+
+
+def is_output(output: Path, joined: Identified | None) -> bool:
+    """Whether a run was ended after the output had got its name, and before the folder was removed. joined: as its journal has
+    it."""
+    with contextlib.suppress(OSError):
+        return joined == Identified.of(place_of(output).stat())
+    return False
 
 
 def how_far(plan: SegmentPlan, finished: Sequence[int] | dict[int, Finished]) -> str:

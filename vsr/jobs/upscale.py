@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 OnFrame = Callable[[PipelineStats], None]
 """Takes what the stages have done by then."""
 
+OnWhole = Callable[[Report, os.stat_result], None]
+"""Takes the report of an output that is one file and whole, and the state of that file, just before it gets its name."""
+
 
 class UpscaleJob:
     """Runs inputs one after another and keeps the compiled model between them. A context manager."""
@@ -70,6 +74,7 @@ class UpscaleJob:
         on_progress: OnProgress | None = None,
         on_frame: OnFrame | None = None,
         on_begin: Callable[[Preview], None] | None = None,
+        on_whole: OnWhole | None = None,
         item: int = 0,
         items: int = 1,
         following: str | None = None,
@@ -77,8 +82,8 @@ class UpscaleJob:
         """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
 
         on_begin: gets what is known before the first frame. on_frame: called on the encoding thread after each frame that is
-        handed to the encoder. following: the input that will be run next; a picture is made ready for while this one is
-        encoded. Raises Cancelled after `Control.cancel`.
+        handed to the encoder. on_whole: see `OnWhole`. following: the input that will be run next; a picture is made ready for
+        while this one is encoded. Raises Cancelled after `Control.cancel`.
         """
         began = _Began()
         with self._opened(url) as source:
@@ -97,6 +102,7 @@ class UpscaleJob:
                 on_frame,
                 following,
                 (item, items),
+                on_whole,
             )
 
     def outlook(self, url: str) -> Outlook:
@@ -117,12 +123,16 @@ class UpscaleJob:
     def index(self, url: str, output: str) -> VideoIndex:
         """Where the work on `url` can be cut; its `uncuttable` says why not, because of the input or of the output.
 
-        Raises VsrError for what cannot be opened.
+        Raises VsrError for what cannot be opened, and Cancelled.
         """
         with open_source(url, self._reading) as source:
             prepared = self._prepare(source)
             why = why_whole(output, prepared.writing, source.carried, prepared.large)
-        return VideoIndex(Fraction(1), uncuttable=why) if why else video_index(url, self._reading)
+        return (
+            VideoIndex(Fraction(1), uncuttable=why)
+            if why
+            else video_index(url, self._reading, self._control.check)
+        )
 
     def run_part(
         self,
@@ -260,18 +270,51 @@ class UpscaleJob:
         on_frame: OnFrame | None,
         following: str | None = None,
         number: tuple[int, int] = (0, 1),
+        on_whole: OnWhole | None = None,
     ) -> Report:
         """Run frames of a source through the network into a sink, and end it."""
         info, upscaler, large = source.info, prepared.upscaler, prepared.large
         batch = upscaler.batch(info.width, info.height, on_device=large.on_device)
         first_frame_s: float | None = None
-        compile_s = 0.0
+        compile_s = setup_s = 0.0
         pace = Pace(info, self._config.source)
 
         def watch(stats: PipelineStats) -> None:
             assert on_progress is not None
             said = pace.progress(stats, source.carried.name, *number, upscaler.doing)
             on_progress(replace(said, bytes=sink.counters.bytes))
+
+        def reported(stats: PipelineStats, path: Path | None, *, stopped: bool) -> Report:
+            seconds = time.perf_counter() - began.wall
+            return Report(
+                input=source.carried.name,
+                output=str(path) if path else None,
+                model=upscaler.spec.id,
+                backend=upscaler.backend,
+                device=upscaler.device,
+                precision=upscaler.precision,
+                size_in=(info.width, info.height),
+                size_out=prepared.size,
+                frames_in=source.counters.frames,
+                frames_out=sink.counters.frames,
+                seconds=round(seconds, 3),
+                setup_s=round(setup_s, 3),
+                cpu_s=round(time.process_time() - began.cpu, 3),
+                fps=round(sink.counters.frames / seconds, 2),
+                stages=stage_reports(stats),
+                bottleneck=stats.bottleneck.name,
+                damaged_packets=source.counters.damaged_packets,
+                first_error=source.counters.first_error,
+                notes=(*source.notes, *prepared.notes, *upscaler.notes, *sink.notes),
+                warnings=(*source.carried.warnings, *sink.warnings),
+                stopped_early=stopped,
+                output_bytes=sink.counters.bytes or None,
+                encoder=sink.encoder,
+                started=round(began.at, 3),
+                first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
+                compile_s=round(compile_s, 3),
+                video_s=None if info.is_picture else round(pace.done_s, 3) or None,
+            )
 
         try:
             exhausted = Exhaustion(frames, fetch=not large.on_device)
@@ -308,40 +351,15 @@ class UpscaleJob:
                 source_name="decode",
                 sink_name="encode",
             )
+            if on_whole is not None:
+                sink.on_whole = lambda found: on_whole(
+                    reported(pipeline.stats, Path(sink.name), stopped=False), found
+                )
             setup_s = time.perf_counter() - began.wall
             result = pipeline.run(watch if on_progress else None)
         finally:
             sink.abandon()  # does nothing once the output is whole
-        seconds = time.perf_counter() - began.wall
-        return Report(
-            input=source.carried.name,
-            output=str(result.value) if result.value else None,
-            model=upscaler.spec.id,
-            backend=upscaler.backend,
-            device=upscaler.device,
-            precision=upscaler.precision,
-            size_in=(info.width, info.height),
-            size_out=prepared.size,
-            frames_in=source.counters.frames,
-            frames_out=sink.counters.frames,
-            seconds=round(seconds, 3),
-            setup_s=round(setup_s, 3),
-            cpu_s=round(time.process_time() - began.cpu, 3),
-            fps=round(sink.counters.frames / seconds, 2),
-            stages=stage_reports(result.stats),
-            bottleneck=result.stats.bottleneck.name,
-            damaged_packets=source.counters.damaged_packets,
-            first_error=source.counters.first_error,
-            notes=(*source.notes, *prepared.notes, *upscaler.notes, *sink.notes),
-            warnings=(*source.carried.warnings, *sink.warnings),
-            stopped_early=result.stopped,
-            output_bytes=sink.counters.bytes or None,
-            encoder=sink.encoder,
-            started=round(began.at, 3),
-            first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
-            compile_s=round(compile_s, 3),
-            video_s=None if info.is_picture else round(pace.done_s, 3) or None,
-        )
+        return reported(result.stats, result.value, stopped=result.stopped)
 
 
 @dataclass(frozen=True, slots=True)

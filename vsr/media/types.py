@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -213,7 +214,8 @@ class Sink(Protocol):
     Exactly one of `finish`, `keep_part` and `abandon` ends it; calling another afterwards does nothing. `warnings` names what
     of the input the output cannot hold, `notes` what is otherwise different there; both are complete once the sink has ended.
     `encoder`: what writes, as in "libx264 yuv420p
-    crf=16 preset=veryfast", or the picture format; None for nothing.
+    crf=16 preset=veryfast", or the picture format; None for nothing. on_whole: gets the state of an output that is one file and
+    whole, just before it gets its name.
     """
 
     name: str
@@ -221,6 +223,7 @@ class Sink(Protocol):
     warnings: list[str]
     notes: list[str]
     counters: SinkCounters
+    on_whole: Callable[[os.stat_result], None]
 
     def write(self, frame: Frame) -> None:
         """Encode one frame of `Sink.info`'s format. Raises EncodeError or FileError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -32,8 +33,8 @@ class _UncuttableError(Exception):
     """Why an input cannot be cut."""
 
 
-def video_index(url: str, options: SourceOptions) -> VideoIndex:
-    """Read the packets of an input's video, without decoding them.
+def video_index(url: str, options: SourceOptions, check: Callable[[], None] = lambda: None) -> VideoIndex:
+    """Read the packets of an input's video, without decoding them. check: is called for each, and may raise.
 
     Raises SourceOpenError, SourceTimeoutError or ConfigError for an input that cannot be opened.
     """
@@ -43,7 +44,7 @@ def video_index(url: str, options: SourceOptions) -> VideoIndex:
     try:
         time_base = opened.time_base
         try:
-            times, keyframes = _read(opened)
+            times, keyframes = _read(opened, check)
         except _UncuttableError as why_not:
             return VideoIndex(time_base, uncuttable=str(why_not))
         return VideoIndex(time_base, tuple(times), tuple(keyframes))
@@ -64,7 +65,7 @@ def why_not_cut(url: str, options: SourceOptions) -> str:
     return ""
 
 
-def _read(opened: Opened) -> tuple[list[int], list[int]]:
+def _read(opened: Opened, check: Callable[[], None]) -> tuple[list[int], list[int]]:
     """Times of the wanted pictures and of all keyframes. Raises _UncuttableError."""
     if opened.made_times:
         raise _UncuttableError("a raw stream has no timestamps")
@@ -77,6 +78,7 @@ def _read(opened: Opened) -> tuple[list[int], list[int]]:
     times: list[int] = []
     keyframes: list[int] = []
     for packet in decoder.packets():
+        check()
         if packet.stream_index != opened.stream.index:
             continue
         if packet.pts is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 from vsr.core.errors import EncodeError
@@ -20,6 +22,7 @@ class EndsOnce(ABC):
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.notes: list[str] = []
+        self.on_whole: Callable[[os.stat_result], None] = lambda _: None
 
     def finish(self) -> Path | None:
         return self._finish() if self._ends() else None

@@ -165,6 +165,7 @@ class SinglePictureSink(PictureSink):
         if self._part is None:
             raise EncodeError(f"no frame came for {self._path}", hint="check the input")
         try:
+            self.on_whole(os.fstat(self._part.file.fileno()))
             self._part.commit()
         except OSError as error:
             self._part.drop()

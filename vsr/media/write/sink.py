@@ -9,7 +9,7 @@ from pathlib import Path
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.files.checks import check_writable
-from vsr.files.whole import OutputFile
+from vsr.files.whole import OutputFile, check_unwritten
 from vsr.media.types import Carried, Sink, SinkCounters, SinkOptions
 from vsr.media.write.containers import NULL, STDOUT, Container
 from vsr.media.write.copy_plan import CopyPlan, plan_copy
@@ -76,6 +76,8 @@ class VideoSink(EndsOnce):
         path = None if url in (STDOUT, NULL) else Path(url)
         if path is not None:
             check_writable(path, overwrite=options.overwrite)
+            if dry:
+                check_unwritten(path)
         encoding = self._encoding = Encoding(url, options, carried, info)
         self.encoder: str | None = encoding.encoder
         container, carried, template = encoding.container, encoding.carried, encoding.template
@@ -138,7 +140,12 @@ class VideoSink(EndsOnce):
         self.counters.bytes = self._target.bytes
 
     def _finish(self) -> Path | None:
-        return self._whole(self._target.commit)
+        return self._whole(self._commit)
+
+    def _commit(self) -> Path | None:
+        if isinstance(self._target, OutputFile):
+            self.on_whole(self._target.part.stat())
+        return self._target.commit()
 
     def _keep_part(self) -> Path | None:
         return self._whole(self._target.keep)
