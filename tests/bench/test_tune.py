@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.support import clips
 from tests.support.clock import PretendedClock
 from tests.support.pretend_openvino import pretend
+from tests.support.workers import workers_of
 from vsr import api
+from vsr.bench.plan import Output
+from vsr.bench.recorder import Recorder, WarmUp
+from vsr.bench.stages import side_by_side
 from vsr.bench.tune import Change, TuneConfig, groups, search
 from vsr.cli.app import vsr
+from vsr.core.clock import SYSTEM_CLOCK
+from vsr.core.control import Cancelled
 from vsr.core.errors import ConfigError
+from vsr.jobs.config import UpscaleConfig
 from vsr.machine import tuned as kept
 from vsr.machine.doctor import doctor
 from vsr.machine.tuned import Tuned
@@ -87,6 +97,39 @@ def test_other_devices_are_tried_unless_one_is_named(
     assert found.best.device == ("gpu:1" if tried else "")
 
 
+@pytest.mark.parametrize(
+    ("here", "encoder", "tried"),
+    [
+        (1, "libx264", []),
+        (2, "libx264", ["2 workers"]),
+        (32, "libx264", ["2 workers", "8 workers"]),
+        (32, "null", []),
+    ],
+)
+def test_workers_are_tried_where_there_is_something_to_share(
+    here: int, encoder: str, tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vsr.bench.tune.cores", lambda: here)
+    config = TuneConfig(NetworkOptions("bicubic", device="cpu"), encoder=encoder)
+    with Upscaler(config.network) as upscaler:
+        words = [words for group in groups(config, upscaler) for words, _ in group]
+    assert [word for word in words if word.endswith(" workers")] == tried
+
+
+def test_workers_that_are_measured_are_at_work_together_and_end(tmp_path: Path) -> None:
+    clip = clips.h264("plain.mp4")
+    recorder = side_by_side(
+        NetworkOptions("bicubic"),
+        str(clip),
+        Output("libx264", "ultrafast"),
+        tmp_path,
+        2,
+        lambda: Recorder(WarmUp(least=1, most=1), SYSTEM_CLOCK.now()),
+    )
+    assert recorder.part().fps.median > 0
+    assert not workers_of(os.getpid())
+
+
 @pytest.fixture
 def spec() -> Any:
     return find_model("bicubic")
@@ -111,6 +154,27 @@ def test_commands_use_what_is_kept_and_options_count_more(spec: Any) -> None:
         assert (upscaler._compiling.threads, upscaler.batch(64, 48)) == (2, 1)
     with Upscaler("bicubic", backend="onnxruntime") as upscaler:
         assert upscaler.tuned == Tuned(), "it was found on another backend"
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(None, [3]), (2, [2]), (1, [])])
+def test_a_job_in_segments_has_the_workers_that_are_kept_unless_it_says_how_many(
+    asked: int | None, taken: list[int], spec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(spec, workers=3)
+    counts: list[int] = []
+
+    def workers(count: int, *_others: object) -> None:
+        counts.append(count)
+        raise Cancelled
+
+    monkeypatch.setattr("vsr.jobs.workers.Workers", workers)
+    clip = clips.h264("gop.mp4", "-g", "5", source="testsrc2=size=64x48:rate=25:duration=0.4")
+    config = UpscaleConfig(
+        (str(clip),), str(tmp_path / "out.mp4"), NetworkOptions("bicubic"), segment=0.2, workers=asked
+    )
+    with contextlib.suppress(Cancelled):
+        api.upscale_many(config)
+    assert counts == taken
 
 
 def test_other_hardware_or_another_package_does_not_use_it(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vsr.bench.plan import NULL, Output
-from vsr.bench.recorder import Recorder
+from vsr.bench.recorder import WINDOW_S, Recorder
 from vsr.bench.result import Part, StageShare
 from vsr.bench.statistics import spread
 from vsr.core.control import Control
@@ -18,8 +18,13 @@ from vsr.core.errors import ConfigError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.in_segments import fixed
 from vsr.jobs.report import Report
+from vsr.jobs.runners import Failed
+from vsr.jobs.segments import Segment
+from vsr.jobs.tasks import SegmentTask
 from vsr.jobs.upscale import UpscaleJob
+from vsr.jobs.workers import Workers
 from vsr.media.read.open import open_source
 from vsr.media.types import Carried, SinkOptions, SourceOptions
 from vsr.media.write.sink import open_sink
@@ -137,6 +142,49 @@ def together(
     assert begun is not None
     assert ended is not None
     return report, _shares(begun, ended)
+
+
+def side_by_side(
+    network: NetworkOptions,
+    clip: str,
+    output: Output,
+    folder: Path,
+    count: int,
+    recorder: Callable[[], Recorder],
+) -> Recorder:
+    """Let so many workers make the clip over and over, each all of it. recorder: makes one once all are at work. Raises what
+    fails in a worker."""
+    config = UpscaleConfig((clip,), str(folder / "beside.mkv"), network, sink=_options(output))
+    with UpscaleJob(config) as job:
+        outlook = job.outlook(clip)
+    config = fixed(config, outlook)
+    seen: dict[int, int] = {}
+    record: Recorder | None = None
+
+    def come(number: int, frames: int) -> None:
+        """So many frames of its segment are done by a worker. A worker counts from when it has one."""
+        nonlocal record
+        if record is not None:
+            for _ in range(frames - seen.get(number, 0)):
+                record.frame()
+        if frames:
+            seen[number] = frames
+        if record is None and len(seen) == count:
+            record = recorder()
+
+    with Workers(count, (outlook.device,), Control(), lambda n, said: come(n, said.frames_done)) as workers:
+        names = workers.free()
+        while record is None or not record.enough:
+            for name in workers.free():
+                number = names.index(name)
+                whole = Segment(number, None, None, None, 0)
+                workers.start(name, SegmentTask(clip, str(config.output), config, whole, folder / name))
+            for event in workers.wait(WINDOW_S):
+                if isinstance(event, Failed):
+                    raise event.error
+                come(event.done.number, event.done.report.frames_out)
+                seen[event.done.number] = 0
+    return record
 
 
 def _shares(begun: PipelineStats, ended: PipelineStats) -> tuple[StageShare, ...]:

@@ -16,7 +16,7 @@ from vsr.backends.choose import load_backend
 from vsr.bench.clips import Clips
 from vsr.bench.plan import DEFAULT_SIZE, Output
 from vsr.bench.recorder import Recorder, WarmUp
-from vsr.bench.stages import together
+from vsr.bench.stages import side_by_side, together
 from vsr.bench.statistics import LEAST_CHANGE
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import ConfigError, EngineError
@@ -97,10 +97,15 @@ def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneRe
         output = Output(config.encoder, config.preset or "")
 
         def fps(tuned: Tuned, seconds: float) -> float:
+            def recorder() -> Recorder:
+                return Recorder(WarmUp(seconds=0.5), SYSTEM_CLOCK.now() + seconds)
+
+            job = config.network, clip.url, output, Path(name)
             with assumed(tuned):
-                recorder = Recorder(WarmUp(seconds=0.5), SYSTEM_CLOCK.now() + seconds)
-                together(config.network, clip.url, output, Path(name), recorder)
-            return recorder.part().fps.median
+                if tuned.workers:
+                    return side_by_side(*job, tuned.workers, recorder).part().fps.median
+                together(*job, alone := recorder())
+            return alone.part().fps.median
 
         found = search(changes, fps, config.budget_s, say)
     best = replace(found.best, backend=backend, device=found.best.device or device, package=spec.numbers_hash)
@@ -163,6 +168,9 @@ def groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
         yield [(p, {"precision": p}) for p in _other_precisions(upscaler, wanted)]
     if wanted.batch is None and upscaler.batch(*config.size) < 4:
         yield [(f"batches of {count}", {"batch": count}) for count in (2, 4)]
+    if on_processor and config.encoder != "null":
+        counts = sorted({2, here // 4} - {0, 1}) if here > 1 else []
+        yield [(f"{count} workers", {"workers": count}) for count in counts]
 
 
 def _other_devices(config: TuneConfig, upscaler: Upscaler) -> list[str]:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def command(*, as_json: bool, **values: Any) -> None:
     """Find how a network runs fastest here, and keep that for `vsr upscale` and `vsr stream`.
 
-    Requests in flight, threads, precision, batch and threads of the encoder are measured one after another, each beside what is
-    best so far. What is given here is not changed, and what is given to a command later counts more. `vsr doctor` shows what
-    is kept. It holds for this hardware and these versions.
+    Requests in flight, threads, precision, batch, encoder threads and, on a processor, worker processes are measured one after
+    another, each beside what is best so far. What is given here is not changed, and what is given to a command later counts
+    more. `vsr doctor` shows what is kept. It holds for this hardware and these versions.
     """
     from vsr import api
 

@@ -120,8 +120,8 @@ _run_options = options.group(
         "--workers",
         type=click.IntRange(1, MAX_WORKERS),
         metavar="N",
-        help="Processes that make segments side by side, and share the processor.  [default: one; one on each of several "
-        "devices of a kind: --device cuda:0,cuda:1]",
+        help="Processes that make segments side by side, and share the processor.  [default: one, unless `vsr bench tune` "
+        "found more of them faster; one on each of several devices of a kind: --device cuda:0,cuda:1]",
     ),
     click.option(
         "--cluster",

@@ -29,7 +29,8 @@ class UpscaleConfig:
     Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report: where the
     caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass; None for
     half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
-    workers: processes that make segments side by side, None for one on each device; one is this process. cluster: of Ray, which
+    workers: processes that make segments side by side, None for one on each device, or as many as were found fastest on a
+    processor; one is this process. cluster: of Ray, which
     makes them instead: "auto", "local" or "ray://HOST:PORT". recursive: folders of inputs with those below them, which the
     outputs keep. skip_existing: an output that is there counts as done. Raises ConfigError.
     """

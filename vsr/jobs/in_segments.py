@@ -60,7 +60,7 @@ class Upscaling:
         cluster: Cluster | None = None,
     ) -> None:
         self._devices = config.devices
-        self._workers = config.workers or len(self._devices)
+        self._workers = config.workers or (len(self._devices) if len(self._devices) > 1 else 0)
         self._cluster = cluster
         self._asked = replace(config, network=replace(config.network, device=self._devices[0]))
         self._config = _at_head(self._asked, cluster.device) if cluster is not None else self._asked
@@ -221,7 +221,7 @@ class Upscaling:
         known = self._identity(url, outlook, begun)
         bitrate = self._config.sink.bitrate
         notes = ("the bitrate is that of each segment: rate control begins anew in each",) if bitrate else ()
-        config = _fixed(self._config, outlook, begun)
+        config = fixed(self._config, outlook, begun)
         made_here = self._job.configured(config)
 
         def joined(files: Sequence[Path], target: Path) -> Joined:
@@ -270,12 +270,12 @@ class Upscaling:
                 network = replace(self._asked.network, device="cuda")
             package = outlook.spec.folder
             return OnCluster(self._cluster, package, network, self._control, self._said, watch)
-        if self._workers > 1:
+        if (workers := self._workers or outlook.workers) > 1:
             from vsr.jobs.workers import Workers
 
             # A worker has a share of the machine, for which nobody has tuned: it would choose for itself.
             devices = (outlook.device,) if self._devices == ("auto",) else self._devices
-            return Workers(self._workers, devices, self._control, watch)
+            return Workers(workers, devices, self._control, watch)
 
         from vsr.jobs.run_segment import run_segment
         from vsr.jobs.runners import InProcess
@@ -297,7 +297,7 @@ def _at_head(config: UpscaleConfig, device: str) -> UpscaleConfig:
     return replace(config, network=here)
 
 
-def _fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None) -> UpscaleConfig:
+def fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None = None) -> UpscaleConfig:
     """The same with all that packets depend on, so that each segment is what it is whoever makes it, and whenever.
 
     Those of x264 depend on how many threads it has.

@@ -19,7 +19,8 @@ class Outlook:
     """An input and what is to make it larger. frames: as its header has them, None where it does not say.
 
     pixels_in, pixels_out: of a frame. passes: how often the network runs on each. spec, backend, device: what was chosen.
-    encoder_threads, precision: what is asked for or was found best here, 0 and None where nothing is.
+    encoder_threads, precision: what is asked for or was found best here, 0 and None where nothing is. workers: the same of
+    processes that make segments, for a network on the processor.
     """
 
     frames: int | None
@@ -32,6 +33,7 @@ class Outlook:
     on_gpu: bool
     encoder_threads: int = 0
     precision: Precision | None = None
+    workers: int = 0
 
     def work_s(self, frames: int) -> float:
         """About how long so many frames take, in seconds."""

@@ -200,6 +200,7 @@ class UpscaleJob:
             upscaler.on_gpu,
             prepared.writing.threads,
             upscaler.wanted_precision,
+            upscaler.tuned.workers,
         )
 
     def _preview(self, source: Source, prepared: _Prepared, sink: Sink, output: str) -> Preview:

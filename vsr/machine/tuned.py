@@ -34,7 +34,8 @@ _ASSUMED: ContextVar[Tuned | None] = ContextVar("assumed", default=None)
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """How a network runs best. 0, None: as vsr chooses without it. threads: of the network. in_flight: frames under way at
-    once. batch: frames in a run. encoder_threads: of a software encoder.
+    once. batch: frames in a run. encoder_threads: of a software encoder. workers: processes that make segments side by side,
+    each of which chooses for its share of the machine.
 
     backend, device: what it was found on; that device is taken where neither is named. package: hash of the model package.
     fps: frames per second it was found to make, and fps_before without it.
@@ -45,6 +46,7 @@ class Tuned:
     batch: int | None = None
     precision: Precision | None = None
     encoder_threads: int = 0
+    workers: int = 0
     backend: str = ""
     device: str = ""
     package: str = ""
@@ -53,16 +55,16 @@ class Tuned:
 
     def __post_init__(self) -> None:
         parse_device(self.device or "auto")
-        for name in ("threads", "in_flight", "batch", "encoder_threads"):
+        for name in ("threads", "in_flight", "batch", "encoder_threads", "workers"):
             value = getattr(self, name)
-            least = 0 if name.endswith("threads") else 1
+            least = 1 if name in ("in_flight", "batch") else 0
             if value is not None and not least <= value <= _MOST:
                 raise ConfigError(f"{name} {value} is out of range")
 
     def __str__(self) -> str:
         chosen = [
             f"{name.replace('_', ' ')} {value}"
-            for name in ("threads", "in_flight", "batch", "precision", "encoder_threads")
+            for name in ("threads", "in_flight", "batch", "precision", "encoder_threads", "workers")
             if (value := getattr(self, name))
         ]
         if self.device.partition(":")[0] in ("gpu", "npu"):
