@@ -134,6 +134,10 @@ def test_a_stop_finishes_the_segment_and_the_progress_is_that_of_the_whole(
     assert said[0].startswith("going on: ")
     assert all(report.frames_out <= progress.frames_done for progress in seen)
     assert {progress.frames_total for progress in seen} == {FRAMES}
+    # The sound is copied at the end.
+    video = Path(whole.output or "").stat().st_size * 0.8
+    assert all(progress.bytes_expected > 0.5 * video for progress in seen if progress.bytes_expected)
+    assert seen[-1].bytes_expected
 
 
 @pytest.fixture

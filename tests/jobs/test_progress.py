@@ -11,8 +11,8 @@ import vsr
 from tests.support import clips
 from vsr.core.frame import Frame, PixelFormat
 from vsr.core.video import VideoInfo
-from vsr.jobs.progress import Pace
-from vsr.media.types import SourceOptions
+from vsr.jobs.progress import Pace, expected_bytes
+from vsr.media.types import SinkCounters, SourceOptions
 from vsr.pipeline import PipelineStats
 from vsr.pipeline.stats import StageStats
 
@@ -94,6 +94,21 @@ def test_a_length_that_is_passed_is_not_believed() -> None:
     assert said[99].eta_s == pytest.approx(2.0 * 150, rel=0.2)
     said = run(info(duration_s_from_header=1.0), SourceOptions(), times)
     assert (said[99].share, said[99].eta_s) == (None, None)
+
+
+def test_the_size_to_expect_counts_what_the_encoder_holds_back() -> None:
+    assert expected_bytes(SinkCounters(frames=60, packets=40, bytes=4000), 0.5) == 12_000
+    assert expected_bytes(SinkCounters(frames=60, packets=10, bytes=4000), 0.5) is None
+    assert expected_bytes(SinkCounters(frames=60, packets=40, bytes=4000), None) is None
+
+
+def test_a_bitrate_tells_the_size_before_the_first_frame(tmp_path: Path) -> None:
+    clip, out = str(clips.h264("plain.mp4")), str(tmp_path / "out.mp4")
+    sink = vsr.SinkOptions(bitrate=80_000)
+    config = vsr.UpscaleConfig((clip,), out, vsr.NetworkOptions("bicubic"), sink=sink)
+    assert [found.bytes for found in vsr.preview_many(config)] == [pytest.approx(10_000, rel=0.05)]
+    (found,) = vsr.preview_many(vsr.UpscaleConfig((clip,), out, vsr.NetworkOptions("bicubic")))
+    assert found.bytes is None
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])

@@ -24,6 +24,7 @@ LINE_INTERVAL_S = 10.0
 JSON_INTERVAL_S = 1.0
 _BAR_WIDTH = 16
 _LEAST_NAME = 8
+_NAME_BESIDE_SIZE = 16
 
 
 def figures(progress: Progress) -> str:
@@ -38,6 +39,8 @@ def figures(progress: Progress) -> str:
         parts.append(f"{text.duration(progress.eta_s)} left")
     if progress.eta_all_s is not None:
         parts.append(f"{text.duration(progress.eta_all_s)} left for all")
+    if progress.bytes_expected is not None:
+        parts.append(f"{text.size(progress.bytes)} of about {text.size(progress.bytes_expected)}")
     return ", ".join(parts)
 
 
@@ -47,8 +50,9 @@ def name_of(progress: Progress) -> str:
     return f"{number}{progress.input}"
 
 
-def short_figures(progress: Progress) -> str:
-    """What a line of a terminal has room for: how much is done, at what pace, and how long the rest takes."""
+def short_figures(progress: Progress, room: int) -> str:
+    """The figures for a line of a terminal: how much is done, at what pace, how long the rest takes and, where it fits into so
+    many columns, how long the output will be."""
     if progress.doing:
         return progress.doing
     share = f"{progress.share:4.0%}" if progress.share is not None else f"{progress.frames_done:,} frames"
@@ -57,7 +61,9 @@ def short_figures(progress: Progress) -> str:
         parts.append(f"{text.duration(progress.eta_s)} left")
     if progress.eta_all_s is not None:
         parts.append(f"{text.duration(progress.eta_all_s)} for all")
-    return ", ".join(parts)
+    line = ", ".join(parts)
+    size = f", about {text.size(progress.bytes_expected)}" if progress.bytes_expected is not None else ""
+    return line + size if len(line + size) <= room else line
 
 
 def cut(name: str, width: int) -> str:
@@ -108,12 +114,12 @@ class _Bar:
     def __call__(self, progress: Progress) -> None:
         if self._task is None:
             self._task = self._bars.add_task("", total=None, figures="")
-        figures = escaped(short_figures(progress))
         # Two columns stand between the parts.
-        room = self._bars.console.width - _BAR_WIDTH - len(figures) - 2
+        room = self._bars.console.width - _BAR_WIDTH - 2
+        figures = escaped(short_figures(progress, room - _NAME_BESIDE_SIZE))
         self._bars.update(
             self._task,
-            description=cut(escaped(name_of(progress)), max(_LEAST_NAME, room)),
+            description=cut(escaped(name_of(progress)), max(_LEAST_NAME, room - len(figures))),
             completed=progress.share or 0.0,
             figures=figures,
         )

@@ -321,23 +321,24 @@ class _Watch:
         self._plan = plan
         self._on_progress = on_progress
         self._number = item, items
-        self._taken = self._made = 0
-        self._under_way: dict[int, int] = {}
+        self._taken = self._made = self._bytes = 0
+        self._under_way: dict[int, Progress] = {}
         self._began: tuple[float, int] | None = None
 
     def finished(self, reports: Mapping[int, Report]) -> None:
         """What is finished by now, by the numbers of the segments."""
         self._taken = sum(self._plan.segments[number].frames for number in reports)
         self._made = sum(report.frames_out for report in reports.values())
+        self._bytes = sum(report.output_bytes or 0 for report in reports.values())
         for number in reports:
             self._under_way.pop(number, None)
 
     def __call__(self, number: int, part: Progress) -> None:
         """How far a segment is."""
-        self._under_way[number] = part.frames_done
+        self._under_way[number] = part
         # Each of the input's pictures may become two: what is finished tells.
         total = self._plan.frames * self._made // self._taken if self._taken else self._plan.frames
-        done = self._made + sum(self._under_way.values())
+        done = self._made + sum(each.frames_done for each in self._under_way.values())
         known = total if total >= done else None
         now = time.monotonic()
         since, before = self._began = self._began or (now, self._made)
@@ -356,7 +357,9 @@ class _Watch:
                 item=item,
                 items=items,
                 share=min(1.0, done / total) if total else None,
-                bytes=0,
+                bytes=self._bytes + sum(each.bytes for each in self._under_way.values()),
+                # A segment's own share is of the whole input.
+                bytes_expected=round(self._bytes / self._made * total) if self._made else part.bytes_expected,
             )
         )
 

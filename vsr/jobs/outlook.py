@@ -45,9 +45,13 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """input, output: as they are named. size_in, size: (width, height) of the coded pictures. frames: as far as is known.
-    seconds: about how long it takes. notes, warnings: of what is known before the first frame, such as what the container
-    cannot hold. error: why it would fail, with everything after the model left out."""
+    """The plan for one input.
+
+    input, output: their names. size_in, size: (width, height) of the coded pictures. frames: their number, None where unknown.
+    seconds: the estimated time. bytes: the estimated size of the output's video, known with a bitrate only. notes, warnings:
+    sentences known before the first frame, such as the streams that the container cannot hold. error: the reason why the run
+    would fail; the fields after `model` are then empty.
+    """
 
     input: str
     output: str
@@ -60,6 +64,7 @@ class Preview:
     encoder: str | None = None
     frames: int | None = None
     seconds: float | None = None
+    bytes: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     error: str | None = None

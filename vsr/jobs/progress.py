@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
-from vsr.media.types import SourceOptions
+from vsr.media.types import SinkCounters, SourceOptions
 from vsr.pipeline import PipelineStats
 
 
@@ -20,7 +20,8 @@ class Progress:
     frames_total is None where the header does not say. fps: output frames a second so far. speed: seconds of video done a
     second of work, None for pictures. eta_s: seconds left, None where unknown; eta_all_s: of all inputs, if there are several.
     item: 0-based number of the input, of `items`. doing: what takes long just now, such as building an engine, else empty.
-    share: of the input that is done, 0 to 1, None where nobody knows. bytes: of the output so far.
+    share: of the input that is done, 0 to 1, None where nobody knows. bytes: of the output so far. bytes_expected: of the
+    whole output, by its growth so far; None where unknown. Both are without copied streams for a job in segments.
     """
 
     input: str
@@ -35,12 +36,16 @@ class Progress:
     eta_all_s: float | None = None
     share: float | None = None
     bytes: int = 0
+    bytes_expected: int | None = None
 
 
 OnProgress = Callable[[Progress], None]
 
 # By so much does a length in a header miss what plays: of the last frame, or by rounding.
 _MOST_OVER_S = 1.0
+
+# The first picture has many more bytes than the ones after it.
+_LEAST_PACKETS = 24
 
 
 class Pace:
@@ -55,7 +60,7 @@ class Pace:
     ) -> None:
         self._info = info
         self._clock = clock
-        self._span = _span_s(info, wanted)
+        self._span = span_s(info, wanted)
         self._is_part = wanted.start_s is not None or wanted.duration_s is not None
         self._first: Fraction | None = None
         self.done_s = 0.0
@@ -98,18 +103,26 @@ class Pace:
         return (now - at) * (1 - share) / (share - before) if share > before else None
 
 
+def expected_bytes(counters: SinkCounters, share: float | None) -> int | None:
+    """About how long the output will be, of which this share is encoded; None where unknown."""
+    if not share or counters.packets < _LEAST_PACKETS:
+        return None
+    # The encoder holds frames back, whose bytes are still to come.
+    return round(counters.bytes * counters.frames / counters.packets / share)
+
+
 def frames_wanted(info: VideoInfo, wanted: SourceOptions) -> int | None:
     """About how many frames of an input are wanted; None where nobody knows."""
     is_part = wanted.start_s is not None or wanted.duration_s is not None
     if info.num_frames_from_header and not is_part:
         return info.num_frames_from_header
-    span = _span_s(info, wanted)
+    span = span_s(info, wanted)
     if info.is_picture or span is None or info.frame_rate is None:
         return 1 if info.is_picture else None
     return round(span * info.frame_rate)
 
 
-def _span_s(info: VideoInfo, wanted: SourceOptions) -> float | None:
+def span_s(info: VideoInfo, wanted: SourceOptions) -> float | None:
     """Seconds of an input that are wanted; None where nobody knows."""
     if info.is_picture:
         return None

@@ -17,7 +17,7 @@ from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.outlook import Outlook, Preview
-from vsr.jobs.progress import OnProgress, Pace, frames_wanted
+from vsr.jobs.progress import OnProgress, Pace, expected_bytes, frames_wanted, span_s
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
 from vsr.jobs.stages import Exhaustion, capacity_for, encode_all, until_cancelled, watched
@@ -219,6 +219,7 @@ class UpscaleJob:
             encoder=sink.encoder,
             frames=frames,
             seconds=None if work_s is None else round(work_s, 1),
+            bytes=_stated_bytes(self._config.sink.bitrate, span_s(info, self._config.source)),
             notes=(*source.notes, *prepared.notes, *upscaler.notes, *sink.notes),
             warnings=(*source.carried.warnings, *sink.warnings),
         )
@@ -283,7 +284,8 @@ class UpscaleJob:
         def watch(stats: PipelineStats) -> None:
             assert on_progress is not None
             said = pace.progress(stats, source.carried.name, *number, upscaler.doing)
-            on_progress(replace(said, bytes=sink.counters.bytes))
+            expected = expected_bytes(sink.counters, said.share)
+            on_progress(replace(said, bytes=sink.counters.bytes, bytes_expected=expected))
 
         def reported(stats: PipelineStats, path: Path | None, *, stopped: bool) -> Report:
             seconds = time.perf_counter() - began.wall
@@ -361,6 +363,11 @@ class UpscaleJob:
         finally:
             sink.abandon()  # does nothing once the output is whole
         return reported(result.stats, result.value, stopped=result.stopped)
+
+
+def _stated_bytes(bitrate: int | None, video_s: float | None) -> int | None:
+    """Of a video of this bitrate."""
+    return round(bitrate * video_s / 8) if bitrate and video_s else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,11 @@ class SinkOptions:
 
 @dataclass(slots=True)
 class SinkCounters:
+    """frames: given to the encoder. packets: of the video, that came out of it. bytes: of the whole output so far, video_bytes
+    of its video."""
+
     frames: int = 0
+    packets: int = 0
     video_bytes: int = 0
     bytes: int = 0
 
@@ -213,9 +217,8 @@ class Sink(Protocol):
 
     Exactly one of `finish`, `keep_part` and `abandon` ends it; calling another afterwards does nothing. `warnings` names what
     of the input the output cannot hold, `notes` what is otherwise different there; both are complete once the sink has ended.
-    `encoder`: what writes, as in "libx264 yuv420p
-    crf=16 preset=veryfast", or the picture format; None for nothing. on_whole: gets the state of an output that is one file and
-    whole, just before it gets its name.
+    `encoder`: its name, pixel format and options, as in "libx264 yuv420p crf=16 preset=veryfast", or the picture format; None
+    where nothing is encoded. on_whole: gets the state of an output that is one file and whole, just before it gets its name.
     """
 
     name: str

@@ -136,6 +136,7 @@ class PictureSink(EndsOnce):
                 raise EncodeError(f"not enough memory to write {target}", hint="write a PNG file") from error
             raise
         self.counters.frames += 1
+        self.counters.packets += 1
         self.counters.bytes += size
         self.counters.video_bytes = self.counters.bytes
 

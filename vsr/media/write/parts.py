@@ -80,7 +80,7 @@ class PartSink(EndsOnce):
         encoding.clock.settle(first)
         self.notes, self.warnings = encoding.notes, encoding.warnings
         self.encoder: str | None = encoding.encoder
-        self._packets = self._crc = 0
+        self._crc = 0
         self._file = OutputFile(path)
         header = json.dumps(_described(encoding.template)).encode()
         self._put(_MAGIC + _LENGTH.pack(len(header)) + header)
@@ -102,7 +102,7 @@ class PartSink(EndsOnce):
             head = _HEAD.pack(packet.pts, packet.dts, packet.duration, packet.keyframe, packet.size)
             self._put(head)
             self._put(bytes(packet.packet))
-            self._packets += 1
+            self.counters.packets += 1
             self.counters.video_bytes += packet.size
 
     def _put(self, data: bytes) -> None:
@@ -119,7 +119,7 @@ class PartSink(EndsOnce):
         try:
             self._keep(self._encoding.flush())
             self._put(_HEAD.pack(0, 0, 0, _IS_END, _END.size))
-            self._put(_END.pack(self._packets, self._crc))
+            self._put(_END.pack(self.counters.packets, self._crc))
             return self._file.commit()
         except BaseException:
             self._abandon()

@@ -132,6 +132,7 @@ class VideoSink(EndsOnce):
         """Write packets of the video, and those copied that came meanwhile."""
         for packet in packets:
             self._muxer.mux(packet)
+            self.counters.packets += 1
         self._muxer.copy(self._encoding.clock.shift)
         self._count()
 
