@@ -61,7 +61,7 @@ def test_wrong_use_is_an_error_and_a_hint(arguments: list[str], capsys: pytest.C
     assert main(arguments) == 2
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: ")
-    assert "--help` tells" in hint
+    assert "--help` shows" in hint
 
 
 def test_our_errors_are_a_line_and_a_hint(

@@ -11,6 +11,7 @@ import pytest
 from tests.support import clips
 from vsr.cli import upscale
 from vsr.cli.app import run
+from vsr.cli.show import Run
 
 QUICK = ["--model", "bicubic", "--preset", "ultrafast"]
 
@@ -128,12 +129,12 @@ def test_the_report_grows_with_each_input(here: Path, monkeypatch: pytest.Monkey
     """A run that fails at its last input has written of those before it."""
     (here / "films" / "z.mp4").write_bytes(b"no video")
     counts = []
-    real = upscale.write_reports
+    real = upscale.write_json
 
-    def write(path: Path, reports: list[object]) -> None:
-        real(path, reports)  # type: ignore[arg-type]
+    def write(path: Path, run: Run) -> None:
+        real(path, run)
         counts.append(len(json.loads(path.read_text())["reports"]))
 
-    monkeypatch.setattr(upscale, "write_reports", write)
+    monkeypatch.setattr(upscale, "write_json", write)
     assert run(["upscale", "films", "larger/", "--recursive", "--report", "report.json", *QUICK]) != 0
     assert counts == [1, 2, 3, 3]

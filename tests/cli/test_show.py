@@ -12,7 +12,7 @@ from PIL import Image
 from rich.cells import cell_len
 
 from vsr.cli import main, progress, text
-from vsr.cli.show import check_report_path, report_lines, write_json, write_reports
+from vsr.cli.show import Run, check_report_path, report_lines, write_json
 from vsr.core.errors import ConfigError, FileError, VsrError
 from vsr.jobs.progress import Progress
 from vsr.jobs.report import Report, StageReport
@@ -84,7 +84,7 @@ def test_how_long_an_hour_takes(
 
 
 def test_reports_are_written_as_json(tmp_path: Path) -> None:
-    write_reports(tmp_path / "report.json", [REPORT, REPORT])
+    write_json(tmp_path / "report.json", Run([REPORT, REPORT]))
     written = json.loads((tmp_path / "report.json").read_text())
     assert len(written["reports"]) == 2
     assert written["reports"][0]["stages"][1]["name"] == "infer"
@@ -211,6 +211,20 @@ def test_the_line_fits_and_cuts_the_name_first(
     assert "50%, 1,234 fps, 1:23:20 left" in line
     assert "…" in line
     assert name[-4:] in line
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(80, True), (60, False)])
+def test_the_size_to_expect_is_shown_where_it_fits(
+    columns: int, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = Terminal()
+    with progress.progress_bar(quiet=False, stream=stream) as show:
+        assert show is not None
+        show(replace(HALFWAY, bytes=600_000_000, bytes_expected=1_200_000_000))
+    assert ("2.0 s left, about 1.2 GB" in stream.getvalue()) == shown
+    line = progress.figures(replace(HALFWAY, bytes=600_000_000, bytes_expected=1_200_000_000))
+    assert line.endswith("2.0 s left, 600.0 MB of about 1.2 GB")
 
 
 def test_a_line_of_json_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

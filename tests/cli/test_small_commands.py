@@ -67,7 +67,7 @@ def test_probe_opens_standard_input_once(api: Any, capsys: pytest.CaptureFixture
     assert main(["probe", "-"]) == 0  # there is no api.preview here
     out = capsys.readouterr().out
     assert out.startswith("input: -\nvsr upscale:\n")
-    assert "read once" in out
+    assert "read only once" in out
 
 
 def test_bench(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

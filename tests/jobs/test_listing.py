@@ -8,23 +8,10 @@ from pathlib import Path
 import pytest
 
 import vsr
-from tests.support.job_parts import PLAN, Recorded, run_segment
+from tests.support.job_parts import PLAN, begun
 from vsr.cli.app import run
-from vsr.core.errors import ConfigError, DecodeError
+from vsr.core.errors import ConfigError
 from vsr.jobs.folder import JobFolder
-from vsr.jobs.tasks import SegmentDone, SegmentTask
-
-
-def begun(output: Path, segments: int) -> None:
-    """A job that has finished some of its five segments."""
-
-    def some(task: SegmentTask) -> SegmentDone:
-        if task.segment.number == segments:
-            raise DecodeError("enough")
-        return run_segment(task)
-
-    with pytest.raises(DecodeError):
-        Recorded(output, run=some).run()
 
 
 @pytest.fixture

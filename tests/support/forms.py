@@ -17,7 +17,8 @@ from vsr.training.recipe import Recipe, load_recipe
 from vsr.upscale.options import NetworkOptions
 
 _CALLBACKS = "Python's: how it is told meanwhile, or stopped; the command line shows it, and Ctrl-C stops it"
-PRINTING = dict.fromkeys(("quiet", "verbose", "as_json", "shown"), "what is printed")
+PRINTING = {"quiet", "verbose", "as_json", "shown"}
+"""Options of any command that say what is printed. Python returns the result."""
 OF_SEVERAL = dict.fromkeys(
     ("recursive", "skip_existing", "dry_run"),
     "of several inputs: `UpscaleConfig` and `preview_many` have them",
@@ -150,14 +151,13 @@ FORMS = {
         },
         "in.mp4",
         {"input": "in.mp4"},
-        PRINTING | WRITTEN | OF_SEVERAL,
+        WRITTEN | OF_SEVERAL,
         dict.fromkeys(("progress", "control"), _CALLBACKS),
     ),
     "jobs list": Form(
         of_api("list_jobs"),
         keywords_of(api.list_jobs),
         {"folders": Case("a b", {"folders": (Path("a"), Path("b"))})},
-        own=PRINTING,
     ),
     "jobs show": Form(
         of_api("find_job"),
@@ -165,7 +165,6 @@ FORMS = {
         {"job": Case("", {"name": Path("b.mp4")}, ("b.mp4", {}))},
         "a.mp4",
         {"name": Path("a.mp4")},
-        PRINTING,
     ),
     "jobs export": Form(
         of_api("export_job"),
@@ -222,7 +221,7 @@ FORMS = {
         },
         "testsrc:64x48@25 null",
         {"source": "testsrc:64x48@25", "sinks": ("null",)},
-        PRINTING | WRITTEN,
+        WRITTEN,
     ),
     "demo": Form(
         of_api("demo"),
@@ -231,7 +230,6 @@ FORMS = {
             "output_dir": Case("folder", {"output_dir": Path("folder")}),
             "model": RUNNING["model"],
         },
-        own=PRINTING,
         python_own=dict.fromkeys(("progress", "control"), _CALLBACKS),
     ),
     "probe": Form(
@@ -243,7 +241,6 @@ FORMS = {
         },
         "a.mp4",
         {"url": "a.mp4"},
-        PRINTING,
     ),
     "model show": Form(
         of_api("find_model"),
@@ -349,7 +346,6 @@ FORMS = {
         },
         "--data a",
         {"data": (Path("a"),)},
-        PRINTING,
     ),
     "compare": Form(
         lambda **keywords: api.compare(api.CompareConfig(**keywords)),
@@ -364,7 +360,6 @@ FORMS = {
         },
         "a.png b.png",
         {"a": "a.png", "b": "b.png"},
-        PRINTING,
     ),
     "bench": Form(
         lambda **keywords: api.benchmark(api.BenchConfig(**keywords)),
@@ -388,7 +383,7 @@ FORMS = {
             "threads": RUNNING["threads"],
             "build": RUNNING["build"],
         },
-        own=PRINTING | WRITTEN | dict.fromkeys(("markdown", "plot"), WRITTEN["report"]),
+        own=WRITTEN | dict.fromkeys(("markdown", "plot"), WRITTEN["report"]),
     ),
     "bench compare": Form(
         lambda results: [api.read_bench_result(path) for path in results],
@@ -409,7 +404,6 @@ FORMS = {
             "preset": Case("--preset fast", {"preset": "fast"}),
             "budget_s": Case("--budget 3", {"budget_s": 180.0}),
         },
-        own=PRINTING,
     ),
     "train": Form(
         train,
@@ -438,8 +432,7 @@ FORMS = {
         },
         "fast-x2 --data a --out o",
         {"recipe": "fast-x2", "data": (Path("a"),), "out": Path("o")},
-        PRINTING,
-        dict.fromkeys(("on_progress", "on_message", "on_warning", "control"), _CALLBACKS)
+        python_own=dict.fromkeys(("on_progress", "on_message", "on_warning", "control"), _CALLBACKS)
         | {
             "command": "how it was called, for the log: the command line knows",
             "photos": "pictures that the program has decoded already",
@@ -447,6 +440,6 @@ FORMS = {
     ),
 }
 WITHOUT_FORM = {
-    "doctor": "takes nothing but --json",
+    "doctor": "takes nothing",
     "model list": "takes nothing",
 }

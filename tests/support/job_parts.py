@@ -9,12 +9,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Control
+from vsr.core.errors import DecodeError
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.report import Report, StageReport
 from vsr.jobs.resumable import Job, Join, ResumableJob
@@ -104,6 +106,18 @@ class Recorded:
 
     def run(self) -> Report:
         return self._job.run()
+
+
+def begun(output: Path, segments: int) -> None:
+    """A job that has finished some of its five segments."""
+
+    def some(task: SegmentTask) -> SegmentDone:
+        if task.segment.number == segments:
+            raise DecodeError("enough")
+        return run_segment(task)
+
+    with suppress(DecodeError):
+        Recorded(output, run=some).run()
 
 
 def main(output: str, pause_s: str) -> None:

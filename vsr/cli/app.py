@@ -26,14 +26,14 @@ INTERNAL_ERROR = 70
 # Name → (module, one line of help): known here so that `vsr --help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "upscale": ("vsr.cli.upscale", "Upscale video files, pictures, sequences or streams that end."),
-    "jobs": ("vsr.cli.jobs", "List, show, export and remove jobs that are not done."),
-    "stream": ("vsr.cli.stream", "Upscale cameras and live streams as they play."),
-    "demo": ("vsr.cli.demo", "Upscale the shipped clip and show what it did."),
-    "probe": ("vsr.cli.probe", "Show what vsr sees in a file and what it would do with it."),
-    "doctor": ("vsr.cli.doctor", "Check what is installed and usable, and tell the remedies."),
+    "jobs": ("vsr.cli.jobs", "List, show, export and remove unfinished jobs."),
+    "stream": ("vsr.cli.stream", "Upscale cameras and live streams in real time."),
+    "demo": ("vsr.cli.demo", "Upscale the clip that comes with vsr, and show the result."),
+    "probe": ("vsr.cli.probe", "Show the streams of a file, and the plan for upscaling it."),
+    "doctor": ("vsr.cli.doctor", "Check which packages and devices are usable, and how to get the others."),
     "model": ("vsr.cli.model", "List, show, export and import models."),
     "engine": ("vsr.cli.engine", "Build, list, show, verify and remove TensorRT engines."),
-    "evaluate": ("vsr.cli.evaluate", "Measure how close a model comes to originals."),
+    "evaluate": ("vsr.cli.evaluate", "Measure how close a model's results are to originals."),
     "compare": ("vsr.cli.compare", "Compare two videos or pictures, and show them on a page."),
     "bench": ("vsr.cli.bench", "Measure frames per second, stage by stage."),
     "train": ("vsr.cli.train", "Train a model with a recipe."),
@@ -69,7 +69,7 @@ def vsr(ctx: click.Context) -> None:
     \b
     vsr upscale in.mp4             writes in_x2.mp4
     vsr upscale in.mp4 out.mkv --size 1920x1080
-    vsr COMMAND --help             tells the options of a command
+    vsr COMMAND --help             lists the options of a command
     """
     path = config_file()
     if ctx.invoked_subcommand and path != Path(os.devnull) and (path.exists() or "VSR_CONFIG" in os.environ):
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "vsr"
-        _tell(error.format_message(), f"`{command} --help` tells what it takes")
+        _tell(error.format_message(), f"`{command} --help` shows how to use it")
         return error.exit_code
     except click.ClickException as error:
         _tell(error.format_message(), None)

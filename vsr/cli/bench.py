@@ -10,8 +10,8 @@ import click
 
 from vsr.bench.config import MAX_IN_FLIGHT
 from vsr.cli import bench_compare, bench_tune, options, text
+from vsr.cli.printer import Printer, printing
 from vsr.cli.show import check_report_path, write_json
-from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
 from vsr.files.whole import write_whole
 from vsr.models import Precision
@@ -24,7 +24,7 @@ _AGAIN = "may be repeated"
 
 
 @click.group("bench", invoke_without_command=True)
-@click.option("--suite", help="Which cases: default, encoders, models, or a TOML file.")
+@click.option("--suite", help="The cases to measure: default, encoders, models, or a TOML file.")
 @click.option(
     "--model", "models", multiple=True, help=f"Name or path of a package; {_AGAIN}.  [default: auto]"
 )
@@ -33,14 +33,14 @@ _AGAIN = "may be repeated"
     "scales",
     type=click.FloatRange(1, MAX_SCALE),
     multiple=True,
-    help=f"Factor per side that the models come to; {_AGAIN}.  [default: their own]",
+    help=f"Factor per side; {_AGAIN}.  [default: each model's own]",
 )
 @click.option(
     "--size",
     "sizes",
     type=options.SIZE,
     multiple=True,
-    help=f"Of the frames that go in; {_AGAIN}.  [default: 960x540]",
+    help=f"Size of the input frames; {_AGAIN}.  [default: 960x540]",
 )
 @click.option("--backend", "backends", multiple=True, help=f"See `vsr doctor`; {_AGAIN}.  [default: auto]")
 @click.option(
@@ -55,7 +55,7 @@ _AGAIN = "may be repeated"
     "precisions",
     type=click.Choice(get_args(Precision)),
     multiple=True,
-    help=f"Of the network; {_AGAIN}.  [default: the fastest here]",
+    help=f"Precision of the network; {_AGAIN}.  [default: the fastest on this machine]",
 )
 @click.option(
     "--batch",
@@ -69,7 +69,7 @@ _AGAIN = "may be repeated"
     "in_flights",
     type=click.IntRange(1, MAX_IN_FLIGHT),
     multiple=True,
-    help=f"Runs of the network under way at once; {_AGAIN}.  [default: the backend's choice]",
+    help=f"Runs of the network in progress at once; {_AGAIN}.  [default: the backend's choice]",
 )
 @click.option(
     "--encoder",
@@ -77,28 +77,32 @@ _AGAIN = "may be repeated"
     multiple=True,
     help=f"As FFmpeg names them, null for none; {_AGAIN}.  [default: null and libx264]",
 )
-@click.option("--preset", "presets", multiple=True, help=f"Of the encoders that know it; {_AGAIN}.")
+@click.option("--preset", "presets", multiple=True, help=f"Preset of the encoders that have it; {_AGAIN}.")
 @click.option("--input", help="A clip to read, instead of synthetic frames.")
-@click.option("--frames", type=click.IntRange(1), help="Of a clip at most.  [default: 300]")
+@click.option("--frames", type=click.IntRange(1), help="Most frames of a clip.  [default: 300]")
 @click.option(
     "--budget",
     "budget_s",
     type=options.MINUTES,
-    help="For all of it; what does not fit is left out.  [default: the suite's; 20 seconds a case]",
+    help="Time for all cases; cases that do not fit are left out.  [default: the suite's; 20 seconds a case]",
 )
 @options.tile
 @options.threads
 @options.no_build
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
 @click.option(
-    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table there, as Markdown."
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON to this file."
+)
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table to this file, as Markdown.",
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a PNG there; needs Matplotlib, which the extra torch brings.",
+    help="Write a picture of the results to this PNG file; needs Matplotlib, which the extra torch installs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
+@printing
 @click.pass_context
 def command(
     context: click.Context,
@@ -108,10 +112,10 @@ def command(
     report: Path | None,
     markdown: Path | None,
     plot: Path | None,
-    as_json: bool,
+    printer: Printer,
     **values: Any,
 ) -> None:
-    """Measure frames per second: each stage alone, then all together, into nothing and into encoders.
+    """Measure frames per second: each stage alone, then all stages together, without and with an encoder.
 
     \b
     vsr bench
@@ -121,7 +125,7 @@ def command(
     vsr bench compare old.json new.json
     vsr bench tune --model fast
 
-    Every combination of the values given is measured. Without any, the suite "default" is, in three minutes.
+    Every combination of the given values is a case. Without options, the suite "default" is measured, in three minutes.
     """
     if context.invoked_subcommand is not None:
         return
@@ -132,17 +136,14 @@ def command(
     _check_written({option: path for option, path in written.items() if path is not None}, input)
     if plot is not None:
         page.check_plot()
-    result = api.benchmark(api.BenchConfig(input=input, **values), note)
+    result = api.benchmark(api.BenchConfig(input=input, **values), printer.progress)
     if report is not None:
         write_json(report, result.as_dict())
     if markdown is not None:
         write_whole(markdown, page.markdown(result).encode())
     if plot is not None:
         write_whole(plot, page.picture(result))
-    if as_json:
-        say_json(result.as_dict())
-    else:
-        say(*lines(result))
+    printer.show(result, lambda: lines(result))
 
 
 command.add_command(bench_compare.command)
@@ -150,7 +151,7 @@ command.add_command(bench_tune.command)
 
 
 def _check_written(paths: Mapping[str, Path], input: str | None) -> None:
-    """Refuse, before any work, what could not be written after it, the input, and one file for two. Raises ConfigError."""
+    """Refuse, before any work, paths that cannot be written, the input's path, and one path given twice. Raises ConfigError."""
     from vsr.media.outputs import check_outputs
 
     outputs: list[str] = []
@@ -162,7 +163,7 @@ def _check_written(paths: Mapping[str, Path], input: str | None) -> None:
 
 
 def lines(result: BenchResult) -> list[str]:
-    """The figures as a table, and what has to be known of them."""
+    """The figures as a table, and notes about them."""
     from vsr.bench.page import HEAD, NUMBERS, notes, rows
 
     return [*text.table([HEAD, *rows(result)], numbers=NUMBERS), "", *notes(result)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vsr.cli import text
-from vsr.cli.terminal import say
+from vsr.cli.printer import Printer, printing
 
 if TYPE_CHECKING:
     from vsr.bench.compare import BenchComparison
@@ -18,29 +19,36 @@ _WORDS = {"better": "faster", "worse": "slower", "same": "same", "unknown": "too
 
 @click.command("compare")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@printing
 @click.pass_context
-def command(context: click.Context, /, *, results: tuple[Path, ...]) -> None:
-    """Show results of `vsr bench --report` beside the first of them.
+def command(context: click.Context, /, *, results: tuple[Path, ...], printer: Printer) -> None:
+    """Compare results of `vsr bench --report` with the first of them.
 
-    A figure is called faster or slower where the difference is more than the spread of both, and more than 3 %. The exit code
-    is 1 where one is slower.
+    A figure is called faster or slower if the difference exceeds the spread of both, and 3 %. The exit code is 1 if a figure is
+    slower.
     """
     from vsr import api
 
     if len(results) < 2:
-        raise click.UsageError("give two results at least", context)
+        raise click.UsageError("give at least two results", context)
     first, *others = [api.read_bench_result(path) for path in results]
-    regressed = False
-    for path, other in zip(results[1:], others, strict=True):
-        found = api.compare_bench_results(first, other)
-        regressed = regressed or found.regressed
-        say(f"{path} beside {results[0]}", *lines(found))
-    if regressed:
+    found = [
+        (path, api.compare_bench_results(first, other))
+        for path, other in zip(results[1:], others, strict=True)
+    ]
+    printer.show(
+        [
+            {"before": results[0], "after": path, "regressed": each.regressed, **asdict(each)}
+            for path, each in found
+        ],
+        lambda: [line for path, each in found for line in (f"{path} beside {results[0]}", *lines(each))],
+    )
+    if any(each.regressed for _, each in found):
         context.exit(1)
 
 
 def lines(found: BenchComparison) -> list[str]:
-    """A line for each figure, and what only one of the two has."""
+    """A line for each figure, and the figures that only one result has."""
     rows = [["", "before", "after", "", "ratio", ""]]
     rows += [
         [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli import options, text
-from vsr.cli.terminal import note, say, say_json
+from vsr.cli.printer import Printer, printing
 
 if TYPE_CHECKING:
     from vsr.bench.tune import TuneResult
@@ -18,36 +18,40 @@ if TYPE_CHECKING:
 @options.own_scale
 @options.backend
 @click.option(
-    "--size", type=options.SIZE, default="960x540", show_default=True, help="Of the frames that go in."
+    "--size", type=options.SIZE, default="960x540", show_default=True, help="Size of the input frames."
 )
-@click.option("--encoder", default="libx264", show_default=True, help="What they go into; null for nothing.")
-@click.option("--preset", default="superfast", show_default=True, help="Of the encoder.")
 @click.option(
-    "--budget", "budget_s", type=options.MINUTES, default=2, show_default=True, help="For all of it."
+    "--encoder", default="libx264", show_default=True, help="FFmpeg's name of the encoder; null for none."
+)
+@click.option("--preset", default="superfast", show_default=True, help="Preset of the encoder.")
+@click.option(
+    "--budget",
+    "budget_s",
+    type=options.MINUTES,
+    default=2,
+    show_default=True,
+    help="Time for all measurements.",
 )
 @options.batch
 @options.running
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
-def command(*, as_json: bool, **values: Any) -> None:
-    """Find how a network runs fastest here, and keep that for `vsr upscale` and `vsr stream`.
+@printing
+def command(*, printer: Printer, **values: Any) -> None:
+    """Find the fastest settings of a network on this machine, and keep them for `vsr upscale` and `vsr stream`.
 
-    Requests in flight, threads, precision, batch, encoder threads and, on a processor, worker processes are measured one after
-    another, each beside what is best so far. What is given here is not changed, and what is given to a command later counts
-    more. `vsr doctor` shows what is kept. It holds for this hardware and these versions.
+    The command measures requests in flight, threads, precision, batch, encoder threads and, on a processor, worker processes one
+    after another, each beside the best settings so far. Options of this command are not varied. Options of a later command
+    override the kept settings. `vsr doctor` shows the kept settings; they apply to this hardware and these versions only.
     """
     from vsr import api
 
     names = ("size", "encoder", "preset", "budget_s")
     config = api.TuneConfig(options.network(values), **{name: values[name] for name in names})
-    result = api.tune(config, note)
-    if as_json:
-        say_json(result.as_dict())
-    else:
-        say(*lines(result))
+    result = api.tune(config, printer.progress)
+    printer.show(result, lambda: lines(result))
 
 
 def lines(result: TuneResult) -> list[str]:
-    """What was measured, and what is kept."""
+    """The measurements, and the kept settings."""
     tuned = result.tuned
     rows = [["", "fps"], ["as it was", text.rate(tuned.fps_before)]]
     rows += [[words, text.rate(fps)] for words, fps in result.tried.items()]

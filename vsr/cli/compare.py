@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vsr.cli import text
-from vsr.cli.terminal import say, say_json, status
+from vsr.cli.printer import Printer, printing
+from vsr.cli.terminal import status
 
 if TYPE_CHECKING:
     from vsr.evaluation.comparison import Comparison
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("compare.html"),
     show_default=True,
-    help="The page.",
+    help="File of the page.",
 )
-@click.option("--frames", type=click.IntRange(1), help="Compare so many at most.  [default: all]")
+@click.option("--frames", type=click.IntRange(1), help="Most frames to compare.  [default: all]")
 @click.option("--overwrite", is_flag=True, help="Replace a page that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
+@printing
 def command(
-    a: str, b: str, reference: str | None, output: Path, frames: int | None, overwrite: bool, as_json: bool
+    a: str, b: str, reference: str | None, output: Path, frames: int | None, overwrite: bool, printer: Printer
 ) -> None:
     """Compare the videos or pictures A and B with each other, or both with a REFERENCE.
 
@@ -39,20 +40,17 @@ def command(
     vsr compare in_x2.mp4 other.mp4
     vsr compare fast.png balanced.png original.png -o page.html
 
-    Writes a page with a slider between the two, magnified crops where they differ most, and curves over time. PSNR is 100 dB
-    at most, as it is of equal frames. Frames are paired by number; a note says where their times differ.
+    Writes a page with a slider between A and B, magnified crops of the largest differences, and curves over time. PSNR is at
+    most 100 dB, the value for equal frames. Frames are paired by number; a note says where their times differ.
     """
     from vsr import api
 
     config = api.CompareConfig(a, b, reference, output, frames, overwrite)
-    shows = sys.stderr.isatty()
+    shows = sys.stderr.isatty() and not printer.quiet
     found = api.compare(config, status if shows else None)
     if shows:
         status("")
-    if as_json:
-        say_json(found.as_dict())
-    else:
-        say(*lines(found))
+    printer.show(found, lambda: lines(found))
 
 
 def lines(found: Comparison) -> list[str]:

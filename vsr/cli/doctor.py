@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from vsr.cli.terminal import say, say_json
+from vsr.cli.printer import Printer, printing
+
+if TYPE_CHECKING:
+    from vsr.machine.doctor import Check
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> int:
-    """Check what is installed and usable, and tell how to get what is not.
+@printing
+def command(printer: Printer) -> int:
+    """Check which packages and devices are usable, and show how to get the others.
 
-    Exits with 1 if something is missing without which nothing works.
+    Exits with 1 if a required package is missing or broken.
     """
     from vsr import api
 
     checks = api.doctor()
-    broken = any(check.needed and not check.ok for check in checks)
-    if as_json:
-        say_json([asdict(check) for check in checks])
-        return int(broken)
+    printer.show(checks, lambda: _lines(checks))
+    return int(any(check.needed and not check.ok for check in checks))
+
+
+def _lines(checks: Sequence[Check]) -> list[str]:
     width = max(len(check.name) for check in checks)
+    lines = []
     for check in checks:
         mark = "ok" if check.ok else "!!" if check.needed else "--"
-        say(f"{mark}  {check.name:<{width}}  {check.detail}".rstrip())
+        lines.append(f"{mark}  {check.name:<{width}}  {check.detail}".rstrip())
         if not check.ok and check.remedy:
-            say(f"    {'':<{width}}  to get it: {check.remedy}")
-    return int(broken)
+            lines.append(f"    {'':<{width}}  to get it: {check.remedy}")
+    return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,7 +12,8 @@ import click
 
 from vsr.cli import text
 from vsr.cli.options import SizeType
-from vsr.cli.terminal import escaped, note, say, say_json
+from vsr.cli.printer import Printer, printing
+from vsr.cli.terminal import escaped, note
 from vsr.models import Precision
 
 if TYPE_CHECKING:
@@ -29,43 +30,42 @@ _on_device = click.option(
     metavar="cuda[:N]",
     default="cuda",
     show_default=True,
-    help="The GPU here, where there are several.",
+    help="The GPU, if this machine has several.",
 )
 
 
 @click.group("engine")
 def command() -> None:
-    """Build TensorRT engines ahead of time, and list, show, verify or remove those that are there."""
+    """Build TensorRT engines ahead of time, and list, show, verify or remove them."""
 
 
 @command.command("build")
 @click.argument("target", metavar="RECIPE|MODEL")
-@click.option(
-    "--size", type=SizeType(), help="Width and height of the frames that go in.  [default: 1280x720]"
-)
+@click.option("--size", type=SizeType(), help="Width and height of the input frames.  [default: 1280x720]")
 @click.option("--batch", type=click.IntRange(1), help="Frames in a run of the network.  [default: 1]")
 @click.option(
     "--layout",
-    help="Of the frames: gray, rgb or yuv, 8 (bits a sample) or 16 (for 9 to 16), and where chroma lies: yuv8-left, "
-    "yuv16-topleft, rgb8, ...  [default: yuv8-left, which is 8-bit 4:2:0 as most video has it]",
+    help="Layout of the frames: gray, rgb or yuv, 8 bits or 16 (for 9 to 16), and the chroma location: yuv8-left, "
+    "yuv16-topleft, rgb8, ...  [default: yuv8-left, 8-bit 4:2:0 as in most video]",
 )
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    help="Of the network.  [default: fp16, or fp32 for models that need it]",
+    help="Precision of the network.  [default: fp16, or fp32 for models that need it]",
 )
 @click.option(
     "--for", "capabilities", multiple=True, metavar="X.Y",
-    help="Compute capability to build for, as often as there are; this needs no GPU.  [default: the GPU here]",
+    help="Compute capability to build for; may be repeated. This needs no GPU.  [default: this machine's GPU]",
 )  # fmt: skip
 @click.option(
     "--library",
     type=click.Choice(["tensorrt", "tensorrt_rtx"]),
-    help="What builds it.  [default: tensorrt where it is installed]",
+    help="The library that builds the engine.  [default: tensorrt if it is installed]",
 )
 @_on_device
 @_in_store
-@click.option("--again", is_flag=True, help="Build it even if it is there.")
+@click.option("--again", is_flag=True, help="Build the engine even if it exists.")
+@printing
 def build(
     target: str,
     size: tuple[int, int] | None,
@@ -77,17 +77,18 @@ def build(
     device: str,
     store: Path | None,
     again: bool,
+    printer: Printer,
 ) -> None:
-    """Build the engine of a RECIPE, a TOML file, or of a MODEL with the options.
+    """Build an engine from a RECIPE, a TOML file, or from a MODEL and options.
 
     \b
     vsr engine build fast --size 1280x720 --for 8.6 --for 8.9 --for 12.0
     vsr engine build engines/recipes/fast-x2-720p.toml
 
-    Entries of a recipe, all but the model optional: model, layout, chroma ("4:2:0"), width, height and batch (a number, or
-    [min, opt, max]), precision, library, compute_capabilities (["8.9"]), keep_fp32 (results of the network, by name),
-    min_psnr_db (against float32; below it the engine is refused), workspace_mb, optimization_level (0 to 5). Options override
-    the recipe's entries. The log of the build lies beside the engine, in build.log.
+    A recipe has these entries; only the model is required: model, layout, chroma ("4:2:0"), width, height and batch (a number,
+    or [min, opt, max]), precision, library, compute_capabilities (["8.9"]), keep_fp32 (names of tensors that stay in fp32),
+    min_psnr_db (least PSNR against float32; an engine below it is refused), workspace_mb, optimization_level (0 to 5). Options
+    override the recipe's entries. The log of the build is in build.log, beside the engine.
     """
     from vsr import api
 
@@ -103,7 +104,7 @@ def build(
         recipe = api.engine_recipe(whole | given, target)
     else:
         recipe = api.engine_recipe({"model": target} | given, "options")
-    with _progress() as (on_doing, on_progress):
+    with _progress(quiet=printer.quiet) as (on_doing, on_progress):
         built = api.build_engine(
             recipe,
             api.EngineStore(store),
@@ -112,21 +113,37 @@ def build(
             say=on_doing,
             on_progress=on_progress,
         )
-    manifest = built.manifest
-    what = "was there" if built.was_there else f"built in {text.duration(manifest.build_s)}"
-    say(
-        f"{manifest.identity.key} {what}: {manifest.identity.recipe['model']} for {manifest.identity.target} "
-        f"({text.size(manifest.plan_bytes)})",
-        str(built.folder),
+    manifest, identity = built.manifest, built.manifest.identity
+    how = "was there" if built.was_there else f"built in {text.duration(manifest.build_s)}"
+    length = text.size(manifest.plan_bytes)
+    printer.show(
+        {**manifest.as_dict(), "folder": built.folder, "was_there": built.was_there},
+        lambda: [
+            f"{identity.key} {how}: {identity.recipe['model']} for {identity.target} ({length})",
+            str(built.folder),
+        ],
     )
 
 
 @command.command("list")
 @_in_store
-def list_engines(store: Path | None) -> None:
-    """List the engines that are there."""
+@printing
+def list_engines(store: Path | None, printer: Printer) -> None:
+    """List the engines of the store."""
     from vsr import api
 
+    engines = api.EngineStore(store)
+    manifests = list(engines.manifests())
+    damaged = sorted(set(engines.keys()) - {manifest.identity.key for manifest in manifests})
+    if not manifests and not damaged:
+        printer.progress(f"no engines in {engines.folder}")
+    printer.show(
+        [*manifests, *({"key": key, "damaged": True} for key in damaged)],
+        lambda: _table(manifests, damaged) if manifests or damaged else [],
+    )
+
+
+def _table(manifests: Sequence[Manifest], damaged: Sequence[str]) -> list[str]:
     rows = [
         [
             "key",
@@ -142,8 +159,7 @@ def list_engines(store: Path | None) -> None:
             "built (UTC)",
         ]
     ]
-    engines = api.EngineStore(store)
-    for manifest in engines.manifests():
+    for manifest in manifests:
         identity, recipe = manifest.identity, manifest.identity.recipe
         size = "x".join(_range(recipe[side]) for side in ("width", "height"))
         library = f"{identity.library} {identity.version}"
@@ -151,19 +167,20 @@ def list_engines(store: Path | None) -> None:
             [identity.key, recipe["model"], recipe["layout"], size, _range(recipe["batch"]), recipe["precision"],
              identity.target, library, text.size(manifest.plan_bytes), _parity(manifest), manifest.created.partition(".")[0]]
         )  # fmt: skip
-    if damaged := set(engines.keys()) - {row[0] for row in rows}:
-        rows += [[key, "damaged", *[""] * (len(rows[0]) - 2)] for key in sorted(damaged)]
-    say(*(text.table(rows, numbers=(3, 4, 8)) if len(rows) > 1 else [f"no engines in {engines.folder}"]))
+    rows += [[key, "damaged", *[""] * (len(rows[0]) - 2)] for key in damaged]
+    return text.table(rows, numbers=(3, 4, 8))
 
 
 @command.command("show")
 @click.argument("key")
 @_in_store
-def show_engine(key: str, store: Path | None) -> None:
-    """Show the manifest of the engine KEY (its first digits are enough), as JSON."""
+@printing
+def show_engine(key: str, store: Path | None, printer: Printer) -> None:
+    """Show the manifest of the engine KEY (its first digits are enough)."""
     from vsr import api
 
-    say_json(api.EngineStore(store).named(key).as_dict())
+    manifest = api.EngineStore(store).named(key)
+    printer.show(manifest, lambda: text.tree(manifest.as_dict()))
 
 
 @command.command("verify")
@@ -171,12 +188,16 @@ def show_engine(key: str, store: Path | None) -> None:
 @click.option(
     "--input", type=click.Path(), help="A video to take frames from.  [default: the clip of `vsr demo`]"
 )
-@click.option("--frames", type=click.IntRange(1), default=8, show_default=True, help="How many to compare.")
+@click.option(
+    "--frames", type=click.IntRange(1), default=8, show_default=True, help="Number of frames to compare."
+)
 @_on_device
 @_in_store
-def verify_engine(key: str, input: str | None, frames: int, device: str, store: Path | None) -> None:
-    """Run frames through the engine KEY (its first digits are enough) and through float32, and keep how far apart they are in
-    its manifest.
+@printing
+def verify_engine(
+    key: str, input: str | None, frames: int, device: str, store: Path | None, printer: Printer
+) -> None:
+    """Compare the frames of the engine KEY (its first digits are enough) with float32, and keep the result in its manifest.
 
     An engine that makes another picture is removed.
     """
@@ -184,21 +205,26 @@ def verify_engine(key: str, input: str | None, frames: int, device: str, store: 
 
     given = {"input": input} if input else {}
     manifest = api.verify_engine(key, api.EngineStore(store), frames=frames, device=device, **given)
-    assert manifest.parity is not None
-    say(f"{manifest.identity.key} {_parity(manifest)}, over {manifest.parity.frames} frames")
+    parity = manifest.parity
+    assert parity is not None
+    printer.show(
+        manifest, lambda: [f"{manifest.identity.key} {_parity(manifest)}, over {parity.frames} frames"]
+    )
 
 
 @command.command("remove")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @_in_store
-def remove_engines(keys: tuple[str, ...], store: Path | None) -> None:
-    """Delete the engines of these KEYs, of which the first digits are enough."""
+@printing
+def remove_engines(keys: tuple[str, ...], store: Path | None, printer: Printer) -> None:
+    """Delete the engines with these KEYs; the first digits of a key are enough."""
     from vsr import api
 
     engines = api.EngineStore(store)
-    for found in dict.fromkeys(engines.key(key) for key in keys):
+    removed = list(dict.fromkeys(engines.key(key) for key in keys))
+    for found in removed:
         engines.remove(found)
-        say(f"removed {found}")
+    printer.show(removed, lambda: [f"removed {found}" for found in removed])
 
 
 def _parity(manifest: Manifest) -> str:
@@ -211,11 +237,11 @@ def _range(value: int | list[int]) -> str:
 
 
 @contextmanager
-def _progress() -> Generator[tuple[Callable[[str], None], Callable[[str, int, int], None]]]:
-    """What is said, and the phases of building, as they come and go, in a terminal."""
-    if not sys.stderr.isatty():
+def _progress(*, quiet: bool) -> Generator[tuple[Callable[[str], None], Callable[[str, int, int], None]]]:
+    """Functions that show messages and, in a terminal, the phases of building."""
+    if quiet or not sys.stderr.isatty():
         yield (
-            lambda doing: note(doing) if doing else None,
+            lambda doing: note(doing) if doing and not quiet else None,
             lambda _phase, _done, _steps: None,
         )
         return

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli import options, text
+from vsr.cli.printer import Printer, printing
 from vsr.cli.show import check_report_path, write_json
-from vsr.cli.terminal import note, say, say_json
 from vsr.files.checks import check_writable
 
 if TYPE_CHECKING:
@@ -25,27 +25,29 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Folder of original pictures or videos, or of such folders; may be repeated.",
+    help="Folder of original pictures or videos, or a folder of such folders; may be repeated.",
 )
 @options.own_scale
 @options.backend
 @click.option(
-    "--frames", type=click.IntRange(1), default=60, show_default=True, help="Of each video at most."
+    "--frames", type=click.IntRange(1), default=60, show_default=True, help="Most frames of each video."
 )
 @options.batch
 @options.running
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON to this file."
+)
+@printing
 def command(
-    *, data: tuple[Path, ...], frames: int, report: Path | None, as_json: bool, **values: Any
+    *, data: tuple[Path, ...], frames: int, report: Path | None, printer: Printer, **values: Any
 ) -> None:
-    """Measure how close a model comes to originals that it is given reduced.
+    """Measure how close a model's results are to originals. The originals are reduced, then enlarged by the model.
 
     \b
     vsr evaluate --model fast --data Set5
     vsr evaluate --model bicubic-x4 --data Set5 --data clips
 
-    PSNR is 100 dB at most, as it is of equal pictures.
+    PSNR is at most 100 dB, the value for equal pictures.
     """
     from vsr import api
 
@@ -54,15 +56,12 @@ def command(
         check_writable(report, overwrite=True)
     found = api.evaluate(
         api.EvaluateConfig(data, options.network(values), frames, report),
-        note,
+        printer.progress,
     )
-    note(*(f"note: {line}" for line in found.notes))
+    printer.progress(*(f"note: {line}" for line in found.notes))
     if report is not None:
         write_json(report, found.as_dict())
-    if as_json:
-        say_json(found.as_dict())
-    else:
-        say(*lines(found))
+    printer.show(found, lambda: lines(found))
 
 
 def lines(found: Evaluation) -> list[str]:

@@ -11,7 +11,8 @@ import click
 
 from vsr.cli import text
 from vsr.cli.interrupt import interrupts
-from vsr.cli.terminal import note, say, say_json
+from vsr.cli.printer import Printer, printing
+from vsr.cli.terminal import note
 from vsr.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,46 +20,44 @@ if TYPE_CHECKING:
 
 _folders = click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
 _job = click.argument("job", type=click.Path(path_type=Path))
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("jobs")
 def command() -> None:
-    """List the jobs that are not done, show one, take what is done of it, or remove them.
+    """List unfinished jobs, show one, export its finished part, or remove jobs.
 
-    A job in segments lies in a folder beside its output, OUTPUT.vsr; one of several inputs in a folder batch-NUMBER.vsr beside
-    its outputs. The command that began it goes on with it.
+    A job in segments has a folder beside its output, OUTPUT.vsr. A job of several inputs has a folder batch-NUMBER.vsr beside
+    its first output. The command that began a job also continues it.
     """
 
 
 @command.command("list")
 @_folders
-@_as_json
-def list_jobs(folders: tuple[Path, ...], as_json: bool) -> None:
-    """List the jobs in each FOLDER, or here."""
+@printing
+def list_jobs(folders: tuple[Path, ...], printer: Printer) -> None:
+    """List the unfinished jobs in each FOLDER.  [default: the current folder]"""
     from vsr import api
 
     jobs = api.list_jobs(folders or (Path(),))
-    if as_json:
-        say_json([job.as_dict() for job in jobs])
-    elif jobs:
-        say(*_table(jobs))
-    else:
-        note("no jobs")
+    printer.show(jobs, lambda: _table(jobs) if jobs else [])
+    if not jobs:
+        printer.progress("no jobs")
 
 
 @command.command("show")
 @_job
-@_as_json
-def show_job(job: Path, as_json: bool) -> None:
-    """Show a JOB by its output or its folder: how far it is, and how it was begun."""
+@printing
+def show_job(job: Path, printer: Printer) -> None:
+    """Show a JOB, named by its output or its folder: its progress and its options."""
     from vsr import api
 
     found = api.find_job(job)
-    if as_json:
-        say_json(found.as_dict())
-        return
+    printer.show(found, lambda: _facts(found))
+
+
+def _facts(found: JobStatus) -> list[str]:
     facts = {
+        "folder": found.folder,
         "output": found.output,
         "input": found.input,
         "running": found.running,
@@ -66,31 +65,36 @@ def show_job(job: Path, as_json: bool) -> None:
         "can be exported": None if found.inputs else f"{found.playable_s:g} s from the beginning",
         "segments": _segments(found),
         "bytes": text.size(found.bytes),
-        "begun with": found.identity,
+        "options": found.identity,
         "damage": found.damage,
     }
-    say(*text.tree({"folder": found.folder, **facts}))
+    return text.tree(facts)
 
 
 @command.command("export")
 @_job
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-def export_job(job: Path, output: Path, overwrite: bool) -> None:
-    """Make OUTPUT of what a JOB has finished, from the beginning up to the first gap. The job stays."""
+@printing
+def export_job(job: Path, output: Path, overwrite: bool, printer: Printer) -> None:
+    """Write the finished part of a JOB to OUTPUT, from the beginning up to the first gap. The job stays."""
     from vsr import api
 
     control = api.JobControl()
     with interrupts(control):
         made = api.export_job(job, output, overwrite=overwrite, control=control)
-    say(f"wrote {made.output} ({made.frames:,} frames, {text.size(made.bytes)})")
+    printer.show(made, lambda: [f"wrote {made.output} ({made.frames:,} frames, {text.size(made.bytes)})"])
 
 
 @command.command("clean")
 @_folders
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def clean_jobs(folders: tuple[Path, ...], yes: bool) -> None:
-    """Remove jobs with all they have done: those in each FOLDER, or here, that nobody works on. A job may be named, too."""
+@printing
+def clean_jobs(folders: tuple[Path, ...], yes: bool, printer: Printer) -> None:
+    """Remove the unfinished jobs in each FOLDER, with their finished segments.  [default: the current folder]
+
+    Jobs that are running stay. A job may also be named by its output or its folder.
+    """
     from vsr import api
 
     def confirm(jobs: Sequence[JobStatus]) -> bool:
@@ -100,7 +104,7 @@ def clean_jobs(folders: tuple[Path, ...], yes: bool) -> None:
         return click.confirm("Remove them?", err=True)
 
     removed = api.remove_jobs(folders or (Path(),), confirm=None if yes else confirm)
-    say(*(f"removed {job.folder}" for job in removed))
+    printer.show(removed, lambda: [f"removed {job.folder}" for job in removed])
 
 
 def _table(jobs: Sequence[JobStatus]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from vsr.cli import text
-from vsr.cli.terminal import say
+from vsr.cli.printer import Printer, printing
 
 if TYPE_CHECKING:
     from vsr.models.spec import ModelSpec
@@ -16,29 +16,36 @@ if TYPE_CHECKING:
 
 @click.group("model")
 def command() -> None:
-    """List the models, show one, or make one of trained weights or of a network from elsewhere."""
+    """List the models, show one, or make one from trained weights or from another program's network."""
 
 
 @command.command("list")
-def list_models() -> None:
-    """List the models: those that come with vsr, and your own."""
+@printing
+def list_models(printer: Printer) -> None:
+    """List the models that come with vsr, and your own models."""
     from vsr import api
 
-    rows = [["name", "scale", "multiply-adds/pixel", "parameters", "what it is"]]
+    models = list(api.list_models())
+    rows = [["name", "scale", "multiply-adds/pixel", "parameters", "title"]]
     rows += [
         [spec.id, f"x{spec.scale}", f"{spec.macs_per_pixel:,}", f"{spec.parameters:,}", spec.title]
-        for spec in api.list_models()
+        for spec in models
     ]
-    say(*text.table(rows, numbers=(1, 2, 3)))
+    printer.show(models, lambda: text.table(rows, numbers=(1, 2, 3)))
 
 
 @command.command("show")
 @click.argument("name")
-def show_model(name: str) -> None:
-    """Show a model by NAME, or by the path of its package: what it does, how good it is and where it comes from."""
+@printing
+def show_model(name: str, printer: Printer) -> None:
+    """Show a model by NAME, or by the path of its package: its purpose, quality and origin."""
     from vsr import api
 
     spec = api.find_model(name)
+    printer.show(spec, lambda: _facts(spec))
+
+
+def _facts(spec: ModelSpec) -> list[str]:
     facts = {
         "name": spec.id,
         "title": spec.title,
@@ -46,7 +53,7 @@ def show_model(name: str) -> None:
         "works on": spec.domain,
         "multiply-adds per input pixel": spec.macs_per_pixel,
         "parameters": spec.parameters,
-        "depends on input pixels around it": spec.halo,
+        "input pixels that an output pixel depends on, to each side": spec.halo,
         "precision": spec.precision,
         "licence": spec.licence,
         "quality": dict(spec.quality),
@@ -54,28 +61,30 @@ def show_model(name: str) -> None:
         "training": dict(spec.training),
         "folder": str(spec.folder),
     }
-    say(*text.tree(facts))
-    if spec.card:
-        say("", *spec.card.rstrip().splitlines())
+    card = ["", *spec.card.rstrip().splitlines()] if spec.card else []
+    return [*text.tree(facts), *card]
 
 
 @command.command("export")
 @click.argument("weights", type=click.Path(path_type=Path))
 @click.argument("target")
-@click.option("--title", default="", help="What it is for, in a few words.")
-@click.option("--licence", default="", help="Of the weights.")
+@click.option("--title", default="", help="The purpose of the model, in a few words.")
+@click.option("--licence", default="", help="Licence of the weights.")
 @click.option(
-    "--sample", type=int, metavar="SEED", help="One of the results a variational network finds plausible."
+    "--sample", type=int, metavar="SEED", help="Seed of one of the results of a variational network."
 )
 @click.option(
     "--calibrate",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PICTURES",
-    help="Make int8 graphs too, which run faster, for pictures like those of this folder.",
+    help="Also make int8 graphs, which run faster, calibrated on the pictures of this folder.",
 )
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), help="Of an .onnx file.  [default: fp32]")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16"]), help="Precision of an .onnx file.  [default: fp32]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
+@printing
 def export_model(
     weights: Path,
     target: str,
@@ -85,9 +94,12 @@ def export_model(
     calibrate: tuple[Path, ...],
     precision: Literal["fp32", "fp16"] | None,
     overwrite: bool,
+    printer: Printer,
 ) -> None:
-    """Make a model package of WEIGHTS, a file that `vsr train` wrote or a package with one: TARGET is its name, for --model, or
-    the path of its folder. Or the network alone, for other programs: the file TARGET, which ends in .onnx.
+    """Make a model package, or an .onnx file for other programs, from WEIGHTS.
+
+    WEIGHTS is a file that `vsr train` wrote, or a package with such a file. TARGET is the name of the new package, for --model,
+    or the path of its folder. If TARGET ends in .onnx, the command writes the network alone into this file.
 
     \b
     vsr model export runs/mine/weights.safetensors mine-x2
@@ -102,15 +114,16 @@ def export_model(
                 "--title, --licence, --calibrate and --overwrite are for packages, not for .onnx files"
             )
         file = api.export_onnx(weights, Path(target), precision=precision or "fp32", sample=sample)
+        size = text.size(file.path.stat().st_size)
         apart = (
             f", at most {file.largest_difference:.2f} code values from fp32" if precision == "fp16" else ""
         )
-        say(
-            f"wrote {file.path} ({text.size(file.path.stat().st_size)}): x{file.scale}, {file.precision}{apart}"
-        )
+        printer.show(file, lambda: [f"wrote {file.path} ({size}): x{file.scale}, {file.precision}{apart}"])
         return
     if precision:
-        raise click.UsageError("--precision is for .onnx files; packages run in what the backend chooses")
+        raise click.UsageError(
+            "--precision is for .onnx files; the backend chooses the precision of a package"
+        )
     spec = api.export_model(
         weights,
         target,
@@ -120,21 +133,24 @@ def export_model(
         calibrate=calibrate,
         overwrite=overwrite,
     )
-    _say_written(spec)
+    _show_written(printer, spec)
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("package")
-@click.option("--title", default="", help="What it is for, in a few words.")
-@click.option("--licence", default="", help="Of the network.")
+@click.option("--title", default="", help="The purpose of the model, in a few words.")
+@click.option("--licence", default="", help="Licence of the network.")
 @click.option("--overwrite", is_flag=True, help="Replace a package that exists.")
-def import_model(file: Path, package: str, title: str, licence: str, overwrite: bool) -> None:
-    """Make a model package of somebody's network: PACKAGE is its name, for --model, or the path of its folder.
+@printing
+def import_model(
+    file: Path, package: str, title: str, licence: str, overwrite: bool, printer: Printer
+) -> None:
+    """Make a model package from another program's network. PACKAGE is its name, for --model, or the path of its folder.
 
-    FILE is a checkpoint (.pth, .safetensors) of one of the many architectures that spandrel knows, or an .onnx that takes a
-    picture (one channel for luma or three for RGB, float32, NCHW) and gives it larger. Its scale and what else matters is
-    found by running it. Code in a file is never executed.
+    FILE is a checkpoint (.pth, .safetensors) of an architecture that spandrel knows, or an .onnx file that enlarges a picture
+    (one channel for luma or three for RGB, float32, NCHW). The command runs the network to find its scale and its other
+    properties. Code in the file is never executed.
 
     \b
     vsr model import 2x-something.pth something-x2
@@ -143,12 +159,10 @@ def import_model(file: Path, package: str, title: str, licence: str, overwrite: 
     from vsr import api
 
     spec = api.import_model(file, package, title=title, licence=licence, overwrite=overwrite)
-    _say_written(spec)
+    _show_written(printer, spec)
 
 
-def _say_written(spec: ModelSpec) -> None:
+def _show_written(printer: Printer, spec: ModelSpec) -> None:
     size = text.size(sum(path.stat().st_size for path in spec.folder.iterdir()))
-    say(
-        f"wrote {spec.folder} ({size}): x{spec.scale} on {spec.domain}, "
-        f"{spec.macs_per_pixel:,} multiply-adds per input pixel"
-    )
+    made = f"x{spec.scale} on {spec.domain}, {spec.macs_per_pixel:,} multiply-adds per input pixel"
+    printer.show(spec, lambda: [f"wrote {spec.folder} ({size}): {made}"])

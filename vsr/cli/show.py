@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vsr import __version__
 from vsr.cli import text
 from vsr.cli.terminal import json_of
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, VsrError
+from vsr.core.secrets import masked, redacted
 from vsr.files.checks import check_replaceable, is_folder
 from vsr.files.whole import write_whole
 
@@ -22,6 +24,7 @@ def preview_lines(found: Preview) -> list[str]:
     """What is known of one input before its first frame."""
     (width, height), (large_width, large_height) = found.size_in, found.size
     about = f", about {text.about(found.seconds)}" if found.seconds is not None else ""
+    about += f", about {text.size(found.bytes)}" if found.bytes is not None else ""
     encoder = f", {found.encoder}" if found.encoder else ""
     made = f"{found.model} on {found.backend}, {found.device}{encoder}{about}"
     lines = [f"{found.input}: {width}x{height} to {large_width}x{large_height}, {made}"]
@@ -106,6 +109,30 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, f"{json_of(content, indent=2)}\n".encode())
 
 
-def write_reports(path: Path, reports: Iterable[Report]) -> None:
-    """Write `{"vsr": version, "reports": [...]}`."""
-    write_json(path, {"vsr": __version__, "reports": [report.as_dict() for report in reports]})
+@dataclass
+class Run:
+    """What became of the inputs of `vsr upscale`: reports of those that are done, previews with --dry-run, (input, error) of
+    those that failed, names of those that were not begun."""
+
+    reports: list[Report] = field(default_factory=list)
+    previews: list[Preview] = field(default_factory=list)
+    failed: list[tuple[str, VsrError]] = field(default_factory=list)
+    not_begun: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of `--json` and of `--report`."""
+        return {
+            "vsr": __version__,
+            "reports": self.reports,
+            "previews": self.previews,
+            "failed": [
+                {
+                    "input": redacted(url),
+                    "error": masked(error.message),
+                    "hint": masked(error.hint or ""),
+                    "exit_code": error.exit_code,
+                }
+                for url, error in self.failed
+            ],
+            "not_begun": [redacted(url) for url in self.not_begun],
+        }

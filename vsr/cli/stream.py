@@ -15,8 +15,9 @@ import click
 from vsr import __version__
 from vsr.cli import options, text
 from vsr.cli.interrupt import interrupts
+from vsr.cli.printer import Printer, printing
 from vsr.cli.show import check_report_path, write_json
-from vsr.cli.terminal import note, say, status
+from vsr.cli.terminal import note, status
 from vsr.core.errors import ConfigError, OutputLostError
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ TERMINAL_INTERVAL_S = 0.5
 @click.option("--token", help="Whoever looks at the page must give it, as in /?token=...")
 @options.running
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
+@printing
+def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
     """Upscale what has no end: SOURCE as it plays, into every SINK at once.
 
     SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, an .sdp file, a camera (/dev/video0, camera:0), a screen (screen:,
@@ -130,20 +131,21 @@ def command(*, report: Path | None, quiet: bool, **values: Any) -> None:
 
     check_report_path(report)
     config = build_config(values, report)
-    session = api.StreamSession(config, on_change=_ignore if quiet else tell_change)
-    for each in () if quiet else session.notes:
-        note(f"note: {each}")
+    session = api.StreamSession(config, on_change=_ignore if printer.quiet else tell_change)
+    printer.progress(*(f"note: {each}" for each in session.notes))
     # What is there now stays: the collector need not stop a stream to look through it.
     gc.freeze()
     try:
         with interrupts(session.control):
-            done = session.run(_ignore if quiet else _Live(session.report), tell_page)
+            done = session.run(
+                _ignore if printer.quiet else _Live(session.report), _ignore if printer.quiet else tell_page
+            )
     finally:
         gc.unfreeze()
+    written = {"vsr": __version__, "stream": done}
     if report is not None:
-        write_json(report, {"vsr": __version__, "stream": done.as_dict()})
-    if not quiet:
-        say(*report_lines(done))
+        write_json(report, written)
+    printer.show(written, lambda: report_lines(done))
     if done.missing:
         raise OutputLostError("; ".join(done.missing), hint="--require names the sinks that have to get all")
 

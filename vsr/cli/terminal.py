@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 # Control characters but the tab, what ends a line, and what turns the direction of writing.
@@ -34,9 +35,18 @@ def say(*lines: str) -> None:
 
 
 def json_of(value: Any, *, indent: int | None = None) -> str:
-    """JSON in ASCII, which strict parsers take: a byte of a file name that is no UTF-8 is the four characters `\\xff` there."""
-    text = json.dumps(value, indent=indent, default=str).replace("\x7f", "\\u007f")
+    """JSON in ASCII, which strict parsers take: a byte of a file name that is no UTF-8 is the four characters `\\xff` there.
+
+    Dataclasses become objects, by their `as_dict` where they have one; paths and the like become strings.
+    """
+    text = json.dumps(value, indent=indent, default=_plain).replace("\x7f", "\\u007f")
     return _BACKSLASHED.sub(lambda match: rf"\\x{match[1]}" if match[1] else match[0], text)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def say_json(value: Any) -> None:

@@ -14,12 +14,14 @@ import click
 
 from vsr.cli import text
 from vsr.cli.interrupt import interrupts
-from vsr.cli.terminal import escaped, note, say
+from vsr.cli.printer import Printer, printing
+from vsr.cli.terminal import escaped, note
 from vsr.core.control import Control
 from vsr.core.errors import MissingDependencyError
 from vsr.core.extras import install
 
 if TYPE_CHECKING:
+    from vsr.training.config import TrainResult
     from vsr.training.trainer import Progress
 
 LINE_INTERVAL_S = 30.0
@@ -78,7 +80,7 @@ PATH = _NamedPath(path_type=Path)
 @click.option(
     "--teacher", metavar="MODEL", help="Network that gives the targets, instead of the recipe's; '' for none."
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@printing
 def command(
     recipe: str,
     data: tuple[Path, ...],
@@ -96,7 +98,7 @@ def command(
     seed: int | None,
     lr: float | None,
     teacher: str | None,
-    quiet: bool,
+    printer: Printer,
 ) -> int:
     """Train a network by RECIPE, the name of a shipped one or a TOML file.
 
@@ -120,7 +122,7 @@ def command(
         ) from error
     chosen = load_recipe(recipe).changed(steps=steps, seed=seed, lr=lr, teacher=teacher)
     control = Control()
-    with progress_bar(quiet=quiet or not speaks()) as (on_progress, on_message), interrupts(control):
+    with progress_bar(quiet=printer.quiet or not speaks()) as (on_progress, on_message), interrupts(control):
         result = train(
             TrainConfig(
                 recipe=chosen,
@@ -138,21 +140,28 @@ def command(
                 command=shlex.join(["vsr", *sys.argv[1:]]),
                 on_progress=on_progress,
                 on_message=on_message,
-                on_warning=_complain if quiet else None,
+                on_warning=_complain if printer.quiet else None,
                 control=control,
             )
         )
     if not speaks():
         return 0  # Even if stopped: torchrun would end the one that still writes.
-    psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
-    state = "trained" if result.finished else "stopped; --resume goes on"
-    say(f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}")
-    say(str(result.weights))
+    printer.show(result, lambda: lines(result))
     return 0 if result.finished else 130
 
 
+def lines(result: TrainResult) -> list[str]:
+    """How far the training came, and where its weights are."""
+    psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
+    state = "trained" if result.finished else "stopped; --resume goes on"
+    return [
+        f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}",
+        str(result.weights),
+    ]
+
+
 def _complain(warning: str) -> None:
-    """What --quiet does not silence."""
+    """Print a warning, with --quiet too."""
     note(f"warning: {warning}")
 
 

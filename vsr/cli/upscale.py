@@ -12,8 +12,17 @@ from vsr.cli import options
 from vsr.cli.app import tell_error
 from vsr.cli.defaults import drop_excluded
 from vsr.cli.interrupt import interrupts
+from vsr.cli.printer import Printer, printing
 from vsr.cli.progress import progress_bar
-from vsr.cli.show import check_report_path, new_lines, preview_lines, report_line, report_lines, write_reports
+from vsr.cli.show import (
+    Run,
+    check_report_path,
+    new_lines,
+    preview_lines,
+    report_line,
+    report_lines,
+    write_json,
+)
 from vsr.cli.terminal import note, say
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.secrets import redacted
@@ -138,7 +147,6 @@ _run_options = options.group(
         is_flag=True,
         help="Say what would be done, write nothing, and exit as the run would begin.",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
     click.option("-v", "--verbose", is_flag=True, help="Print what each stage did, too."),
     click.option(
         "--progress",
@@ -157,10 +165,11 @@ _run_options = options.group(
 @_source_options
 @_sink_options
 @_run_options
+@printing
 def command(
     paths: tuple[str, ...],
     report: Path | None,
-    quiet: bool,
+    printer: Printer,
     verbose: bool,
     shown: str,
     dry_run: bool,
@@ -178,70 +187,89 @@ def command(
     check_report_path(report)
     drop_excluded(values, ("crf", "bitrate"), ("scale", "size"), ("overwrite", "skip_existing"))
     config = build_config(paths, values, report)
+    if printer.as_json and config.output == "-":
+        raise ConfigError(
+            "--json and the output both go to standard output", hint="--report FILE writes the same JSON"
+        )
     control = api.JobControl()
-    failures: list[tuple[str, VsrError]] = []
-    left: list[str] = []
-
-    show = note if quiet or config.output == "-" else say
+    run = Run()
     known: set[str] = set()
-    finished: list[Report] = []
+
+    def failed(url: str, error: VsrError) -> None:
+        run.failed.append((url, error))
+        tell_error(error)
 
     if dry_run:
-        found = api.preview_many(config, on_failure=lambda url, error: _fail(failures, url, error))
-        for one in found:
-            show(
-                *(_warnings(one.warnings) if quiet else [*preview_lines(one), f"  would write {one.output}"])
-            )
-        return failures[0][1].exit_code if failures else 0
+        run.previews = api.preview_many(config, on_failure=failed)
+        if printer.quiet:
+            note(*_warnings(warning for found in run.previews for warning in found.warnings))
+        printer.show(
+            run,
+            lambda: [
+                line
+                for found in run.previews
+                for line in (*preview_lines(found), f"  would write {found.output}")
+            ],
+        )
+        return run.failed[0][1].exit_code if run.failed else 0
 
     def begins(found: Preview, number: int, of: int) -> None:
         known.update((*found.notes, *found.warnings))
-        note(*(_warnings(found.warnings) if quiet else preview_lines(found)))
+        note(*(_warnings(found.warnings) if printer.quiet else preview_lines(found)))
 
     def done(item: Report, number: int, of: int) -> None:
-        finished.append(item)
+        run.reports.append(item)
         if report is not None:
-            write_reports(report, finished)
-        if quiet:
-            show(*_warnings(warning for warning in item.warnings if warning not in known))
+            write_json(report, run)
+        if printer.quiet:
+            note(*_warnings(warning for warning in item.warnings if warning not in known))
         elif of > 1:
             show(report_line(item, number, of), *new_lines(item, known))
         else:
             show(*report_lines(item, verbose=verbose, known=known))
         known.clear()
 
+    show = note if printer.as_json or config.output == "-" else say
+
     def said(sentence: str) -> None:
         known.add(sentence)
         note(sentence)
 
-    with interrupts(control), progress_bar(quiet=quiet, as_json=shown == "json") as progress:
-        reports = api.upscale_many(
+    with interrupts(control), progress_bar(quiet=printer.quiet, as_json=shown == "json") as progress:
+        # With those of an earlier run that did not do all.
+        run.reports = api.upscale_many(
             config,
             progress=progress,
             control=control,
-            on_failure=lambda url, error: _fail(failures, url, error),
-            on_left=left.extend,
+            on_failure=failed,
+            on_left=run.not_begun.extend,
             on_said=said,
             on_begin=begins,
             on_report=done,
         )
     if report is not None:
-        write_reports(report, reports)
-    if failures and len(reports) + len(failures) + len(left) > 1:
-        note(f"{len(failures)} of {len(reports) + len(failures) + len(left)} inputs failed:")
-        names = [(redacted(url), error.message) for url, error in failures]
-        note(*(f"  {said if name in said else f'{name}: {said}'}" for name, said in names))
+        write_json(report, run)
+    if printer.as_json:
+        printer.show(run, list)
+    note(*_unfinished(run))
+    if run.not_begun or any(item.stopped_early for item in run.reports):
+        return 130
+    return run.failed[0][1].exit_code if run.failed else 0
+
+
+def _unfinished(run: Run) -> list[str]:
+    """Of several inputs, those that failed and those that were not begun."""
+    lines = []
+    failed, left = run.failed, run.not_begun
+    count = len(run.reports) + len(failed) + len(left)
+    if failed and count > 1:
+        lines.append(f"{len(failed)} of {count} inputs failed:")
+        names = [(redacted(url), error.message) for url, error in failed]
+        lines += [f"  {said if name in said else f'{name}: {said}'}" for name, said in names]
     if left:
         others = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        note(f"stopped: {left[0]}{others} not begun")
-    if left or any(item.stopped_early for item in reports):
-        return 130
-    return failures[0][1].exit_code if failures else 0
-
-
-def _fail(failures: list[tuple[str, VsrError]], url: str, error: VsrError) -> None:
-    failures.append((url, error))
-    tell_error(error)
+        lines.append(f"stopped: {left[0]}{others} not begun")
+    return lines
 
 
 def _warnings(sentences: Iterable[str]) -> list[str]:

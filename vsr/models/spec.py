@@ -157,7 +157,7 @@ class ModelSpec:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For printing as JSON."""
+        """As JSON values, with the text of the card."""
         return {
             "id": self.id,
             "title": self.title,
@@ -175,6 +175,8 @@ class ModelSpec:
             "network": dict(self.network),
             "training": dict(self.training),
             "quality": dict(self.quality),
+            "folder": str(self.folder),
+            "card": self.card,
         }
 
 

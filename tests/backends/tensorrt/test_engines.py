@@ -124,7 +124,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "was there" in capsys.readouterr().out
     assert main(["engine", "list", *store]) == 0
     assert key in capsys.readouterr().out
-    assert main(["engine", "show", key[:6], *store]) == 0
+    assert main(["engine", "show", key[:6], *store, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["identity"]["recipe"]["width"] == 64
     assert main(["engine", "remove", key[:6], key, *store]) == 0
     assert main(["engine", "show", key, *store]) == 6
