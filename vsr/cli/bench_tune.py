@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 def command(*, printer: Printer, **values: Any) -> None:
     """Find the fastest settings of a network on this machine, and keep them for `vsr upscale` and `vsr stream`.
 
-    The command measures requests in flight, threads, precision, batch, encoder threads and, on a processor, worker processes one
-    after another, each beside the best settings so far. Options of this command are not varied. Options of a later command
-    override the kept settings. `vsr doctor` shows the kept settings; they apply to this hardware and these versions only.
+    The command measures requests in flight, threads, precision, batch, encoder threads and, on a processor, worker processes.
+    It does so one after another, each beside the best settings so far. Options of this command are not varied. Options of a
+    later command override the kept settings. `vsr doctor` shows the kept settings; they apply to this hardware and these
+    versions only.
     """
     from vsr import api
 
