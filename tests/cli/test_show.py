@@ -144,6 +144,7 @@ def test_a_report_that_cannot_be_written_is_an_error_of_files(
 def test_table_and_tree() -> None:
     assert text.table([]) == []
     assert text.table([["name", "n"], ["a", "10"]]) == ["name  n", "a     10"]
+    assert text.table([["name", "n"], ["映画", "1"]], numbers=(1,)) == ["name  n", "映画  1"]
     lines = text.tree(
         {
             "frame_rate": 25.0,
@@ -165,6 +166,40 @@ def test_table_and_tree() -> None:
         "  - codec h264",
         "  - other",
     ]
+
+
+WIDE = [
+    ["name", "fps", "what it is for"],
+    ["2x-anime", "1,234", "For drawings, and for pictures of drawings in films"],
+]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (80, ["name        fps  what it is for", f"2x-anime  1,234  {WIDE[1][2]}"]),
+        (
+            40,
+            [
+                "name        fps  what it is for",
+                "2x-anime  1,234  For drawings, and for",
+                "                 pictures of drawings in",
+                "                 films",
+            ],
+        ),
+        (30, ["2x-anime", "  fps: 1,234", f"  what it is for: {WIDE[1][2]}"]),
+    ],
+)
+def test_a_table_in_a_narrow_terminal(columns: int, expected: list[str]) -> None:
+    assert text.table(WIDE, numbers=(1,), columns=columns) == expected
+
+
+def test_a_table_in_a_pipe_has_one_line_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert len(text.table(WIDE, numbers=(1,))) == 2
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert len(text.table(WIDE, numbers=(1,))) == 3
 
 
 class Terminal(io.StringIO):

@@ -70,18 +70,19 @@ def new_lines(report: Report, known: Collection[str]) -> list[str]:
 
 
 def _stage_lines(report: Report) -> list[str]:
-    rows = [
+    rows = [["stage", "fps alone", "busy", "starved", "blocked", ""]]
+    rows += [
         [
             stage.name,
-            f"{text.rate(stage.rate_fps)} fps alone",
-            f"busy {text.duration(stage.busy_s)}",
-            f"starved {text.duration(stage.starved_s)}",
-            f"blocked {text.duration(stage.blocked_s)}",
+            text.rate(stage.rate_fps),
+            text.duration(stage.busy_s),
+            text.duration(stage.starved_s),
+            text.duration(stage.blocked_s),
             "<- bottleneck" if stage.name == report.bottleneck else "",
         ]
         for stage in report.stages
     ]
-    return text.table(rows, numbers=(1,), indent="  ")
+    return text.table(rows, numbers=(1, 2, 3, 4), indent="  ")
 
 
 def report_line(report: Report, number: int, of: int) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from vsr.cli.terminal import escaped
+
 KILO = 1000
 UNITS = ("bytes", "kB", "MB", "GB")
+_LEAST_WRAPPED = 20
 
 
 def duration(seconds: float) -> str:
@@ -51,16 +57,56 @@ def rate(value: float) -> str:
     return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
-def table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), indent: str = "") -> list[str]:
-    """Lines with columns aligned, those of `numbers` (counted from 0) to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+def table(
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Collection[int] = (),
+    indent: str = "",
+    columns: int | None = None,
+) -> list[str]:
+    """Lines of a table whose first row is the header; the columns of `numbers` (counted from 0) are aligned to the right.
+
+    columns: width of the terminal; None for the width of standard output, where that is a terminal, else for any width. In a
+    narrow terminal the last column is wrapped if it is text; where that is not enough, each row becomes a block of lines.
+    """
+    from rich.cells import cell_len
+
+    if not rows:
+        return []
+    if columns is None and sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+    cells = [[escaped(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    last = len(widths) - 1
+    if columns is not None and (over := len(indent) + sum(widths) + 2 * last - columns) > 0:
+        widths[last] -= over
+        if last in numbers or widths[last] < _LEAST_WRAPPED:
+            return _blocks(cells, indent)
     lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column in numbers else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    for *row, end in cells:
+        parts = textwrap.wrap(end, widths[last]) if cell_len(end) > widths[last] else [end]
+        for number, part in enumerate(parts):
+            shown = [*(("" if number else cell) for cell in row), part]
+            padded = [
+                " " * (widths[at] - cell_len(cell)) + cell
+                if at in numbers
+                else cell + " " * (widths[at] - cell_len(cell))
+                for at, cell in enumerate(shown)
+            ]
+            lines.append((indent + "  ".join(padded)).rstrip())
+    return lines
+
+
+def _blocks(rows: Sequence[Sequence[str]], indent: str) -> list[str]:
+    """For each row its first cell, and below it a line for each other cell that is not empty."""
+    head, *others = rows
+    lines = []
+    for first, *cells in others:
+        named = zip(head[1:], cells, strict=True)
+        lines.append(indent + first)
+        lines += [
+            f"{indent}  {name}: {cell}" if name else f"{indent}  {cell}" for name, cell in named if cell
         ]
-        lines.append((indent + "  ".join(cells)).rstrip())
     return lines
 
 
