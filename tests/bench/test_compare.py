@@ -81,4 +81,4 @@ def test_the_command_says_it_and_exits_with_1_for_a_regression(
         [*row, "15.0", "12.0", "fps", "0.80", "slower"]
     ]
     assert main(["bench", "compare", old]) == 2
-    assert "give two results at least" in capsys.readouterr().err
+    assert "give at least two results" in capsys.readouterr().err
