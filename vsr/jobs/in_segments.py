@@ -226,7 +226,7 @@ class Upscaling:
 
         def joined(files: Sequence[Path], target: Path) -> Joined:
             check_unchanged(path, known)
-            return made_here.join(url, str(target), files)
+            return made_here.join(url, str(target), files, str(output))
 
         job = ResumableJob(
             Job(

@@ -159,8 +159,8 @@ class UpscaleJob:
             frames = source.part(seek, begin, end)
             return self._work(source, frames, sink, prepared, control, began, on_progress, None)
 
-    def join(self, url: str, output: str, parts: Sequence[Path]) -> Joined:
-        """Write `output` from parts of it, in order, and from what is copied of `url`.
+    def join(self, url: str, output: str, parts: Sequence[Path], called: str | None = None) -> Joined:
+        """Write `output` from parts of it, in order, and from what is copied of `url`. called: its name in messages.
 
         Raises VsrError; then nothing lies under the output's name. Raises Cancelled after `Control.cancel`.
         """
@@ -170,7 +170,7 @@ class UpscaleJob:
         with open_source(url, self._reading) as source:
             assert isinstance(source, FileSource)
             prepared = self._prepare(source)
-            sink = open_sink(output, prepared.writing, source.carried, prepared.large)
+            sink = open_sink(output, prepared.writing, source.carried, prepared.large, called=called)
             try:
                 assert isinstance(sink, VideoSink)
                 packets = until_cancelled(joined(parts, sink.template), self._control)

@@ -40,6 +40,8 @@ _MOST_REORDERED = 16
 _ANIMATIONS = GUESSES_LAST | {"gif"}
 # Their alpha lies beside the packets' bytes, where PyAV cannot put anything.
 _ALPHA_BESIDE = frozenset({"vp8", "vp9"})
+# Packets that point at a picture in the memory of the process that made them.
+_POINTING = "wrapped_avframe"
 # Nobody reads these beyond the encoder, or they are in the packet as well.
 _NOT_NEEDED = frozenset({"quality_stats", "cpb_properties", "a53_cc", "prft"})
 
@@ -57,6 +59,8 @@ def why_whole(url: str, options: SinkOptions, carried: Carried, info: VideoInfo)
     encoding.drop()
     if encoding.container.format in _ANIMATIONS:
         return f"an animation in {encoding.container.format} is made as a whole"
+    if encoding.template.codec == _POINTING:
+        return f"parts cannot hold the packets of {_POINTING}"
     if encoding.template.alpha and encoding.template.codec in _ALPHA_BESIDE:
         return f"parts cannot hold the alpha of {encoding.template.codec}"
     return ""

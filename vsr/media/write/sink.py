@@ -22,14 +22,21 @@ from vsr.media.write.targets import OutputNull, OutputPipe, Target
 
 
 def open_sink(
-    url: str, options: SinkOptions, carried: Carried, info: VideoInfo, *, dry: bool = False
+    url: str,
+    options: SinkOptions,
+    carried: Carried,
+    info: VideoInfo,
+    *,
+    dry: bool = False,
+    called: str | None = None,
 ) -> Sink:
     """Open an output for frames that `info` describes; what isn't video is copied as `carried` says.
 
     url: a file whose ending names the container or picture format, a numbered sequence (`out/%06d.png`), `-` for standard
     output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets.
     info: size, format, colour, sample aspect ratio and rotation of the frames `write` will be given, before
-    `options.size`; its time_base is the source's. dry: it is only to be looked at, and nothing is made.
+    `options.size`; its time_base is the source's. dry: it is only to be looked at, and nothing is made. called: what
+    messages call a video, None for its url.
 
     Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that
     exist, EncoderUnavailableError, EncodeError for what the container refuses, and FileError where the system does.
@@ -38,7 +45,7 @@ def open_sink(
         return open_pictures(url, options, carried, info)
     if url == NULL and options.encoder is None and options.container_format is None:
         return NullSink()
-    return VideoSink(url, options, carried, info, dry=dry)
+    return VideoSink(url, options, carried, info, dry=dry, called=called)
 
 
 class NullSink(EndsOnce):
@@ -68,10 +75,17 @@ class VideoSink(EndsOnce):
     """A video file, pipe or encoded nothing. See `vsr.media.types.Sink`."""
 
     def __init__(
-        self, url: str, options: SinkOptions, carried: Carried, info: VideoInfo, *, dry: bool = False
+        self,
+        url: str,
+        options: SinkOptions,
+        carried: Carried,
+        info: VideoInfo,
+        *,
+        dry: bool = False,
+        called: str | None = None,
     ) -> None:
         super().__init__()
-        self.name = "standard output" if url == STDOUT else url
+        self.name = "standard output" if url == STDOUT else called or url
         self.counters = SinkCounters()
         path = None if url in (STDOUT, NULL) else Path(url)
         if path is not None:
@@ -86,7 +100,7 @@ class VideoSink(EndsOnce):
             carried.copied,
             container,
             template.add_to,
-            url if path is None else path.name,
+            url if path is None else Path(self.name).name,
             converts=options.convert_streams,
         )
         self.notes, self.warnings = encoding.notes, encoding.warnings
