@@ -31,6 +31,14 @@ def test_shipped_recipe_keeps_within_its_multiply_adds(name: str) -> None:
     assert recipe.spec.macs_per_pixel <= budget
 
 
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_shipped_recipe_does_without_a_teacher(name: str) -> None:
+    """What is beyond the photographs themselves only a teacher knows."""
+    before, alone = load_recipe(name), load_recipe(name).changed(teacher="")
+    assert not alone.data.teacher
+    assert list(alone.data.hr_scales) == [scale for scale in before.data.hr_scales if scale <= 1]
+
+
 def test_a_recipe_survives_being_written_down() -> None:
     recipe = load_recipe("fast-x2")
     table = recipe.as_dict()

@@ -87,6 +87,16 @@ def test_another_teacher(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert told["teacher"] == "bicubic-x2"
 
 
+def test_no_teacher(folder: Path) -> None:
+    recipe = (folder / "tiny.toml").read_text()
+    (folder / "tiny.toml").write_text(
+        recipe.replace("[data]", '[data]\nteacher = "nosuch"\nhr_scales = [1.4, 1.0]')
+    )
+    assert run(arguments(folder, "--steps", "1", "--device", "cpu", "--quiet", "--teacher", "")) == 0
+    told = json.loads((folder / "out" / "train.json").read_text())["recipe"]["data"]
+    assert (told["teacher"], told["hr_scales"]) == ("", [1.0])
+
+
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "train.json"])
 def test_what_cannot_be_written_is_an_error_of_files(
     name: str, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -158,7 +158,8 @@ class Recipe:
         lr: float | None = None,
         teacher: str | None = None,
     ) -> Recipe:
-        """The recipe with other values for what is given. lr: Muon's rate changes in proportion. teacher: "" for none.
+        """The recipe with other values for what is given. lr: Muon's rate changes in proportion. teacher: "" for none, and
+        photographs at no more than their own size.
 
         Raises ConfigError.
         """
@@ -166,8 +167,17 @@ class Recipe:
         if lr is not None:
             given["muon_lr"] = self.train.muon_lr * lr / self.train.lr
         train = replace(self.train, **{name: value for name, value in given.items() if value is not None})
-        data = self.data if teacher is None else replace(self.data, teacher=teacher)
+        data = (
+            self.data
+            if teacher is None
+            else replace(self.data, teacher=teacher, hr_scales=self._scales(teacher))
+        )
         return replace(self, train=train, data=data)
+
+    def _scales(self, teacher: str) -> tuple[float, ...]:
+        """Those of `hr_scales` at which there is a ground truth: without a teacher, none beyond the photograph itself."""
+        scales = self.data.hr_scales
+        return scales if teacher else tuple(scale for scale in scales if scale <= 1) or (1.0,)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values: what the TOML file held, with the defaults filled in."""
