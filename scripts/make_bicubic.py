@@ -12,8 +12,8 @@ from pathlib import Path
 
 from make_package import PACKAGES, measure, rounded
 
-from vsr.convert.networks import Cubic
-from vsr.convert.package import PackageFacts, write_package
+from vsr.models.graphs.networks import Cubic
+from vsr.models.graphs.package import PackageFacts, write_package
 
 CARD = """\
 # {id}

@@ -15,10 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vsr.convert.cubic import residual_kernels
 from vsr.convert.export import export_model, package_from_weights
 from vsr.core.errors import ConfigError, VsrError, WeightsError
 from vsr.models.archs.chain import Chain, ChainSpec, PlainChain, plain_chain_from_weights
+from vsr.models.graphs.cubic import residual_kernels
 from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, load_spec
 
 SPECS = {

@@ -104,7 +104,7 @@ def _in_fp8(path: Path, spec: ModelSpec) -> bytes:
     import onnx
     from onnx.numpy_helper import to_array
 
-    from vsr.backends.graphs.quantize import quantized
+    from vsr.models.graphs.quantize import quantized
 
     model = onnx.load(str(path))
     kernels = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}

@@ -148,12 +148,14 @@ def import_model(
 ) -> None:
     """Make a model package from another program's network. PACKAGE is its name, for --model, or the path of its folder.
 
-    FILE is a checkpoint (.pth, .safetensors) of an architecture that spandrel knows, or an .onnx file that enlarges a picture
-    (one channel for luma or three for RGB, float32, NCHW). The command runs the network to find its scale and its other
-    properties. Code in the file is never executed.
+    FILE is a checkpoint (.pth, .safetensors) of an architecture that spandrel knows, an ncnn .param file with its .bin file
+    beside it, or an .onnx file. The network takes a picture (one channel for luma or three for RGB, float32, NCHW). It enlarges
+    the picture or keeps its size, as denoisers do. The command runs the network to find its scale and its other properties.
+    Code in the file is never executed.
 
     \b
     vsr model import 2x-something.pth something-x2
+    vsr model import 2x-something.param something-x2
     vsr upscale in.mp4 --model something-x2
     """
     from vsr import api

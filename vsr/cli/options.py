@@ -173,7 +173,10 @@ video_stream = click.option(
     "--video-stream", type=click.IntRange(0), metavar="N", help="Which video stream, from 0."
 )
 model = click.option(
-    "--model", default="auto", show_default=True, help="Name of a model or path of a package."
+    "--model",
+    default="auto",
+    show_default=True,
+    help="Name of a model or path of a package; several, with commas between them, run one after another.",
 )
 scale = click.option(
     "--scale",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from vsr.convert.builder import OPSET
 from vsr.convert.foreign import Runner, require_finite
 from vsr.core.errors import MissingDependencyError, WeightsError, reason
 from vsr.core.extras import install
+from vsr.models.graphs.builder import OPSET
 
 try:
     import safetensors.torch
@@ -46,13 +46,13 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
     """The network of a checkpoint with free sizes: float32 RGB or one channel [n, channels, h, w] in 0..1.
 
     Arrays alone are read: a file with pickled code is refused. Raises WeightsError for that, for an architecture that
-    spandrel does not know or that is not for super-resolution, for weights that are no finite numbers, and where neither of
-    torch's exporters can express it.
+    spandrel does not know or that is for neither super-resolution nor restoration, for weights that are no finite numbers, and
+    where neither of torch's exporters can express it.
     """
-    network = _known(path)
-    if network.purpose != "SR" or network.scale < 2:
+    network = known(path)
+    if network.purpose not in ("SR", "Restoration"):
         raise WeightsError(
-            f"{path.name} is a {network.architecture.name} for {network.purpose}, x{network.scale}: it makes no picture larger"
+            f"{path.name} is a {network.architecture.name} for {network.purpose}: it makes no larger or cleaner picture of one"
         )
     if network.input_channels != network.output_channels or network.input_channels not in (1, 3):
         raise WeightsError(
@@ -77,7 +77,8 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
     )
 
 
-def _known(path: Path) -> ImageModelDescriptor[Any]:
+def known(path: Path) -> ImageModelDescriptor[Any]:
+    """The network of a checkpoint, as spandrel has it. Raises WeightsError as above."""
     state = spandrel.canonicalize_state_dict(_tensors(path))
     try:
         with warnings.catch_warnings():

@@ -16,12 +16,12 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from vsr.convert.calibrate import calibration
-from vsr.convert.networks import ChainNetwork, Network
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
-from vsr.convert.package import PackageFacts, refuse_existing, write_package
 from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.graphs.networks import ChainNetwork, Network
+from vsr.models.graphs.package import PackageFacts, refuse_existing, write_package
 from vsr.models.registry import package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 

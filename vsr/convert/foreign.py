@@ -1,4 +1,4 @@
-"""Networks of others: an ONNX file with pictures in and larger pictures out, and what running it tells of it."""
+"""Networks of others: an ONNX file with pictures in and pictures out, and what running it tells of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import onnxruntime
 import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from vsr.convert.builder import OPSET, GraphBuilder
 from vsr.core.errors import WeightsError, reason
+from vsr.models.graphs.builder import OPSET, GraphBuilder
+from vsr.models.graphs.rgb_graph import CHROMA_REACH
 
 Array = npt.NDArray[np.float32]
 
@@ -24,12 +25,12 @@ Array = npt.NDArray[np.float32]
 _SIDES = (64, 96, 80, 112, 120, 192)
 _LARGEST_MULTIPLE = 64
 _FARTHEST = 256
+# Of white: what a network that keeps the size may take from a picture with noise, or add to it.
+_NEARLY = 0.05
 # Of white: a 400th of an 8-bit code. Layers by the hundred reach further, and say less there.
 _FELT = 1e-5
 # Arrays below this stay in the graphs; the others go to the file that all graphs share.
 _SMALL = 32
-# Of colour's way to RGB and back, in luma pixels: two samples of a quarter the width, and the reduction's neighbours.
-_CHROMA_REACH = 10
 # Before the names of others: theirs may be any, ours among them.
 _FOREIGN = "net/of/"
 # Where a network depends on the whole picture, what is further off has little say.
@@ -162,7 +163,7 @@ def _channels(model: onnx.ModelProto, path: Path) -> int:
     for channels in (3, 1):
         for side in _SIDES:
             try:
-                if run(_picture(channels, side)).shape[:2] == (1, channels):
+                if run(probe(channels, side)).shape[:2] == (1, channels):
                     return channels
             except WeightsError:
                 continue
@@ -175,10 +176,10 @@ def _channels(model: onnx.ModelProto, path: Path) -> int:
 def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
     """Find out by running it, but for `peak` where that is known.
 
-    Raises WeightsError for a network that does not enlarge two to eight times, or not every size.
+    Raises WeightsError for a network that neither keeps the size nor enlarges two to eight times, or does not take every size.
     """
     run = Runner(model)
-    channels = _input_of(model).type.tensor_type.shape.dim[1].dim_value
+    channels = input_of(model).type.tensor_type.shape.dim[1].dim_value
     side, scale = _first_run(run, channels)
     multiple = _multiple(run, channels, scale, side)
     peak = peak or _peak(run, channels, scale, side)
@@ -199,13 +200,13 @@ def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
 
 
 class OnnxNetwork:
-    """An examined network, its weights in `weights_file`. See `vsr.convert.networks.Network`; `enlarged` is for all domains."""
+    """An examined network; its weights in `weights_file`. See `Network` in `vsr.models.graphs`."""
 
     def __init__(self, model: onnx.ModelProto, facts: Examined, weights_file: Path) -> None:
         self._model, self._facts = model, facts
         self.domain = facts.domain
         self.scale, self.parameters = facts.scale, facts.parameters
-        self.halo = facts.halo + (_CHROMA_REACH if facts.domain == "rgb" else 0)
+        self.halo = facts.halo + (CHROMA_REACH if facts.domain == "rgb" else 0)
         # Chroma of half or a quarter the width goes through an RGB network at the full one.
         self.size_multiple = (
             math.lcm(facts.size_multiple, 4) if facts.domain == "rgb" else facts.size_multiple
@@ -226,14 +227,15 @@ class OnnxNetwork:
 
     def add_to(self, graph: GraphBuilder, luma: str) -> str:
         large = self.enlarged(graph, luma)
-        packed = graph.add("SpaceToDepth", [large], "net/packed", blocksize=self.scale)
-        return graph.add("Sub", [packed, luma], "net/residual")
+        if self.scale > 1:
+            large = graph.add("SpaceToDepth", [large], "net/packed", blocksize=self.scale)
+        return graph.add("Sub", [large, luma], "net/residual")
 
     def enlarged(self, graph: GraphBuilder, picture: str) -> str:
         """Add the nodes: float32 [N, channels, h, w] in 0..1 to [N, channels, h*scale, w*scale]."""
         peak = graph.constant("net/peak", self._facts.peak)
         given = graph.add("Mul", [picture, peak], "net/in") if self._facts.peak != 1 else picture
-        names = {_input_of(self._model).name: given, "": ""}
+        names = {input_of(self._model).name: given, "": ""}
         for tensor in self._model.graph.initializer:
             names[tensor.name] = (
                 graph.weight(_FOREIGN + tensor.name)
@@ -248,15 +250,16 @@ class OnnxNetwork:
         return graph.add("Div", [result, peak], "net/out") if self._facts.peak != 1 else result
 
 
-def _input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    """The picture that a network takes."""
     stored = {tensor.name for tensor in model.graph.initializer}
     port: onnx.ValueInfoProto = next(port for port in model.graph.input if port.name not in stored)
     return port
 
 
-def _picture(channels: int, side: int, seed: int = 0) -> Array:
+def probe(channels: int, side: int) -> Array:
     """A smooth picture with some noise, in 0..1."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     axis = np.linspace(0, 3, side)
     waves = 0.5 + 0.3 * np.sin(axis)[:, None] * np.cos(axis * 1.3)[None]
     noise = rng.normal(0, 0.02, (channels, side, side))
@@ -267,7 +270,7 @@ def _first_run(run: Runner, channels: int) -> tuple[int, int]:
     """The first of the sides that it runs on, and its scale."""
     refused: WeightsError | None = None
     for side in _SIDES:
-        picture = _picture(channels, side)
+        picture = probe(channels, side)
         try:
             found = run(picture)
         except WeightsError as error:
@@ -275,10 +278,10 @@ def _first_run(run: Runner, channels: int) -> tuple[int, int]:
             continue
         scale = found.shape[2] // side if found.ndim == 4 else 0
         enlarges = found.shape == (1, channels, scale * side, scale * side)
-        if enlarges and 2 <= scale <= 8:
+        if enlarges and 1 <= scale <= 8:
             return side, scale
         unfit = WeightsError(
-            f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture two to eight times as large"
+            f"it makes {list(found.shape)} of {list(picture.shape)}: not a picture as large, or two to eight times as large"
         )
         if enlarges:
             raise unfit
@@ -287,13 +290,13 @@ def _first_run(run: Runner, channels: int) -> tuple[int, int]:
     sides = ", ".join(map(str, _SIDES[1:]))
     raise WeightsError(
         f"{refused.message} (nor does it serve with sides of {sides})",
-        hint="it must enlarge pictures of any size, or of any multiple of a size up to 64",
+        hint="it must take pictures of any size, or of any multiple of a size up to 64",
     )
 
 
 def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
     """Which of 1 and 255 as white makes of a picture something like that picture enlarged."""
-    picture = _picture(channels, side)
+    picture = probe(channels, side)
     wanted = picture[0, 0].repeat(scale, axis=0).repeat(scale, axis=1)
     errors = {
         peak: float(np.abs(run(picture * np.float32(peak))[0, 0] / peak - wanted).mean())
@@ -302,8 +305,10 @@ def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
     best = min(errors, key=errors.__getitem__)
     # Between the two, 1 where both are as good: a network of nothing but convolutions without biases.
     best = 1.0 if errors[1.0] < 1.5 * errors[best] else best
+    if scale == 1 and errors[1.0] < _NEARLY:  # What hardly changes a picture may change it less still at 255.
+        best = 1.0
     if not errors[best] < 0.15:
-        raise WeightsError("it does not make a larger picture of a picture: white is neither 1 nor 255 there")
+        raise WeightsError("it makes no such picture of a picture: white is neither 1 nor 255 there")
     return best
 
 
@@ -312,7 +317,7 @@ def _multiple(run: Runner, channels: int, scale: int, first: int) -> int:
     for multiple in (size for size in range(1, _LARGEST_MULTIPLE + 1) if first % size == 0):
         side = first + multiple
         try:
-            if run(_picture(channels, side)).shape[2:] == (side * scale, side * scale):
+            if run(probe(channels, side)).shape[2:] == (side * scale, side * scale):
                 return multiple
         except WeightsError:
             continue
@@ -325,7 +330,7 @@ def _halo(run: Runner, channels: int, scale: int, peak: float, side: int) -> int
     """How far into the middle of a picture it is felt that everything around has changed; None for all the way."""
     while side <= _FARTHEST:
         edge, middle = side // 4, slice(side // 4, 3 * side // 4)
-        before = _picture(channels, side) * np.float32(peak)
+        before = probe(channels, side) * np.float32(peak)
         after = peak - before
         after[..., middle, middle] = before[..., middle, middle]
         inside = slice(edge * scale, 3 * edge * scale)
@@ -353,7 +358,7 @@ def _macs(model: onnx.ModelProto, channels: int, side: int) -> int:
     for number, name in enumerate(names):
         graph.node.append(helper.make_node("Shape", [name], [f"shape/of/{number}"]))
         graph.output.append(helper.make_tensor_value_info(f"shape/of/{number}", TensorProto.INT64, None))
-    shapes = dict(zip(names, Runner(shaped).all(_picture(channels, side)), strict=True)) if names else {}
+    shapes = dict(zip(names, Runner(shaped).all(probe(channels, side)), strict=True)) if names else {}
     total = 0
     for node in counted:
         given, weight, made = (shapes[name] for name in (*node.input[:2], node.output[0]))

@@ -13,9 +13,9 @@ from onnx import numpy_helper
 
 from vsr.backends.base import Arrays
 from vsr.backends.graphs.precision import rounded
-from vsr.backends.graphs.quantize import quantized
 from vsr.convert.calibrate import Ends, widest
 from vsr.convert.examples import drawn, filmed
+from vsr.models.graphs.quantize import quantized
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 _TRIED: tuple[Precision, ...] = ("bf16", "fp16")

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from vsr.convert.bordered import bordered
 from vsr.convert.foreign import Examined, OnnxNetwork, Runner, examine, generalised, load_onnx
 from vsr.convert.holds import held, int8_ends
-from vsr.convert.package import PackageFacts, refuse_existing, write_package
-from vsr.convert.rgb_graph import rgb_graph
+from vsr.convert.ncnn import onnx_from_ncnn
 from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.files.checks import is_special
-from vsr.models.registry import CHECKPOINT_SUFFIXES, package_folder
+from vsr.models.graphs.package import PackageFacts, refuse_existing, write_package
+from vsr.models.graphs.rgb_graph import rgb_graph
+from vsr.models.registry import CHECKPOINT_SUFFIXES, NCNN_SUFFIX, package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 from vsr.upscale.upscaler import Upscaler
 
@@ -28,8 +30,9 @@ def import_model(
     file: Path, target: str | Path, *, title: str = "", licence: str = "", overwrite: bool = False
 ) -> ModelSpec:
     """Make a package of a network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or
-    255, and gives it two to eight times as large: an .onnx, or a checkpoint of an architecture that spandrel knows. Scale,
-    size multiple and halo are found by running it, and whether it holds in bf16, fp16 and int8 (`vsr.convert.holds`).
+    255, and gives it as large or two to eight times as large: an .onnx, a checkpoint of an architecture that spandrel knows, or
+    an ncnn .param with its .bin beside it. Scale, size multiple and halo are found by running it, and whether it holds in bf16,
+    fp16 and int8 (`vsr.convert.holds`).
     target: the package's name, which puts it among the user's models, or the path of its folder.
 
     Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
@@ -38,14 +41,10 @@ def import_model(
     folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)
     if is_special(file):
-        raise WeightsError(f"{file} is no ordinary file", hint="name an .onnx file or a checkpoint")
-    if file.suffix.lower() in CHECKPOINT_SUFFIXES:
-        from vsr.convert.community import onnx_from_checkpoint
-
-        model, peak = generalised(onnx_from_checkpoint(file), file), 1.0
-    else:
-        model, peak = load_onnx(file), None
+        raise WeightsError(f"{file} is no ordinary file", hint="name an .onnx file, a checkpoint or a .param")
+    model, peak = _loaded(file)
     try:
+        model = bordered(model)
         facts = examine(model, peak)
     except WeightsError as error:
         raise WeightsError(f"{file.name}: {error.message}", hint=error.hint) from error
@@ -71,6 +70,18 @@ def import_model(
         ends, in_int8 = int8_ends(draft)
         package = replace(package, holds=held(draft) + (("int8",) if in_int8 else ()), calibration=ends)
         return write_package(network, package, folder, make)
+
+
+def _loaded(file: Path) -> tuple[onnx.ModelProto, float | None]:
+    """The network of a file, and the value of white where it is known."""
+    suffix = file.suffix.lower()
+    if suffix in CHECKPOINT_SUFFIXES:
+        from vsr.convert.community import onnx_from_checkpoint
+
+        return generalised(onnx_from_checkpoint(file), file), 1.0
+    if suffix == NCNN_SUFFIX:
+        return generalised(onnx_from_ncnn(file), file), None
+    return load_onnx(file), None
 
 
 def _difference(spec: ModelSpec, model: onnx.ModelProto, facts: Examined) -> int:

@@ -13,10 +13,10 @@ from onnx import TensorProto
 from onnx.external_data_helper import load_external_data_for_model
 
 from vsr.backends.graphs.precision import in_precision
-from vsr.convert.builder import GraphBuilder
-from vsr.convert.networks import Network
 from vsr.core.errors import WeightsError
 from vsr.files.whole import write_whole
+from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.networks import Network
 
 OnnxPrecision = Literal["fp32", "fp16"]
 Array = npt.NDArray[np.float32]

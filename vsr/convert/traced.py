@@ -13,17 +13,17 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
-from vsr.convert.builder import GraphBuilder
-from vsr.convert.networks import add_cubic_residual
 from vsr.core.errors import WeightsError
 from vsr.models.archs.base import CubicResidual, LumaNetwork, NetworkSpec
+from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.networks import add_cubic_residual
 
 _ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "Relu", nn.Tanh: "Tanh", nn.Sigmoid: "Sigmoid"}
 _BINARY: dict[Any, str] = {operator.add: "Add", operator.sub: "Sub", operator.mul: "Mul"}
 
 
 class TracedNetwork:
-    """A network whose weights lie in `weights_file`. See `vsr.convert.networks.Network`."""
+    """A network whose weights lie in `weights_file`. See `vsr.models.graphs.networks.Network`."""
 
     domain = "luma"
 

@@ -27,7 +27,9 @@ SHIPPED = tuple(name for family in FAMILIES.values() for name in family.values()
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 """Of networks that `vsr model import` reads by spandrel."""
-_NETWORKS = (".onnx", *CHECKPOINT_SUFFIXES)
+NCNN_SUFFIX = ".param"
+"""Of ncnn's networks, whose weights lie beside it in a .bin."""
+_NETWORKS = (".onnx", NCNN_SUFFIX, *CHECKPOINT_SUFFIXES)
 _PACKAGES = Path(__file__).parent / "packages"
 
 
@@ -78,11 +80,12 @@ def auto_family(use: Use, *, on_gpu: bool) -> tuple[str, str]:
 
 
 def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False) -> ModelSpec:
-    """The spec of a model by its name (shipped or the user's own), `auto`, a family's name, or the path of a package folder.
+    """The spec of a model by its name (shipped or the user's own), `auto`, a family's name, the path of a package folder, or
+    several of these with commas between them: a chain, in which a family gives its member for x2.
 
     Of a family, the member with the smallest scale that reaches `scale` is taken, else its largest, to be run repeatedly;
-    `use` and `on_gpu` matter to `auto` only. Raises UnknownModelError with the nearest names, WeightsError for a damaged
-    package, ConfigError for what cannot be looked for.
+    `use` and `on_gpu` matter to `auto` only. Raises UnknownModelError with the nearest names and for a chain that
+    comes to too much, WeightsError for a damaged package, ConfigError for what cannot be looked for, and what `chained` raises.
     """
     family = FAMILIES.get(auto_family(use, on_gpu=on_gpu)[0] if name == "auto" else name)
     if family:
@@ -93,6 +96,10 @@ def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: boo
         return load_spec(models_folder() / name)
     if name and is_folder(Path(name)):
         return load_spec(Path(name))
+    if "," in name:
+        from vsr.models.chains import chained
+
+        return chained([find_model(part.strip(), 2.0, use, on_gpu=on_gpu) for part in name.split(",")])
     if Path(name).suffix.lower() in _NETWORKS:
         raise UnknownModelError(
             f"{name!r} is no model package", hint=f"`vsr model import {name} NAME` makes one of it"

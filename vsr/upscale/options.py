@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import get_args
 
@@ -20,7 +21,8 @@ MIN_TILE, MAX_TILE = 16, 32768
 class NetworkOptions:
     """The network of an Upscaler.
 
-    model: a name (`vsr model list`), the path of a package folder, or `auto`, which goes by scale, device and kind of input.
+    model: a name (`vsr model list`), the path of a package folder, several of these with commas between them for a chain, or
+    `auto`, which goes by scale, device and kind of input.
     scale: factor per side, None for the model's own (2 for `auto`). backend: `auto` or a name. device: `auto`, `cpu`, `gpu:N`
     or `npu` by OpenVINO, `cuda:N` as CUDA_VISIBLE_DEVICES shows them, from 0; the first without a number; several of a kind,
     separated by commas, for jobs that have a process on each. tile: side of a tile in LR pixels, 0 for no tiles, None to tile
@@ -61,6 +63,17 @@ class NetworkOptions:
             raise ConfigError(
                 f"there is no precision {self.precision!r}", hint=f"choose {', '.join(get_args(Precision))}"
             )
+
+    def passes(self, spec: ModelSpec) -> int:
+        """How often a model is run to reach the scale. Raises ConfigError for one that is not to be run twice."""
+        if self.scale is None or self.scale <= spec.scale:
+            return 1
+        if spec.scale == 1 or "parts" in spec.network:
+            raise ConfigError(
+                f"x{self.scale:g} cannot be reached by {spec.id}, which comes to x{spec.scale}",
+                hint=f"--model {spec.id},fast goes on from there",
+            )
+        return math.ceil(math.log(self.scale, spec.scale) - 1e-9)
 
     def check_reached(self, spec: ModelSpec, scale: int) -> None:
         """Raises ConfigError where a model that comes to `scale` doesn't come to the one that is asked for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import abc
 from collections.abc import Iterable, Iterator
@@ -77,8 +76,7 @@ class Upscaler:
             self.notes.append(
                 f"nothing shows that {self.spec.id} holds in {wanted}: look at it beside --precision fp32"
             )
-        steps = math.log(options.scale, self.spec.scale) if options.scale is not None else 1
-        self.passes = max(1, math.ceil(steps - 1e-9))
+        self.passes = options.passes(self.spec)
         self.scale = self.spec.scale**self.passes
         self.doing = ""
         self._batch = options.batch or self.tuned.batch
@@ -197,7 +195,7 @@ class Upscaler:
         """Compile what a picture of this kind will need. Raises what `Backend.compile` raises."""
         for _ in range(self.passes):
             self.network.make_ready(replace(kind, format=replace(kind.format, alpha=False)))
-            if kind.format.alpha:
+            if kind.format.alpha and self.spec.scale > 1:
                 gray = PixelFormat("gray", kind.format.bits)
                 self._alpha_network().make_ready(replace(kind, format=gray))
             width, height = kind.width * self.spec.scale, kind.height * self.spec.scale
@@ -241,11 +239,14 @@ class Upscaler:
                 ]
         opaque = replace(kind.format, alpha=False)
         colour = [extended_colour(frame) if kind.format.alpha else frame.planes for frame in frames]
-        large = self.network.run(colour, replace(kind, format=opaque), in_flight)
+        large: list[list[Plane]] = [
+            [*planes] for planes in self.network.run(colour, replace(kind, format=opaque), in_flight)
+        ]
         if kind.format.alpha:
             gray = replace(kind, format=PixelFormat("gray", kind.format.bits))
-            alpha = self._alpha_network().run([frame.planes[-1:] for frame in frames], gray, in_flight)
-            large = [planes + more for planes, more in zip(large, alpha, strict=True)]
+            small = [frame.planes[-1:] for frame in frames]
+            alpha = self._alpha_network().run(small, gray, in_flight) if self.spec.scale > 1 else small
+            large = [[*planes, *more] for planes, more in zip(large, alpha, strict=True)]
         return [self._larger(frame, planes) for frame, planes in zip(frames, large, strict=True)]
 
     def _alpha_network(self) -> Network:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from vsr.convert.cubic import phase_kernels
 from vsr.media.frames.enlarge import enlarged_chroma, is_enlarged_closely
+from vsr.models.graphs.cubic import phase_kernels
 
 SITINGS = {"center": (False, False), "left": (True, False), "topleft": (True, True)}
 

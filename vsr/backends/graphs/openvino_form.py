@@ -20,7 +20,7 @@ def in_openvino_form(model: openvino.Model, planes: Iterable[str], bytes_per_sam
 
     planes: the names of its inputs; the outputs are called the same with "_out". Samples are rounded before they are put in
     their places, which moves a quarter of the memory. Planes of byte pairs become planes of uint16, of half the width: the same
-    bytes. A graph whose rounding `vsr.convert.planes` did not make stays as it is.
+    bytes. A graph whose rounding `vsr.models.graphs.planes` did not make stays as it is.
     """
     from openvino import Type, opset13
 

@@ -171,7 +171,7 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
         from onnx.numpy_helper import to_array
 
         from vsr.backends.graphs.precision import float_layers, guarded, in_precision
-        from vsr.backends.graphs.quantize import quantized
+        from vsr.models.graphs.quantize import quantized
     except ModuleNotFoundError as error:
         raise MissingDependencyError("building engines needs onnx", hint=install("rtx")) from error
     weights: dict[str, Any] = {}

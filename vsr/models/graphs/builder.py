@@ -28,6 +28,10 @@ class GraphBuilder:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._weights = _safetensors_layout(weights_file) if weights_file else {}
 
+    def has(self, name: str) -> bool:
+        """Whether a node makes the tensor of that name."""
+        return any(name in node.output for node in self._nodes)
+
     def input(self, name: str, dtype: int, shape: Sequence[str | int]) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
         return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import TensorProto
 
-from vsr.convert.builder import GraphBuilder
+from vsr.models.graphs.builder import GraphBuilder
 from vsr.models.spec import GraphLayout
 
 

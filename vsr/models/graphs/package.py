@@ -18,11 +18,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from vsr.backends.graphs.quantize import quantized
-from vsr.convert.frame_graph import frame_graph
-from vsr.convert.networks import Network
 from vsr.core.errors import ConfigError
 from vsr.files.checks import make_folder, os_error
+from vsr.models.graphs.frame_graph import frame_graph
+from vsr.models.graphs.networks import Network
+from vsr.models.graphs.quantize import quantized
 from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, Precision, load_spec
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

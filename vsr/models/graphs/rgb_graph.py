@@ -6,16 +6,33 @@ where its samples lie.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 import onnx
 from onnx import TensorProto
 
-from vsr.convert.builder import GraphBuilder
-from vsr.convert.foreign import OnnxNetwork
-from vsr.convert.planes import codes_in, codes_out
+from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.planes import codes_in, codes_out
 from vsr.models.spec import GraphLayout
 
+CHROMA_REACH = 10
+"""Of colour's way to RGB and back, in luma pixels: two samples of a quarter the width, and the reduction's neighbours."""
 
-def rgb_graph(network: OnnxNetwork, layout: GraphLayout) -> onnx.ModelProto:
+
+class RgbNetwork(Protocol):
+    """What such a graph is made around."""
+
+    @property
+    def scale(self) -> int: ...
+    @property
+    def weights_file(self) -> Path | None: ...
+
+    def enlarged(self, graph: GraphBuilder, picture: str, /) -> str:
+        """Add the nodes: float32 [N, 3, h, w] in 0..1, R, G and B, to [N, 3, h*scale, w*scale]."""
+
+
+def rgb_graph(network: RgbNetwork, layout: GraphLayout) -> onnx.ModelProto:
     """The frame graph of a network on RGB in 0..1, for one layout. Sizes and batch are dynamic."""
     graph = GraphBuilder(network.weights_file)
     planes = {name: codes_in(graph, name, layout) for name in layout.plane_names}
@@ -47,6 +64,13 @@ def rgb_graph(network: OnnxNetwork, layout: GraphLayout) -> onnx.ModelProto:
     return graph.model(layout.name)
 
 
+def add_luma_weights(graph: GraphBuilder) -> None:
+    """The input of that name as k/g, k/b and k/r, unless they are there."""
+    if not graph.has("k/g"):
+        graph.input("luma_weights", TensorProto.FLOAT, [3])
+        graph.split("luma_weights", ["k/g", "k/b", "k/r"], axis=0)
+
+
 class _Colour:
     """Y'CbCr codes to R'G'B' in 0..1 and back, for the matrix, range and depth of the small inputs."""
 
@@ -54,8 +78,7 @@ class _Colour:
         self._graph = graph
         for name in ("gain", "bias", "chroma_gain"):
             graph.input(name, TensorProto.FLOAT, [])
-        graph.input("luma_weights", TensorProto.FLOAT, [3])
-        graph.split("luma_weights", ["k/g", "k/b", "k/r"], axis=0)
+        add_luma_weights(graph)
         # Cb = (B - Y) / (2 (1 - kb)), and Cr likewise of R: the chroma of a colour that is all blue is a half.
         for name in "br":
             rest = graph.add("Sub", [graph.constant("1", 1.0), f"k/{name}"], f"rest/{name}")

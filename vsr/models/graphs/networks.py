@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from vsr.convert.builder import GraphBuilder
-from vsr.convert.cubic import residual_kernels
+from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.cubic import residual_kernels
 from vsr.models.spec import Siting
 
 if TYPE_CHECKING:

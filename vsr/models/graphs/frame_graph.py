@@ -9,9 +9,9 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto
 
-from vsr.convert.builder import GraphBuilder
-from vsr.convert.networks import Network, add_cubic_residual
-from vsr.convert.planes import codes_in, codes_out
+from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.networks import Network, add_cubic_residual
+from vsr.models.graphs.planes import codes_in, codes_out
 from vsr.models.spec import GraphLayout
 
 
@@ -29,6 +29,8 @@ def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -
 
     def enlarged(name: str) -> str:
         """Cubic enlargement of a plane, [N, scale^2, h, w] float32."""
+        if network.scale == 1:
+            return planes[name]
         centred = graph.add("Sub", [planes[name], middle], f"{name}/centred")
         residual = add_cubic_residual(graph, centred, network.scale, layout.siting, name, exact=exact)
         return graph.add("Add", [residual, planes[name]], f"{name}/enlarged")
@@ -50,7 +52,9 @@ def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -
     else:
         results = {"y": sharp_luma} | {name: enlarged(name) for name in layout.plane_names[1:]}
     for name, result in results.items():
-        plane = graph.add("DepthToSpace", [result], f"{name}/plane", blocksize=network.scale, mode="CRD")
+        plane = result
+        if network.scale > 1:
+            plane = graph.add("DepthToSpace", [result], f"{name}/plane", blocksize=network.scale, mode="CRD")
         codes_out(graph, name, plane, max_code, layout)
     return graph.model(layout.name)
 

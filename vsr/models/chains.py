@@ -1,0 +1,76 @@
+"""Networks one after another, `denoise,fast-x2`, as one package: in the user's cache, or where nothing can be kept, in a
+folder that goes with the process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from vsr.core.errors import FileError, MissingDependencyError, UnknownModelError, WeightsError, reason
+from vsr.core.extras import install
+from vsr.core.version import __version__
+from vsr.files.user import cache_folder
+from vsr.models.spec import ModelSpec, load_spec
+
+MOST = 16
+"""What a chain may come to, per side."""
+
+
+def chained(specs: Sequence[ModelSpec]) -> ModelSpec:
+    """The package of these networks, each of which takes what the one before it gives.
+
+    It is made where there is none. Raises UnknownModelError for a chain that comes to more than MOST times, WeightsError for
+    a package whose network cannot be told from what is around it, MissingDependencyError without onnx, FileError where nothing
+    can be written anywhere.
+    """
+    name = ",".join(spec.id for spec in specs)
+    scale = math.prod(spec.scale for spec in specs)
+    if scale > MOST:
+        raise UnknownModelError(
+            f"{name} comes to x{scale}, beyond x{MOST}", hint="leave out a network of the chain"
+        )
+    key = _key(specs)
+    places = [_of_process() / key]
+    with contextlib.suppress(RuntimeError):  # A user without a home.
+        places.insert(0, cache_folder() / "chains" / key)
+    for folder in places:
+        if (folder / "model.toml").is_file():
+            return load_spec(folder)
+    try:
+        from vsr.models.graphs.chain import write_chain
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"a chain of networks needs {error.name}, which is not installed", hint=install("onnx")
+        ) from error
+    for folder in places[:-1]:
+        with contextlib.suppress(FileError):
+            return write_chain(specs, name, folder)
+    return write_chain(specs, name, places[-1])
+
+
+@cache
+def _of_process() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"vsr-chains-{os.getpid()}"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _key(specs: Sequence[ModelSpec]) -> str:
+    """Of all that the package is made of."""
+    digest = hashlib.sha256(__version__.encode())
+    for spec in specs:
+        try:
+            for path in sorted(spec.folder.iterdir()):
+                if path.is_file():
+                    digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise WeightsError(f"cannot read model package {spec.id}: {reason(error)}") from error
+    return digest.hexdigest()[:24]
