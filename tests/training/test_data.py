@@ -18,11 +18,12 @@ from tests.support import clips
 from tests.support.processes import PATIENCE_S
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics
+from vsr.evaluation.resize import resize_bicubic
 from vsr.media.compress import compressed
 from vsr.training import degradations
 from vsr.training.data import PatchPool, Photo, load_photos
 from vsr.training.recipe import DataRecipe, Recipe, load_recipe
-from vsr.training.render import rendered_luma
+from vsr.training.render import moved_luma, pixel_pattern, rendered_luma
 
 CPU = torch.device("cpu")
 
@@ -95,6 +96,26 @@ def test_patterns_of_pixels_are_enlarged_to_blocks() -> None:
     torch.testing.assert_close(hr, lr.repeat_interleave(4, 1).repeat_interleave(4, 2))
     alternating = (lr[:, 1:] - lr[:, :-1]).abs() > 0.15
     assert alternating.float().mean() > 0.05
+
+
+def test_combed_pictures_are_enlarged_to_what_both_fields_show() -> None:
+    first, second = moved_luma(3, 96, 8)
+    np.testing.assert_array_equal(first[:, 8:], second[:, :-8])
+    pair = degradations.combed("comb", first, second, 2)
+    for at, field in enumerate((first, second)):
+        np.testing.assert_array_equal(pair.lr[at::2], resize_bicubic(field, 0.5)[at::2])
+    assert np.abs(pair.hr - (first / 2 + second / 2)).max() <= 0.5
+
+
+def test_alternating_lines_are_no_pattern_of_pixels() -> None:
+    """Stripes of single lines, level or upright, are of no sprite: what is interlaced has them, and a grid far away."""
+    for seed in range(300):
+        picture = pixel_pattern(seed, 48).astype(int)
+        for turned in (picture, picture.T):
+            blocks = np.lib.stride_tricks.sliding_window_view(turned, (8, 8))[::2, ::2]
+            level = (np.ptp(blocks, axis=3) == 0).all(axis=2)
+            again = (blocks[:, :, 2:] == blocks[:, :, :-2]).all(axis=(2, 3))
+            assert not (level & again & (blocks[:, :, 0, 0] != blocks[:, :, 1, 0])).any()
 
 
 def test_a_teacher_gives_the_ground_truth() -> None:

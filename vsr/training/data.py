@@ -23,7 +23,7 @@ from vsr.media.types import SourceOptions
 from vsr.training import degradations
 from vsr.training.patch_sampling import Places
 from vsr.training.recipe import Recipe
-from vsr.training.render import pixel_pattern, rendered_luma
+from vsr.training.render import moved_luma, pixel_pattern, rendered_luma
 from vsr.training.teacher import taught
 
 Luma = npt.NDArray[np.uint8]
@@ -32,9 +32,12 @@ Luma = npt.NDArray[np.uint8]
 VIDEO_FRAMES = 16
 VIDEO_EVERY = 24
 
-# Of a rendered picture, in high resolution; and every so many hold patterns of single pixels.
+# Of a rendered picture, in high resolution; every so many hold patterns of single pixels, and the next after every so many are
+# combed, by a movement of up to so many pixels of the low resolution.
 RENDERED_SIDE = 384
 PATTERN_EVERY = 4
+COMBED_EVERY = 8
+_MOST_MOVED = 12
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,9 @@ def _pair(photo: Photo, recipe: Recipe, hr_scale: float, number: int) -> LumaPai
 
 def _drawn(scale: int, seed: int, index: int) -> LumaPair:
     name, seed = f"rendered-{index}", seed * 100_003 + index
+    if index % COMBED_EVERY == 1:
+        apart = scale * (1 + index // COMBED_EVERY % _MOST_MOVED)
+        return degradations.combed(name, *moved_luma(seed, RENDERED_SIDE, apart), scale)
     if index % PATTERN_EVERY:
         return degradations.bicubic(name, rendered_luma(seed, RENDERED_SIDE), scale)
     lr = pixel_pattern(seed, RENDERED_SIDE // scale)

@@ -27,6 +27,18 @@ def bicubic(name: str, luma: Luma, scale: int, hr_scale: float = 1.0) -> LumaPai
     return luma_pair(name, luma, scale)
 
 
+def combed(name: str, first: Luma, second: Luma, scale: int) -> LumaPair:
+    """A pair of a picture whose lines are by turns of two, as interlaced video has it where something moves.
+
+    The ground truth is the mean of both: no detail is between the lines, and a network should not draw any.
+    """
+    pairs = [bicubic(name, field, scale) for field in (first, second)]
+    lr = pairs[0].lr.copy()
+    lr[1::2] = pairs[1].lr[1::2]
+    mean = (pairs[0].hr.astype(np.uint16) + pairs[1].hr + 1) // 2
+    return LumaPair(name, lr, mean.astype(np.uint8))
+
+
 def realistic(
     name: str, luma: Luma, scale: int, hr_scale: float = 1.0, *, rng: np.random.Generator
 ) -> LumaPair:

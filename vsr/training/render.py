@@ -38,6 +38,12 @@ def rendered_luma(seed: int, side: int) -> npt.NDArray[np.uint8]:
     return y_from_rgb(np.asarray(reduced))
 
 
+def moved_luma(seed: int, side: int, apart: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The same twice, uint8 [side, side] each: what is in it has moved by `apart` pixels to the left."""
+    wide = rendered_luma(seed, side + apart)[:side]
+    return wide[:, :side].copy(), wide[:, apart:].copy()
+
+
 def pixel_pattern(seed: int, side: int) -> npt.NDArray[np.uint8]:
     """Luma uint8 [side, side] of fields where single pixels alternate: dither, hatching, sprites, noise; `seed` decides all.
 
@@ -60,9 +66,15 @@ def _pattern(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[n
     kind = rng.integers(6)
     y, x = np.mgrid[:height, :width]
     cell, threshold = rng.integers(1, 4), rng.random()
-    if kind == 0:  # Checkers and stripes, upright, level and oblique.
+    if (
+        kind == 0
+    ):  # Checkers and stripes, upright, level and oblique; but no lines that alternate one by one, which
+        # interlaced pictures have, and fine grids that a camera saw.
         down, right = [(1, 1), (0, 1), (1, 0), (1, 2), (2, 1)][rng.integers(5)]
-        share = np.asarray((y // cell * down + x // cell * right) % rng.integers(2, 5) == 0, float)
+        period = int(rng.integers(2, 5))
+        if cell == 1 and period == 2 and not down * right % 2:
+            period = 3
+        share = np.asarray((y // cell * down + x // cell * right) % period == 0, float)
     elif kind == 1:  # A shade in Bayer's ordered dither.
         shade = (y * rng.random() / height + x * rng.random() / width + threshold) % 1.0
         share = np.asarray(shade > (_BAYER[y % 4, x % 4] + 0.5) / 16, float)
