@@ -202,8 +202,9 @@ def test_names_need_not_be_utf8(films: Path) -> None:
 def test_two_runs_at_once_are_refused(films: Path) -> None:
     folder = begun(films)
     config = vsr.UpscaleConfig(inputs=("films",), output="larger/", network=vsr.NetworkOptions("bicubic"))
-    with JobFolder(folder), pytest.raises(ConfigError, match="another vsr works on"):
-        vsr.upscale_many(config)
+    for run_or_preview in (vsr.upscale_many, vsr.preview_many):
+        with JobFolder(folder), pytest.raises(ConfigError, match="another vsr works on"):
+            run_or_preview(config)
 
 
 def test_a_journal_that_is_damaged_is_said(films: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from vsr.core.errors import ConfigError, FileError
 from vsr.core.secrets import redacted
 from vsr.files.checks import place_of
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.folder import JOURNAL, SUFFIX, JobFolder
+from vsr.jobs.folder import JOURNAL, SUFFIX, JobFolder, check_free
 from vsr.jobs.identity import check_same, options_of
 from vsr.jobs.journal import Identified, Identity
 from vsr.jobs.lines import Lines, Trusted, bytes_of, read_lines
@@ -144,8 +144,10 @@ def begun_batch(config: UpscaleConfig, pairs: Sequence[tuple[str, str]]) -> Batc
     """The batch of these inputs and outputs as it stands; it is only looked at. Raises ConfigError as `open_batch`."""
     if not _is_kept(pairs):
         return Batch(BatchContent())
+    folder = _place(config, pairs[0][1])
+    check_free(folder)
     try:
-        return Batch(_begun(_place(config, pairs[0][1]), config, lambda _: None))
+        return Batch(_begun(folder, config, lambda _: None))
     except FileError:  # Then a run begins without it, too.
         return Batch(BatchContent())
 
