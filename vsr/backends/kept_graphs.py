@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vsr.core.errors import VsrError
-from vsr.files.checks import make_folder, read_ordinary
+from vsr.files.checks import make_folder
+from vsr.files.ordinary import read_ordinary
 from vsr.files.user import cache_folder
 from vsr.files.whole import write_whole
 

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from vsr.core.errors import ConfigError, reason
-from vsr.files.checks import read_ordinary
+from vsr.files.ordinary import read_ordinary
 
 
 def defaults_for(path: Path, group: click.Group, name: str, ctx: click.Context) -> dict[str, Any]:

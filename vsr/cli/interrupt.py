@@ -12,8 +12,11 @@ from contextlib import contextmanager
 
 from vsr.core.control import Control
 
-# SIGHUP comes when the terminal is closed.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The last comes when the terminal is closed; on Windows, by Ctrl-Break, too.
+if sys.platform == "win32":
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+else:
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -23,7 +26,8 @@ def interrupts(control: Control) -> Generator[None]:
     # pipe is written at once.
     heard = _heard()
     received, told = os.pipe()
-    os.set_blocking(told, False)
+    if sys.platform != "win32":
+        os.set_blocking(told, False)
     listener = threading.Thread(target=_listen, args=(received, control, heard), name="signals", daemon=True)
     listener.start()
     descriptor = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
@@ -63,7 +67,7 @@ def _listen(received: int, control: Control, heard: Sequence[signal.Signals]) ->
     while number := os.read(received, 1):  # Nothing once the other end is closed.
         if number[0] not in heard:
             continue
-        if number[0] == signal.SIGHUP:
+        if sys.platform != "win32" and number[0] == signal.SIGHUP:
             _leave_terminal()
         seen += 1
         if seen == 1:

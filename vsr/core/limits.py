@@ -27,9 +27,11 @@ def cores() -> int:
 
 def memory_bytes() -> int:
     """Bytes of memory this process may have; 0 where the system does not tell."""
+    if not hasattr(os, "sysconf"):
+        return 0
     try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
+        there: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
         return 0
     limit = _read("memory.max")
     there = min(there, int(limit)) if limit.isdigit() else there

@@ -58,22 +58,6 @@ def is_special(path: Path) -> bool:
     return found is not None and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))
 
 
-def open_ordinary(path: Path, flags: int) -> int:
-    """The descriptor of an ordinary file, to be opened with flags of `os.open`. Raises OSError, also for a link, a device or a
-    named pipe, which may lead elsewhere or keep whoever opens it waiting."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "no ordinary file", str(path))
-    return descriptor
-
-
-def read_ordinary(path: Path) -> bytes:
-    """The bytes of an ordinary file. Raises OSError as `open_ordinary` does."""
-    with open(open_ordinary(path, os.O_RDONLY), "rb") as file:
-        return file.read()
-
-
 def check_replaceable(path: Path) -> None:
     """Raise ConfigError for a device or a named pipe: renaming onto its name would put a file in its place."""
     if is_special(path):

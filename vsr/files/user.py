@@ -1,14 +1,18 @@
-"""Where a user's own files lie, as the XDG Base Directory Specification has it."""
+"""Where a user's own files lie, as the system has it: on Linux by the XDG Base Directory Specification."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from platformdirs import PlatformDirs
+
+_FOLDERS = PlatformDirs("vsr", appauthor=False)
+
 
 def config_folder() -> Path:
     """vsr's folder for what the user chose, be it there or not."""
-    return _folder("XDG_CONFIG_HOME", ".config")
+    return _FOLDERS.user_config_path
 
 
 def config_file() -> Path:
@@ -17,13 +21,11 @@ def config_file() -> Path:
     return Path(chosen).expanduser() if chosen else config_folder() / "config.toml"
 
 
+def data_folder() -> Path:
+    """vsr's folder for what the user has brought, be it there or not."""
+    return _FOLDERS.user_data_path
+
+
 def cache_folder() -> Path:
     """vsr's folder for what can be made again, be it there or not."""
-    return _folder("XDG_CACHE_HOME", ".cache")
-
-
-def _folder(variable: str, otherwise: str) -> Path:
-    chosen = os.environ.get(variable, "")
-    # A relative one is to be ignored, says the specification.
-    base = Path(chosen) if chosen.startswith("/") else Path.home() / otherwise
-    return base / "vsr"
+    return _FOLDERS.user_cache_path

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from vsr.core.errors import ConfigError
-from vsr.files.checks import PART_SUFFIX, check_replaceable, open_ordinary, os_error, part_path, place_of
+from vsr.files.checks import PART_SUFFIX, check_replaceable, os_error, part_path, place_of
+from vsr.files.ordinary import is_alone, open_alone
 
 
 def locked_part(part: Path, *, wait: bool = False) -> FileIO:
@@ -22,29 +21,30 @@ def locked_part(part: Path, *, wait: bool = False) -> FileIO:
 
     wait: until the other run is done.
     """
-    while True:
-        # Not truncated before it is locked: another run may be writing it.
-        # Unbuffered: FFmpeg buffers already, and reads the file back through a descriptor of its own.
-        file = open(part, "r+b", buffering=0, opener=_created)  # noqa: SIM115
-        try:
-            lock(file, part, wait=wait)
-            if _is_at(file, part):
-                # A part left by a killed run is of no use to anyone.
-                file.truncate()
-                return file
-        except BaseException:
-            file.close()
-            raise
-        # Another run renamed or deleted it before it was locked here.
+    try:
+        file = open_alone(part, wait=wait)
+    except BlockingIOError as error:
+        raise _in_use(part) from error
+    try:
+        # Only now: another run may have been writing it. A part left by a killed run is of no use to anyone.
+        file.truncate()
+    except BaseException:
         file.close()
+        raise
+    return file
 
 
 def check_unwritten(path: Path) -> None:
     """Raise ConfigError where `OutputFile` would: something lies there that cannot be replaced, or another run writes it."""
     check_replaceable(path)
     part = part_path(path)
-    with contextlib.suppress(OSError), open(open_ordinary(part, os.O_RDWR), "rb") as file:
-        lock(file, part, wait=False)
+    with contextlib.suppress(OSError):
+        if is_alone(part):
+            raise _in_use(part)
+
+
+def _in_use(part: Path) -> ConfigError:
+    return ConfigError(f"another vsr is writing {part}", hint="wait until it is done, or choose another name")
 
 
 def kept_part(part: Path) -> Path:
@@ -60,33 +60,6 @@ def kept_part(part: Path) -> Path:
         sync_folder(part.parent)
         return kept
     raise AssertionError("numbers do not end")
-
-
-def _created(name: str, flags: int) -> int:
-    # Through a link another file would be emptied.
-    return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-
-
-def lock(file: IO[Any] | int, path: Path, *, wait: bool, doing: str = "writing") -> None:
-    """Lock an open file or folder until it is closed. Raises OSError, and ConfigError, which says what another run is `doing`
-    with it, where one has locked it and is not waited for."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as error:
-        raise ConfigError(
-            f"another vsr is {doing} {path}", hint="wait until it is done, or choose another name"
-        ) from error
-    except OSError as error:
-        # Some network disks know no locks: there two runs are not told apart.
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-
-
-def _is_at(file: FileIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 class KeepsFirstError(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
 import stat
 import zlib
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from vsr.core.errors import ConfigError
-from vsr.files.checks import open_ordinary, os_error, place_of
-from vsr.files.whole import lock, sync_folder
+from vsr.files.checks import os_error, place_of
+from vsr.files.ordinary import is_alone, open_alone, open_ordinary, read_ordinary
+from vsr.files.whole import sync_folder
 
 SUFFIX = ".vsr"
 JOURNAL = "journal"
@@ -132,34 +134,25 @@ def _sealed(file: IO[bytes]) -> Sealed:
 
 
 def _locked(path: Path) -> IO[bytes]:
-    """The file that says who works there, locked by us. Raises OSError, ConfigError."""
+    """The file that says who works there, open for us alone. Raises OSError, ConfigError."""
     while True:
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             sync_folder(path.parent)
-        try:
+        # Where it is not found its job has ended, and removed the folder just now.
+        with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISDIR(path.lstat().st_mode):
                 raise ConfigError(f"{path} is no folder", hint="rename it, or choose another output")
-            file = open(open_ordinary(path / RUNNING, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)  # noqa: SIM115
-        except FileNotFoundError:
-            continue  # its job has ended, and removed the folder just now
-        try:
-            _lock(file, path)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), (path / RUNNING).stat()):
-                    _sign(file)
-                    return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    try:
-        lock(file, path / RUNNING, wait=False)
-    except ConfigError as error:
-        raise _in_use(path, _signed(file.read())) from error
+            try:
+                file = open_alone(path / RUNNING)
+            except BlockingIOError as error:
+                raise _in_use(path, _signed(read_ordinary(path / RUNNING))) from error
+            try:
+                _sign(file)
+            except BaseException:
+                file.close()
+                raise
+            return file
 
 
 def _in_use(path: Path, by: str) -> ConfigError:
@@ -177,7 +170,7 @@ def check_free(path: Path) -> None:
 
 def _sign(file: IO[bytes]) -> None:
     since = datetime.now(UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    signed = {"pid": os.getpid(), "host": os.uname().nodename, "since": since}
+    signed = {"pid": os.getpid(), "host": platform.node(), "since": since}
     file.truncate(0)
     file.seek(0)
     file.write(json.dumps(signed).encode() + b"\n")
@@ -194,12 +187,7 @@ def _signed(data: bytes) -> str:
 
 def worked_on(path: Path) -> str:
     """Who works on the job of a folder, in words; "" for nobody. Looks, and changes nothing."""
-    try:
-        with open(open_ordinary(path / RUNNING, os.O_RDONLY), "rb") as file:
-            try:
-                lock(file, path, wait=False)
-            except ConfigError:
-                return _signed(file.read())
-    except OSError:
-        return ""
+    with contextlib.suppress(OSError):
+        if is_alone(path / RUNNING):
+            return _signed(read_ordinary(path / RUNNING))
     return ""

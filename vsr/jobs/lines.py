@@ -15,7 +15,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
-from vsr.files.checks import open_ordinary, os_error
+from vsr.files.checks import os_error
+from vsr.files.ordinary import open_ordinary
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,7 +266,7 @@ class ResumableJob:
         join_s = self._clock.now() - began
         place = place_of(output)
         try:
-            with target.open("rb") as file:
+            with target.open("r+b") as file:  # Windows syncs only what is open for writing.
                 os.fsync(file.fileno())
                 whole = Identified.of(os.fstat(file.fileno()))
                 run.journal.joined(whole)

@@ -1,18 +1,15 @@
 """A process that makes segments. Tasks come to it, and answers leave it, by one pipe; it ends when the other end is closed.
 
-worker_process.py DESCRIPTOR WORKERS: the pipe, and among how many processes the machine is shared.
+worker_process.py PIPE WORKERS: the descriptor or handle of the pipe, and among how many processes the machine is shared.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
-from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from vsr.core.child import end_with_parent
+from vsr.core.child import end_at_once, end_with_parent
 from vsr.core.errors import VsrError, stage_failed
 from vsr.core.limits import share_machine
 from vsr.jobs.progress import Progress
@@ -20,14 +17,19 @@ from vsr.jobs.run_segment import run_segment
 from vsr.jobs.tasks import SegmentDone, SegmentTask
 from vsr.jobs.upscale import UpscaleJob
 
+if sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection as Connection
+else:
+    from multiprocessing.connection import Connection
+
 Answer = Progress | SegmentDone | VsrError
 
 
-def main(descriptor: int, workers: int) -> None:
+def main(ours: int, workers: int) -> None:
     end_with_parent()
     share_machine(workers)
     tasks: SimpleQueue[SegmentTask] = SimpleQueue()
-    with Connection(descriptor) as pipe:
+    with Connection(ours) as pipe:
         threading.Thread(target=_hear, args=(pipe, tasks), name="tasks", daemon=True).start()
         task = tasks.get()
         with UpscaleJob(task.config) as job:
@@ -50,7 +52,7 @@ def _hear(pipe: Connection[Answer, SegmentTask], tasks: SimpleQueue[SegmentTask]
         while True:
             tasks.put(pipe.recv())
     except (EOFError, OSError):
-        os.killpg(0, signal.SIGKILL)  # with all that it has started
+        end_at_once()
 
 
 if __name__ == "__main__":

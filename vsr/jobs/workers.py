@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Pipe, wait
 
-from vsr.core.child import started
+from vsr.core.child import kill, started
 from vsr.core.control import Control
 from vsr.core.errors import VsrError, WorkerError, is_out_of_memory
 from vsr.files.checks import os_error
 from vsr.jobs.progress import Progress
 from vsr.jobs.runners import Failed, Made
 from vsr.jobs.tasks import SegmentDone, SegmentTask
+
+if sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection as Connection
+else:
+    from multiprocessing.connection import Connection
 
 
 @dataclass(slots=True)
@@ -30,8 +35,7 @@ class _Worker:
 
     def kill(self) -> None:
         """With all that it has started. From any thread."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        kill(self.process)
 
     def ended(self) -> int:
         """Its exit code, or the signal that killed it, as a negative number."""
@@ -87,7 +91,7 @@ class Workers:
                 str(len(self._devices)),
                 stdout=subprocess.DEVNULL,
                 stderr=None,
-                pass_fds=(its.fileno(),),
+                passed=[its.fileno()],
             )
         except OSError as error:
             ours.close()
@@ -101,10 +105,10 @@ class Workers:
     def wait(self, timeout_s: float | None) -> Sequence[Made | Failed]:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            names = {worker.pipe.fileno(): name for name, worker in self._workers.items() if worker.task}
+            names = {worker.pipe: name for name, worker in self._workers.items() if worker.task}
             ready = wait(list(names), None if until is None else max(0.0, until - time.monotonic()))
             self._control.check()
-            heard = [self._heard(name) for descriptor, name in names.items() if descriptor in ready]
+            heard = [self._heard(name) for pipe, name in names.items() if pipe in ready]
             events = [event for event in heard if event is not None]
             if events or (until is not None and time.monotonic() >= until):
                 return events

@@ -57,8 +57,8 @@ class LoadMeter:
         try:
             fields = (self._proc / "stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
             ticks = [int(field) for field in fields] + [0] * 8
-            hertz = os.sysconf("SC_CLK_TCK")
-        except (OSError, ValueError, IndexError, AttributeError):
+            hertz = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+        except (OSError, ValueError, IndexError):
             return None
         busy = sum(ticks[place] for place in _TICKS.values())
         return time.monotonic(), busy / hertz, ticks[_STEAL] / hertz, sum(os.times()[:4])

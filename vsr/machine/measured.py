@@ -24,7 +24,8 @@ from vsr.backends.guarded import MIN_PSNR_DB
 from vsr.backends.kept_graphs import key_of
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.tables import filled
-from vsr.files.checks import make_folder, read_ordinary
+from vsr.files.checks import make_folder
+from vsr.files.ordinary import read_ordinary
 from vsr.files.user import cache_folder
 from vsr.files.whole import write_whole
 from vsr.models import GraphLayout, ModelSpec, Precision

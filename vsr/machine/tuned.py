@@ -19,7 +19,8 @@ from vsr.backends.devices import parse_device
 from vsr.core.errors import ConfigError, reason
 from vsr.core.limits import cores
 from vsr.core.tables import filled
-from vsr.files.checks import make_folder, read_ordinary
+from vsr.files.checks import make_folder
+from vsr.files.ordinary import read_ordinary
 from vsr.files.user import config_folder
 from vsr.files.whole import write_whole
 from vsr.machine.environment import cpu_flags, cpu_name, version

@@ -11,6 +11,7 @@ from typing import Literal
 
 from vsr.core.errors import ConfigError, UnknownModelError, WeightsError
 from vsr.files.checks import is_folder
+from vsr.files.user import data_folder
 from vsr.models.spec import ModelSpec, load_spec
 
 Use = Literal["video", "picture"]
@@ -56,8 +57,7 @@ def models_folder() -> Path:
     """Where the user's packages lie by name: VSR_MODELS, or vsr/models in the user's folder for data."""
     if chosen := os.environ.get("VSR_MODELS"):
         return Path(chosen).expanduser()
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "vsr" / "models"
+    return data_folder() / "models"
 
 
 def package_folder(target: str) -> Path:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
-from vsr.core.errors import FileError, reason
-from vsr.files.whole import lock
+from vsr.core.errors import ConfigError, FileError, reason
+from vsr.files.ordinary import folder_alone
 
 
 @contextlib.contextmanager
@@ -45,16 +44,13 @@ def _remove_empty(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    # The folder itself: a file for it would stay behind. The system unlocks it however the process ends.
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise FileError(f"cannot look into {folder}: {reason(error)}") from error
-    try:
-        with contextlib.suppress(
-            OSError
-        ):  # Some network disks lock no folders: there two trainings are not told apart.
-            lock(descriptor, folder, wait=False, doing="training in")
+    with contextlib.ExitStack() as locked:
+        try:
+            locked.enter_context(folder_alone(folder))
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another vsr is training in {folder}", hint="wait until it is done, or choose another name"
+            ) from error
+        except OSError as error:
+            raise FileError(f"cannot look into {folder}: {reason(error)}") from error
         yield
-    finally:
-        os.close(descriptor)

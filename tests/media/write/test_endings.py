@@ -21,7 +21,7 @@ from tests.support import clips
 from tests.support.processes import PATIENCE_S, Processes
 from tests.support.sinks import doubled, through
 from vsr.core.errors import ConfigError, EncodeError, FileError
-from vsr.files import whole
+from vsr.files import ordinary, whole
 from vsr.files.whole import OutputFile, write_whole
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
@@ -125,7 +125,7 @@ def test_a_part_that_goes_before_it_is_locked_is_another_run_s(
 ) -> None:
     output, part = tmp_path / "out.bin", tmp_path / "out.bin.part"
     part.write_bytes(b"whole")
-    lock = whole.fcntl.flock
+    lock = ordinary.fcntl.flock
     tries = 0
 
     def late(*args: Any) -> None:
@@ -135,7 +135,7 @@ def test_a_part_that_goes_before_it_is_locked_is_another_run_s(
             part.rename(output) if other == "finish" else part.unlink()
         lock(*args)
 
-    monkeypatch.setattr(whole.fcntl, "flock", late)
+    monkeypatch.setattr(ordinary.fcntl, "flock", late)
     file = OutputFile(output)
     file.write(b"mine")
     if other == "finish":

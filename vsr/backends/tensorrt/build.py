@@ -19,7 +19,7 @@ from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Identity, Manifest
 from vsr.core.errors import ConfigError, EngineBuildError, MissingDependencyError, reason
 from vsr.core.extras import install
-from vsr.files.checks import read_ordinary
+from vsr.files.ordinary import read_ordinary
 from vsr.files.whole import write_whole
 from vsr.models.registry import find_model
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec, Precision

@@ -25,7 +25,7 @@ from vsr.core.errors import (
     reason,
 )
 from vsr.core.extras import install
-from vsr.files.checks import read_ordinary
+from vsr.files.ordinary import read_ordinary
 from vsr.files.whole import write_whole
 from vsr.models.spec import check_ports
 

@@ -34,8 +34,9 @@ from vsr.core.errors import (
     FileError,
     reason,
 )
-from vsr.files.checks import open_ordinary, read_ordinary
-from vsr.files.whole import lock, write_whole
+from vsr.files.ordinary import open_alone, read_ordinary
+from vsr.files.user import cache_folder
+from vsr.files.whole import write_whole
 
 PLAN, MANIFEST, LOG = "engine.plan", "manifest.json", "build.log"
 _KEY_LENGTH = 16
@@ -121,8 +122,7 @@ def default_store() -> Path:
     checkout = Path(__file__).parents[3] / "engines"
     if (checkout / "recipes").is_dir():
         return checkout / "store"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "vsr" / "engines"
+    return cache_folder() / "engines"
 
 
 class EngineStore:
@@ -284,16 +284,15 @@ class EngineStore:
         try:
             self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             path = self.folder / ".lock"
-            file = open(open_ordinary(path, os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115
+            try:
+                file = open_alone(path)
+            except BlockingIOError:
+                say(f"another vsr builds an engine in {self.folder}: waiting for it")
+                file = open_alone(path, wait=True)
+                say("")
         except OSError as error:
             raise FileError(f"cannot write in {self.folder}: {reason(error)}", hint=_ANOTHER) from error
         with file:
-            try:
-                lock(file, path, wait=False)
-            except ConfigError:
-                say(f"another vsr builds an engine in {self.folder}: waiting for it")
-                lock(file, path, wait=True)
-                say("")
             yield
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import subprocess
+import sys
 import threading
 from collections import deque
 from io import RawIOBase
@@ -15,6 +15,9 @@ from typing import Any
 from vsr.core.child import BECOMES, started
 from vsr.core.secrets import HIDDEN, masked, redacted
 from vsr.media.live.bridge_command import parted, reading, writing
+
+if sys.platform == "linux":
+    import fcntl
 
 _WAIT_S = 2.0
 _PIPE_BYTES = 16 << 10
@@ -41,7 +44,7 @@ class Bridge:
                 *words,
                 stdout=subprocess.PIPE if reads else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=(its,),
+                passed=[its],
             )
         stdin: Any = self._process.stdin
         if reads:
@@ -49,7 +52,7 @@ class Bridge:
                 stdin.write(os.fsencode(given))
                 stdin.close()
         pipe: Any = self._process.stdout if reads else stdin
-        if not reads and hasattr(fcntl, "F_SETPIPE_SZ"):
+        if not reads and sys.platform == "linux":
             # What waits in the pipe is not seen by anybody.
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._pipe = pipe

@@ -15,10 +15,11 @@ import functools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from vsr.core.errors import MissingDependencyError
+from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.core.extras import install
 from vsr.core.secrets import masked, redacted
 
@@ -46,7 +47,12 @@ _ANALYSE = {"analyzeduration": 500_000, "fpsprobesize": 0}
 
 
 def check_ffmpeg(url: str) -> None:
-    """Raise MissingDependencyError where there is no FFmpeg but PyAV's, or no ffmpeg-python."""
+    """Raise MissingDependencyError where there is no FFmpeg but PyAV's, or no ffmpeg-python, and ConfigError where there is no
+    /dev/fd (Windows), by which ffmpeg gets what is secret."""
+    if not Path("/dev/fd").exists():
+        raise ConfigError(
+            f"{redacted(url)}: SRT needs /dev/fd, which this system lacks", hint="rtsp and rtmp work"
+        )
     try:
         import ffmpeg  # noqa: F401
     except ImportError:

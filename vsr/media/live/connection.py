@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import subprocess
 from io import BytesIO
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import av
 
 from vsr.core import errors
-from vsr.core.child import started
+from vsr.core.child import kill, started
 from vsr.core.errors import MediaError, OutputLostError
 from vsr.core.secrets import redacted
 from vsr.media.live.program import Program
@@ -74,8 +72,7 @@ class Connection:
 
     def kill(self) -> None:
         """Break it off; what has not left this machine is thrown away. From any thread; twice is fine."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill(self._process)
 
     def let_go(self) -> None:
         """End the process. From the thread that made it; twice is fine."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import re
@@ -28,6 +27,9 @@ from vsr.core.child import end_with_parent
 from vsr.core.errors import OutputLostError
 from vsr.media.live.connection import PARAMETERS_FORMAT
 from vsr.media.live.refusals import refused_output
+
+if sys.platform == "linux":
+    import fcntl
 
 _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes of a socket that have not been sent yet
 _LEAST_WAIT_S, _MOST_WAIT_S = 0.0005, 0.01
@@ -118,7 +120,7 @@ def _added(container: OutputContainer, parameters: bytes, extradata: list[str]) 
 
 
 def _tcp_sockets() -> Iterator[socket.socket]:
-    """Those that FFmpeg has opened, as duplicates, where the system can tell."""
+    """Those that FFmpeg has opened, as duplicates, where the system can tell: Linux does."""
     with contextlib.suppress(OSError):
         for descriptor in sorted(map(int, os.listdir("/proc/self/fd"))):  # noqa: PTH208 - one of them lists them
             with contextlib.suppress(OSError):
@@ -128,23 +130,34 @@ def _tcp_sockets() -> Iterator[socket.socket]:
                         yield found
 
 
-def _unsent(one: socket.socket) -> int:
-    return int.from_bytes(fcntl.ioctl(one, _SIOCOUTQNSD, bytes(4)), sys.byteorder)
+if sys.platform == "linux":
+
+    def _unsent(one: socket.socket) -> int:
+        return int.from_bytes(fcntl.ioctl(one, _SIOCOUTQNSD, bytes(4)), sys.byteorder)
+
+else:
+
+    def _unsent(one: socket.socket) -> int:
+        return 0
 
 
 class _Said:
-    """What FFmpeg says on standard error, kept by a pipe that never makes it wait."""
+    """What FFmpeg says on standard error, kept by a pipe that never makes it wait. On Windows nothing is kept."""
 
     def __init__(self) -> None:
-        av.logging.set_libav_level(av.logging.ERROR)
-        av.logging.restore_default_callback()
-        self._reads, writes = os.pipe()
-        for end in (self._reads, writes):
-            os.set_blocking(end, False)
-        os.dup2(writes, sys.stderr.fileno())
+        self._reads: int | None = None
+        if sys.platform != "win32":
+            av.logging.set_libav_level(av.logging.ERROR)
+            av.logging.restore_default_callback()
+            self._reads, writes = os.pipe()
+            for end in (self._reads, writes):
+                os.set_blocking(end, False)
+            os.dup2(writes, sys.stderr.fileno())
 
     def last(self) -> str:
         """The last line, unless it holds an address; and forget all."""
+        if self._reads is None:
+            return ""
         with contextlib.suppress(BlockingIOError):
             lines = os.read(self._reads, 1 << 20).decode(errors="replace").strip().splitlines()
             text = re.sub(r"^(\[[^]]*\] *)*", "", lines[-1]) if lines else ""

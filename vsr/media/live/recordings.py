@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from vsr.core.errors import ConfigError
-from vsr.files.whole import lock
+from vsr.files.ordinary import is_alone
 
 # Of strftime, those that strptime reads back: only files with a name of ours are ever removed.
 # No header of a recording is larger.
@@ -81,7 +81,7 @@ class Recordings:
         """Remove the last file if nothing is in it: a run that was killed had just begun it."""
         with contextlib.suppress(OSError):
             for path in self.existing()[-1:]:
-                if not _in_use(path) and _holds_nothing(path):
+                if not is_alone(path) and _holds_nothing(path):
                     path.unlink()
 
     def remove_old(self, now: float) -> None:
@@ -89,7 +89,7 @@ class Recordings:
         if self.keep_s is None and self.keep_bytes is None:
             return
         with contextlib.suppress(OSError):
-            files = [(path, path.stat()) for path in self.existing() if not _in_use(path)]
+            files = [(path, path.stat()) for path in self.existing() if not is_alone(path)]
             total = sum(found.st_size for _, found in files)
             for path, found in files:
                 old = self.keep_s is not None and now - found.st_mtime > self.keep_s
@@ -129,15 +129,6 @@ class Recordings:
         with contextlib.suppress(ValueError):
             return datetime.strptime(stem, self._stem).strftime(self._stem) == stem  # noqa: DTZ007 - only read back
         return False
-
-
-def _in_use(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            lock(file, path, wait=False)
-        except ConfigError:
-            return True
-    return False
 
 
 def _holds_nothing(path: Path) -> bool:
