@@ -137,7 +137,7 @@ def test_options_in_the_text_exist(page: str) -> None:
         name for command in every(vsr_command) for parameter in command.params for name in parameter.opts
     }
     text = re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"`(python|ray|docker)[^`]*`", "", text)
+    text = re.sub(r"`(python|ray|docker|systemctl)[^`]*`", "", text)
     assert set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", text)) - OTHERS <= known | {"--help", "--version"}
 
 

@@ -16,6 +16,7 @@ from vsr import __version__
 from vsr.cli import options, text
 from vsr.cli.interrupt import interrupts
 from vsr.cli.printer import Printer, printing
+from vsr.cli.service import Service
 from vsr.cli.show import check_report_path, write_json
 from vsr.cli.terminal import note, status
 from vsr.core.errors import ConfigError, OutputLostError
@@ -135,11 +136,15 @@ def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
     printer.progress(*(f"note: {each}" for each in session.notes))
     # What is there now stays: the collector need not stop a stream to look through it.
     gc.freeze()
+    show = _ignore if printer.quiet else _Live(session.report)
     try:
-        with interrupts(session.control):
-            done = session.run(
-                _ignore if printer.quiet else _Live(session.report), _ignore if printer.quiet else tell_page
-            )
+        with interrupts(session.control), Service(session.report, figures) as service:
+
+            def tick() -> None:
+                show()
+                service()
+
+            done = session.run(tick, _ignore if printer.quiet else tell_page, service.ends)
     finally:
         gc.unfreeze()
     written = {"vsr": __version__, "stream": done}

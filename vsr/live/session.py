@@ -96,10 +96,11 @@ class Session:
         self,
         on_tick: Callable[[], None] = lambda: None,
         on_page: Callable[[str], None] = lambda _url: None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> StreamReport:
         """Run until the source ends, `stop`, or an error, which is raised.
 
-        on_tick: called now and then. on_page: called with the page's address.
+        on_tick: called now and then. on_page: called with the page's address. on_end: called when it begins to end.
         """
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=f"vsr-{name}", daemon=True)
@@ -129,6 +130,7 @@ class Session:
                 on_tick()
                 self._clock.sleep(_TICK_S)
         finally:
+            on_end()
             self._end(threads)
         if self._error is not None:
             raise self._error

@@ -1,0 +1,96 @@
+"""What systemd hears of `vsr stream` as a service, by the protocol of sd_notify(3): datagrams to the socket that it names."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from vsr.live.report import StreamReport
+
+_INTERVAL_S = 1.0
+
+
+class Service:
+    """A context manager. Called now and then, it says that the stream has begun, what it does, and that it is alive. Nothing
+    happens where no service manager asked for that.
+
+    It is alive unless the source gives pictures and none goes out any more: what is lost outside is connected to again, and a
+    restart would not help.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[], StreamReport],
+        describe: Callable[[StreamReport], str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """report: how the stream is. describe: makes one line of that. now: seconds of a clock."""
+        self._report = report
+        self._describe = describe
+        self._now = now
+        self._socket = _connected()
+        watchdog_s = _watchdog_s()
+        self._watched = watchdog_s is not None
+        self._interval_s = min(_INTERVAL_S, (watchdog_s or math.inf) / 3)
+        self._next_at = self._now()
+        self._ready = False
+        self._frames = 0
+
+    def __call__(self) -> None:
+        if self._socket is None or self._now() < self._next_at:
+            return
+        self._next_at = self._now() + self._interval_s
+        if not self._ready:
+            self._ready = self._send("READY=1")
+        report = self._report()
+        self._send(f"STATUS={' '.join(self._describe(report).split())}")
+        stuck = report.state == "streaming" and 0 < report.frames_out <= self._frames
+        self._frames = report.frames_out
+        if self._watched and not stuck:
+            self._send("WATCHDOG=1")
+
+    def ends(self) -> None:
+        """Say that the stream is about to end."""
+        self._send("STOPPING=1")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def _send(self, text: str) -> bool:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # nobody listens, or takes what is there already
+                self._socket.send(text.encode())
+                return True
+        return False
+
+
+def _watchdog_s() -> float | None:
+    """How often at least systemd wants to hear that we are alive, None for never."""
+    ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    asked = os.environ.get("WATCHDOG_USEC", "")
+    return int(asked) / 1e6 if ours and asked.isdecimal() and int(asked) else None
+
+
+def _connected() -> socket.socket | None:
+    # Not for what vsr starts.
+    place = os.environ.pop("NOTIFY_SOCKET", "")
+    if not place.startswith(("/", "@")) or not hasattr(socket, "AF_UNIX"):
+        return None
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        found.setblocking(False)
+        found.connect(place.replace("@", "\0", 1) if place.startswith("@") else place)
+    except OSError:
+        found.close()
+        return None
+    return found
