@@ -130,6 +130,10 @@ def _what_is_here() -> str:
     return "this machine has " + listed({name: max(said.values()) for name, said in found.items()})
 
 
+# On Linux, in Windows' subsystem for Linux, and on Windows.
+_OF_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll")
+
+
 def has_nvidia_gpu() -> bool:
     """Whether the driver of one is there. Asking a runtime would mean loading it, which takes seconds."""
-    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
+    return any(Path(part).exists() for part in _OF_DRIVERS)

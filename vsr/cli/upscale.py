@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     *inputs, output = paths
     if not output:
         raise ConfigError("the output has no name", hint="leave it out to name it after the input")
-    one_for_all = output in ("-", "null:") or output.endswith("/")
+    one_for_all = output in ("-", "null:") or output.endswith(("/", os.sep))
     if len(inputs) > 1 and not one_for_all and not is_folder(Path(output)):
         if stat_of(Path(output)) is not None or Path(output).suffix:
             raise ConfigError(

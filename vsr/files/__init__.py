@@ -1,1 +1,1 @@
-"""Files: those that appear whole, locks, and checks of paths. Standard library only."""
+"""Files: those that appear whole, those that one run has alone, checks of paths, and the user's folders."""

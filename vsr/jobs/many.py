@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -76,7 +77,7 @@ def _is_in(item: str, folder: Path) -> bool:
 
 
 def _names_folder(output: str) -> bool:
-    return output not in (STDOUT, NULL) and (output.endswith("/") or is_folder(Path(output)))
+    return output not in (STDOUT, NULL) and (output.endswith(("/", os.sep)) or is_folder(Path(output)))
 
 
 def upscale_many(

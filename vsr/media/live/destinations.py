@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def parse_destination(
     if is_url(text):
         return _server(text, timeout_s)
     path = Path(text)
-    if text.endswith("/") or path.suffix.lower() == ".m3u8":
+    if text.endswith(("/", os.sep)) or path.suffix.lower() == ".m3u8":
         playlist = path if path.suffix else path / "index.m3u8"
         if not playlist.parent.parent.is_dir():
             raise ConfigError(f"folder {playlist.parent.parent} does not exist", hint="create it first")
