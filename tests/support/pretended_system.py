@@ -93,7 +93,11 @@ def _pretend_files() -> None:
         flags = (os.O_RDWR if writes else os.O_RDONLY) | (os.O_CREAT if how == 4 else 0) | no_follow
         if Path(name).exists() and not stat.S_ISREG(Path(name).stat().st_mode):
             raise PermissionError(13, "Access is denied", name)
-        handle = os.open(name, flags, 0o666)
+        try:
+            handle = os.open(name, flags, 0o666)
+        except OSError as error:
+            error.winerror = None  # type: ignore[attr-defined]
+            raise
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, handle)
             alone = not share & 2
