@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.processes import PATIENCE_S
-from vsr.backends import kept_graphs, openvino
+from vsr.backends import kept_graphs, openvino, openvino_runtime
 from vsr.backends.base import CompileOptions
 from vsr.backends.kept_graphs import KeptGraphs
 from vsr.core.color import Color
@@ -40,7 +40,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The graphs that are read to be compiled from now on."""
     read = list[Path]()
-    core = openvino._core()
+    core = openvino_runtime.core()
 
     class Core:
         def __getattr__(self, name: str) -> Any:
@@ -50,7 +50,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             read.append(path)
             return core.read_model(path)
 
-    monkeypatch.setattr(openvino, "_core", Core)
+    monkeypatch.setattr(openvino_runtime, "core", Core)
     return read
 
 
@@ -127,7 +127,7 @@ def test_what_a_graph_was_made_of_and_for_is_in_its_key(
     for file in ("gray8.onnx", "weights.safetensors", "model.toml"):
         shutil.copy(find_model("balanced-x2").folder / file, own)
     assert not np.array_equal(made(load_spec(own), CompileOptions(precision="fp32")), first)
-    monkeypatch.setattr(openvino, "_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(openvino_runtime, "flags", lambda: frozenset({"avx2"}))
     made(load_spec(own), CompileOptions(precision="fp32"))
     monkeypatch.setattr(openvino, "__version__", "another")
     made(load_spec(own), CompileOptions(precision="fp32"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vsr.backends import openvino
+from vsr.backends import openvino_runtime
 
 _CAN = {"GPU": ["FP32", "BIN", "FP16", "INT8"], "NPU": ["FP16", "INT8"]}
 TWO_GPUS = ("CPU", "GPU.0", "GPU.1", "NPU")
@@ -21,7 +21,7 @@ class PretendedCore:
         self.available_devices = list(devices)
         self.refuses = refuses
         self.compiled: list[tuple[str, dict[str, Any]]] = []
-        self._core = openvino._core()
+        self._core = openvino_runtime.core()
 
     def _check(self, device: str) -> None:
         # OpenVINO also takes the name without a number for the first, and "GPU.0" for the only one.
@@ -56,5 +56,5 @@ def pretend(
 ) -> PretendedCore:
     """These devices are here, by OpenVINO's names."""
     core = PretendedCore(devices, refuses)
-    monkeypatch.setattr(openvino, "_core", lambda: core)
+    monkeypatch.setattr(openvino_runtime, "core", lambda: core)
     return core

@@ -8,20 +8,17 @@ import hashlib
 import importlib.util
 import os
 import platform
-import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from functools import cache
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsr.backends import openvino_runtime as runtime
 from vsr.backends.base import (
     DEFAULTS,
     Arrays,
@@ -47,43 +44,11 @@ if TYPE_CHECKING:
     import openvino
 
 
-# OpenVINO's names, the fastest first.
-_HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 _FEW_CORES = 4
 # OpenVINO joins elementwise steps where it knows the size, which rounds otherwise. What it makes for a size, some 20 parts in a
 # graph, it keeps: for some tens of sizes, not for thousands.
 _FOR_ANY_SIZE: Mapping[str, str | int] = {"SNIPPETS_MODE": "DISABLE", "CPU_RUNTIME_CACHE_CAPACITY": 500}
 _KEPT = KeptGraphs()
-
-
-def imported() -> ModuleType:
-    """OpenVINO, without what nobody here uses of it. Raises ImportError."""
-    if "openvino" not in sys.modules:
-        _import_without_converter()
-    return import_module("openvino")
-
-
-@cache
-def _core() -> openvino.Core:
-    core: openvino.Core = imported().Core()
-    return core
-
-
-def _import_without_converter() -> None:
-    """OpenVINO's converter of models takes longer to import than the rest, and its telemetry asks the network. OpenVINO
-    does without what cannot be imported. The converter comes when a program of somebody else's calls it."""
-    converter = "openvino.tools.ovc"
-    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
-    modules[converter] = None
-    try:
-        openvino = import_module("openvino")
-    finally:
-        del modules[converter]
-
-    def convert_model(*given: Any, **named: Any) -> Any:
-        return import_module(converter).convert_model(*given, **named)
-
-    openvino.__dict__.setdefault("convert_model", convert_model)
 
 
 class OpenVinoEngine(Engine):
@@ -172,7 +137,7 @@ class OpenVinoEngine(Engine):
 class OpenVinoBackend:
     """See vsr.backends.base.Backend."""
 
-    name, kinds, device = "openvino", ("cpu", "gpu", "npu"), "cpu"
+    name, kinds, device = "openvino", runtime.KINDS, "cpu"
     batch = 1
 
     @property
@@ -186,7 +151,7 @@ class OpenVinoBackend:
 
     def devices(self) -> dict[str, str]:
         try:
-            return _devices()
+            return runtime.devices()
         except (MemoryError, RuntimeError, ImportError):
             return {}
 
@@ -200,10 +165,10 @@ class OpenVinoBackend:
             return Availability(False, "openvino is not installed", "pip install openvino")
         try:
             # The processor is there. Listing others loads their plugins, which takes as long as all else here.
-            devices = _devices() if self.device != "cpu" else {"cpu": _name("CPU")}
+            devices = runtime.devices() if self.device != "cpu" else {"cpu": runtime.name_of("CPU")}
             if self.device not in devices:
                 return not_there(self.device, devices)
-            precisions = ", ".join(_precisions(self.device))
+            precisions = ", ".join(runtime.precisions(self.device))
         except (MemoryError, RuntimeError, ImportError) as error:
             if is_out_of_memory(error):
                 return Availability(False, "out of memory while OpenVINO is loaded", "close other programs")
@@ -215,7 +180,7 @@ class OpenVinoBackend:
     def precisions(self, spec: ModelSpec) -> list[Precision]:
         """Those that a network may be computed in unasked, and whose speed can be compared; the one taken without that comes
         first. None on other devices than processors."""
-        return unasked_precisions(spec, _precisions(self.device)) if self.device == "cpu" else []
+        return unasked_precisions(spec, runtime.precisions(self.device)) if self.device == "cpu" else []
 
     def facts(self) -> dict[str, object]:
         """The versions and the processor, on which it depends what is compiled, and how fast it is."""
@@ -224,7 +189,7 @@ class OpenVinoBackend:
         return {
             "vsr": __version__,
             "openvino": openvino.get_version(),
-            "processor": [_name("CPU"), cores(), os.cpu_count(), sorted(_flags())],
+            "processor": [runtime.name_of("CPU"), cores(), os.cpu_count(), sorted(runtime.flags())],
         }
 
     def compile(
@@ -236,7 +201,7 @@ class OpenVinoBackend:
     ) -> OpenVinoEngine:
         first_user(self.name).check("OpenVINO")
         precision, others = self._chosen(spec, options)
-        config = {"INFERENCE_PRECISION_HINT": _HINTS[others], **_division(self.device, options)}
+        config = {"INFERENCE_PRECISION_HINT": runtime.HINTS[others], **_division(self.device, options)}
         if options.stills and self.takes_any_size(spec, options):
             config |= _FOR_ANY_SIZE
         path = spec.graph(layout, int8=precision == "int8")
@@ -244,11 +209,11 @@ class OpenVinoBackend:
             key = self._key(spec, path, plane_shapes, config)
             compiled = _kept(key, config)
             if compiled is None:
-                model = _core().read_model(path)
+                model = runtime.core().read_model(path)
                 check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
                 model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
                 in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
-                compiled = _core().compile_model(model, _own_name(self.device), config)
+                compiled = runtime.core().compile_model(model, runtime.own_name(self.device), config)
                 _keep(key, compiled)
             return OpenVinoEngine(compiled, precision, spec.scale, options.in_flight)
         except (MemoryError, RuntimeError) as error:
@@ -269,7 +234,7 @@ class OpenVinoBackend:
 
     def _chosen(self, spec: ModelSpec, options: CompileOptions) -> tuple[Precision, Precision]:
         """Of the network, and of what is not in 8 bits where that is int8: the first convolution and what is around."""
-        offered = _precisions(self.device)
+        offered = runtime.precisions(self.device)
         precision = chosen_precision(spec, options.precision, offered)
         if precision != "int8":
             return precision, precision
@@ -303,7 +268,7 @@ def _kept(key: str, config: Mapping[str, str | int]) -> openvino.CompiledModel |
     graph = _KEPT.find(key) if key else None
     if graph is not None:
         with contextlib.suppress(MemoryError, RuntimeError):
-            return _core().import_model(graph, "CPU", config)
+            return runtime.core().import_model(graph, "CPU", config)
     return None
 
 
@@ -332,61 +297,14 @@ def _division(device: str, options: CompileOptions) -> dict[str, str | int]:
 def run_once(graph: bytes, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
     """Run an ONNX graph in float32, a single time. Raises InferenceError."""
     try:
-        compiled = _core().compile_model(
-            _core().read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = runtime.core().compile_model(
+            runtime.core().read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
         )
         wanted = {port.get_any_name() for port in compiled.inputs}
         found = compiled({name: array for name, array in inputs.items() if name in wanted})
         return {port.get_any_name(): value for port, value in found.items()}
     except (MemoryError, RuntimeError) as error:
         raise InferenceError(f"OpenVINO: {_last_line(error)}") from error
-
-
-def _devices() -> dict[str, str]:
-    """What OpenVINO calls CPU, GPU or GPU.1, NPU or NPU.4000, by our names, and what each is."""
-    found = {}
-    for own_name in _core().available_devices:
-        kind, _, number = own_name.lower().partition(".")
-        name = f"gpu:{number or 0}" if kind == "gpu" else kind
-        if kind in OpenVinoBackend.kinds:
-            found[name] = _name(own_name)
-    if (
-        "cpu" not in found
-    ):  # It is left out without a word where memory is short: asked for by name, it says why.
-        found["cpu"] = _name("CPU")
-    return found
-
-
-def _name(own_name: str) -> str:
-    return str(_core().get_property(own_name, "FULL_DEVICE_NAME"))
-
-
-def _own_name(device: str) -> str:
-    return device.upper().replace(":", ".")
-
-
-def _precisions(device: str) -> list[Precision]:
-    """Those the device computes in, the fastest first as far as names tell. int8 comes last on a processor without instructions
-    of its own for it, which add up without overflow, and on other devices, where nobody has measured it."""
-    native = _core().get_property(_own_name(device), "OPTIMIZATION_CAPABILITIES")
-    found: list[Precision] = [p for p in _HINTS if p.upper() in native]
-    if device == "cpu" or "INT8" in native:
-        found.insert(0 if device == "cpu" and _has_vnni() else len(found), "int8")
-    return found
-
-
-def _has_vnni() -> bool:
-    return not _flags().isdisjoint(("avx512_vnni", "avx_vnni", "amx_int8"))
-
-
-@cache
-def _flags() -> frozenset[str]:
-    """The processor's instructions as Linux names them, none where it does not; OpenVINO does not tell them all."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(("flags", "Features")):
-                return frozenset(line.partition(":")[2].split())
-    return frozenset()
 
 
 def _names(ports: Iterable[Any]) -> list[str]:

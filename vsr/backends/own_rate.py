@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vsr.backends.openvino import imported
+from vsr.backends.openvino_runtime import imported
 from vsr.models.spec import Precision
 
 CHANNELS, SIDE, LAYERS = 128, 64, 4
