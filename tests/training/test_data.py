@@ -150,7 +150,7 @@ def test_photos_are_read_from_folders_and_below(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a picture")
     photos = load_photos([tmp_path])
     assert [photo.name for photo in photos] == ["a.png", "b.webp"]
-    assert [int(photo.luma.max()) for photo in photos] == [235, 16]
+    assert [int(photo.pixels.max()) for photo in photos] == [235, 16]
 
 
 def test_only_files_are_read(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_folders_of_videos_give_frames_apart(tmp_path: Path) -> None:
     (tmp_path / clip.name).write_bytes(clip.read_bytes())
     photos = load_photos([tmp_path])
     assert [photo.name for photo in photos] == ["long.mp4#0", "long.mp4#24", "long.mp4#48", "long.mp4#72"]
-    assert all(photo.luma.shape == (48, 64) for photo in photos)
+    assert all(photo.pixels.shape == (48, 64) for photo in photos)
     Image.fromarray(rendered_luma(1, 64)).save(tmp_path / "one.png")
     assert [photo.name for photo in load_photos([tmp_path])][:2] == ["one.png", "long.mp4#0"]
 

@@ -57,7 +57,7 @@ PATH = _NamedPath(path_type=Path)
     "--init",
     type=PATH,
     metavar="WEIGHTS|MODEL",
-    help="Start from these weights, or from those of this model; a chain may be a smaller one.",
+    help="Start from these weights, or from those of this model; a chain may be a smaller one. `finetune` takes a checkpoint.",
 )
 @click.option("--vgg", type=PATH, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
 @click.option(

@@ -16,10 +16,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from vsr.convert.calibrate import calibration
+from vsr.convert.importing import import_model
 from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.files.checks import check_writable, is_folder, is_special, stat_of
-from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.archs import ARCHITECTURES, COMMUNITY, spec_from_dict
 from vsr.models.graphs.networks import ChainNetwork, Network
 from vsr.models.graphs.package import PackageFacts, refuse_existing, write_package
 from vsr.models.registry import package_folder
@@ -49,6 +50,13 @@ def export_model(
     folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)
     metadata, _ = _read(weights)
+    if metadata.get("arch") == COMMUNITY:
+        if calibrate or sample is not None:
+            raise ConfigError(
+                "a network of the community is neither calibrated nor sampled", hint="leave it out"
+            )
+        named = weights / WEIGHTS_NAME if is_folder(weights) else weights
+        return import_model(named, target, title=title, licence=licence, overwrite=overwrite)
     facts = {key: metadata[key] for key in ("command", "hardware") if metadata.get(key)}
     try:
         numbers = {key: json.loads(metadata[key]) for key in ("seed", "steps", "seconds") if key in metadata}
@@ -129,6 +137,10 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
             f"{weights} does not say what network it is of",
             hint="`vsr train` writes that into weights.safetensors, beside the checkpoint",
         ) from error
+    if arch == COMMUNITY:
+        raise WeightsError(
+            f"{weights} is of a network on RGB, of which no .onnx is written", hint="name a package instead"
+        )
     try:
         spec = spec_from_dict(arch, hyperparameters)
     except ConfigError as error:

@@ -18,6 +18,8 @@ from vsr.core.frame import Frame
 from vsr.evaluation import metrics
 from vsr.evaluation.names import names_of_files, names_of_folders, numbered
 from vsr.evaluation.resize import resize_bicubic
+from vsr.media.frames.planes import av_from_frame, frame_from_av
+from vsr.media.frames.resize import Converter
 from vsr.media.inputs import files_below
 from vsr.media.pictures.pillow import open_image
 
@@ -104,6 +106,15 @@ def luma8(frame: Frame) -> Luma:
     if frame.color.full_range:
         return np.rint(codes * (219.0 / frame.format.max_code) + 16.0).astype(np.uint8)
     return codes if frame.format.bits == 8 else (codes >> (frame.format.bits - 8)).astype(np.uint8)
+
+
+def rgb8(frame: Frame) -> Picture:
+    """A frame as RGB uint8 [H, W, 3], by its own matrix."""
+    given = av_from_frame(frame)
+    size = frame.width, frame.height
+    convert = Converter(given.format.name, size, frame.color, "gbrp", size, frame.color)
+    green, blue, red = (np.asarray(plane) for plane in frame_from_av(convert(given)).planes)
+    return np.stack([red, green, blue], axis=2)
 
 
 def _codes(frame: Frame, plane: int) -> npt.NDArray[Any]:

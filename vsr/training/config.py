@@ -45,7 +45,8 @@ class TrainConfig:
     `data` and `val` are folders of pictures; `photos` may hold those of `data` already decoded. `out` gets
     weights.safetensors, train.csv, train.json, with `val` also train.png, and, in `checkpoints` if given,
     checkpoint.safetensors. `init`: weights of the same network to start from, which a recipe with `[gan]` needs: a file, a
-    folder with one, or the name of a model. `continued`: `init` was packed from an unfinished training by this recipe
+    folder with one, or the name of a model; the recipe "finetune" takes a checkpoint of a network of the community.
+    `continued`: `init` was packed from an unfinished training by this recipe
     (scripts/pack_training.py), whose schedule goes on; the optimizer starts without state, so the learning rate rises again.
     `vgg`: weights of VGG-19 to compare pictures by in such a training, instead of the
     discriminator's features. With `time_limit_s` the schedule ends by the clock if the steps take longer, all resumed parts

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vsr.core.control import Control
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, luma8, read_luma
+from vsr.evaluation.datasets import PICTURE_SUFFIXES, LumaPair, in_threads, luma8, read_luma, read_rgb, rgb8
 from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
@@ -26,7 +26,7 @@ from vsr.training.recipe import Recipe
 from vsr.training.render import moved_luma, pixel_pattern, rendered_luma
 from vsr.training.teacher import taught
 
-Luma = npt.NDArray[np.uint8]
+Picture = npt.NDArray[np.uint8]
 
 # Of each video: at most so many frames, every so many.
 VIDEO_FRAMES = 16
@@ -42,15 +42,15 @@ _MOST_MOVED = 12
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded picture: luma uint8 [H, W]."""
+    """A decoded picture: luma uint8 [H, W], or RGB uint8 [H, W, 3]."""
 
     name: str
-    luma: Luma
+    pixels: Picture
 
 
-def load_photos(folders: Sequence[Path]) -> list[Photo]:
-    """Every picture below `folders`, and frames of every video. Raises SourceOpenError for a folder without any, and for one
-    that cannot be read."""
+def load_photos(folders: Sequence[Path], *, rgb: bool = False) -> list[Photo]:
+    """Every picture below `folders`, and frames of every video, as luma or RGB. Raises SourceOpenError for a folder without
+    any, and for one that cannot be read."""
     loaded: list[Photo] = []
     for folder in folders:
         clips = files_below(folder, VIDEO_SUFFIXES)
@@ -60,20 +60,23 @@ def load_photos(folders: Sequence[Path]) -> list[Photo]:
                 f"no pictures in {folder}",
                 hint=f"files ending in {' '.join(sorted(PICTURE_SUFFIXES))} are read",
             )
-        loaded += [Photo(p.name, luma) for p, luma in zip(paths, in_threads(read_luma, paths), strict=True)]
-        loaded += [photo for frames in in_threads(_frames, clips) for photo in frames]
+        read = read_rgb if rgb else read_luma
+        loaded += [Photo(p.name, pixels) for p, pixels in zip(paths, in_threads(read, paths), strict=True)]
+        read_frames = partial(_frames, rgb=rgb)
+        loaded += [photo for frames in in_threads(read_frames, clips) for photo in frames]
     return loaded
 
 
-def _frames(path: Path) -> list[Photo]:
+def _frames(path: Path, *, rgb: bool) -> list[Photo]:
     """Some frames of a video, far enough apart to differ."""
     with open_source(str(path), SourceOptions()) as source:
         chosen = islice(source, 0, VIDEO_EVERY * VIDEO_FRAMES, VIDEO_EVERY)
-        return [Photo(f"{path.name}#{frame.index}", luma8(frame)) for frame in chosen]
+        pixels_of = rgb8 if rgb else luma8
+        return [Photo(f"{path.name}#{frame.index}", pixels_of(frame)) for frame in chosen]
 
 
 class PatchPool:
-    """Pairs packed into two flat uint8 tensors on `device`, from which patches are gathered.
+    """Pairs packed into two uint8 tensors [C, pixels of all pictures] on `device`, from which patches are gathered.
 
     `draw` says on the host which patches a step takes; `gather` cuts them on the device. Pictures are drawn by their
     area, except that `rendered_share` of the samples come from the rendered ones; places in them are drawn as `Places` says.
@@ -96,7 +99,7 @@ class PatchPool:
             for number, photo in enumerate(photos)
             for s in recipe.data.hr_scales
             # What holds no patch is left out before it is reduced: of a pixel or two nothing would be left.
-            if math.ceil(min(photo.luma.shape) * s - 1e-9) >= self.patch * self.scale
+            if math.ceil(min(photo.pixels.shape[:2]) * s - 1e-9) >= self.patch * self.scale
         ]
         pairs = _run(jobs)
         if recipe.data.teacher:
@@ -113,16 +116,21 @@ class PatchPool:
                 hint="use larger pictures or a smaller patch",
             )
         self.count = len(pairs)
-        self.megapixels = sum(pair.hr.size for pair in pairs) / 1e6
+        self.megapixels = sum(pair.hr.shape[0] * pair.hr.shape[1] for pair in pairs) / 1e6
         shares = np.concatenate([_shares(pairs, self.patch, 1.0 - share), _shares(drawn, self.patch, share)])
         pairs += drawn
         self._places = Places(pairs, self.patch, shares / shares.sum(), recipe.data.error_power)
-        self._lr_size = np.array([pair.lr.shape for pair in pairs], dtype=np.int64)
+        self._lr_size = np.array([pair.lr.shape[:2] for pair in pairs], dtype=np.int64)
         areas = self._lr_size.prod(axis=1)
         self._lr_start = np.cumsum(areas) - areas
         self._hr_start = self._lr_start * self.scale**2
-        self.lr = torch.from_numpy(np.concatenate([pair.lr.ravel() for pair in pairs])).to(device)
-        self.hr = torch.from_numpy(np.concatenate([pair.hr.ravel() for pair in pairs])).to(device)
+        channels = 3 if recipe.rgb else 1
+        self.lr, self.hr = (
+            torch.from_numpy(np.concatenate([part.reshape(-1, channels) for part in parts]).T.copy()).to(
+                device
+            )
+            for parts in ([pair.lr for pair in pairs], [pair.hr for pair in pairs])
+        )
 
     def draw(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
         """[count, 6]: for the low and the high resolution, where a patch starts, its step down and its step right.
@@ -142,8 +150,8 @@ class PatchPool:
         return np.stack(columns, axis=1)
 
     def gather(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Low and high resolution patches, float32 [B, 1, P, P] and [B, 1, P*scale, P*scale] in 0..1, at `places`
-        int64 [B, 6] on the device, as `draw` gives them."""
+        """Low and high resolution patches, float32 [B, C, P, P] and [B, C, P*scale, P*scale] in 0..1, at `places`
+        int64 [B, 6] on the device, as `draw` gives them; C is 1, or 3 for RGB."""
         lr = _cut(self.lr, places[:, :3], self.patch)
         return lr, _cut(self.hr, places[:, 3:], self.patch * self.scale)
 
@@ -152,14 +160,14 @@ def _cut(flat: Tensor, places: Tensor, size: int) -> Tensor:
     steps = torch.arange(size, device=flat.device)
     offset, down, right = places.view(-1, 3, 1, 1).unbind(1)
     indices = offset + down * steps.view(1, -1, 1) + right * steps.view(1, 1, -1)
-    return torch.take(flat, indices).unsqueeze(1).float() / 255.0
+    return torch.stack([torch.take(plane, indices) for plane in flat], dim=1).float() / 255.0
 
 
 def _pair(photo: Photo, recipe: Recipe, hr_scale: float, number: int) -> LumaPair:
     if recipe.data.degradation == "bicubic":
-        return degradations.bicubic(photo.name, photo.luma, recipe.scale, hr_scale)
+        return degradations.bicubic(photo.name, photo.pixels, recipe.scale, hr_scale)
     rng = np.random.default_rng([recipe.train.seed, number, round(1000 * hr_scale)])
-    return degradations.realistic(photo.name, photo.luma, recipe.scale, hr_scale, rng=rng)
+    return degradations.realistic(photo.name, photo.pixels, recipe.scale, hr_scale, rng=rng)
 
 
 def _drawn(scale: int, seed: int, index: int) -> LumaPair:

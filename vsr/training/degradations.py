@@ -18,10 +18,15 @@ Luma = npt.NDArray[np.uint8]
 
 
 def bicubic(name: str, luma: Luma, scale: int, hr_scale: float = 1.0) -> LumaPair:
-    """A pair by antialiased bicubic reduction, both sides uint8.
+    """A pair by antialiased bicubic reduction, both sides uint8; of RGB [H, W, 3] each channel by itself.
 
     `hr_scale` below 1 reduces the ground truth itself first: a photograph at 0.7 of its size shows sharper edges.
     """
+    if luma.ndim == 3:
+        planes = [bicubic(name, luma[..., number], scale, hr_scale) for number in range(luma.shape[2])]
+        return LumaPair(
+            name, np.stack([plane.lr for plane in planes], 2), np.stack([plane.hr for plane in planes], 2)
+        )
     if hr_scale != 1.0:
         luma = resize_bicubic(luma, hr_scale)
     return luma_pair(name, luma, scale)

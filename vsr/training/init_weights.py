@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from vsr.core.errors import ConfigError, WeightsError
-from vsr.models.archs import ARCHITECTURES, spec_from_dict
+from vsr.models.archs import COMMUNITY, architecture_of, spec_from_dict
 from vsr.models.archs.growing import grown, grown_gated
-from vsr.models.registry import find_model
+from vsr.models.registry import CHECKPOINT_SUFFIXES, find_model
 from vsr.models.spec import WEIGHTS_NAME
-from vsr.training.checkpoint import load_tensors
-from vsr.training.recipe import Recipe
+from vsr.training.checkpoint import CHECKPOINT, load_tensors, standing
+from vsr.training.config import TrainConfig
+from vsr.training.recipe import Recipe, recipe_from_dict
 
 
 def weights_of(init: Path, scale: int) -> Path:
@@ -25,6 +27,40 @@ def weights_of(init: Path, scale: int) -> Path:
     return (init if init.is_dir() else find_model(str(init), scale).folder) / WEIGHTS_NAME
 
 
+def suited(config: TrainConfig) -> Recipe:
+    """The recipe; one for networks of the community with the network that `init` holds, or that a resumed training has.
+
+    Raises ConfigError where neither tells, WeightsError for a file that spandrel knows no network of.
+    """
+    recipe = config.recipe
+    if recipe.arch != COMMUNITY:
+        return recipe
+    if config.resume:
+        path = (config.checkpoints or config.out) / CHECKPOINT
+        if not path.exists():
+            return recipe  # Which is said where all is that cannot be resumed.
+        told = recipe_from_dict(recipe.name, {k: v for k, v in _stored(path).items() if k != "name"})
+        return replace(recipe, scale=told.scale, spec=told.spec)
+    if config.init is None or not config.init.is_file():
+        raise ConfigError(
+            f"{recipe.name} trains a network of the community further",
+            hint="name its checkpoint: --init FILE",
+        )
+    from vsr.convert.community import known
+    from vsr.models.archs.community import spec_of
+
+    found = known(config.init)
+    try:
+        spec = spec_of(found.architecture.id, found.model.hyperparameters, found.scale)
+    except ConfigError as error:
+        raise WeightsError(f"{config.init}: {error.message}", hint=error.hint) from error
+    return replace(recipe, scale=spec.scale, spec=spec)
+
+
+def _stored(checkpoint: Path) -> dict[str, Any]:
+    return standing(checkpoint, load_tensors(checkpoint)[1]).recipe
+
+
 def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a chain or gated
     network that grows into it.
@@ -32,7 +68,17 @@ def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     A smaller network is what the larger one then computes; one of another scale gives all but the last layer. Raises
     WeightsError for others, ConfigError for a network that does not grow into this one, UnknownModelError.
     """
+    if recipe.arch == COMMUNITY:
+        from vsr.convert.community import known
+
+        network.load_folded(dict(known(init).model.state_dict()))
+        return
     init = weights_of(init, recipe.scale)
+    if init.suffix.lower() in CHECKPOINT_SUFFIXES and init.suffix.lower() != Path(WEIGHTS_NAME).suffix:
+        raise WeightsError(
+            f"{init} is not of a network that {recipe.name} trains",
+            hint="the recipe `finetune` trains networks of the community further",
+        )
     weights, facts = load_tensors(init)
     arch = facts.get("arch", recipe.arch)
     if arch != recipe.arch:
@@ -59,7 +105,7 @@ def _of_this_size(
         raise WeightsError(f"it does not say what network it is of: {error}") from error
     if small == recipe.spec:
         return weights
-    architecture = ARCHITECTURES[recipe.arch]
+    architecture = architecture_of(recipe.arch)
     # What it says it is, it must be: growing takes it at its word.
     architecture.load(architecture.trainable)(small).load_folded(weights)
     return _GROW[recipe.arch](weights, small, recipe.spec, network.fold())

@@ -10,7 +10,7 @@ from typing import Any
 
 from vsr.core.errors import ConfigError, reason
 from vsr.core.tables import checked, filled, one_of, only_known, prefixed, read_table, short
-from vsr.models.archs import spec_from_dict
+from vsr.models.archs import COMMUNITY, spec_from_dict
 
 # What float32 holds, in which the steps are computed.
 _LARGEST = 3.4e38
@@ -149,6 +149,22 @@ class Recipe:
             self.data.patch % unit == 0,
             f"patch must be a multiple of {unit} for {self.arch}, got {self.data.patch}",
         )
+        if self.rgb:
+            data, train = self.data, self.train
+            for name, luma_alone in (
+                ("degradation", data.degradation != "bicubic"),
+                ("rendered_share", data.rendered_share > 0),
+                ("error_power", data.error_power > 0),
+                ("teacher", bool(data.teacher)),
+                ("loss", train.loss == "ssim"),
+                ("[gan]", self.gan is not None),
+            ):
+                _require(not luma_alone, f"{name} is for networks on luma, and {self.arch} is on RGB")
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the network is on RGB, and not on luma."""
+        return self.arch == COMMUNITY
 
     def changed(
         self,

@@ -18,7 +18,7 @@ from vsr.core.control import Cancelled
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.files.whole import write_whole
-from vsr.models.archs import ARCHITECTURES
+from vsr.models.archs import architecture_of
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
@@ -32,7 +32,7 @@ from vsr.training.checks import (
 )
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
-from vsr.training.init_weights import begin_with
+from vsr.training.init_weights import begin_with, suited
 from vsr.training.memory import keep_freed_memory
 from vsr.training.output_folder import held
 from vsr.training.perceptual import VggFeatures
@@ -57,6 +57,7 @@ def train(config: TrainConfig) -> TrainResult:
     pictures that can't be read, WeightsError for a checkpoint that doesn't fit, TrainingDivergedError; Cancelled where it
     was stopped before its first step, which leaves nothing.
     """
+    config = replace(config, recipe=suited(config))
     check(config)
     device = pick_device(config.device)
     if device.type == "cpu":
@@ -88,7 +89,7 @@ class _Losses(NamedTuple):
 class _Training:
     def __init__(self, config: TrainConfig, device: torch.device, workers: Workers) -> None:
         self.config, self.recipe, self.device, self.workers = config, config.recipe, device, workers
-        self.architecture = ARCHITECTURES[self.recipe.arch]
+        self.architecture = architecture_of(self.recipe.arch)
         self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
         check_existing(config, self.checkpoint)
         self.step, self.since, self.seconds_before, self.step_s = 0, 0, 0.0, 0.0
@@ -101,7 +102,9 @@ class _Training:
         with device_lock:
             self._make_network()  # Before the pictures, which take longer to be read than --init to be refused.
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
-            photos = config.photos if config.photos is not None else load_photos(config.data)
+            photos = (
+                config.photos if config.photos is not None else load_photos(config.data, rgb=self.recipe.rgb)
+            )
             self.pool = PatchPool(photos, self.recipe, device, config.on_message, config.control)
             config.on_message(f"{self.pool.count} pictures, {self.pool.megapixels:.0f} megapixels")
             self.stepper = self._make_stepper()

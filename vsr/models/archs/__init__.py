@@ -45,18 +45,29 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "vae": Architecture("vsr.models.archs.vae", "VaeSpec", "Vae", "VaeDecoder"),
 }
 
+COMMUNITY = "community"
+"""Of networks of the community on RGB, which are trained further; all others are on luma."""
+_COMMUNITY = Architecture("vsr.models.archs.community", "CommunitySpec", "Community", "PlainCommunity")
+
+
+def architecture_of(name: str) -> Architecture:
+    """The architecture of that name. Raises ConfigError for an unknown one."""
+    if name == COMMUNITY:
+        return _COMMUNITY
+    try:
+        return ARCHITECTURES[name]
+    except (KeyError, TypeError):
+        raise ConfigError(
+            f"no architecture {name!r}", hint=f"there are: {', '.join([*ARCHITECTURES, COMMUNITY])}"
+        ) from None
+
 
 def spec_from_dict(name: str, hyperparameters: Mapping[str, Any]) -> Any:
     """The spec of architecture `name` from plain values, as read from TOML or JSON.
 
     Raises ConfigError for an unknown architecture, an unknown or missing hyperparameter, or one of the wrong type.
     """
-    try:
-        architecture = ARCHITECTURES[name]
-    except (KeyError, TypeError):
-        raise ConfigError(
-            f"no architecture {name!r}", hint=f"there are: {', '.join(ARCHITECTURES)}"
-        ) from None
+    architecture = architecture_of(name)
     return filled(
         architecture.load(architecture.spec),
         checked(f"{name}: hyperparameters", hyperparameters, Mapping[str, Any]),
