@@ -97,9 +97,10 @@ def test_a_length_that_is_passed_is_not_believed() -> None:
 
 
 def test_the_size_to_expect_counts_what_the_encoder_holds_back() -> None:
-    assert expected_bytes(SinkCounters(frames=60, packets=40, bytes=4000), 0.5) == 12_000
-    assert expected_bytes(SinkCounters(frames=60, packets=10, bytes=4000), 0.5) is None
-    assert expected_bytes(SinkCounters(frames=60, packets=40, bytes=4000), None) is None
+    assert expected_bytes(SinkCounters(frames=60, packets=40, video_bytes=4000, bytes=1000), 0.5) == 12_000
+    assert expected_bytes(SinkCounters(frames=60, packets=40, video_bytes=4000, bytes=4500), 0.5) == 13_000
+    assert expected_bytes(SinkCounters(frames=60, packets=10, video_bytes=4000, bytes=4500), 0.5) is None
+    assert expected_bytes(SinkCounters(frames=60, packets=40, video_bytes=4000, bytes=4500), None) is None
 
 
 def test_a_bitrate_tells_the_size_before_the_first_frame(tmp_path: Path) -> None:

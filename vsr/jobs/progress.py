@@ -107,8 +107,9 @@ def expected_bytes(counters: SinkCounters, share: float | None) -> int | None:
     """About how long the output will be, of which this share is encoded; None where unknown."""
     if not share or counters.packets < _LEAST_PACKETS:
         return None
-    # The encoder holds frames back, whose bytes are still to come.
-    return round(counters.bytes * counters.frames / counters.packets / share)
+    # The encoder holds frames back, whose bytes are still to come; the container holds back packets.
+    video = counters.video_bytes * counters.frames / counters.packets
+    return round((video + max(0, counters.bytes - counters.video_bytes)) / share)
 
 
 def frames_wanted(info: VideoInfo, wanted: SourceOptions) -> int | None:

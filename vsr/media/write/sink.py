@@ -146,11 +146,11 @@ class VideoSink(EndsOnce):
         """Write packets of the video, and those copied that came meanwhile."""
         for packet in packets:
             self._muxer.mux(packet)
-            self.counters.packets += 1
         self._muxer.copy(self._encoding.clock.shift)
         self._count()
 
     def _count(self) -> None:
+        self.counters.packets = self._muxer.frames
         self.counters.video_bytes = self._muxer.video_bytes
         self.counters.bytes = self._target.bytes
 
