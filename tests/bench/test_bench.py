@@ -48,8 +48,8 @@ def test_every_stage_is_measured_alone_and_together(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("nonsense", "is not JSON"),
-        ("[1, 2]", "is no result of `vsr bench`: it names no schema"),
-        ('{"alone": {}}', "is no result of `vsr bench`: it names no schema"),
+        ("[1, 2]", "is not a result of `vsr bench`: it has no schema"),
+        ('{"alone": {}}', "is not a result of `vsr bench`: it has no schema"),
         ('{"schema": 99}', "is of schema 99, and this vsr reads schema 1"),
         ('{"schema": true}', "is of schema True"),
         ('{"schema": 1}', "is no whole result of `vsr bench`: created is missing"),

@@ -80,7 +80,7 @@ def test_a_plot_without_matplotlib_is_refused_before_any_work(
     )
     assert main(["bench", "--plot", str(tmp_path / "x.png")]) != 0
     assert capsys.readouterr().err.splitlines() == [
-        "error: a plot needs Matplotlib, which is not installed",
+        "error: a plot needs Matplotlib, and that is not installed",
         "hint: pip install matplotlib",
     ]
 

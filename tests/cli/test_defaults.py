@@ -82,9 +82,9 @@ def test_commands_below_commands_and_flags_that_say_no(
     ("text", "said"),
     [
         ("[upscale\n", "config.toml: "),
-        ("[upscal]\n", "[upscal] is no command"),
-        ("upscale = 3\n", "upscale is no table"),
-        ("[upscale]\ncfr = 20\n", "[upscale] cfr is no option of `vsr upscale`"),
+        ("[upscal]\n", "[upscal] is not a command"),
+        ("upscale = 3\n", "upscale is not a table"),
+        ("[upscale]\ncfr = 20\n", "[upscale] cfr is not an option of `vsr upscale`"),
         ("[upscale]\ncrf = 'low'\n", "crf"),
         ("[upscale]\noverwrite = 'yes'\n", "overwrite is true or false"),
         ("[upscale]\nencoder-option = 'tune=film'\n", "encoder-option = [...]"),

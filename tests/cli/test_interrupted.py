@@ -137,7 +137,7 @@ def test_twice_leaves_nothing(running: tuple[Process, Process], tmp_path: Path) 
     pipe = ffmpeg.stdout.fileno()
     until(lambda: not _unread(pipe) and asleep(process.pid), "it does not wait for more")
     answers(process, signal.SIGINT, "again drops it")
-    answers(process, signal.SIGTERM, "dropping what is under way")
+    answers(process, signal.SIGTERM, "dropping the work in progress")
     ffmpeg.kill()
     _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
@@ -151,7 +151,7 @@ def test_three_times_leaves_while_an_input_keeps_silent(processes: Processes, tm
     process = processes.start(*command, text=True, **pipes)
     until(lambda: catches(process.pid, signal.SIGTERM) and asleep(process.pid), "it does not wait for bytes")
     answers(process, signal.SIGINT, "again drops it")
-    answers(process, signal.SIGINT, "again leaves")
+    answers(process, signal.SIGINT, "again ends")
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 130
 

@@ -53,7 +53,7 @@ def test_beside_the_inputs_and_once_only(here: Path, capsys: pytest.CaptureFixtu
     assert [name for name in made if "_x2" in name] == MADE
     capsys.readouterr()
     assert run(again) == 0
-    assert capsys.readouterr().err.count("is there already") == 3
+    assert capsys.readouterr().err.count("exists, so its input is skipped") == 3
     assert tree("films") == made
 
 

@@ -101,7 +101,7 @@ def test_a_report_that_cannot_be_written_is_refused_early(tmp_path: Path) -> Non
         with pytest.raises(ConfigError, match="names no file"):
             check_report_path(nothing)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="no ordinary file"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         check_report_path(tmp_path / "pipe")
     with pytest.raises(VsrError, match="cannot write"):
         write_json(tmp_path, {})

@@ -65,9 +65,9 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
             f"error: Invalid value for '--max-latency': {'9' * 21} is not in the range 20<=x<=10000000000.",
         ),
         ([SOURCE, "null", "--preview", ":0", "--token", ""], "error: the token is empty\n"),
-        ([SOURCE, "null", "--preview", ""], "error: '' is no address to listen at\n"),
-        ([SOURCE, "--preview", ""], "error: '' is no address to listen at\n"),
-        ([SOURCE, "null", "--preview", "here"], "error: 'here' is no address to listen at\n"),
+        ([SOURCE, "null", "--preview", ""], "error: '' is not an address to listen at\n"),
+        ([SOURCE, "--preview", ""], "error: '' is not an address to listen at\n"),
+        ([SOURCE, "null", "--preview", "here"], "error: 'here' is not an address to listen at\n"),
     ],
 )
 def test_what_cannot_work_is_an_error_and_a_hint(
@@ -143,7 +143,7 @@ def test_a_second_signal_waits_for_no_sink_and_keeps_the_recording(tmp_path: Pat
     with streaming(str(recorded), str(hangs), "--overwrite", "--timeout", "60") as process:
         wait_for_size(recorded, process)
         assert process.stderr is not None
-        for answer in ("again drops it", "dropping what is under way"):
+        for answer in ("again drops it", "dropping the work in progress"):
             process.send_signal(signal.SIGINT)
             while answer not in (line := process.stderr.readline()):
                 assert line, process.returncode

@@ -115,12 +115,12 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path, capsys: pytest.
     torch.save({k: v * float("nan") for k, v in compact().state_dict().items()}, tmp_path / "nan.pth")
     for name, words in (
         ("code.pth", "never executed"),
-        ("unknown.pth", "spandrel knows no network"),
+        ("unknown.pth", "spandrel does not know the network"),
         ("tensor.pth", "no table of tensors"),
         ("text.pth", "text.pth"),
         ("text.safetensors", "not a whole checkpoint"),
         ("cut.pth", "not a whole checkpoint"),
-        ("nan.pth", r"body\.0\.weight has values that are no finite numbers"),
+        ("nan.pth", r"body\.0\.weight has values that are not finite"),
         ("none.pth", "No such file"),
         ("none.safetensors", "none.safetensors"),
     ):

@@ -174,7 +174,7 @@ def test_what_is_too_small_is_left_out_and_named(tmp_path: Path, capsys: pytest.
         assert any(name in note for note in found["notes"])
     (tmp_path / "Set" / "least.png").unlink()
     assert main(command) == 4
-    assert "nothing is left to measure" in capsys.readouterr().err
+    assert "nothing can be measured" in capsys.readouterr().err
 
 
 def test_a_name_that_is_no_utf_8_is_shown_as_far_as_it_can_be(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_head_that_is_killed_leaves_no_task_and_the_job_goes_on_without_the_cl
     network = vsr.NetworkOptions(str(package))
     config = vsr.UpscaleConfig((str(clip),), str(run.output), network, segment=0.4)
     vsr.upscale_many(config, on_said=said.append)
-    assert said[0].startswith("going on: ")
+    assert said[0].startswith("continuing: ")
     assert all_packets(run.output) == expected
     nodes.tell("kill one")
 
@@ -227,7 +227,7 @@ def test_ctrl_c_twice_leaves_no_task(
             assert line, run.process.poll()
     err = run.process.communicate(timeout=PATIENCE_S)[1]
     assert run.process.returncode == 130, err
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     until(lambda: not tasks_left(nodes), "a task has outlived the run")
     assert vsr.find_job(run.output).segments_done >= 1
     nodes.tell("kill two")

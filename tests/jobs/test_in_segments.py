@@ -91,7 +91,7 @@ def test_a_job_that_fails_goes_on_to_the_same_packets(
         with pytest.raises(InferenceError) as caught:
             vsr.upscale_file(str(clip), str(output), **QUICK)
     assert begun == [0, 1]
-    assert caught.value.hint == "mend it; the same command goes on: 0.4 of 1.6 s are done"
+    assert caught.value.hint == "mend it; the same command continues: 0.4 of 1.6 s are done"
     (job,) = vsr.list_jobs([tmp_path])
     assert (job.output, job.input, job.segments_done) == (str(output), str(clip), 1)
     begun = failing_at(monkeypatch, -1, AssertionError())
@@ -138,7 +138,7 @@ def test_a_stop_finishes_the_segment_and_the_progress_is_that_of_the_whole(
     seen.clear()
     (whole,) = vsr.upscale_many(config, progress=seen.append, on_said=said.append)
     assert whole.frames_out == FRAMES
-    assert said[0].startswith("going on: ")
+    assert said[0].startswith("continuing: ")
     assert all(report.frames_out <= progress.frames_done for progress in seen)
     assert {progress.frames_total for progress in seen} == {FRAMES}
     # The sound is copied at the end.
@@ -213,7 +213,7 @@ def test_an_input_that_changes_meanwhile_is_named_and_nothing_is_joined(clip: Pa
         ConfigError, match="has changed while it was worked on: bytes of the input was"
     ) as caught:
         vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), progress=grow, **QUICK)
-    assert caught.value.hint == "--restart begins anew"
+    assert caught.value.hint == "--restart discards it and begins again"
     assert not (tmp_path / "out.mp4").exists()
     assert vsr.find_job(tmp_path / "out.mp4").segments_done > 1
 
@@ -226,7 +226,7 @@ def test_what_is_finished_can_be_exported_and_the_job_goes_on(
     assert len(pictures(tmp_path / "first.mp4")) == 10
     sound = seconds(tmp_path / "first.mp4", "a:0")
     assert 0.35 < float(sound[-1]) < 0.4
-    with pytest.raises(ConfigError, match=r"ending in '\.mp4'"):
+    with pytest.raises(ConfigError, match=r"ends in '\.mp4'"):
         vsr.export_job(begun, tmp_path / "first.mkv")
     with pytest.raises(ConfigError, match="exists"):
         vsr.export_job(begun, tmp_path / "first.mp4")
@@ -242,7 +242,8 @@ def preview(clip: Path, output: Path, **options: Any) -> vsr.Preview:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"), [({"start_s": 0.5}, "--start was not given"), ({"segment": 0}, "holds what is done")]
+    ("changed", "said"),
+    [({"start_s": 0.5}, "--start was not given"), ({"segment": 0}, "holds the finished segments")],
 )
 def test_a_dry_run_of_what_another_job_lies_beside_fails_as_the_run(
     changed: dict[str, Any], said: str, clip: Path, begun: Path
@@ -279,7 +280,7 @@ def test_speed_may_change(clip: Path, begun: Path) -> None:
 
 def test_one_pass_beside_a_job_is_refused_unless_it_begins_anew(clip: Path, begun: Path) -> None:
     options = {**QUICK, "segment": 0}
-    with pytest.raises(ConfigError, match="holds what is done"):
+    with pytest.raises(ConfigError, match="holds the finished segments"):
         vsr.upscale_file(str(clip), str(begun), **options)
     assert vsr.find_job(begun).segments_done == 1
     vsr.upscale_file(str(clip), str(begun), restart=True, **options)
@@ -292,7 +293,7 @@ def test_one_pass_beside_a_job_is_refused_unless_it_begins_anew(clip: Path, begu
         ("in.h264", "out.mp4", "a raw stream has no timestamps"),
         ("in.mp4", "out.gif", "made as a whole"),
         ("in.mp4", "out.y4m", "the packets of wrapped_avframe"),
-        ("in.mp4", "null:", "the output is no file"),
+        ("in.mp4", "null:", "the output is not a file"),
     ],
 )
 def test_what_cannot_be_cut_is_made_in_one_pass_and_says_why(

@@ -43,7 +43,7 @@ def test_jobs_are_found_in_the_folders_that_are_named(here: Path) -> None:
 @pytest.mark.parametrize("name", ["a.mp4", "a.mp4.vsr", Path("a.mp4")])
 def test_a_job_is_known_by_its_output_and_its_folder(name: str | Path, here: Path) -> None:
     assert vsr.find_job(name).identity == {"--crf": 18.0, "input": "/in.mp4"}
-    with pytest.raises(ConfigError, match="no job is there"):
+    with pytest.raises(ConfigError, match="there is no unfinished job"):
         vsr.find_job("b.mp4")
 
 

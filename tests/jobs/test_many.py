@@ -147,7 +147,7 @@ def test_the_report_replaces_nothing_of_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pipe.mkv", "pipe.png"])
 def test_a_named_pipe_is_not_replaced(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / name)
-    refused(small(tmp_path / "a.mp4"), output=tmp_path / name, match="no ordinary file")
+    refused(small(tmp_path / "a.mp4"), output=tmp_path / name, match="not a regular file")
     assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
 
 

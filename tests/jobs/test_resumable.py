@@ -91,7 +91,7 @@ def test_stopped_once_finishes_the_segment_and_says_how_to_go_on(output: Path, f
     report = one.run()
     assert one.made == [0, 1]
     assert (report.stopped_early, report.output, report.kept) == (True, None, str(folder))
-    assert one.said == [f"stopped: 20 of 50 s are done and kept in {folder}; the same command goes on"]
+    assert one.said == [f"stopped: 20 of 50 s are done and kept in {folder}; the same command continues"]
     assert sorted(p.name for p in folder.iterdir()) == [
         "000000.segment",
         "000001.segment",
@@ -108,7 +108,7 @@ def test_cancelled_keeps_what_is_finished_and_nothing_else(output: Path, folder:
     one = Recorded(output, run=failing_at(2, Cancelled()))
     with pytest.raises(Cancelled):
         one.run()
-    assert one.said == [f"20 of 50 s are done and kept in {folder}; the same command goes on"]
+    assert one.said == [f"20 of 50 s are done and kept in {folder}; the same command continues"]
     assert sorted(p.name for p in folder.iterdir()) == [
         "000000.segment",
         "000001.segment",
@@ -138,7 +138,7 @@ def test_stopped_before_anything_is_begun_leaves_nothing(output: Path) -> None:
 def test_an_error_names_what_is_kept_and_how_to_go_on(output: Path) -> None:
     with pytest.raises(DecodeError, match="broken") as caught:
         Recorded(output, run=failing_at(4, DecodeError("broken", hint="mend it"))).run()
-    assert caught.value.hint == "mend it; the same command goes on: 40 of 50 s are done"
+    assert caught.value.hint == "mend it; the same command continues: 40 of 50 s are done"
 
 
 @pytest.mark.parametrize("name", ["a file is gone", "a file is cut", "a bit is turned", "a file is longer"])

@@ -255,7 +255,7 @@ def test_a_segment_that_fails_three_times_stops_the_job_which_keeps_the_rest(tmp
     one = Recorded(output, runners=Three({1: InferenceError("no such kernel")}), clock=PretendedClock())
     with pytest.raises(InferenceError, match="no such kernel") as caught:
         one.run()
-    assert "the same command goes on: " in str(caught.value.hint)
+    assert "the same command continues: " in str(caught.value.hint)
     assert [said.partition(":")[2] for said in one.said] == [" no such kernel; its segment is made again"] * 2
     again = Recorded(output)
     again.run()

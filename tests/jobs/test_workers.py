@@ -114,7 +114,7 @@ def test_workers_end_with_a_run_that_is_killed_which_goes_on_in_one_process(
         (str(clip),), str(run.output), vsr.NetworkOptions("fast-x2", threads=1), segment=0.4, workers=1
     )
     vsr.upscale_many(config, on_said=said.append)
-    assert said[0].startswith("going on: ")
+    assert said[0].startswith("continuing: ")
     assert all_packets(run.output) == expected
 
 
@@ -129,7 +129,7 @@ def test_a_segment_that_kills_three_workers_ends_the_job_and_the_others_are_kept
     err = run.ended()
     assert run.process.returncode == 8, err
     assert f"error: a segment failed 3 times: process {killed} was killed by SIGKILL" in err
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     (job,) = vsr.list_jobs([tmp_path])
     assert job.segments_done >= 2
     assert not [path for path in run.folder.iterdir() if path.suffix == ".part"]

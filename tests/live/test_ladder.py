@@ -112,7 +112,7 @@ def test_a_network_that_does_not_come_back_is_left() -> None:
 
 
 def test_it_does_not_rise_to_what_would_not_fit() -> None:
-    # The network above takes 75 % of the time there is, which is more than what is left to it.
+    # The network above takes 75 % of the available time, which is more than what is left to it.
     machine = Machine(1)
     assert machine.run(120) == []
 

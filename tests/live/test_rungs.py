@@ -48,7 +48,7 @@ def test_a_network_that_makes_every_frame_too_old_is_refused_at_the_start(
     rungs = Rungs(config(SOURCE, model=model, max_latency_s=0.2))
     (frame,) = synthetic_frames(160, 120, 1)
     monkeypatch.setattr(rungs, "_times", lambda *_: [0.5, 0.3, 0.4])
-    with pytest.raises(ConfigError, match=r"takes 300 ms for a frame here, .* older than 200 ms") as caught:
+    with pytest.raises(ConfigError, match=r"needs 300 ms for a frame here, .* older than 200 ms") as caught:
         rungs.prepare(frame, interval_s=0.04)
     assert remedy in str(caught.value.hint)
     # A frame that was quick enough, once, shows that it can be done.

@@ -88,7 +88,7 @@ def test_a_recording_that_exists_is_not_written_over(tmp_path: Path) -> None:
         ("nosuch/recorded.mkv", "does not exist"),
         ("nosuch/folder/index.m3u8", "does not exist"),
         ("recorded.avi", "cannot be avi"),
-        ("recorded", "cannot tell the container"),
+        ("recorded", "cannot choose the container"),
         ("http://host/x", "nothing is published over http"),
         ("rtsp:///x", "names no host"),
     ],

@@ -180,7 +180,7 @@ def test_other_rtp_is_known_by_its_sdp_file(tmp_path: Path) -> None:
     port, described = free_port(), tmp_path / "camera.sdp"
     with ffmpeg_sends("-f", "rtp", f"rtp://127.0.0.1:{port}", "-sdp_file", str(described), sound=False):
         until(lambda: described.exists() and "rtpmap" in described.read_text())
-        with pytest.raises(SourceOpenError, match="says not what it is") as caught:
+        with pytest.raises(SourceOpenError, match="does not describe its streams") as caught:
             run(f"rtp://127.0.0.1:{port}", "null")
         assert ".sdp" in str(caught.value.hint)
         check(str(described), (160, 120))
@@ -367,7 +367,7 @@ def test_what_cannot_work_is_one_clear_line_at_once(source: str, said: str) -> N
 
 
 def test_a_file_is_no_live_source_unless_it_is_said() -> None:
-    with pytest.raises(ConfigError, match="a file is no live source"):
+    with pytest.raises(ConfigError, match="a file is not a live source"):
         run(str(clips.h264()), "null")
 
 

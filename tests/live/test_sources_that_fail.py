@@ -66,7 +66,7 @@ def test_a_camera_over_udp_only() -> None:
 @needs_rtsp_server
 def test_a_transport_that_is_asked_for_is_taken() -> None:
     with rtsp_server("--udp-only") as camera:
-        with pytest.raises(SourceOpenError, match="the server takes neither TCP nor UDP"):
+        with pytest.raises(SourceOpenError, match="the server accepts neither TCP nor UDP"):
             run(camera.url(), "null", source_options={"rtsp_transport": "tcp"})
         with pytest.raises(SourceOpenError, match="FFmpeg refuses to open it") as caught:
             run(camera.url(), "null", source_options={"rtsp_transport": "pigeon"})

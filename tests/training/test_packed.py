@@ -70,9 +70,9 @@ def test_only_a_packed_training_of_the_same_recipe_goes_on(pictures: Path, tmp_p
     config = config_for(pictures, tmp_path / "next", small(steps=STEPS), init=file, continued=True)
     with pytest.raises(WeightsError, match="started with another recipe"):
         train(config)
-    with pytest.raises(WeightsError, match="no checkpoint of a training"):
+    with pytest.raises(WeightsError, match="not a checkpoint of a training"):
         train(dataclasses.replace(config, init=plain))
-    with pytest.raises(ConfigError, match="named by --init"):
+    with pytest.raises(ConfigError, match="needs --init"):
         train(dataclasses.replace(config, init=None))
 
 

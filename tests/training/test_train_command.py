@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_a_checkpoint(folder: Path, capfd: pytest.CaptureFixture[s
     with (folder / "tiny.toml").open("a") as recipe:
         recipe.write("val_every = 64\n")
     assert interrupted(folder, "out/checkpoint.safetensors") == 130
-    assert "stopped; --resume goes on" in capfd.readouterr().out
+    assert "stopped; --resume continues" in capfd.readouterr().out
     assert (folder / "out" / "checkpoint.safetensors").exists()
 
 

@@ -105,7 +105,7 @@ def _best(passed_over: list[str]) -> Backend:
             return backend
         passed_over.append(f"{candidate} not used: {availability.reason}")
     raise MissingDependencyError(
-        "no backend is usable: " + "; ".join(passed_over), hint="`vsr doctor` tells more"
+        "no backend is usable: " + "; ".join(passed_over), hint="`vsr doctor` says more"
     )
 
 

@@ -23,8 +23,8 @@ class OfProcess:
         """Raise InferenceError in another process: without the threads, each run would wait for ever."""
         if self.left:
             raise InferenceError(
-                f"{what} does not work in a process that was forked from the one it was opened in",
-                hint="open the Upscaler in the child, which is to be started by spawn: "
+                f"{what} does not work in a forked process",
+                hint="open the Upscaler in the child process, and start the child by spawn: "
                 "multiprocessing.get_context('spawn')",
             )
 

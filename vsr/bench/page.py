@@ -68,7 +68,7 @@ def check_plot() -> None:
     """Raise MissingDependencyError where there is no Matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingDependencyError(
-            "a plot needs Matplotlib, which is not installed", hint="pip install matplotlib"
+            "a plot needs Matplotlib, and that is not installed", hint="pip install matplotlib"
         )
 
 

@@ -177,7 +177,7 @@ def read_result(path: Path) -> BenchResult:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {short(error, str)}", hint=hint) from error
     if not isinstance(table, dict) or "schema" not in table:
-        raise ConfigError(f"{path} is no result of `vsr bench`: it names no schema", hint=hint)
+        raise ConfigError(f"{path} is not a result of `vsr bench`: it has no schema", hint=hint)
     if type(table["schema"]) is not int or table["schema"] != SCHEMA:
         raise ConfigError(
             f"{path} is of schema {short(table['schema'])}, and this vsr reads schema {SCHEMA}",
@@ -186,4 +186,6 @@ def read_result(path: Path) -> BenchResult:
     try:
         return filled(BenchResult, table)
     except ConfigError as error:
-        raise ConfigError(f"{path} is no whole result of `vsr bench`: {error.message}", hint=hint) from error
+        raise ConfigError(
+            f"{path} is not a complete result of `vsr bench`: {error.message}", hint=hint
+        ) from error

@@ -23,7 +23,7 @@ def defaults_for(path: Path, group: click.Group, name: str, ctx: click.Context) 
     for table in content:
         if table not in group.list_commands(ctx):
             raise ConfigError(
-                f"{path}: [{table}] is no command", hint=f"one of {', '.join(group.list_commands(ctx))}"
+                f"{path}: [{table}] is not a command", hint=f"one of {', '.join(group.list_commands(ctx))}"
             )
     if name not in content:
         return {}
@@ -44,7 +44,7 @@ def _options(
     command: click.Command, table: Any, path: Path, where: str, ctx: click.Context
 ) -> dict[str, Any]:
     if not isinstance(table, Mapping):
-        raise ConfigError(f"{path}: {where} is no table", hint=f"write [{where}], and its options below")
+        raise ConfigError(f"{path}: {where} is not a table", hint=f"write [{where}], and its options below")
     found: dict[str, Any] = {}
     for key, value in table.items():
         below = command.get_command(ctx, key) if isinstance(command, click.Group) else None
@@ -54,7 +54,7 @@ def _options(
         parameter = _option(command, key)
         if parameter is None:
             raise ConfigError(
-                f"{path}: [{where}] {key} is no option of `vsr {where.replace('.', ' ')}`",
+                f"{path}: [{where}] {key} is not an option of `vsr {where.replace('.', ' ')}`",
                 hint="write it as on the command line, without the dashes before it",
             )
         if parameter.multiple and not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Ctrl-C once finishes, twice drops what is under way, three times leaves."""
+"""The first Ctrl-C finishes the work in progress, the second drops it, the third ends the process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ else:
 @contextmanager
 def interrupts(control: Control) -> Generator[None]:
     """While inside, SIGINT, SIGTERM and SIGHUP stop the job; the second signal cancels it, the third ends the process."""
-    # Python runs handlers on the main thread alone, which may wait for an input that never comes; what is written to this
-    # pipe is written at once.
+    # Python runs handlers on the main thread alone, which may wait for an input that never comes. A signal is written to this
+    # pipe at once.
     heard = _heard()
     received, told = os.pipe()
     if sys.platform != "win32":
@@ -45,7 +45,8 @@ def interrupts(control: Control) -> Generator[None]:
 
 @contextmanager
 def as_keyboard_interrupt() -> Generator[None]:
-    """While inside, and outside of `interrupts`, SIGTERM and SIGHUP raise what Ctrl-C raises, so that all is cleaned up."""
+    """While inside, and outside of `interrupts`, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, so that the command
+    cleans up."""
     ours = threading.current_thread() is threading.main_thread()
     silent = [number for number in _SIGNALS if ours and signal.getsignal(number) is signal.SIG_DFL]
     for number in silent:
@@ -58,7 +59,7 @@ def as_keyboard_interrupt() -> Generator[None]:
 
 
 def _heard() -> list[signal.Signals]:
-    """Without those that whoever started vsr had ignored, as `nohup` does, and a shell for jobs in the background."""
+    """The signals that were not ignored when vsr started. `nohup` ignores some, and so do shells for jobs in the background."""
     return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
@@ -71,17 +72,17 @@ def _listen(received: int, control: Control, heard: Sequence[signal.Signals]) ->
             _leave_terminal()
         seen += 1
         if seen == 1:
-            _say("finishing what is under way; Ctrl-C again drops it")
+            _say("finishing the work in progress; Ctrl-C again drops it")
             control.stop()
         elif seen == 2:
-            _say("dropping what is under way; Ctrl-C again leaves at once")
+            _say("dropping the work in progress; Ctrl-C again ends at once")
             control.cancel()
         else:
             os._exit(130)
 
 
 def _leave_terminal() -> None:
-    """What is printed goes nowhere from now on: writing to a terminal that is gone is an error."""
+    """Discard all output from now on: writing to a closed terminal is an error."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         if stat.S_ISCHR(os.fstat(descriptor).st_mode):

@@ -133,7 +133,7 @@ class AmountType(click.ParamType[tuple[float | None, int | None]]):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdkMGT])", str(value))
         amount = float(match[1]) if match else 0.0
         if not match or amount <= 0:
-            self.fail(f"{value!r} is no time or size like 30s, 10m, 7d, 500M or 2G", param, ctx)
+            self.fail(f"{value!r} is not a time or size like 30s, 10m, 7d, 500M or 2G", param, ctx)
         if match[2] in "smhd":
             return amount * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]], None
         return None, round(amount * {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[match[2]])
@@ -186,17 +186,19 @@ scale = click.option(
 own_scale = click.option(
     "--scale",
     type=click.FloatRange(1, MAX_SCALE),
-    help="Factor per side that the model comes to.  [default: its own]",
+    help="Factor per side.  [default: the model's own]",
 )
 DEVICES = GRAMMAR.replace(", ", "|").replace(" or ", "|")
 backend = group(
-    click.option("--backend", default="auto", show_default=True, help="What runs it; see `vsr doctor`."),
+    click.option(
+        "--backend", default="auto", show_default=True, help="Runtime of the network; see `vsr doctor`."
+    ),
     click.option(
         "--device",
         metavar=DEVICES,
         default="auto",
         show_default=True,
-        help="What it runs on; see `vsr doctor`. gpu and npu by OpenVINO, cuda by TensorRT or PyTorch.",
+        help="Device of the network; see `vsr doctor`. OpenVINO runs on gpu and npu, TensorRT and PyTorch on cuda.",
     ),
 )
 batch = click.option(
@@ -207,7 +209,7 @@ batch = click.option(
 precision = click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    help="Of the network.  [default: the fastest here]",
+    help="Precision of the network.  [default: the fastest on this machine]",
 )
 tile = click.option(
     "--tile",
@@ -223,7 +225,7 @@ no_build = click.option(
     is_flag=True,
     flag_value=False,
     default=True,
-    help="Fail where a TensorRT engine would have to be built first.",
+    help="Fail if a TensorRT engine would have to be built first.",
 )
 running = group(tile, threads, precision, no_build)
 

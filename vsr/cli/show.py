@@ -50,8 +50,8 @@ def report_lines(report: Report, *, verbose: bool = False, known: Collection[str
     lines += [f"  node {node}: {text.rate(fps)} fps" for node, fps in report.nodes.items()]
     lines += new_lines(report, known)
     if report.stopped_early:
-        played = "; what is done can be played:" if report.output else ""
-        played = f"; what is done is kept in {report.kept}" if report.kept else played
+        played = "; the finished part can be played:" if report.output else ""
+        played = f"; the finished part is kept in {report.kept}" if report.kept else played
         lines.append(f"  stopped after {report.frames_out:,} frames{played}")
     if report.output:
         facts = (

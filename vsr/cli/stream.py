@@ -46,7 +46,10 @@ TERMINAL_INTERVAL_S = 0.5
     "--scale", type=click.IntRange(2, 4), help="Factor per side.  [default: the model's own; 2 for auto]"
 )
 @click.option(
-    "--model", default="auto", show_default=True, help="A name pins it; auto goes by what the machine can do."
+    "--model",
+    default="auto",
+    show_default=True,
+    help="Name of a model, which is never changed; auto takes the best that the machine runs in time.",
 )
 @options.backend
 @click.option(
@@ -55,7 +58,7 @@ TERMINAL_INTERVAL_S = 0.5
     default=200,
     show_default=True,
     metavar="MS",
-    help="Frames that would be older when they go out are dropped.",
+    help="Drop frames that would be older when they are sent.",
 )
 @click.option(
     "--timeout",
@@ -63,24 +66,24 @@ TERMINAL_INTERVAL_S = 0.5
     default=5.0,
     show_default=True,
     metavar="S",
-    help="A source that sends nothing, or a sink that takes nothing, for so long is gone.",
+    help="Time after which a silent source, or a sink that accepts nothing, counts as lost.",
 )
 @click.option(
     "--retries", type=click.IntRange(0), help="Attempts in a row to connect again.  [default: any number]"
 )
-@click.option("--realtime", is_flag=True, help="SOURCE is a file, to be played at its own pace.")
+@click.option("--realtime", is_flag=True, help="Play SOURCE, a file, in real time.")
 @click.option(
-    "--wait", is_flag=True, help="Wait for a source that is not there yet, or refuses, instead of giving up."
+    "--wait", is_flag=True, help="Wait for a source that does not exist yet, or refuses, instead of failing."
 )
 @click.option(
     "--source-option",
     "source_options",
     type=options.KEY_VALUE,
     multiple=True,
-    help="Passed to FFmpeg's demuxer and protocol as it is, as in rtsp_transport=udp; may be repeated.",
+    help="Option of FFmpeg's demuxer or protocol, as in rtsp_transport=udp; may be repeated.",
 )
-@click.option("--size", type=options.SIZE, help="To ask of a camera or screen.")
-@click.option("--frame-rate", type=options.RATE, help="To ask of a camera or screen.")
+@click.option("--size", type=options.SIZE, help="Size to request from a camera or screen.")
+@click.option("--frame-rate", type=options.RATE, help="Frame rate to request from a camera or screen.")
 @click.option(
     "--no-audio", "audio", is_flag=True, flag_value=False, default=True, help="Leave the sound out."
 )
@@ -93,35 +96,42 @@ TERMINAL_INTERVAL_S = 0.5
     "encoder_options",
     type=options.KEY_VALUE,
     multiple=True,
-    help="Passed to the encoder as it is; may be repeated.",
+    help="Option of the encoder; may be repeated.",
 )
 @click.option(
-    "--rotate", type=options.AMOUNT, help="Begin another recording after so much: 10m, 1h, 500M, 2G."
+    "--rotate",
+    type=options.AMOUNT,
+    help="Begin another recording after this time or size: 10m, 1h, 500M, 2G.",
 )
 @click.option(
     "--keep",
     type=options.AMOUNT,
-    help="Remove older recordings of that name, or those beyond so much: 7d, 50G.",
+    help="Remove recordings of the same name older than this time, or beyond this total size: 7d, 50G.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a recording that exists, and is but one file.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a recording that exists, if it is a single file (no --rotate)."
+)
 @click.option(
     "--require",
     multiple=True,
     metavar="SINK",
-    help="A sink without whose frames nothing is well (/healthz, exit code); may be repeated.  [default: every one]",
+    help="A sink that must receive frames: otherwise /healthz and the exit code report a failure; may be repeated.  "
+    "[default: all sinks]",
 )
-@click.option("--duration", type=options.SECONDS, help="Stop so long after the first picture.")
+@click.option("--duration", type=options.SECONDS, help="Time after the first picture at which to stop.")
 @click.option(
     "--preview",
     metavar="[HOST]:PORT",
-    help="Serve a page to look at; on this machine unless a host is given.",
+    help="Address of the page that shows the stream; without a host, this machine alone can open it.",
 )
-@click.option("--token", help="Whoever looks at the page must give it, as in /?token=...")
+@click.option("--token", help="Password of the page, given as in /?token=...")
 @options.running
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report to this file."
+)
 @printing
 def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
-    """Upscale what has no end: SOURCE as it plays, into every SINK at once.
+    """Upscale a live SOURCE in real time, into every SINK at once.
 
     SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, an .sdp file, a camera (/dev/video0, camera:0), a screen (screen:,
     screen::0.0), a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, udp or rtp URL to publish
@@ -134,7 +144,7 @@ def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
     config = build_config(values, report)
     session = api.StreamSession(config, on_change=_ignore if printer.quiet else tell_change)
     printer.progress(*(f"note: {each}" for each in session.notes))
-    # What is there now stays: the collector need not stop a stream to look through it.
+    # Objects that exist now stay to the end: the collector need not stop a stream to scan them.
     gc.freeze()
     show = _ignore if printer.quiet else _Live(session.report)
     try:
@@ -152,7 +162,9 @@ def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
         write_json(report, written)
     printer.show(written, lambda: report_lines(done))
     if done.missing:
-        raise OutputLostError("; ".join(done.missing), hint="--require names the sinks that have to get all")
+        raise OutputLostError(
+            "; ".join(done.missing), hint="--require names the sinks that must get all frames"
+        )
 
 
 def build_config(values: Mapping[str, Any], report: Path | None = None) -> StreamConfig:
@@ -161,7 +173,7 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
     from vsr.media.live.encoder import EncoderOptions
 
     if not values["sinks"] and values["preview"] is None:
-        raise ConfigError("no sink given", hint="name where it goes, or --preview :8080, or null")
+        raise ConfigError("no sink given", hint="name a server, a file, null, or --preview :8080")
     rotate_s, rotate_bytes = values["rotate"] or (None, None)
     keep_s, keep_bytes = values["keep"] or (None, None)
     return StreamConfig(
@@ -212,12 +224,12 @@ def tell_change(change: Change) -> None:
 
 
 def tell_page(url: str) -> None:
-    """Where to look."""
+    """Print the address of the page."""
     note(f"preview: {url}")
 
 
 class _Live:
-    """A line of figures on stderr: over and over in a terminal, now and then elsewhere."""
+    """A line of figures on stderr: twice a second in a terminal, every ten seconds elsewhere."""
 
     def __init__(self, report: Callable[[], StreamReport]) -> None:
         self._report = report
@@ -234,7 +246,7 @@ class _Live:
 
 
 def figures(report: StreamReport) -> str:
-    """State, what is not well, frames a second, latency and losses."""
+    """State, reasons for bad health, frames a second, latency and losses."""
     unwell = "" if report.health.well else f" ({'; '.join(report.health.why_not)})"
     return (
         f"{report.state}{unwell}, {text.rate(report.fps)} fps, {report.model}, {latency_of(report.recent, 0)}, "
@@ -251,7 +263,7 @@ def latency_of(latency: Percentiles | None, digits: int) -> str:
 
 
 def losses_of(report: StreamReport) -> str:
-    """Frames that did not go out, and those that sinks then did not get."""
+    """Dropped frames, and frames that sinks missed."""
     lost: Counter[str] = Counter()
     for sink in report.sinks:
         lost.update(sink["drops"])
@@ -266,7 +278,7 @@ def drops_of(drops: Mapping[str, int]) -> str:
 
 
 def report_lines(report: StreamReport) -> list[str]:
-    """What a person wants to know of a stream that is over."""
+    """The summary of a stream that has ended."""
     (width, height), (large_width, large_height) = report.size_in, report.size_out
     runs = f"{report.model} on {report.backend}, {report.device}"
     lines = [

@@ -51,29 +51,32 @@ PATH = _NamedPath(path_type=Path)
 @click.option("--out", required=True, type=PATH, help="Folder for the weights, the checkpoint and the log.")
 @click.option("--val", multiple=True, type=PATH, help="Folder of pictures (or of sets) to measure PSNR on.")
 @click.option(
-    "--device", metavar="auto|cpu|cuda[:N]", default="auto", show_default=True, help="What it runs on."
+    "--device", metavar="auto|cpu|cuda[:N]", default="auto", show_default=True, help="Device of the training."
 )
 @click.option(
     "--init",
     type=PATH,
     metavar="WEIGHTS|MODEL",
-    help="Start from these weights, or from those of this model; a chain may be a smaller one. `finetune` takes a checkpoint.",
+    help="Start from these weights, or from the weights of this model. A chain also starts from a smaller chain, and "
+    "`finetune` from a checkpoint.",
 )
-@click.option("--vgg", type=PATH, metavar="FILE", help="VGG-19's weights, for a recipe with an adversary.")
+@click.option(
+    "--vgg", type=PATH, metavar="FILE", help="Weights of VGG-19, for a recipe with a discriminator."
+)
 @click.option(
     "--continue",
     "continued",
     is_flag=True,
-    help="Go on with the unfinished training that --init was packed from (scripts/pack_training.py).",
+    help="Continue the stopped training that scripts/pack_training.py packed into --init.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in --out.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="End the whole schedule after this time.")
 @click.option(
-    "--stop-after", type=float, metavar="SECONDS", help="Stop after this time; --resume goes on from there."
+    "--stop-after", type=float, metavar="SECONDS", help="Stop after this time; --resume continues from there."
 )
 @click.option("--checkpoints", type=PATH, help="Folder for the checkpoint, instead of --out.")
-@click.option("--steps", type=int, help="Instead of the recipe's.")
-@click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option("--steps", type=int, help="Number of steps, instead of the recipe's.")
+@click.option("--seed", type=int, help="Seed of random numbers, instead of the recipe's.")
 @click.option(
     "--lr", type=float, help="Learning rate, instead of the recipe's; Muon's changes in proportion."
 )
@@ -100,14 +103,14 @@ def command(
     teacher: str | None,
     printer: Printer,
 ) -> int:
-    """Train a network by RECIPE, the name of a shipped one or a TOML file.
+    """Train a network by RECIPE, a TOML file or the name of a recipe that comes with vsr.
 
     \b
     vsr train fast-x2 --data photos --val Set5 --out runs/fast
     vsr train my.toml --data photos --out runs/mine --time-limit 1800
     torchrun --nproc-per-node 2 -m vsr train fast-x2 --data photos --out runs/fast
 
-    Ctrl-C leaves a checkpoint that --resume goes on from, and exits with 130.
+    Ctrl-C leaves a checkpoint for --resume, and exits with 130.
     """
     try:
         from vsr.training.recipe import load_recipe
@@ -153,7 +156,7 @@ def command(
 def lines(result: TrainResult) -> list[str]:
     """How far the training came, and where its weights are."""
     psnr = "".join(f", {name} {value:.2f} dB" for name, value in result.psnr.items())
-    state = "trained" if result.finished else "stopped; --resume goes on"
+    state = "trained" if result.finished else "stopped; --resume continues"
     return [
         f"{state}: {result.steps:,} steps in {text.duration(result.seconds)}{psnr}",
         str(result.weights),

@@ -50,13 +50,13 @@ def split_paths(paths: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
         return (paths[0],), None
     *inputs, output = paths
     if not output:
-        raise ConfigError("the output has no name", hint="leave it out to name it after the input")
+        raise ConfigError("the name of the output is empty", hint="leave it out to name it after the input")
     one_for_all = output in ("-", "null:") or output.endswith(("/", os.sep))
     if len(inputs) > 1 and not one_for_all and not is_folder(Path(output)):
         if stat_of(Path(output)) is not None or Path(output).suffix:
             raise ConfigError(
                 f"{len(inputs)} inputs cannot go to one file, {output}",
-                hint="the last path is the output: name a folder, with a slash at its end if it is to be made",
+                hint="the last path is the output: name a folder; end a new folder's name with a slash",
             )
         output += "/"
     return tuple(inputs), output
@@ -67,27 +67,28 @@ _picture_options = options.group(
     click.option(
         "--size",
         type=options.OUTPUT_SIZE,
-        help="In displayed pixels, instead of --scale: 1920x1080, or 1920x, x1080 and 1080p (the shorter side), which keep the "
-        "shape.",
+        help="Displayed size in pixels, instead of --scale: 1920x1080; or 1920x, x1080 or 1080p (the shorter side), which keep "
+        "the shape.",
     ),
     options.model,
     options.backend,
 )
 _source_options = options.group(
     options.video_stream,
-    click.option("--start", type=options.SECONDS, help="Begin there."),
-    click.option("--duration", type=options.SECONDS, help="End after so much."),
+    click.option("--start", type=options.SECONDS, help="Time at which to begin."),
+    click.option("--duration", type=options.SECONDS, help="Length to upscale."),
     click.option(
         "--deinterlace",
         type=click.Choice(["auto", "on", "field", "telecine", "off"]),
         default="auto",
         show_default=True,
-        help="By bwdif; auto goes by what each frame, or the container, says it is. field: the same, and each field becomes "
-        "a frame, for 50i and 60i to keep all motion. telecine: film at 30 frames a second (3:2 pulldown) gets its 24 back.",
+        help="Deinterlace by bwdif. auto: the frames that are marked as interlaced, by themselves or by the container. field: "
+        "the same, and each field becomes a frame, so that 50i and 60i keep all motion. telecine: restore film in 30 frames a "
+        "second (3:2 pulldown) to 24.",
     ),
-    click.option("--frame-rate", type=options.RATE, help="For numbered pictures and raw streams."),
+    click.option("--frame-rate", type=options.RATE, help="Rate of numbered pictures and raw streams."),
     click.option(
-        "--hwaccel", metavar="DEVICE", help="Decode there: cuda is NVDEC.  [default: on the processor]"
+        "--hwaccel", metavar="DEVICE", help="Device that decodes: cuda is NVDEC.  [default: the processor]"
     ),
     click.option("--strict", is_flag=True, help="Stop at the first damaged packet instead of skipping it."),
 )
@@ -102,29 +103,27 @@ _sink_options = options.group(
         "encoder_options",
         type=options.KEY_VALUE,
         multiple=True,
-        help="Passed to the encoder as it is; may be repeated. Of JPEG, WebP, AVIF: quality=0..100.",
+        help="Option of the encoder; may be repeated. JPEG, WebP and AVIF have quality=0..100.",
     ),
-    click.option("--format", "container_format", help="Container, where the output's name does not tell it."),
+    click.option("--format", "container_format", help="Container, if the output's name does not say it."),
     click.option(
         "--convert-streams",
         is_flag=True,
-        help="Convert sound and text that the container does not hold, instead of leaving them out.",
+        help="Convert sound and text that the container cannot hold, instead of leaving them out.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
-    click.option("--skip-existing", is_flag=True, help="Take an output that exists for done."),
-    click.option(
-        "--recursive", is_flag=True, help="Look into the folders below a folder, too; outputs keep them."
-    ),
+    click.option("--skip-existing", is_flag=True, help="Skip inputs whose output exists."),
+    click.option("--recursive", is_flag=True, help="Include subfolders; the outputs keep them."),
 )
 _run_options = options.group(
     click.option(
         "--segment",
         type=options.SECONDS,
-        help="Make so much at a time, and keep it whatever ends the run; 0 for one pass.  [default: half a minute of work, "
-        "where there is more than a minute of it]",
+        help="Length of the segments. A finished segment is kept, whatever ends the run; 0 for one pass.  [default: half a "
+        "minute of work, if the job has more than a minute of it]",
     ),
     click.option(
-        "--restart", is_flag=True, help="Begin anew what an earlier run has begun, instead of going on."
+        "--restart", is_flag=True, help="Discard the finished segments of an earlier run, and begin again."
     ),
     click.option(
         "--workers",
@@ -136,26 +135,27 @@ _run_options = options.group(
     click.option(
         "--cluster",
         metavar="auto|local|ray://HOST:PORT",
-        help="Let a cluster of Ray make segments: the one this machine belongs to, one begun here, or one by its address.",
+        help="Distribute segments to a Ray cluster: the cluster of this machine, a new one on this machine, or the one at an "
+        "address.",
     ),
     options.batch,
     options.running,
     click.option(
-        "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there."
+        "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report to this file."
     ),
     click.option(
         "--dry-run",
         is_flag=True,
-        help="Say what would be done, write nothing, and exit as the run would begin.",
+        help="Show the plan and write nothing. The exit code is that of the first check that fails.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Print what each stage did, too."),
+    click.option("-v", "--verbose", is_flag=True, help="Also print a table of the stages."),
     click.option(
         "--progress",
         "shown",
         type=click.Choice(["auto", "json"]),
         default="auto",
         show_default=True,
-        help="json: a line a second on standard error, also with -q, for programs.",
+        help="json: a line a second on standard error for programs, also with -q.",
     ),
 )
 
@@ -178,10 +178,11 @@ def command(
 ) -> int:
     """Upscale the video or pictures of INPUT, and copy everything else.
 
-    INPUT is a video, a picture, a folder or quoted glob of either, a sequence (frames/%06d.png, where %% is a per cent sign), a
-    URL, or - for standard input.
-    One path is the input, and the output is named after it. With more, the last one is OUTPUT: a file, a folder, or -
-    for standard output; of several inputs it must be a folder, or null:, which keeps nothing.
+    INPUT is a video, a picture, a folder of these, a quoted glob pattern, a sequence (frames/%06d.png, where %% is a per cent
+    sign), a URL, or - for standard input.
+
+    A single path is the input; the output is named after it. With two or more paths, the last one is OUTPUT: a file, a folder,
+    or - for standard output. For several inputs it must be a folder, or null:, which keeps nothing.
     """
     from vsr import api
 

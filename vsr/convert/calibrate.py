@@ -35,7 +35,7 @@ def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> Ends:
         file for path in pictures for file in (files_below(path, MEDIA_SUFFIXES) if path.is_dir() else [path])
     ]
     if not files:
-        raise ConfigError("there is no picture to calibrate with", hint="name a folder with pictures in it")
+        raise ConfigError("no picture to calibrate with was found", hint="name a folder with pictures in it")
     chosen = np.linspace(0, len(files) - 1, min(_PICTURES, len(files))).astype(int)
     examples = [middle_of_file(str(files[at]), _GRAY, spec.size_multiple, _SIDE) for at in chosen]
     return {

@@ -56,7 +56,8 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
         )
     if network.input_channels != network.output_channels or network.input_channels not in (1, 3):
         raise WeightsError(
-            f"{path.name} takes {network.input_channels} channels and gives {network.output_channels}, not luma or RGB"
+            f"{path.name} takes {network.input_channels} channels and makes {network.output_channels}; "
+            "only luma and RGB are supported"
         )
     reasons = []
     # The older exporter follows one run of the code, which fixes what was decided by size there; the newer one reads the
@@ -86,8 +87,8 @@ def known(path: Path) -> ImageModelDescriptor[Any]:
             found = spandrel.ModelLoader().load_from_state_dict(state)
     except Exception as error:  # UnsupportedModelError, and what the networks raise for wrong shapes.
         raise WeightsError(
-            f"spandrel knows no network of which {path.name} could be: {reason(error)}",
-            hint="weights that `vsr train` wrote go through `vsr model export`",
+            f"spandrel does not know the network of {path.name}: {reason(error)}",
+            hint="for weights of `vsr train`, use `vsr model export`",
         ) from error
     if not isinstance(found, spandrel.ImageModelDescriptor):
         raise WeightsError(f"{path.name} ({found.architecture.name}) does not make a picture of one picture")
@@ -109,7 +110,7 @@ def _tensors(path: Path) -> dict[str, Any]:
         raise WeightsError(f"cannot read {path}: {reason(error)}") from error
     except UnpicklingError as error:
         raise WeightsError(
-            f"{path} holds more than tensors, which is never executed here",
+            f"{path} holds code beside tensors, and vsr never executes it",
             hint="save its state_dict alone, best as .safetensors",
         ) from error
     except Exception as error:  # torch and safetensors have each their own for damaged files.

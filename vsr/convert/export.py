@@ -63,7 +63,7 @@ def export_model(
         psnr = {name: float(value) for name, value in json.loads(metadata.get("psnr", "{}")).items()}
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
-            f"what {weights} says of its training is damaged: {error}", hint="train or export it again"
+            f"the training data in {weights} is damaged: {error}", hint="train or export it again"
         ) from error
     quality = {f"{name.lower()}_psnr": round(value, 3) for name, value in psnr.items()}
     figures = "".join(f"- {name}: {value:.2f} dB (luma)\n" for name, value in psnr.items())
@@ -100,7 +100,7 @@ def package_from_weights(
     """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample`, `calibrate` as
     above.
 
-    Raises WeightsError where the file is damaged, has values that are no finite numbers or does not hold the network it names,
+    Raises WeightsError where the file is damaged, has values that are not finite or does not hold the network it names,
     ConfigError for a sample of a network that isn't variational.
     """
     with _network(weights, sample) as network:
@@ -134,7 +134,7 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
         arch, hyperparameters = metadata["arch"], json.loads(metadata["hyperparameters"])
     except (KeyError, ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{weights} does not say what network it is of",
+            f"{weights} does not name its network",
             hint="`vsr train` writes that into weights.safetensors, beside the checkpoint",
         ) from error
     if arch == COMMUNITY:
@@ -185,7 +185,7 @@ def _apart(arch: str, spec: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
         if tensors[name].dtype != np.float32 or tensors[name].shape != tuple(wanted[name].shape):
             return f"{name} is {tensors[name].dtype}, {list(tensors[name].shape)}"
         if not np.isfinite(tensors[name]).all():
-            return f"{name} has values that are no finite numbers"
+            return f"{name} has values that are not finite"
     return ""
 
 
@@ -217,7 +217,9 @@ def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:
     if is_folder(weights):
         weights = weights / WEIGHTS_NAME
     if is_special(weights):
-        raise WeightsError(f"{weights} is no ordinary file", hint="name what `vsr train` wrote, or a package")
+        raise WeightsError(
+            f"{weights} is not a regular file", hint="name a file that `vsr train` wrote, or a package"
+        )
     try:
         with safetensors.safe_open(weights, framework="numpy") as file:
             metadata = dict(file.metadata() or {})

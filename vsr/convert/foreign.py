@@ -136,7 +136,7 @@ def require_finite(tensor: npt.NDArray[Any], which: str) -> None:
     """Raise WeightsError where a tensor, named by `which`, holds NaN or infinity, of which only black pictures come."""
     # Masks hold minus infinity, and a limit that is none is infinite.
     if np.isnan(tensor).any() or (tensor.size > 1 and np.isposinf(tensor).any()):
-        raise WeightsError(f"{which} has values that are no finite numbers", hint="train or export it again")
+        raise WeightsError(f"{which} has values that are not finite", hint="train or export it again")
 
 
 def _require_pictures(port: onnx.ValueInfoProto, who: str) -> None:

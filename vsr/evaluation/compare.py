@@ -159,7 +159,7 @@ def _preparing(name: str, info: VideoInfo, shown: VideoInfo) -> list[str]:
         shape = info.display_size[0] / info.display_size[1] / (shown.display_size[0] / shown.display_size[1])
         if abs(have[0] * want[1] / (have[1] * want[0]) - 1) > 0.02 and abs(shape - 1) > 0.02:
             raise ConfigError(
-                f"{name} is {have[0]}x{have[1]}, which is no smaller form of {want[0]}x{want[1]}",
+                f"{name} is {have[0]}x{have[1]}, which is not a reduction of {want[0]}x{want[1]}",
                 hint="compare pictures of one shape",
             )
         notes.append(f"{name} is brought from {have[0]}x{have[1]} to {want[0]}x{want[1]} by Lanczos")

@@ -136,7 +136,7 @@ def luma_pair(name: str, luma: Luma, scale: int) -> LumaPair:
 def sets_of(folders: Iterable[Path], files_in: Callable[[Path], list[Path]]) -> dict[str, dict[str, Path]]:
     """Files by set, then by name in it. A folder of files is one set; a folder of folders is a set for each of those.
 
-    `files_in` lists those of a folder and below. No two share a name: see `vsr.evaluation.names`.
+    `files_in`lists the jobs of a folder and below. No two share a name: see `vsr.evaluation.names`.
     """
     sets: dict[Path, dict[Path, Path]] = {}
     for folder in folders:
@@ -179,7 +179,7 @@ def evaluate_luma(
     a metric cannot be had of, which it names.
     """
     if not pairs:
-        raise ConfigError("there are no pictures to evaluate on")
+        raise ConfigError("no pictures to evaluate on were found")
     rows: list[dict[str, float]] = []
     for pair in pairs:
         result = upscale(pair.lr)

@@ -118,7 +118,7 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
                 else:
                     left_out.append(f"{printable(path)} is left out: {_too_small(upscaler.scale)}")
         if not sets:
-            raise SourceOpenError(f"nothing is left to measure: {left_out[0]}", hint="name larger pictures")
+            raise SourceOpenError(f"nothing can be measured: {left_out[0]}", hint="name larger pictures")
         first = next(iter(used))
         return Evaluation(
             model=", ".join(dict.fromkeys(upscaler.spec.id for upscaler in used)),

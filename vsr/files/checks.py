@@ -62,7 +62,7 @@ def check_replaceable(path: Path) -> None:
     """Raise ConfigError for a device or a named pipe: renaming onto its name would put a file in its place."""
     if is_special(path):
         raise ConfigError(
-            f"output {str(path)!r} is no ordinary file, and would be replaced by one",
+            f"output {str(path)!r} is not a regular file, and would be replaced by one",
             hint="name a file; of videos - writes to standard output and null: nowhere",
         )
 

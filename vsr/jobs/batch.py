@@ -1,4 +1,4 @@
-"""Several inputs as a whole: which of them are done, so that the same command goes on with the others.
+"""Several inputs as a whole: which of them are done, so that the same command continues with the others.
 
 That stands in a folder beside the outputs, `batch-NUMBER.vsr`, until all are done.
 """
@@ -62,7 +62,9 @@ def read_batch(folder: Path) -> BatchContent:
     def take(kind: str, entry: Any) -> None:
         if kind == "batch":
             if entry["schema"] != _SCHEMA:
-                raise ConfigError(f"{path} is of another version of vsr", hint="--restart begins anew")
+                raise ConfigError(
+                    f"{path} is of another version of vsr", hint="--restart discards it and begins again"
+                )
             content.inputs, content.identity = int(entry["inputs"]), dict(entry["options"])
         elif kind == "done":
             found, of = entry["input"], Identified(**entry["made"])
@@ -129,7 +131,7 @@ def open_batch(
                 lines.append("batch", {"schema": _SCHEMA, "inputs": len(pairs), "options": options})
             batch = Batch(content, lines)
             if there := sum(batch.done(*pair) is not None for pair in pairs):
-                said(f"going on: {there} of {len(pairs)} inputs are done")
+                said(f"continuing: {there} of {len(pairs)} inputs are done")
             try:
                 yield batch
             finally:
@@ -137,7 +139,9 @@ def open_batch(
                 if there in (0, len(pairs)):
                     folder.remove()
                 else:
-                    said(f"{there} of {len(pairs)} inputs are done; the same command goes on with the others")
+                    said(
+                        f"{there} of {len(pairs)} inputs are done; the same command continues with the others"
+                    )
 
 
 def begun_batch(config: UpscaleConfig, pairs: Sequence[tuple[str, str]]) -> Batch:
@@ -161,7 +165,7 @@ def _begun(folder: Path, config: UpscaleConfig, said: Callable[[str], None]) -> 
         return BatchContent()
     content = read_batch(folder)
     if content.trusted.damage:
-        said(f"{content.trusted.damage}: what it says from there on is done again")
+        said(f"{content.trusted.damage}: the work recorded after that is done again")
     if not content.identity:
         return BatchContent()
     check_same(folder, content.identity, options_of(config))

@@ -230,9 +230,9 @@ class OnCluster:
         except self._ray.exceptions.RayTaskError as error:
             return Failed(name, stage_failed("segment", None, error), final=True)
         except self._ray.exceptions.RayError as error:
-            return Failed(name, WorkerError(f"its node or process is gone: {reason(error)}"))
+            return Failed(name, WorkerError(f"its node or process died: {reason(error)}"))
         if isinstance(said, str):
-            other = ConfigError(f"node {node} {said}", hint="install there what is installed here")
+            other = ConfigError(f"node {node} {said}", hint="install the same versions there")
             return Failed(name, other, final=True)
         answer: Answer = pickle.loads(said)
         if isinstance(answer, VsrError):

@@ -88,7 +88,7 @@ class UpscaleConfig:
     def _check_cluster(self, cluster: str) -> None:
         if cluster not in ("auto", "local") and not re.fullmatch(r"ray://[^/\s]+:\d+", cluster):
             raise ConfigError(
-                f"there is no cluster {redacted(cluster)!r}", hint="give auto, local or ray://HOST:PORT"
+                f"no such cluster: {redacted(cluster)!r}", hint="give auto, local or ray://HOST:PORT"
             )
         if self.workers is not None:
             raise ConfigError("--workers and --cluster exclude each other", hint="give one of them")

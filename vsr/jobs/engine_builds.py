@@ -72,7 +72,7 @@ def verify_engine(
     recipe = recipe_from_dict({**manifest.identity.recipe, "model": model})
     if differ := wanted_engine(recipe, gpu=gpu).identity.differences(manifest.identity):
         raise EngineStaleError(
-            f"the engine was built from another {', '.join(differ)}", hint="`vsr engine build` makes it"
+            f"the engine was built with another {', '.join(differ)}", hint="`vsr engine build` makes it"
         )
     with TensorRTEngine(manifest, find_model(model), store, gpu=gpu) as engine:
         engine.verify(batches(recipe, input, frames))

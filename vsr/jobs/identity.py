@@ -105,7 +105,7 @@ def check_same(folder: Path, then: Identity, now: Identity) -> None:
     if changed := differences(then, now):
         raise ConfigError(
             f"{folder} was begun otherwise: {'; '.join(changed)}",
-            hint="give what was given then, or --restart to begin anew",
+            hint="give the same options, or discard the finished segments with --restart",
         )
 
 
@@ -114,7 +114,8 @@ def check_unchanged(path: Path, then: Identity) -> None:
     now = input_identity(path)
     if changed := differences({name: then[name] for name in now}, now):
         raise ConfigError(
-            f"{path} has changed while it was worked on: {'; '.join(changed)}", hint="--restart begins anew"
+            f"{path} has changed while it was worked on: {'; '.join(changed)}",
+            hint="--restart discards it and begins again",
         )
 
 

@@ -97,7 +97,7 @@ class Upscaling:
             self.forget(Path(output))
         if plan is None and (self._workers > 1 or self._cluster is not None):
             plan = SegmentPlan(
-                Fraction(1), (), 0, "it is no minute of work; --segment makes segments of less"
+                Fraction(1), (), 0, "there is less than a minute of work; --segment splits less"
             )
         notes = (f"made in one pass: {plan.note}",) if plan is not None else ()
         for note in notes:
@@ -175,8 +175,8 @@ class Upscaling:
         head = read_journal(job_folder(output) / JOURNAL).head
         if head is not None and self._config.segment == 0:
             raise ConfigError(
-                f"{job_folder(output)} holds what is done of it in segments",
-                hint="leave out --segment 0 to go on with that, or --restart to begin anew",
+                f"{job_folder(output)}holds the finished segments of an earlier run",
+                hint="leave out --segment 0 to continue that job, or discard it with --restart",
             )
         return head
 
@@ -220,7 +220,7 @@ class Upscaling:
         path, outlook = _path(url), self._job.outlook(url)
         known = self._identity(url, outlook, begun)
         bitrate = self._config.sink.bitrate
-        notes = ("the bitrate is that of each segment: rate control begins anew in each",) if bitrate else ()
+        notes = ("rate control starts again in each segment, so each has this bitrate",) if bitrate else ()
         config = fixed(self._config, outlook, begun)
         made_here = self._job.configured(config)
 
@@ -371,5 +371,5 @@ def _path(url: str) -> Path:
 def _why_at_once(url: str, output: str, config: UpscaleConfig) -> str:
     """Why there can be no segments, as far as names tell; "" where there may be."""
     if output in (STDOUT, NULL) or is_special(Path(output)):
-        return "the output is no file that could be gone on with"
+        return "the output is not a file, so nothing can be kept"
     return why_not_cut(url, config.source)

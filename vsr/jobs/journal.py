@@ -103,7 +103,7 @@ def _head(path: Path, kind: str, entry: Mapping[str, Any]) -> JobHead:
     if entry["schema"] != SCHEMA:
         raise ConfigError(
             f"{path} is of another version of vsr (schema {entry['schema']}, not {SCHEMA})",
-            hint="go on with that version, or --restart to begin anew",
+            hint="continue with that version, or discard the finished segments with --restart",
         )
     plan = entry["plan"]
     segments = tuple(Segment(number, *values) for number, values in enumerate(plan["segments"]))

@@ -96,13 +96,11 @@ def export_job(
     content = read_journal(folder / JOURNAL)
     files = playable(content, folder)
     if content.head is None or not files:
-        raise ConfigError(
-            f"{folder}: nothing is finished from the beginning", hint="go on with the job first"
-        )
+        raise ConfigError(f"{folder}: the first segment is not finished", hint="continue the job first")
     ending = Path(str(folder).removesuffix(SUFFIX)).suffix
     if path.suffix != ending:
         raise ConfigError(
-            f"{path}: what is finished is for a file ending in {ending!r}", hint="give the output that ending"
+            f"{path}: the job's output ends in {ending!r}", hint="give the output the same ending"
         )
     head = content.head
     config = config_from(head.config, head.url, str(path))
@@ -128,7 +126,9 @@ def _length(url: str, source: SourceOptions, end: Fraction) -> float:
 def _job(path: Path) -> Path:
     found = _job_at(path)
     if found is None:
-        raise ConfigError(f"{path}: no job is there", hint="`vsr jobs list FOLDER` lists those of a folder")
+        raise ConfigError(
+            f"{path}: there is no unfinished job", hint="`vsr jobs list FOLDER`lists the jobs of a folder"
+        )
     return found
 
 

@@ -125,7 +125,7 @@ def upscale_many(
                     on_left([left[later] for later in left if later >= item])
                 break
             if config.skip_existing and is_there(output):
-                on_said(f"{output} is there already, and its input is skipped")
+                on_said(f"{output} exists, so its input is skipped")
                 continue
             try:
                 report = upscaling.run(

@@ -133,7 +133,7 @@ class ResumableJob:
             return JournalContent()
         content = read_journal(folder.journal)
         if content.damage:
-            self._said(f"{content.damage}: what it says from there on is done again")
+            self._said(f"{content.damage}: the work recorded after that is done again")
         if content.head is None:
             return JournalContent()
         if not differences(content.head.identity, self._job.identity):
@@ -163,7 +163,7 @@ class ResumableJob:
                 room = Room(folder.path, head.plan, self._job.estimated_bytes, self._free_bytes, self._said)
                 run = _Run(folder, journal, head, finished, room)
                 if finished:
-                    self._said(f"going on: {run.how_far}")
+                    self._said(f"continuing: {run.how_far}")
                 return self._made(run)
         finally:
             # Where nothing is finished nothing is worth keeping.
@@ -180,12 +180,14 @@ class ResumableJob:
             with contextlib.suppress(FileError):
                 run.folder.clear(run.finished)
             if isinstance(error, Cancelled) and run.finished:
-                self._said(f"{run.how_far} and kept in {run.folder.path}; the same command goes on")
+                self._said(f"{run.how_far} and kept in {run.folder.path}; the same command continues")
             if isinstance(error, FileError):
                 error = run.room.explained(error, run.in_order)
             # Where nothing but beginning anew helps, that is its hint.
             if isinstance(error, VsrError) and run.finished and "--restart" not in (error.hint or ""):
-                error.hint = "; ".join(filter(None, [error.hint, f"the same command goes on: {run.how_far}"]))
+                error.hint = "; ".join(
+                    filter(None, [error.hint, f"the same command continues: {run.how_far}"])
+                )
             raise error
 
     def _make(self, run: _Run) -> None:
@@ -252,7 +254,7 @@ class ResumableJob:
     def _stopped(self, run: _Run) -> Report:
         if not run.finished:
             raise Cancelled
-        self._said(f"stopped: {run.how_far} and kept in {run.folder.path}; the same command goes on")
+        self._said(f"stopped: {run.how_far} and kept in {run.folder.path}; the same command continues")
         report = self._report(run.in_order)
         return replace(report, output=None, stopped_early=True, kept=str(run.folder.path))
 

@@ -76,7 +76,7 @@ class Ladder:
         self._calm_since = None
         if self.rung == self._lightest:
             return None
-        why = f"{late} frames were late" if late >= _DROPS else f"it takes {load:.0%} of the time there is"
+        why = f"{late} frames were late" if late >= _DROPS else f"it takes {load:.0%} of the available time"
         regretted = self._rose_at is not None and now - self._rose_at < _REGRET_S
         self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s) if regretted else _CALM_S
         self._measure_at, self._wait_s = now, _CALM_S

@@ -125,7 +125,7 @@ class Rungs:
         chosen = min(first, lightest)
         if self._ladder is None and self._least_s.get(chosen, 0.0) > self._budget_s:
             raise ConfigError(
-                f"{self._upscalers[chosen].spec.id} takes {1000 * self._least_s[chosen]:.0f} ms for a frame here, and no "
+                f"{self._upscalers[chosen].spec.id} needs {1000 * self._least_s[chosen]:.0f} ms for a frame here, and no "
                 f"picture may be older than {1000 * self._budget_s:.0f} ms",
                 hint="give a longer --max-latency" + (" or a lighter --model" if self.pinned else ""),
             )

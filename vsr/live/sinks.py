@@ -77,7 +77,7 @@ class LiveSink:
         self._worker.leave("stalled")
         self._left.append(self._worker)
         if self.backoff.next_s() is None:
-            self.failed = OutputLostError(f"{self.name}: {why}", hint="check that the other side is there")
+            self.failed = OutputLostError(f"{self.name}: {why}", hint="check that the server is running")
             return
         self.states.enter("reconnecting")
         self._worker = _Worker(self)

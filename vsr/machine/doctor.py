@@ -95,7 +95,7 @@ def _tuned() -> Check:
     except ConfigError as error:
         return Check("tuned", False, error.message, "vsr bench tune")
     found = "; ".join(f"{name}: {tuned}, {tuned.fps:g} fps" for name, tuned in networks.items())
-    detail = f"{found} ({path})" if found else "nothing yet; `vsr bench tune` finds what is fastest here"
+    detail = f"{found} ({path})" if found else "nothing yet; `vsr bench tune` finds the fastest settings"
     if others:
         detail += f"; {others} of other hardware or versions not used"
     return Check("tuned", True, detail)

@@ -70,7 +70,7 @@ class Tuned:
         ]
         if self.device.partition(":")[0] in ("gpu", "npu"):
             chosen.insert(0, f"on {self.device}")
-        return ", ".join(chosen) or "nothing is faster than what vsr chooses by itself"
+        return ", ".join(chosen) or "vsr's own choices are the fastest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def read(path: Path) -> TunedFile:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         said = error.message if isinstance(error, ConfigError) else reason(error)
         raise ConfigError(
-            f"{path} is damaged: {said}", hint="delete it, or let `vsr bench tune` write it anew"
+            f"{path} is damaged: {said}", hint="delete it, or let `vsr bench tune` write it again"
         ) from error
 
 

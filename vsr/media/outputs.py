@@ -77,7 +77,7 @@ def output_suffix(suffix: str) -> str:
 
 
 def check_outputs(items: Sequence[str], outputs: Sequence[str], report: Path | None = None) -> None:
-    """Raise ConfigError where an output would replace an input, or anything that is no ordinary file.
+    """Raise ConfigError where an output would replace an input, or anything that is not a regular file.
 
     Its `.part` counts too, and all files of a sequence. report: a file written when all is done, which may lie on no input and
     no output.

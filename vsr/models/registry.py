@@ -102,7 +102,7 @@ def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: boo
         return chained([find_model(part.strip(), 2.0, use, on_gpu=on_gpu) for part in name.split(",")])
     if Path(name).suffix.lower() in _NETWORKS:
         raise UnknownModelError(
-            f"{name!r} is no model package", hint=f"`vsr model import {name} NAME` makes one of it"
+            f"{name!r} is not a model package", hint=f"`vsr model import {name} NAME` makes one from it"
         )
     own = [spec.id for spec in own_models()]
     near = difflib.get_close_matches(name, [*SHIPPED, *FAMILIES, *own], n=2)

@@ -185,7 +185,7 @@ def check_ports(graph: Path, layout: GraphLayout, inputs: Collection[str], outpu
     planes = layout.plane_names
     larger = [f"{name}_out" for name in planes]
     what = f"model package {graph.parent.name}: {graph.name}"
-    hint = "rename them in the graph, or make the package anew"
+    hint = "rename them in the graph, or make the package again"
     if not set(planes) <= set(inputs) <= {*planes, *SMALL_INPUTS}:
         raise WeightsError(
             f"{what} has inputs {', '.join(inputs)}; expected {', '.join(planes)} "

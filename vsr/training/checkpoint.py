@@ -41,7 +41,7 @@ def standing(path: Path, facts: Mapping[str, str]) -> Standing:
     try:
         told = Standing(*(json.loads(facts[name]) for name in Standing._fields))
     except (KeyError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} is no checkpoint of a training: {error}") from error
+        raise WeightsError(f"{path} is not a checkpoint of a training: {error}") from error
     fine = {
         "recipe": isinstance(told.recipe, dict),
         "step": _is_step(told.step),
@@ -51,7 +51,7 @@ def standing(path: Path, facts: Mapping[str, str]) -> Standing:
         "rows": isinstance(told.rows, list) and all(map(_is_row, told.rows)),
     }
     if wrong := [name for name, is_fine in fine.items() if not is_fine]:
-        raise WeightsError(f"{path} is no checkpoint of a training: its {wrong[0]} cannot be")
+        raise WeightsError(f"{path} is not a checkpoint of a training: its {wrong[0]} cannot be")
     return told
 
 

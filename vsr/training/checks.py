@@ -35,7 +35,7 @@ def check(config: TrainConfig) -> None:
             "training against an adversary starts from a trained network", hint="--init WEIGHTS"
         )
     if config.continued and (config.init is None or config.resume):
-        raise ConfigError("what is to be continued is named by --init", hint="--init FILE --continue")
+        raise ConfigError("--continue needs --init with the packed training", hint="--init FILE --continue")
     if config.vgg is not None and not (recipe.gan and recipe.gan.features):
         raise ConfigError(
             "VGG-19's weights are for a recipe with features under [gan]", hint="leave --vgg out"
@@ -49,7 +49,7 @@ def check_existing(config: TrainConfig, checkpoint: Path) -> None:
             raise ConfigError(f"nothing to resume: no {checkpoint}", hint="leave --resume out to start")
         return
     if checkpoint.exists():
-        raise ConfigError(f"{checkpoint} exists already", hint="--resume goes on with it")
+        raise ConfigError(f"{checkpoint} exists already", hint="--resume continues it")
     # Weights without a checkpoint, or those of a model package, cannot be made again.
     for name in (WEIGHTS_NAME, "model.toml"):
         if (config.out / name).exists():
@@ -92,9 +92,7 @@ def warn_of_other_pictures(out: Path, count: int, warn: Callable[[str], None]) -
     with contextlib.suppress(WeightsError, KeyError, TypeError, ValueError, OverflowError):
         before = int(json.loads(disk.load_tensors(out / WEIGHTS_NAME)[1]["pictures"]))
         if before != count:
-            warn(
-                f"{count} pictures, where the training had {before}: it will not end as it would have with those"
-            )
+            warn(f"{count} pictures; the training began with {before}, so its result will differ")
 
 
 @contextlib.contextmanager

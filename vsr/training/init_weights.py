@@ -102,7 +102,7 @@ def _of_this_size(
     try:
         small = spec_from_dict(recipe.arch, json.loads(facts["hyperparameters"]))
     except (ConfigError, ValueError) as error:
-        raise WeightsError(f"it does not say what network it is of: {error}") from error
+        raise WeightsError(f"it does not name its network: {error}") from error
     if small == recipe.spec:
         return weights
     architecture = architecture_of(recipe.arch)

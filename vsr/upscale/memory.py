@@ -84,6 +84,6 @@ class Portion:
                 raise error
             self.tile = max(_MIN_TILE, 1 << (side - 1).bit_length() - 1)
             what, now = ("a whole frame" if plan.whole else f"tiles of {side}"), f"tiles of {self.tile}"
-        self._notes.append(f"not enough memory for {what}; going on with {now}")
+        self._notes.append(f"not enough memory for {what}; continuing with {now}")
         for free in self._frees:
             free()

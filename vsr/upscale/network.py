@@ -234,7 +234,7 @@ class Network:
                 raise WeightsError(
                     f"model package {self.spec.id}: {layout.name}.onnx makes {name}_out of {_by(result)} samples from "
                     f"{_by(part)}; expected {self.spec.scale} times as many a side, as its model.toml says",
-                    hint="correct scale in model.toml, or make the package anew",
+                    hint="correct scale in model.toml, or make the package again",
                 )
 
     def _plan(self, kind: Kind) -> TilePlan:

@@ -26,7 +26,7 @@ def run_on_device(
     Raises LeavesDevice, InferenceError, DeviceMemoryError, and what `Backend.compile` raises.
     """
     if importlib.util.find_spec("torch") is None:
-        raise LeavesDevice("torch, which takes them up, is not installed")
+        raise LeavesDevice("torch, which would read them, is not installed")
     if not plan.whole:
         raise LeavesDevice("they are cut into tiles")
     if (plan.width, plan.height) != (kind.width, kind.height):
@@ -44,5 +44,5 @@ def run_on_device(
         if any(picture.luma.__dlpack_device__() != engine.dlpack_device for picture in pictures):
             raise LeavesDevice("they lie on another device")
         if not engine.reached_by_torch():
-            raise LeavesDevice("torch, which takes them up, sees no GPU")
+            raise LeavesDevice("torch, which would read them, sees no GPU")
         return [engine.run_on_device(picture, small) for picture in pictures]

@@ -80,6 +80,6 @@ class NetworkOptions:
         if self.scale not in (None, scale):
             able = [other.id for other in all_models() if other.scale == self.scale]
             raise ConfigError(
-                f"x{self.scale:g} cannot be reached by {spec.id}, which comes to x{scale}",
+                f"x{self.scale:g} cannot be reached by {spec.id}, which enlarges by {scale}",
                 hint=f"give --scale {scale}" + (f", or --model {' or '.join(able)}" if able else ""),
             )

@@ -144,7 +144,7 @@ def test_building_can_be_forbidden_and_says_how_long_it_took_before(tmp_path: Pa
     assert build_engine(recipe(), store, may_build=False).was_there
     (took,) = (manifest.build_s for manifest in store.manifests())
     build_engine(recipe(width=32), store, say=said.append)
-    assert f"builds here took {took:.1f} s" in said[2]
+    assert f"Builds on this machine took {took:.1f} s" in said[2]
 
 
 @pytest.mark.parametrize(("precision", "capabilities"), [("int8", CAPABILITIES), ("fp8", ["8.9", "12.0"])])

@@ -75,7 +75,7 @@ def test_a_gif_with_noise_between_its_pictures_is_told(tmp_path: Path) -> None:
     data = bytearray(animation(path))
     data[data.rindex(b"\x00!\xf9\x04") + 1] = 7  # where the last picture begins
     path.write_bytes(data)
-    assert frames_of(path) == (5, ["damaged after picture 5: what decodes of it is taken"], 0)
+    assert frames_of(path) == (5, ["damaged after picture 5: the part that can be decoded is used"], 0)
 
 
 @pytest.mark.parametrize("kind", ["apng", "gif"])

@@ -228,7 +228,7 @@ def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
 def test_a_named_pipe_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "out.mkv"
     os.mkfifo(pipe)
-    with pytest.raises(ConfigError, match="no ordinary file") as caught:
+    with pytest.raises(ConfigError, match="not a regular file") as caught:
         through(clips.h264("cfr.mp4"), pipe, overwrite=True)
     assert "null:" in str(caught.value.hint)
     assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -85,7 +85,7 @@ class TensorRTEngine(DeviceEngine):
         if self.manifest.parity is None:
             with self._verifying:
                 if self.manifest.parity is None:
-                    self._say("comparing the new engine with float32, which is done once")
+                    self._say("comparing the new engine with float32, once")
                     try:
                         self.verify([inputs()])
                     finally:

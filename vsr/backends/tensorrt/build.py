@@ -59,7 +59,7 @@ def wanted_engine(recipe: EngineRecipe, *, gpu: int = 0) -> Wanted:
     recipe = replace(recipe, precision=chosen_precision(spec, wanted, ["fp16", *get_args(Precision)]))
     for side in (recipe.width, recipe.height):
         if any(length % spec.size_multiple for length in (side.min, side.opt, side.max)):
-            raise ConfigError(f"{spec.id} takes sides that are multiples of {spec.size_multiple}")
+            raise ConfigError(f"{spec.id} needs sides that are multiples of {spec.size_multiple}")
     graph = _graph(spec.graph(recipe.graph_layout), spec, recipe)
     weights = spec.folder / WEIGHTS_NAME
     here = None if recipe.compute_capabilities else _gpu_here(gpu)
@@ -204,8 +204,10 @@ def _number(capability: str) -> tuple[int, ...]:
 
 def _so_far(usual_s: float | None) -> str:
     if usual_s is None:
-        return ", which is kept for the next time; the first may take minutes"
-    return f", which is kept for the next time; builds here took {usual_s:.{0 if usual_s >= 10 else 1}f} s"
+        return "; it is kept for later runs. The first build may take minutes"
+    return (
+        f"; it is kept for later runs. Builds on this machine took {usual_s:.{0 if usual_s >= 10 else 1}f} s"
+    )
 
 
 def _gpu_here(gpu: int) -> tuple[str, str, str]:
@@ -213,6 +215,6 @@ def _gpu_here(gpu: int) -> tuple[str, str, str]:
         return gpu_here(gpu)
     except MissingDependencyError as error:
         raise MissingDependencyError(
-            f"there is no GPU here to build for: {error.message}",
+            f"this machine has no GPU to build for: {error.message}",
             hint='name compute capabilities: --for 8.9, or compute_capabilities = ["8.9"] in the recipe',
         ) from error

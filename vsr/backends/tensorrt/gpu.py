@@ -76,10 +76,12 @@ def _device(number: int) -> Any:
     except cuda.Error as error:
         raise _unusable(error) from error
     there = {f"cuda:{known}": cuda.Device(known).name() for known in range(count)}
-    raise MissingDependencyError(f"there is no cuda:{number} here", hint=f"this machine has {listed(there)}")
+    raise MissingDependencyError(
+        f"this machine has no cuda:{number}", hint=f"this machine has {listed(there)}"
+    )
 
 
 def _unusable(error: Exception) -> MissingDependencyError:
     return MissingDependencyError(
-        f"no NVIDIA GPU can be used: {reason(error)}", hint="`nvidia-smi` shows those there are"
+        f"no NVIDIA GPU can be used: {reason(error)}", hint="`nvidia-smi` lists the GPUs"
     )

@@ -94,13 +94,13 @@ class EngineRecipe:
             raise ConfigError(f"keep_fp32 is for fp16 and bf16, not {self.precision}")
         if self.batch.max * self.width.max * self.height.max > MAX_PIXELS:
             raise ConfigError(
-                f"{self.batch.max} frames of {self.width.max}x{self.height.max} are more than one engine takes",
+                f"{self.batch.max} frames of {self.width.max}x{self.height.max} are too much for one engine",
                 hint="`vsr upscale` cuts large frames into tiles of 1024, or as --tile says",
             )
         for capability in self.compute_capabilities:
             if not re.fullmatch("[0-9]{1,3}[.][0-9]{1,2}", capability):
                 raise ConfigError(
-                    f"{short(capability)} is no compute capability",
+                    f"{short(capability)} is not a compute capability",
                     hint="as NVIDIA writes them: 8.6, 8.9, 12.0",
                 )
 
@@ -185,7 +185,7 @@ def recipe_for(
     for recipe in recipes:
         if all(recipe.plane_shapes()[name][1] == shapes[name] for name in layout.plane_names):
             return recipe
-    raise ConfigError(f"no engine takes planes of {dict(shapes)}", hint="use another backend")
+    raise ConfigError(f"no engine accepts planes of {dict(shapes)}", hint="use another backend")
 
 
 def load_recipe(path: Path) -> EngineRecipe:

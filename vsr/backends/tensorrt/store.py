@@ -178,7 +178,7 @@ class EngineStore:
                 f"no engine {beginning!r} in {self.folder}", hint="`vsr engine list` shows them"
             )
         if len(found) > 1:
-            raise ConfigError(f"{beginning!r} could be any of {', '.join(found)}", hint="give more of it")
+            raise ConfigError(f"{beginning!r} could be any of {', '.join(found)}", hint="give more digits")
         return found[0]
 
     def named(self, beginning: str) -> Manifest:
@@ -203,7 +203,7 @@ class EngineStore:
             for other in reversed(self.manifests()):
                 if other.identity.recipe == identity.recipe:
                     what = ", ".join(identity.differences(other.identity))
-                    raise EngineStaleError(f"the engine was built from another {what}", hint=again)
+                    raise EngineStaleError(f"the engine was built with another {what}", hint=again)
             raise EngineNotFoundError(
                 f"no engine for {identity.recipe['model']} was built for this", hint=again
             )
@@ -213,7 +213,7 @@ class EngineStore:
         except OSError as error:
             raise EngineStaleError(f"cannot read {path}: {reason(error)}", hint=again) from error
         if hashlib.sha256(data).hexdigest() != manifest.plan_sha256:
-            raise EngineStaleError(f"{path} is damaged: it is not what was written there", hint=again)
+            raise EngineStaleError(f"{path} is damaged: its content has changed", hint=again)
         return data
 
     def add(self, manifest: Manifest, plan: bytes, log: str) -> Path:
@@ -268,7 +268,7 @@ class EngineStore:
             if found.st_mode & stat.S_IWOTH and not stat.S_ISLNK(found.st_mode):
                 raise ConfigError(
                     f"everybody may write in the engine store {self.folder}, and engines can carry code",
-                    hint=f"remove what others put there, then: chmod -R o-w {shlex.quote(str(self.folder))}",
+                    hint=f"remove files of other users there, then: chmod -R o-w {shlex.quote(str(self.folder))}",
                 )
 
     def timing_cache(self, identity: Identity) -> Path:

@@ -42,7 +42,9 @@ def parse_listen(text: str) -> tuple[str, int]:
     """(host, port) of `[host]:port`; the host is this machine unless it is given. Raises ConfigError."""
     match = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):)?(\d{1,5})", text)
     if match is None or int(match[2]) > 65535:
-        raise ConfigError(f"{text!r} is no address to listen at", hint="write it like :8080 or 0.0.0.0:8080")
+        raise ConfigError(
+            f"{text!r} is not an address to listen at", hint="write it like :8080 or 0.0.0.0:8080"
+        )
     return (match[1] or "127.0.0.1").strip("[]"), int(match[2])
 
 

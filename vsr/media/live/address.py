@@ -112,8 +112,8 @@ def _parsed(
         return Address(f"file:{path}", text, "sdp", _ANALYSE | {"protocol_whitelist": "file,udp,rtp"})
     if not realtime:
         raise ConfigError(
-            f"{text}: a file is no live source",
-            hint="--realtime plays it at its own pace; `vsr upscale` makes a file of it",
+            f"{text}: a file is not a live source",
+            hint="--realtime plays it in real time; `vsr upscale` upscales it into a file",
         )
     return Address(f"file:{path}", text, paced=True, ends=True)
 
@@ -190,6 +190,4 @@ def _check_demuxer(name: str, text: str) -> None:
     try:
         av.ContainerFormat(name, "r")
     except ValueError:
-        raise ConfigError(
-            f"{text}: this FFmpeg build has no {name}", hint="it is there on Linux only"
-        ) from None
+        raise ConfigError(f"{text}: this FFmpeg build has no {name}", hint="only Linux has it") from None

@@ -156,7 +156,8 @@ class Capture:
             raise self._explained(lost_source(self.address, av.EOFError(0, "end of file"), self._timeout_s))
         if not self.frames:
             raise SourceOpenError(
-                f"{self.address.redacted}: no frame of it decodes", hint="check that it plays elsewhere"
+                f"{self.address.redacted}: none of its frames can be decoded",
+                hint="check that it plays elsewhere",
             )
 
     def _url(self) -> str:
@@ -202,7 +203,7 @@ class Capture:
             self._give_audio,
             self._busy,
             self._clock,
-            barren=f"{self.address.redacted}: nothing of it decodes any more; its codec may have changed"
+            barren=f"{self.address.redacted}: its frames can no longer be decoded; its codec may have changed"
             if lasts
             else None,
         )

@@ -99,7 +99,7 @@ class Connection:
         answer = json.loads(stdout.readline() or "null")
         if answer is None:
             raise OutputLostError(
-                f"{redacted(self._url)}: broken off", hint="check that the other side is there"
+                f"{redacted(self._url)}: broken off", hint="check that the server is running"
             )
         if "bug" in answer:
             raise RuntimeError(answer["bug"])

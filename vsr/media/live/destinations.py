@@ -126,7 +126,7 @@ def _server(text: str, timeout_s: float) -> Destination:
     scheme = text.partition("://")[0].lower()
     if scheme not in _SERVERS:
         raise ConfigError(
-            f"{redacted(text)}: nothing is published over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
+            f"{redacted(text)}: vsr cannot publish over {scheme}", hint=f"{', '.join(_SERVERS)} can be"
         )
     check_host(text)
     options = dict(_INTERLEAVE)
@@ -143,7 +143,7 @@ def _server(text: str, timeout_s: float) -> Destination:
     if bridged:
         check_ffmpeg(text)
         if are_secrets_seen(text):
-            note = f"{redacted(text)}: this ffmpeg takes its secrets only on its command line, which all users may read"
+            note = f"{redacted(text)}: this ffmpeg accepts secrets only on its command line, which all users may read"
     return Destination(
         url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s, note=note
     )

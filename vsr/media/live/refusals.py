@@ -47,7 +47,7 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
         return SourceOpenError(f"{where}: {reason(error)}", hint="check the address")
     if error_number == errno.EPROTONOSUPPORT:
         return SourceOpenError(
-            f"{where}: the server takes neither TCP nor UDP", hint="try --source-option rtsp_transport=http"
+            f"{where}: the server accepts neither TCP nor UDP", hint="try --source-option rtsp_transport=http"
         )
     if error_number in (errno.EINVAL, errno.ERANGE) and address.given:
         return SourceOpenError(
@@ -62,7 +62,7 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
         return _refused_device(where, error)
     if isinstance(error, _NO_VIDEO) and address.url.startswith("rtp://"):
         return SourceOpenError(
-            f"{where}: RTP that is not MPEG-TS says not what it is",
+            f"{where}: RTP other than MPEG-TS does not describe its streams",
             hint="give the sender's .sdp file instead",
         )
     if isinstance(error, _NO_VIDEO):
@@ -84,7 +84,7 @@ def lost_source(address: Address, error: BaseException, timeout_s: float) -> Med
     if isinstance(error, av.EOFError):
         return SourceLostError(f"{address.redacted}: the other side ended it")
     return SourceLostError(
-        f"{address.redacted}: {reason(error).lower()}", hint="check that the other side is there"
+        f"{address.redacted}: {reason(error).lower()}", hint="check that the server is running"
     )
 
 
@@ -98,7 +98,7 @@ def _refused_device(where: str, error: OSError) -> SourceOpenError:
     if error.errno in (errno.ENOTTY, errno.ENODEV, errno.EINVAL):
         return SourceOpenError(f"{where}: does not give such a picture: {reason(error).lower()}",
                                hint="check the device, and --size and --frame-rate if they are given")  # fmt: skip
-    return SourceOpenError(f"{where}: {reason(error).lower()}", hint="check that it is there")
+    return SourceOpenError(f"{where}: {reason(error).lower()}", hint="check that it exists")
 
 
 def _unknown_host(url: str) -> str | None:
@@ -128,11 +128,11 @@ def refused_output(url: str, error: BaseException) -> MediaError:
             hint="write them as in rtsp://user:password@host/path",
         )
     if isinstance(error, av.HTTPNotFoundError):
-        return EncodeError(f"{where}: the server takes no such stream", hint="check the path")
+        return EncodeError(f"{where}: the server does not accept this stream", hint="check the path")
     if isinstance(error, av.ProtocolNotFoundError | av.MuxerNotFoundError):
         return EncodeError(f"{where}: FFmpeg here writes no such protocol", hint="check the address")
     if not is_url(url) and isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
         return EncodeError(f"{where}: {reason(error).lower()}", hint="choose another folder")
     if (host := _unknown_host(url)) is not None:
         return EncodeError(f"{where}: there is no host {host}", hint="check its name and the network")
-    return OutputLostError(f"{where}: {reason(error).lower()}", hint="check that the other side is there")
+    return OutputLostError(f"{where}: {reason(error).lower()}", hint="check that the server is running")

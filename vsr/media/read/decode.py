@@ -164,7 +164,7 @@ class Decoder:
             if (frame.is_corrupt or cut) and self._strict:
                 raise DecodeError(
                     f"{self._opened.name}: damaged frame{self._at(frame.pts)}",
-                    hint="leave out --strict to go on",
+                    hint="leave out --strict to continue",
                 )
             self._counters.damaged_frames += cut
             yield frame
@@ -186,7 +186,7 @@ class Decoder:
         message = f"{reason(error)} ({where}{self._at(packet.pts if packet else None)})"
         if self._strict:
             raise DecodeError(
-                f"{self._opened.name}: {message}", hint="leave out --strict to skip what is damaged"
+                f"{self._opened.name}: {message}", hint="leave out --strict to skip damaged packets"
             ) from error
         self._counters.damaged_packets += 1
         if self._counters.first_error is None:

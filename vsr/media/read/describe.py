@@ -111,7 +111,7 @@ def notes_on(opened: Opened, first: VideoFrame, details: FrameDetails) -> list[s
         rate = opened.rate or DEFAULT_SEQUENCE_RATE
         notes.append(f"a raw stream has no timestamps: they are made for {float(rate):g} frames a second")
     if "f16" in first.format.name or "f32" in first.format.name:
-        notes.append("floating point samples are brought to 16 bits; what lies outside 0 to 1 is clipped")
+        notes.append("floating point samples are converted to 16 bits; values outside 0 to 1 are clipped")
     if opened.context.name in LINEAR_CODECS:
         notes.append("its linear light is encoded as sRGB")
     return notes

@@ -41,8 +41,10 @@ def _open_picture(url: str, options: SourceOptions) -> Source:
     warnings = facts.warnings
     if facts.damage:
         if options.strict:
-            raise DecodeError(f"{path}: {facts.damage}", hint="leave out --strict to take what decodes")
-        warnings += (f"{facts.damage}: what decodes of it is taken",)
+            raise DecodeError(
+                f"{path}: {facts.damage}", hint="leave out --strict to use the part that can be decoded"
+            )
+        warnings += (f"{facts.damage}: the part that can be decoded is used",)
     if facts.needs_pillow:
         return PillowSource(path, options)
     try:

@@ -95,7 +95,7 @@ def open_container(
     if container.format.name in _REFUSED_FORMATS:
         close_input(container)
         raise SourceOpenError(
-            f"{redacted(url)}: not a video or picture", hint="vsr reads what FFmpeg takes for media"
+            f"{redacted(url)}: not a video or picture", hint="vsr reads the media formats that FFmpeg knows"
         )
     return container
 

@@ -276,7 +276,9 @@ class FileSource:
         if told is None:
             return
         if self.carried.strict:
-            raise DecodeError(f"{opened.name}: {told}", hint="leave out --strict to go on with what is there")
+            raise DecodeError(
+                f"{opened.name}: {told}", hint="leave out --strict to use the part that is there"
+            )
         self.carried = replace(self.carried, warnings=(*self.carried.warnings, told))
 
     def close(self) -> None:

@@ -73,7 +73,7 @@ def refuse_dolby_vision(vision: DolbyVision | None, name: str) -> None:
     """Raise SourceOpenError for Dolby Vision whose base layer doesn't show by itself (profile 5)."""
     if vision is not None and not vision.compatible:
         raise SourceOpenError(
-            f"{name}: Dolby Vision profile {vision.profile}, which has no base layer that shows by itself",
+            f"{name}: Dolby Vision profile {vision.profile} has no base layer that other players could show",
             hint="convert it to HDR10 or SDR with a Dolby Vision tool first",
         )
 

@@ -102,7 +102,7 @@ def without_silence(
             if strict:
                 raise DecodeError(
                     f"{name}: no frames {gaps[0]}: segments are missing",
-                    hint="leave out --strict to go on without them",
+                    hint="leave out --strict to continue without them",
                 )
         due = time + (frame.duration or 0) * (frame.time_base or 1)
         yield frame

@@ -51,8 +51,8 @@ class OutputClock:
         if self._closes_gaps and self._last is not None and pts > self._last + 1:
             self._closes_gaps = False  # Said once.
             self._warnings.append(
-                f"there is a gap before {float(seconds):.3f} s, which {self._container.format} cannot say: what follows "
-                "is earlier than it was (.mkv and .mp4 keep it)"
+                f"there is a gap before {float(seconds):.3f} s, which {self._container.format} cannot express: the frames "
+                "after it are earlier than in the input (.mkv and .mp4 keep the gap)"
             )
         self._frames += 1
         self._last = pts

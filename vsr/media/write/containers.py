@@ -196,7 +196,7 @@ def container_for(url: str, container_format: str | None) -> Container:
     known = " ".join(sorted(s[1:] for s in _BY_SUFFIX))
     what = f"its ending {suffix!r} is unknown" if suffix else "it has no ending"
     raise ConfigError(
-        f"cannot tell the container of output {url!r}: {what}",
+        f"cannot choose the container of output {url!r}: {what}",
         hint=f"name it with one of: {known}; or give a container format",
     )
 

@@ -77,7 +77,7 @@ def plan_copy(
             picture = _cover_bytes(stream)
             if picture is None:
                 plan.warnings.append(
-                    f"{describe(stream)} is left out: {container_name} takes it only from an input that can be read twice"
+                    f"{describe(stream)} is left out: {container_name} needs an input that can be read twice"
                 )
                 continue
             plan.covers[stream.index] = picture
@@ -93,7 +93,7 @@ def plan_copy(
             plan.streams.append(stream)
             plan.converted[stream.index] = encoder
             plan.notes.append(
-                f"{describe(stream)} is converted by {encoder}: {container_name} cannot hold it as it is"
+                f"{describe(stream)} is converted by {encoder}: {container_name} cannot hold it unchanged"
             )
         else:
             told = f"{describe(stream)} is left out: {container_name} cannot hold it ({why})"

@@ -47,7 +47,8 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
             best = cost, name
     if best is None:
         raise EncoderUnavailableError(
-            f"encoder {encoder} takes frames in device memory only", hint="choose one that encodes on the CPU"
+            f"encoder {encoder} accepts frames in device memory only",
+            hint="choose one that encodes on the CPU",
         )
     return best[1]
 

@@ -144,7 +144,7 @@ def _rate(
         raise ConfigError("crf and bitrate exclude each other", hint="give one of them")
     if options.bitrate is not None:
         if not traits.bitrate:
-            raise ConfigError(f"encoder {name} takes no bitrate", hint=_takes(name, traits))
+            raise ConfigError(f"encoder {name} has no bitrate", hint=_takes(name, traits))
         if options.bitrate <= 0:
             raise ConfigError(f"bitrate {options.bitrate} is not above 0", hint="such as 8000000")
         if name.endswith("_nvenc"):
@@ -154,7 +154,7 @@ def _rate(
     if crf is None:
         return None, None
     if traits.crf_option is None:
-        raise ConfigError(f"encoder {name} takes no crf", hint=_takes(name, traits))
+        raise ConfigError(f"encoder {name} has no crf", hint=_takes(name, traits))
     low, high = traits.crf_range
     if not low <= crf <= high:
         raise ConfigError(f"crf {crf:g} is out of range for {name}", hint=f"it takes {low:g} to {high:g}")
@@ -172,7 +172,7 @@ def _preset(name: str, traits: Traits, settings: dict[str, str], options: SinkOp
     if preset is None:
         return
     if traits.preset_option is None:
-        raise ConfigError(f"encoder {name} takes no preset", hint=_takes(name, traits))
+        raise ConfigError(f"encoder {name} has no preset", hint=_takes(name, traits))
     if name in ("libvpx-vp9", "libvpx") and preset in ("best", "good", "realtime"):
         settings["deadline"] = preset
         return

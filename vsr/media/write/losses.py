@@ -73,7 +73,7 @@ def lost_by_picture(
         lost.append("EXIF is left out but for the orientation: TIFF is written without")
     if kind is not PNG and needs_cicp(info.color, tags):
         lost.append(
-            f"that the colours are HDR or of a wide gamut is left out: {name} is written without; PNG tells it"
+            f"the marks of HDR or wide gamut colours are left out: {name} has no place for them; PNG has"
         )
     if carried.mastering_display or carried.content_light:
         lost.append(f"mastering display and content light metadata are left out: {name} is written without")

@@ -205,7 +205,7 @@ class Muxer:
         container, codec = self._format, self._template.codec
         if container.is_mov and not self._target.seekable():
             return ConfigError(
-                f"{container.format} cannot be written to standard output, in which there is no going back",
+                f"{container.format} cannot be written to standard output, which has no seeking",
                 hint="name the format nut or matroska, or write to a file",
             )
         why = muxer_reason(error)
@@ -272,7 +272,7 @@ class Muxer:
             if self._carried.strict:
                 raise EncodeError(
                     f"{self._carried.name}: damaged packet of {left_out.what} at {at:.3f} s: {left_out.reason}",
-                    hint="leave out --strict to skip what is damaged",
+                    hint="leave out --strict to skip damaged packets",
                 ) from error
 
     def _tell_late(self, stream: Stream, first: Packet[Any]) -> None:

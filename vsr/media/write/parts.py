@@ -52,7 +52,7 @@ def why_whole(url: str, options: SinkOptions, carried: Carried, info: VideoInfo)
     Raises ConfigError and EncoderUnavailableError as that does.
     """
     if url in (STDOUT, NULL):
-        return "what is written to a pipe, or to nothing, cannot be gone on with"
+        return "output to a pipe, or to nothing, cannot be continued"
     if is_picture_output(url, info, options):
         return "pictures are files of their own already"
     encoding = Encoding(url, options, carried, info)
@@ -188,7 +188,7 @@ class Part:
             if json.loads(header) != _described(self._template):
                 raise FileError(
                     f"{self.path} was made by another encoder than this one",
-                    hint="--restart begins anew; or use the version of FFmpeg that began it",
+                    hint="use the version of FFmpeg that began it, or discard it with --restart",
                 )
         except (OSError, ValueError, struct.error) as error:
             file.close()
@@ -210,7 +210,9 @@ class Part:
             yield found
 
     def _damaged(self) -> FileError:
-        return FileError(f"{self.path} is damaged or not whole", hint="--restart begins anew")
+        return FileError(
+            f"{self.path} is damaged or not whole", hint="--restart discards it and begins again"
+        )
 
 
 def _described(template: Template) -> dict[str, str | int]:

@@ -49,7 +49,8 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
         str(folder.resolve()).encode()
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"{str(folder)!r} is no UTF-8, and ONNX opens no file of such a name", hint="name another folder"
+            f"{str(folder)!r} is not UTF-8, and ONNX cannot open files with such names",
+            hint="name another folder",
         ) from error
     try:
         there, package = folder.exists(), (folder / "model.toml").is_file()
