@@ -1,4 +1,4 @@
-"""Video super-resolution. `import vsr` is cheap: what it offers is loaded when it is first used."""
+"""Video super-resolution. `import vsr` is cheap: each name is loaded when it is first used."""
 
 from __future__ import annotations
 

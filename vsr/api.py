@@ -1,4 +1,4 @@
-"""What `import vsr` offers. Everything heavy is imported when its name is first used."""
+"""The names of `import vsr`. Heavy modules are imported when a name is first used."""
 
 from __future__ import annotations
 
@@ -228,15 +228,15 @@ def upscale_file(
     progress: OnProgress | None = None,
     control: JobControl | None = None,
 ) -> Report:
-    """Upscale one file (or picture, sequence, URL, "-") into another, and return what was done.
+    """Upscale one file (or picture, sequence, URL, "-") into another, and return the report.
 
-    output None: the input's name with the scale added, beside it. scale: factor per side, None for the model's own (2 for
-    `auto`); size: (width, height) in displayed pixels instead, or as `--size` has it: "1080p", "1920x".
-    bitrate in bits a second; start_s, duration_s and segment in seconds; container_format as FFmpeg names it; the rest as
-    `vsr upscale --help` says. The same call goes on with what a job in segments has finished, in `OUTPUT.vsr`.
-    progress is called a few times a second; `control.stop()` and `.cancel()` end the job from elsewhere.
+    output: None for the input's name with the scale added, in the same folder. scale: factor per side, None for the model's own
+    (2 for `auto`). size: displayed (width, height) in pixels instead, or a string as for `--size`: "1080p", "1920x". bitrate:
+    bits a second. start_s, duration_s, segment: seconds. container_format: FFmpeg's name. progress: called a few times a
+    second. control: its `stop()` and `cancel()` end the job from another thread. The other options are described by `vsr
+    upscale --help`. The same call continues a job in segments, from the finished ones in `OUTPUT.vsr`.
 
-    Raises VsrError (see vsr.core.errors); then nothing lies under the output's name.
+    Raises VsrError (see vsr.core.errors); then no file has the output's name.
     """
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.many import upscale_many
@@ -321,13 +321,13 @@ def open_stream(
     precision: Precision | None = None,
     build: bool = True,
 ) -> OpenStream:
-    """Open a live source and upscale it; a context manager to iterate over, for `StreamFrame`s as they come.
+    """Open a live source and upscale it. The result is a context manager, and an iterator of `StreamFrame`s as they come.
 
-    source and sinks are what `vsr stream` takes; sinks may be left out. What is not taken from the loop in time is dropped,
-    never queued. scale: 2, 3 or 4, None for the model's own (2 for `auto`). size and frame_rate: asked of cameras and screens.
-    bitrate in bits a second; the rest as `vsr stream --help` says.
+    source, sinks: as `vsr stream` takes them; sinks may be left out. Frames that the loop does not take in time are dropped,
+    never queued. scale: 2, 3 or 4, None for the model's own (2 for `auto`). size, frame_rate: requested from cameras and
+    screens. bitrate: bits a second. The other options are described by `vsr stream --help`.
 
-    Raises VsrError (see vsr.core.errors): at once for what cannot work, while iterating for a source that is lost for good.
+    Raises VsrError (see vsr.core.errors): at once for options that cannot work, while iterating if the source is lost for good.
     """
     from vsr.live.config import StreamConfig
     from vsr.live.open_stream import OpenStream

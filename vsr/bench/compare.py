@@ -11,8 +11,8 @@ from vsr.bench.statistics import Spread, Verdict, verdict
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure in both results. what: in words. ratio: above 1 where the second is better: of frames a second, or of seconds
-    the other way round."""
+    """One figure in both results. what: its name in words. ratio: above 1 if the second result is better, for frames a second
+    as for seconds."""
 
     what: str
     unit: str
@@ -24,8 +24,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class BenchComparison:
-    """changes: figures that both results have. only_before, only_after: figures that only one has. differences: sentences about
-    machines and versions that are not the same."""
+    """Two results of `vsr bench`, figure by figure.
+
+    changes: figures that both results have. only_before, only_after: names of figures that only one result has. differences:
+    sentences about machines and versions that differ.
+    """
 
     changes: tuple[Change, ...]
     only_before: tuple[str, ...]
@@ -34,12 +37,12 @@ class BenchComparison:
 
     @property
     def regressed(self) -> bool:
-        """Whether one figure is worse by more than its spread."""
+        """Whether a figure is worse by more than its spread."""
         return any(change.verdict == "worse" for change in self.changes)
 
 
 def compare_results(before: BenchResult, after: BenchResult) -> BenchComparison:
-    """The second beside the first."""
+    """Compare the result `after` with the result `before`."""
     old, new = dict(_figures(before)), dict(_figures(after))
     changes = []
     for key, spread in old.items():

@@ -39,12 +39,12 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchConfig(Grid):
-    """What of the Grid is empty comes from the suite.
+    """One call of `vsr bench`. The suite gives each part of the Grid that is empty here.
 
-    suite: name of one that comes with vsr, or path of a TOML file; None for the suite "default" where nothing else is given,
-    and for none where something is. input: a clip to read instead of synthetic frames. frames: that a synthetic clip has.
-    budget_s: seconds for all of it, None for the suite's, else 20 for each case. tile, threads, build: as in NetworkOptions.
-    Raises ConfigError.
+    suite: name of a suite that comes with vsr, or path of a TOML file. None means the suite "default" if no cases are given,
+    otherwise no suite. input: a clip to read instead of synthetic frames. frames: length of a synthetic clip. budget_s: seconds
+    for all cases, None for the suite's budget, or 20 for each case. tile, threads, build: as in NetworkOptions. Raises
+    ConfigError.
     """
 
     suite: str | None = None

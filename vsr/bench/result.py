@@ -145,10 +145,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """What `vsr bench` measured.
+    """The measurements of one `vsr bench`.
 
-    created: when it began, UTC. command: how to measure it again. rates: what this machine reaches in one large convolution,
-    10^9 operations a second, by backend and precision ("openvino bf16"). seconds: of the whole. load: of all of it.
+    created: start of the measurements, UTC. command: the command that repeats them. rates: speed of one large convolution on
+    this machine, in 10^9 operations a second, by backend and precision ("openvino bf16"). seconds: duration of all
+    measurements. load: load by other processes during all of them.
     """
 
     created: str
@@ -168,7 +169,7 @@ class BenchResult:
 
 
 def read_result(path: Path) -> BenchResult:
-    """A result from its JSON file. Raises ConfigError for what is none, or one of another schema."""
+    """Read a result from its JSON file. Raises ConfigError for another file, or a result of another schema."""
     hint = "give a file that `vsr bench --report FILE` wrote"
     try:
         table = json.loads(path.read_bytes())

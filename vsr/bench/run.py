@@ -28,10 +28,10 @@ _SECONDS_FOR_A_RATE = 2.0
 
 
 def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> BenchResult:
-    """Measure all cases of a configuration. say: told each part as it is begun.
+    """Measure all cases of a configuration. say: gets the name of each part before it is measured.
 
-    Raises, before any work, what `vsr.bench.plan.plan` raises; later what `open_source` raises of the input, and where no case
-    could be measured the error of the last one.
+    Before any work, raises the errors of `vsr.bench.plan.plan`. Later it raises the errors of `open_source` for the input and,
+    if no case could be measured, the error of the last case.
     """
     say = say or (lambda _text: None)
     planned = plan(config)

@@ -33,10 +33,10 @@ _FRAMES = 300
 
 @dataclass(frozen=True, slots=True)
 class TuneConfig:
-    """network: threads, batch and precision that it names are not changed. size: (width, height) of synthetic frames. encoder,
-    preset: what the enlarged frames go into; "null" for nothing. budget_s: seconds for all of it.
+    """One call of `vsr bench tune`.
 
-    Raises ConfigError.
+    network: threads, batch and precision given here are not varied. size: (width, height) of synthetic frames. encoder, preset:
+    the encoder of the enlarged frames; "null" for none. budget_s: seconds for all measurements. Raises ConfigError.
     """
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -54,8 +54,8 @@ class TuneConfig:
 
 @dataclass(frozen=True, slots=True)
 class TuneResult:
-    """model: that was tuned. tuned: what was kept, in the file `path`. tried: frames per second of each change, by its words.
-    left_out: changes there was no time for."""
+    """model: the tuned model. tuned: the settings that were kept, in the file `path`. tried: frames per second of each change,
+    by its words. left_out: changes for which there was no time."""
 
     model: str
     tuned: Tuned
@@ -82,10 +82,10 @@ class Found:
 
 
 def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneResult:
-    """Measure, and keep what was found. say: told each change as it is measured.
+    """Measure the settings of a network, and keep the fastest. say: gets the name of each change before it is measured.
 
-    Raises what `Upscaler` raises, ConfigError for a size or an encoder that cannot be measured, FileError where nothing can be
-    kept.
+    Raises the errors of `Upscaler`; ConfigError for a size or an encoder that cannot be measured; FileError if the settings
+    cannot be kept.
     """
     say = say or (lambda _text: None)
     with tempfile.TemporaryDirectory(prefix="vsr-tune-") as name, assumed(Tuned()):

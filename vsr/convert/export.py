@@ -40,12 +40,12 @@ def export_model(
     calibrate: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> ModelSpec:
-    """Make a package of what `vsr train` wrote, or of a package's network, with what the training says of itself. target: the
-    package's name, which puts it among the user's models, or the path of its folder, whose name is the package's.
+    """Make a package from the weights of `vsr train`, or from a package's network, with the facts about its training. target:
+    the package's name, which puts it among the user's models, or the path of its folder, whose name is the package's.
 
-    `sample` is the seed of one of the results a variational network finds plausible; without it there is the middle one.
-    With `calibrate`, pictures or folders of such, the package has int8 graphs, which are what runs where they run faster.
-    Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError as below.
+    sample: seed of one of the results of a variational network; None for the middle one. calibrate: pictures, or folders of
+    pictures, for int8 graphs; the package then uses int8 where it is faster. Raises ConfigError for a folder that exists and is
+    not a package or must not be replaced, WeightsError as below.
     """
     folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)
@@ -115,9 +115,9 @@ def package_from_weights(
 def export_onnx(
     weights: Path, path: Path, *, precision: OnnxPrecision = "fp32", sample: int | None = None
 ) -> OnnxFile:
-    """Write the network alone, of what `vsr train` wrote or of a package, as one ONNX file: see `OnnxFile`.
+    """Write the network of a package, or of weights of `vsr train`, as one ONNX file: see `OnnxFile`.
 
-    Raises ConfigError for a file that is there or cannot be made, WeightsError as above and where fp16 overflows.
+    Raises ConfigError for a file that exists or cannot be written, WeightsError as above, and if fp16 overflows.
     """
     if stat_of(path) is not None:
         raise ConfigError(f"{path} exists", hint="name a new file")

@@ -29,14 +29,16 @@ _SIDE = 96
 def import_model(
     file: Path, target: str | Path, *, title: str = "", licence: str = "", overwrite: bool = False
 ) -> ModelSpec:
-    """Make a package of a network that takes a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or
-    255, and gives it as large or two to eight times as large: an .onnx, a checkpoint of an architecture that spandrel knows, or
-    an ncnn .param with its .bin beside it. Scale, size multiple and halo are found by running it, and whether it holds in bf16,
-    fp16 and int8 (`vsr.convert.holds`).
-    target: the package's name, which puts it among the user's models, or the path of its folder.
+    """Make a package from another program's network: an .onnx file, a checkpoint of an architecture that spandrel knows, or an
+    ncnn .param file with its .bin beside it.
 
-    Raises ConfigError for a folder that is there and no package or not to be replaced, WeightsError for a network that can't
-    be used, or whose package does not compute what it computes.
+    The network's input is a picture of one channel (luma) or three (RGB), float32 NCHW with white at 1 or 255; its output is as
+    large, or two to eight times as large. A run of the network finds scale, size multiple and halo, and whether it holds in
+    bf16, fp16 and int8 (`vsr.convert.holds`). target: the package's name, which puts it among the user's models, or the path of
+    its folder.
+
+    Raises ConfigError for a folder that exists and is not a package or must not be replaced; WeightsError for a network that
+    cannot be used, or whose package computes something else.
     """
     folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)

@@ -11,9 +11,9 @@ class Cancelled(BaseException):
 
 
 class Control:
-    """Ends a job, from any thread or from a signal handler: it takes no lock.
+    """Ends a job, from any thread or from a signal handler, because it takes no lock.
 
-    `stop` and `cancel` may each be called again, which changes nothing; a stopped job may still be cancelled.
+    `stop` and `cancel` may be called repeatedly; later calls change nothing. A stopped job can still be cancelled.
     """
 
     def __init__(self) -> None:
@@ -24,26 +24,26 @@ class Control:
 
     @property
     def stopped(self) -> bool:
-        """Whether the job is to end, by either way."""
+        """Whether the job is to end, by `stop` or `cancel`."""
         return self._stopped
 
     @property
     def cancelled(self) -> bool:
-        """Whether what is under way is to be dropped, too."""
+        """Whether the job is to drop the work in progress."""
         return self._cancelled
 
     def stop(self) -> None:
-        """End as if the input ended here: what is under way is finished."""
+        """End as if the input ended here; the work in progress is finished."""
         self._stopped = True
 
     def cancel(self) -> None:
-        """End at once, drop what is under way, and wake all who wait."""
+        """End at once: drop the work in progress, and wake all waiting threads."""
         self._cancelled = True  # First: nobody who sees that it is stopped may take it for a mere stop.
         self._stopped = True
         self._call_back()
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Call back once on cancelling, at once if that has happened."""
+        """Call `callback` once on cancelling; at once if the job is cancelled already."""
         self._callbacks.append(callback)
         if self._cancelled:
             self._call_back()

@@ -9,9 +9,9 @@ from vsr.core.secrets import hide, masked
 
 
 class VsrError(Exception):
-    """Base of all errors vsr raises on purpose. Anything else that escapes is a bug of ours.
+    """Base of all errors that vsr raises on purpose. Any other exception is a bug in vsr.
 
-    `hint` is one sentence telling the remedy; `exit_code` is what the command line exits with. Neither shows a secret.
+    `hint` is one sentence with the remedy; `exit_code` is the exit code of the command line. Neither shows a secret.
     """
 
     exit_code = 1

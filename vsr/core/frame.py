@@ -27,10 +27,10 @@ class Plane(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """Which planes a frame has. Every decoded format is brought losslessly to one of these.
+    """The planes of a frame. Every decoded format is converted to one of these without loss.
 
-    kind: "yuv" (planes Y, U, V), "gray" (Y) or "rgb" (G, B, R, in FFmpeg's gbrp order); alpha adds a last plane.
-    bits: 8 to 16 per sample. log2_chroma: log2 of luma size over chroma size, horizontally and vertically.
+    kind: "yuv" (planes Y, U, V), "gray" (Y) or "rgb" (G, B, R, in FFmpeg's gbrp order); alpha adds a last plane. bits: 8 to 16
+    per sample. log2_chroma: log2 of luma size over chroma size, horizontally and vertically.
     """
 
     kind: Literal["yuv", "gray", "rgb"]
@@ -140,11 +140,11 @@ class Reset(Enum):
 class Frame:
     """One picture on its way through the pipeline.
 
-    planes: see Plane and PixelFormat, in the format's order. on_device: the same picture where a GPU has it.
-    pts, duration: integers in units of time_base seconds; pts is the source's own, None only where a caller made the frame.
-    index: 0-based number of the frame in its stream.
-    starts: why a sequence begins anew at this frame; None where the frame continues the one before it.
-    side: what travels with the picture and only `media` reads (closed captions and the like), by name.
+    planes: see Plane and PixelFormat, in the format's order. on_device: the same picture in a GPU's memory, if it is there.
+    pts, duration: integers in units of time_base seconds; pts is the source's own, None only for a frame that a caller made.
+    index: number of the frame in its stream, from 0. starts: the reason why a sequence begins again at this frame; None if the
+    frame continues the sequence. side: data beside the picture, by name, which only `media` reads (closed captions and the
+    like).
     """
 
     planes: Sequence[Plane]

@@ -41,8 +41,11 @@ _SQUARE = 8
 
 @dataclass(frozen=True, slots=True)
 class CompareConfig:
-    """a, b: videos or pictures of the same frames; reference: what both are measured against, or None for a against b.
-    output: the page. frames: at most so many are compared. Raises ConfigError."""
+    """One call of `vsr compare`.
+
+    a, b: videos or pictures of the same frames. reference: the original that both are compared with; None compares a with b.
+    output: path of the page. frames: most frames to compare. Raises ConfigError.
+    """
 
     a: str
     b: str
@@ -68,10 +71,10 @@ class _Candidate:
 def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> Comparison:
     """Measure every frame, as it is displayed, and write one HTML page that needs no network.
 
-    Turned pictures are turned; transparent ones lie on a checkerboard, with a note. Inputs of other sizes are brought to the
-    largest by Lanczos, with a note. Frames are paired by number; where their times differ, a note says so. Raises what
-    `open_source` raises, ConfigError for an output that exists or is an input, and for inputs that are not the same picture or
-    too small, DecodeError where one ends before the others.
+    Rotated pictures are turned upright. Transparent pictures are laid on a checkerboard, with a note. Inputs of different sizes
+    are enlarged to the largest size by Lanczos, with a note. Frames are paired by number; a note says where their times differ.
+    Raises the errors of `open_source`; ConfigError for an output that exists or is an input, and for inputs that show different
+    pictures or are too small; DecodeError if one input ends before the others.
     """
     names = [config.a, config.b, *([config.reference] if config.reference else [])]
     check_outputs(names, [str(config.output)])

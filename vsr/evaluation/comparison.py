@@ -10,9 +10,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """figures: by pair ("a.mp4 to b.mp4"), then by "psnr_y" (dB, 100 for equal frames) and "ssim_y", one value a frame at
-    `seconds`; means: of those. size: (width, height) that all were brought to. output: the page. notes: which inputs were
-    resized, and which differ in time."""
+    """figures: by pair ("a.mp4 to b.mp4"), then by "psnr_y" (dB, 100 for equal frames) and "ssim_y", one value for each frame.
+    seconds: the times of the frames. means: the means of the figures. size: (width, height) of the compared pictures. output:
+    path of the page. notes: names the inputs that were resized, and those whose times differ."""
 
     seconds: Sequence[float]
     figures: dict[str, dict[str, list[float]]]

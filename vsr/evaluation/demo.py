@@ -30,8 +30,8 @@ _SHOWN_FRAME = 40
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo wrote. picture: bicubic on the left, vsr on the right; None where it was stopped, and video where nothing
-    was done by then."""
+    """The files of the demo. picture: bicubic on the left, vsr on the right; None if the demo was stopped. video: None if it
+    was stopped before the first frame."""
 
     report: Report
     video: Path | None
@@ -45,7 +45,7 @@ def demo(
     progress: OnProgress | None = None,
     control: Control | None = None,
 ) -> DemoResult:
-    """Upscale the shipped clip into a folder, made if it isn't there; what an earlier demo wrote is replaced."""
+    """Upscale the clip that comes with vsr into a folder, which is created if necessary. Files of an earlier demo are replaced."""
     folder = Path(output_dir)
     make_folder(folder)
     video, picture = folder / f"{CLIP.stem}_x2.mp4", folder / "before-after.png"

@@ -47,9 +47,11 @@ DEGRADATION = "bicubic (MATLAB's, antialiased), 8 bits"
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
-    """data: folders of pictures, of videos, or of such folders. network: its scale must be one that the model reaches exactly.
-    frames: of each video at most. report: where the caller writes the figures, which may be no file that is measured.
-    Raises ConfigError.
+    """One call of `vsr evaluate`.
+
+    data: folders of pictures, of videos, or of such folders. network: its scale must be one that the model reaches exactly.
+    frames: most frames of each video. report: path of the caller's report, which must not be a measured file. Raises
+    ConfigError.
     """
 
     data: tuple[Path, ...]
@@ -66,10 +68,10 @@ class EvaluateConfig:
 class Evaluation:
     """Figures by set, then by picture or video, then by name, and their means by set.
 
-    psnr_y in dB, ssim_y -1..1, mse_y and mae_y in 8-bit codes; the same on RGB for pictures. flicker, of videos: mean
-    absolute difference between the change from frame to frame and that of the original, in codes of Y.
-    models: by set; `auto` takes another for pictures than for videos, and `model` then names all. notes: how the model and
-    the backend were chosen, and what was left out.
+    psnr_y in dB, ssim_y from -1 to 1, mse_y and mae_y in 8-bit codes; pictures have the same figures on RGB. flicker, of
+    videos: mean absolute difference between the changes from frame to frame of the result and of the original, in codes of Y.
+    models: by set, because `auto` chooses different models for pictures and for videos; `model` then names all. notes: how the
+    model and the backend were chosen, and pictures that were left out.
     """
 
     model: str
@@ -90,11 +92,11 @@ class Evaluation:
 
 
 def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -> Evaluation:
-    """Measure. `say` is told each picture and video as it is begun.
+    """Measure a model. say: gets the name of each picture and video before it is measured.
 
-    What is too small for SSIM is left out, with a note. Raises SourceOpenError for folders without anything else, DecodeError
-    for what can't be read, ConfigError for a scale that the model doesn't come to and for a report that would replace what is
-    measured, and what `Upscaler` raises.
+    Pictures too small for SSIM are left out, with a note. Raises SourceOpenError if nothing is left, DecodeError for unreadable
+    files, ConfigError for a scale that the model cannot reach and for a report that would replace an input, and the errors of
+    `Upscaler`.
     """
     sets: dict[str, dict[str, Figures]] = {}
     models: dict[str, dict[str, None]] = {}

@@ -25,14 +25,14 @@ class UpscaleConfig:
     """One call of `vsr upscale`.
 
     inputs: files, folders, globs, sequences, URLs or "-". output: a file, "-", "null:", or a folder for several inputs; None
-    for a name beside each input. network: its scale is that of the output. size: in displayed pixels, instead of a scale.
-    Threads of `network` are also those of the decoder and the encoder, where `source` and `sink` name none. report: where the
-    caller writes the reports, which may be no input and no output. segment: seconds of a segment, 0 for one pass; None for
-    half a minute of work, where there is more than a minute of it. restart: begin anew what an earlier run has begun.
-    workers: processes that make segments side by side, None for one on each device, or as many as were found fastest on a
-    processor; one is this process. cluster: of Ray, which
-    makes them instead: "auto", "local" or "ray://HOST:PORT". recursive: folders of inputs with those below them, which the
-    outputs keep. skip_existing: an output that is there counts as done. Raises ConfigError.
+    for a name beside each input. network: its scale is the scale of the output; its threads are also those of the decoder and
+    the encoder, unless `source` and `sink` name others. size: displayed size in pixels, instead of a scale. report: path of the
+    caller's report, which must not be an input or output. segment: length of a segment in seconds, 0 for one pass; None for
+    half a minute of work, if the job has more than a minute of it. restart: discard the finished segments of an earlier run.
+    workers: processes that work on segments; None for one on each device, or for the fastest number that was found on a
+    processor; 1 is this process. cluster: the Ray cluster that does the segments instead: "auto", "local" or "ray://HOST:PORT".
+    recursive: include subfolders of input folders, and keep them for the outputs. skip_existing: an output that exists counts
+    as done. Raises ConfigError.
     """
 
     inputs: tuple[str, ...]
@@ -63,7 +63,7 @@ class UpscaleConfig:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """What the workers run on, in turn."""
+        """The devices of the workers, in turn."""
         return parse_devices(self.network.device)
 
     def _check_workers(self) -> None:

@@ -40,9 +40,9 @@ def build_engine(
     say: Callable[[str], None] = lambda _doing: None,
     on_progress: OnProgress = lambda _phase, _done, _steps: None,
 ) -> BuiltEngine:
-    """Build an engine; one for a GPU that is here, `device` as "cuda:1", is also verified.
+    """Build an engine. If it is for a GPU of this machine, verify it there; `device` names the GPU, as "cuda:1".
 
-    Raises as `vsr.backends.tensorrt.build.build_engine` and `verify_engine` do.
+    Raises the errors of `vsr.backends.tensorrt.build.build_engine` and of `verify_engine`.
     """
     store = store or EngineStore()
     built = build(recipe, store, gpu=gpu_number(device), again=again, say=say, on_progress=on_progress)
@@ -59,11 +59,12 @@ def verify_engine(
     input: str = str(CLIP),
     frames: int = VERIFIED_FRAMES,
 ) -> Manifest:
-    """Run frames of a video through the engine whose key begins so, on a GPU, `device` as "cuda:1", and through float32, and
-    write the parity of both into the engine's manifest, which is returned.
+    """Compare an engine with float32 on frames of a video, write the parity into the engine's manifest, and return the
+    manifest.
 
-    Raises EngineNotFoundError; EngineStaleError; EngineBuildError under the recipe's limit, and then the engine is removed;
-    MissingDependencyError without a GPU; what a video that cannot be read raises.
+    The engine's key begins with `key`; it runs on the GPU `device`, as "cuda:1". Raises EngineNotFoundError; EngineStaleError;
+    EngineBuildError below the recipe's limit, and removes the engine; MissingDependencyError without a GPU; the errors of
+    reading the video.
     """
     store = store or EngineStore()
     gpu, manifest = gpu_number(device), store.named(key)

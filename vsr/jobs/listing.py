@@ -23,12 +23,12 @@ from vsr.media.types import SourceOptions
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job that is not done.
+    """An unfinished job.
 
-    folder: where what is finished lies. input: None where the journal is damaged. running: who works on it, in words, empty
-    for nobody. done_s, total_s: seconds of video; playable_s of them, from the beginning, are finished without a gap.
-    bytes: of what is finished. identity: of all that the output depends on. damage: what of the journal is.
-    inputs, inputs_done: where it is a batch of several inputs, of which each has an output; else 0.
+    folder: where its finished segments are. input: None if the journal is damaged. running: the process that works on it, in
+    words; empty if there is none. done_s, total_s: seconds of video. playable_s: finished seconds from the beginning, up to the
+    first gap. bytes: size of the finished segments. identity: all values that the output depends on. damage: describes damage
+    of the journal. inputs, inputs_done: number of inputs of a batch, in which each has an output; 0 for a single job.
     """
 
     folder: str
@@ -52,7 +52,7 @@ class JobStatus:
 
 
 def list_jobs(folders: Iterable[str | Path] = (Path(),)) -> list[JobStatus]:
-    """The jobs in these folders, by name; what is named may also be a job, or its output. Raises ConfigError, FileError."""
+    """The unfinished jobs in these folders, by name. A job or its output may also be named. Raises ConfigError, FileError."""
     found: dict[Path, None] = {}
     for name in folders:
         path = Path(name)
@@ -64,16 +64,16 @@ def list_jobs(folders: Iterable[str | Path] = (Path(),)) -> list[JobStatus]:
 
 
 def find_job(name: str | Path) -> JobStatus:
-    """A job by its folder or its output. Raises ConfigError."""
+    """The unfinished job with this folder or output. Raises ConfigError."""
     return _status(_job(Path(name)))
 
 
 def remove_jobs(
     folders: Iterable[str | Path] = (Path(),), *, confirm: Callable[[Sequence[JobStatus]], bool] | None = None
 ) -> list[JobStatus]:
-    """Remove the jobs that `list_jobs` finds and nobody works on, with all that they have finished; what was removed.
+    """Remove the jobs of `list_jobs` that no process works on, with their finished segments, and return them.
 
-    confirm: is asked before, if there are any. Raises ConfigError, FileError.
+    confirm: is asked before the removal, if there are jobs. Raises ConfigError, FileError.
     """
     jobs = [job for job in list_jobs(folders) if not job.running]
     if not jobs or (confirm is not None and not confirm(jobs)):
@@ -87,10 +87,10 @@ def remove_jobs(
 def export_job(
     name: str | Path, output: str | Path, *, overwrite: bool = False, control: Control | None = None
 ) -> Joined:
-    """Make a file of what a job has finished, from the beginning without a gap, and of what is copied beside it up to there.
+    """Write the finished part of a job, from the beginning to the first gap, with the copied streams up to there.
 
-    The job stays, and may go on meanwhile. output: of the same kind of container as the job's. Raises VsrError; then nothing
-    lies under its name. Raises Cancelled after `Control.cancel`.
+    The job stays, and may run at the same time. output: needs the same kind of container as the job's output. Raises VsrError;
+    then no file has the output's name. Raises Cancelled after `Control.cancel`.
     """
     folder, path = _job(Path(name)), Path(output)
     content = read_journal(folder / JOURNAL)

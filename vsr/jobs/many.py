@@ -91,13 +91,12 @@ def upscale_many(
     on_begin: Callable[[Preview, int, int], None] = lambda _preview, _item, _items: None,
     on_report: Callable[[Report, int, int], None] = lambda _report, _item, _items: None,
 ) -> list[Report]:
-    """Upscale every input, and return the reports of those that are done, also by an earlier run that did not do all.
+    """Upscale every input, and return the reports of the finished ones, also of those that an unfinished earlier run has done.
 
-    on_failure is told of an input that failed, and the others go on; without it, the first failure is raised at once.
-    on_left is told of the inputs that `control.stop` kept from being begun. on_said gets sentences for the user, at once.
-    on_begin gets what is known of each input before its first frame, on_report its report as it is done; both the input's
-    number from 0, and how many there are.
-    Raises ConfigError before any work, Cancelled after `control.cancel`.
+    on_failure: gets an input that failed, and the others continue; without it, the first failure is raised at once. on_left:
+    gets the inputs that were not begun because of `control.stop`. on_said: gets sentences for the user, at once. on_begin: gets
+    the plan of each input before its first frame. on_report: gets the report of each input as it is done. Both also get the
+    input's number, from 0, and the number of inputs. Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
     control = control or Control()
     pairs = plan_outputs(config)
@@ -154,9 +153,9 @@ def _begins(on_begin: Callable[[Preview, int, int], None], item: int, items: int
 def preview_many(
     config: UpscaleConfig, *, on_failure: Callable[[str, VsrError], None] | None = None
 ) -> list[Preview]:
-    """What `upscale_many` would do with each input, as far as it is known before the first frame. Nothing is made.
+    """The plans of `upscale_many`, one for each input, as far as they are known before the first frame. Nothing is written.
 
-    on_failure is told of inputs that would fail; without it, the first failure is raised. Raises ConfigError.
+    on_failure: gets each input that would fail; without it, the first failure is raised. Raises ConfigError.
     """
     found = []
     pairs = plan_outputs(config, make=False)

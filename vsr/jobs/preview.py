@@ -16,7 +16,7 @@ _OF_STDIN = "output.mkv"
 
 
 def preview(url: str, *, video_stream: int | None = None) -> Preview:
-    """What `vsr upscale URL` would do, whether or not its output is there. Raises what opening the input raises."""
+    """The plan of `vsr upscale URL`, whether or not its output exists. Raises the errors of opening the input."""
     source_options = SourceOptions(video_stream=video_stream)
     with open_source(url, source_options) as source:
         info, name = source.info, source.carried.name

@@ -15,13 +15,14 @@ from vsr.pipeline import PipelineStats
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a job stands.
+    """How far a job is.
 
-    frames_total is None where the header does not say. fps: output frames a second so far. speed: seconds of video done a
-    second of work, None for pictures. eta_s: seconds left, None where unknown; eta_all_s: of all inputs, if there are several.
-    item: 0-based number of the input, of `items`. doing: what takes long just now, such as building an engine, else empty.
-    share: of the input that is done, 0 to 1, None where nobody knows. bytes: of the output so far. bytes_expected: of the
-    whole output, by its growth so far; None where unknown. Both are without copied streams for a job in segments.
+    frames_total: None if the header does not say. fps: output frames a second so far. speed: seconds of video done in a second
+    of work, None for pictures. eta_s: seconds left, None where unknown; eta_all_s: seconds left for all inputs, if there are
+    several. item: number of the input, from 0, of `items`. doing: a long step in progress, such as building an engine, else
+    empty. share: the part of the input that is done, 0 to 1, None where unknown. bytes: size of the output so far.
+    bytes_expected: estimated size of the whole output, by its growth so far; None where unknown. For a job in segments, both
+    sizes are without copied streams.
     """
 
     input: str

@@ -32,13 +32,13 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One input, done. seconds: wall clock from opening to the finished file; setup_s of them before the first frame.
+    """The result of one input. seconds: wall clock from opening to the finished file; setup_s: the part before the first frame.
 
-    output is None for stdout and null; stopped_early means that `output` is a `.part` file, or that what is done lies in the
-    folder `kept`, from where the same job goes on. cpu_s: of the whole process.
-    started: seconds since 1970, UTC. first_frame_s: until the first frame was handed to the encoder, None where there was none;
-    compile_s of them while the network was compiled. video_s: how long what was made plays, None of pictures. nodes: of a
-    cluster, those that made some of it, and how many frames a second.
+    output: None for stdout and null. stopped_early: the job was stopped, and either `output` is a `.part` file, or finished
+    segments are in the folder `kept`, from which the same job continues. cpu_s: processor time of the whole process. started:
+    seconds since 1970, UTC. first_frame_s: until the encoder got the first frame, None if there was none; compile_s: the part
+    for compiling the network. video_s: playing time of the output, None for pictures. nodes: frames a second of each node of a
+    cluster that took part.
     """
 
     input: str
@@ -73,7 +73,7 @@ class Report:
 
     @property
     def seconds_an_hour(self) -> float | None:
-        """How long an hour of such video takes in the steady state; None where nobody knows."""
+        """Seconds for an hour of such video in the steady state; None where unknown."""
         steady_s = self.seconds - (self.first_frame_s or 0.0)
         return 3600 * steady_s / self.video_s if self.video_s and steady_s > 0 else None
 

@@ -17,17 +17,16 @@ _MOST_S = 10_000_000
 class StreamConfig:
     """One call of `vsr stream`.
 
-    source, sinks: as `vsr stream --help` says. network: a model with a name is pinned; "auto" measures and steps between the
-    networks of one scale. max_latency_s: how old a picture may be when it goes out. timeout_s: after how long a silent source,
-    or a sink that takes nothing, counts as gone. retries: attempts in a row that may fail, None for any number. realtime: the
-    source is a file, played at its own pace. wait: a source that is not there yet, or refuses, is tried again as one that has
-    worked. source_options: for FFmpeg's demuxer and protocol, before those chosen here; FFmpeg ignores what it does not know.
-    size, frame_rate: asked of cameras and screens. rotate_s, rotate_bytes:
-    another recording begins after so much; keep_s, keep_bytes: older ones, or those beyond so much, are removed then.
-    require: those of `sinks` that have to get frames for all to be well, every one where none is named. duration_s: stop so
-    long after the first frame has gone out. preview: [host]:port of the page, token: what it asks for. report: a file written
-    when it is over, which may lie on no input and no output.
-    Raises ConfigError.
+    source, sinks: as `vsr stream --help` says. network: a named model is never changed; "auto" measures the networks of one
+    scale and steps between them. max_latency_s: greatest age of a frame when it is sent. timeout_s: time after which a silent
+    source, or a sink that accepts nothing, counts as lost. retries: failed attempts in a row, None for any number. realtime:
+    the source is a file, played in real time. wait: connect again, also at the start, to a source that does not exist yet or
+    refuses. source_options: for FFmpeg's demuxer and protocol; they override vsr's choices, and FFmpeg ignores unknown ones.
+    size, frame_rate: requested from cameras and screens. rotate_s, rotate_bytes: time or size after which another recording
+    begins; keep_s, keep_bytes: age or total size beyond which old recordings are then removed. require: the `sinks` that must
+    receive frames, all if none is named. duration_s: time after the first sent frame at which to stop. preview: [host]:port of
+    the page; token: its password. report: path of the caller's report, which must not be an input or output. Raises
+    ConfigError.
     """
 
     source: str

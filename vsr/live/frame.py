@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class StreamFrame:
     """An upscaled frame of a stream.
 
-    frame: planes as they lie in memory, pts on the session's clock. model: the network that made it. captured_at: from
-    when it could be decoded, on the monotonic clock (`time.monotonic`): when the packet arrived that released it.
+    frame: planes as they lie in memory; pts on the session's clock. model: the network that made it. captured_at: when it could
+    be decoded, on the monotonic clock (`time.monotonic`): the arrival of the packet that released it.
     """
 
     frame: Frame
@@ -27,7 +27,7 @@ class StreamFrame:
 
     @property
     def time_s(self) -> float:
-        """Seconds since the session began, as the source's timestamps have it."""
+        """Seconds since the session began, by the source's timestamps."""
         return float((self.frame.pts or 0) * self.frame.time_base)
 
     @property

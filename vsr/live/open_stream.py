@@ -21,7 +21,7 @@ _WAITING_FRAMES = 2
 
 
 class OpenStream:
-    """Iterate for `StreamFrame`s; a context manager. See `vsr.open_stream`."""
+    """An iterator of `StreamFrame`s, and a context manager. See `vsr.open_stream`."""
 
     def __init__(self, config: StreamConfig, clock: Clock = SYSTEM_CLOCK) -> None:
         self._frames: FreshQueue[StreamFrame] = FreshQueue(
@@ -59,11 +59,11 @@ class OpenStream:
         return sum(self._frames.drops.values())
 
     def report(self) -> StreamReport:
-        """What was done so far; `frames_out` counts what was ready to be taken."""
+        """The report up to now; `frames_out` counts the frames that were ready for the loop."""
         return self._session.report()
 
     def close(self) -> None:
-        """End the stream; recordings are finished. Twice is fine."""
+        """End the stream and finish its recordings. Closing twice is allowed."""
         self._session.stop()
         self._thread.join()
 

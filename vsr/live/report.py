@@ -25,10 +25,10 @@ class StreamReport:
     """A stream from its start until now.
 
     frames_before: decoded before the networks were ready; they are not in frames_in. frames_in: captured. frames_out: upscaled
-    and encoded, or taken by the caller. drops: not gone out, by reason. in_flight: under way. latency: from when a frame could
-    be decoded until its packet was written by the first sink that works (until it was upscaled, where there is none); recent:
-    of the last ten seconds; None where none was. health: whether output flows. missing: what required sinks lack at the end, in
-    words. load: part of the last seconds that each stage was busy.
+    and encoded, or taken by the caller. drops: frames that were not sent, by reason. in_flight: frames in progress. latency:
+    from the moment when a frame could be decoded until the first working sink wrote its packet (until it was upscaled, if there
+    is no sink); recent: the same in the last ten seconds; None if there was no frame. health: whether output flows. missing:
+    failures of required sinks at the end, in words. load: the part of the last seconds in which each stage was busy.
     """
 
     source: str

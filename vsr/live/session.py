@@ -32,10 +32,10 @@ _END_S = 5.0
 
 
 class Session:
-    """One run of `vsr stream`. `stop`, `cancel` and `report` are for any thread; `run` for one, once.
+    """One run of `vsr stream`. Any thread may call `stop`, `cancel` and `report`; one thread calls `run`, once.
 
-    Threads: the source's two (vsr.media.live.capture), "infer", "encode", one for each sink, and the one that calls `run`,
-    which watches all others. Decoded frames are dropped, by their age, up to the encoder.
+    Threads: the source's two (vsr.media.live.capture), "infer", "encode", one for each sink, and the thread in `run`, which
+    watches all others. Up to the encoder, decoded frames are dropped by their age.
     """
 
     def __init__(
@@ -79,17 +79,17 @@ class Session:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user has to know before it begins."""
+        """Sentences for the user, before the stream begins."""
         return self._parts.notes
 
     # Ending
 
     def stop(self) -> None:
-        """End as if the source ended here: what is under way goes out, recordings are finished."""
+        """End as if the source ended here: frames in progress are sent, recordings are finished."""
         self.control.stop()
 
     def cancel(self) -> None:
-        """End without waiting for what is under way; recordings stay playable."""
+        """End without waiting for frames in progress; recordings stay playable."""
         self.control.cancel()
 
     def run(
@@ -255,7 +255,7 @@ class Session:
             self._inference.encoded(captured.frame, self._clock.now() - began)
 
     def report(self) -> StreamReport:
-        """Everything so far."""
+        """The report up to now."""
         counting, queue, sinks, rungs = (
             self.counting, self._inference.queue, self._parts.sinks, self._parts.rungs,
         )  # fmt: skip

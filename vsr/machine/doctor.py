@@ -17,7 +17,7 @@ from vsr.models.registry import all_models
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `vsr doctor`. needed: without it vsr does not work at all."""
+    """One line of `vsr doctor`. needed: whether vsr works only with it."""
 
     name: str
     ok: bool
@@ -38,7 +38,7 @@ _EXTRAS = {
 
 
 def doctor() -> list[Check]:
-    """Look at everything; never raises for what is missing."""
+    """Check all packages and devices. Raises no error for missing ones."""
     machine = environment()
     checks = [
         Check("machine", True, f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb} GB"),

@@ -26,12 +26,12 @@ telecine: film at 30 frames a second gets its 24 back."""
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What of an input to read, and how.
+    """The part of an input to read, and how to read it.
 
-    video_stream: index among the video streams, None for the main one. start_s, duration_s: seconds from the start.
-    strict: stop at the first damaged packet instead of skipping it. frame_rate: for sequences and raw streams without one.
-    threads: decoder threads, 0 for FFmpeg's choice. hwaccel: a kind of device to decode on, as FFmpeg names them ("cuda");
-    where that cannot be, the processor decodes, and a note says why.
+    video_stream: index among the video streams, None for the main one. start_s, duration_s: seconds from the start. strict:
+    stop at the first damaged packet instead of skipping it. frame_rate: for sequences and raw streams without a rate. threads:
+    decoder threads, 0 for FFmpeg's choice. hwaccel: kind of device that decodes, by FFmpeg's names ("cuda"). If it cannot be
+    used, the processor decodes, and a note says why.
     """
 
     video_stream: int | None = None
@@ -182,10 +182,10 @@ class Source(Protocol):
 class SinkOptions:
     """How to write an output.
 
-    size: (width, height) in coded samples of the frames written, where it differs from that of the frames given; they are
-    then resized (Lanczos). encoder: an FFmpeg encoder name, None for the container's default. crf, bitrate (bits/s), preset,
-    pix_fmt: None for vsr's defaults. encoder_options: passed to FFmpeg as they are. threads: 0 for FFmpeg's choice.
-    convert_streams: sound and text that the container does not hold are converted rather than left out.
+    size: (width, height) of the written frames in coded samples, if it differs from that of the given frames; they are then
+    resized by Lanczos. encoder: an FFmpeg encoder name, None for the container's default. crf, bitrate (bits/s), preset,
+    pix_fmt: None for vsr's defaults. encoder_options: passed to FFmpeg unchanged. threads: 0 for FFmpeg's choice.
+    convert_streams: whether to convert sound and text that the container cannot hold, instead of leaving them out.
     """
 
     size: tuple[int, int] | None = None

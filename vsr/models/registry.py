@@ -49,7 +49,7 @@ def own_models() -> list[ModelSpec]:
 
 
 def all_models() -> list[ModelSpec]:
-    """Shipped models, then the user's own."""
+    """The models that come with vsr, then the user's own."""
     return shipped_models() + own_models()
 
 
@@ -80,12 +80,13 @@ def auto_family(use: Use, *, on_gpu: bool) -> tuple[str, str]:
 
 
 def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False) -> ModelSpec:
-    """The spec of a model by its name (shipped or the user's own), `auto`, a family's name, the path of a package folder, or
-    several of these with commas between them: a chain, in which a family gives its member for x2.
+    """Find a model by its name (one of vsr's or one of the user's), `auto`, a family's name, or the path of a package folder.
+    Several of these, separated by commas, are a chain, in which a family gives its member for x2.
 
-    Of a family, the member with the smallest scale that reaches `scale` is taken, else its largest, to be run repeatedly;
-    `use` and `on_gpu` matter to `auto` only. Raises UnknownModelError with the nearest names and for a chain that
-    comes to too much, WeightsError for a damaged package, ConfigError for what cannot be looked for, and what `chained` raises.
+    Of a family, the member with the smallest scale that reaches `scale` is chosen, otherwise its largest, which then runs
+    repeatedly. `use` and `on_gpu` matter for `auto` only. Raises UnknownModelError with the nearest names, and for a chain
+    whose scale is too large; WeightsError for a damaged package; ConfigError for a path that cannot be searched; and the errors
+    of `chained`.
     """
     family = FAMILIES.get(auto_family(use, on_gpu=on_gpu)[0] if name == "auto" else name)
     if family:

@@ -93,18 +93,17 @@ ALL_LAYOUTS = tuple(GraphLayout(kind, depth, siting) for depth in (1, 2) for kin
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What `model.toml` says.
+    """The content of `model.toml`.
 
-    id: name on the command line. scale: whole factor per side, 1..16. domain: what the network sees ("luma" or "rgb").
-    size_multiple: LR width and height must be multiples (inputs are padded), 1..256. halo: LR pixels around an output pixel
-    that it depends on, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any", "fp32"
-    where less is not enough, or "shown" where only fp32 and what `holds` names are taken unasked.
-    holds: of a network of others, those of bf16, fp16 and int8 that make the picture that float32 makes, as a run showed.
-    states: tensors that the network hands from each frame to the next, by their names in the graphs; empty for one without
-    memory.
-    calibration: for int8, the least and the largest value of each tensor that a convolution takes, by its name in the graph;
-    empty where the package has no int8 graphs.
-    network, training, quality: free tables: architecture, provenance, measured figures. Raises ConfigError.
+    id: name on the command line. scale: whole factor per side, 1..16. domain: the network's input ("luma" or "rgb").
+    size_multiple: LR width and height must be multiples of it (inputs are padded), 1..256. halo: LR pixels to each side on
+    which an output pixel depends, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any";
+    "fp32" if lower precisions are not enough; or "shown" if vsr uses, unasked, only fp32 and the precisions in `holds`. holds:
+    for a network from another program, the precisions among bf16, fp16 and int8 that make the picture of float32, as a test run
+    showed. states: tensors that the network hands from each frame to the next, by their names in the graphs; empty for a
+    network without memory. calibration: for int8, the least and the largest value of each tensor that is the input of a
+    convolution, by its name in the graph; empty if the package has no int8 graphs. network, training, quality: free tables:
+    architecture, provenance, measured figures. Raises ConfigError.
     """
 
     id: str
@@ -133,7 +132,7 @@ class ModelSpec:
         in_range("parameters", self.parameters, 0, 1 << 62)
 
     def graph(self, layout: GraphLayout, *, int8: bool = False) -> Path:
-        """Path of the frame graph for a layout. Raises WeightsError where the package lacks it."""
+        """Path of the frame graph for a layout. Raises WeightsError if the package has none."""
         path = self.folder / f"{layout.name}{'-int8' if int8 else ''}.onnx"
         if not path.is_file():
             raise WeightsError(
@@ -143,7 +142,7 @@ class ModelSpec:
 
     @property
     def numbers_hash(self) -> str:
-        """Of the package's table and weights: of all files but the graphs. Raises OSError."""
+        """Hash of the package's table and weights, which are all files except the graphs. Raises OSError."""
         digest = hashlib.sha256()
         for path in sorted(self.folder.iterdir()):
             if path.suffix != ".onnx" and path.is_file():

@@ -21,14 +21,14 @@ MIN_TILE, MAX_TILE = 16, 32768
 class NetworkOptions:
     """The network of an Upscaler.
 
-    model: a name (`vsr model list`), the path of a package folder, several of these with commas between them for a chain, or
-    `auto`, which goes by scale, device and kind of input.
-    scale: factor per side, None for the model's own (2 for `auto`). backend: `auto` or a name. device: `auto`, `cpu`, `gpu:N`
-    or `npu` by OpenVINO, `cuda:N` as CUDA_VISIBLE_DEVICES shows them, from 0; the first without a number; several of a kind,
-    separated by commas, for jobs that have a process on each. tile: side of a tile in LR pixels, 0 for no tiles, None to tile
-    only what is large. batch: frames in a run of the network, None for the backend's choice. threads: of the processor, 0 for
-    all cores. precision: None for the fastest. build: whether an engine that is missing may be built (TensorRT).
-    Raises ConfigError for a number out of range and a device or a precision that doesn't exist.
+    model: a name (`vsr model list`), the path of a package folder, several of these separated by commas for a chain, or `auto`,
+    which chooses by scale, device and kind of input. scale: factor per side, None for the model's own (2 for `auto`). backend:
+    `auto` or a name. device: `auto`, `cpu`; `gpu:N` or `npu` for OpenVINO; `cuda:N`, numbered from 0 as CUDA_VISIBLE_DEVICES
+    leaves them. Without a number it is the first device. Several devices of a kind, separated by commas, are for jobs with a
+    process on each. tile: side of a tile in LR pixels, 0 for no tiles, None to tile only large pictures. batch: frames in a run
+    of the network, None for the backend's choice. threads: processor threads, 0 for all cores. precision: None for the fastest.
+    build: whether a missing TensorRT engine may be built. Raises ConfigError for a number out of range, and for an unknown
+    device or precision.
     """
 
     model: str = "auto"
@@ -76,7 +76,7 @@ class NetworkOptions:
         return math.ceil(math.log(self.scale, spec.scale) - 1e-9)
 
     def check_reached(self, spec: ModelSpec, scale: int) -> None:
-        """Raises ConfigError where a model that comes to `scale` doesn't come to the one that is asked for."""
+        """Raise ConfigError if a model with factor `scale` cannot reach the requested factor."""
         if self.scale not in (None, scale):
             able = [other.id for other in all_models() if other.scale == self.scale]
             raise ConfigError(

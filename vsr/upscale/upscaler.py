@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 class Upscaler:
-    """One model on one backend. A context manager; for any number of threads, of which `in_flight` get on at a time.
+    """One model on one backend. A context manager. Any number of threads may use it; `in_flight` of them run at a time.
 
-    model: NetworkOptions, or the name of a model, with the other fields of NetworkOptions as keywords. The model is run as
-    often as it takes to reach the scale; `Upscaler.scale` says what that comes to. use: what `auto` chooses for; pictures may
-    have any number of sizes. `notes` tells what was chosen, `doing` what takes long just now. `wanted_precision` was asked for,
-    or found to be fastest here; None is as the backend chooses. `network` enlarges the planes of pictures; alpha has one of its
-    own.
+    model: NetworkOptions, or the name of a model, with the other fields of NetworkOptions as keywords. The model runs as often
+    as the scale needs; `Upscaler.scale` is the resulting factor. use: the purpose for which `auto` chooses; "picture" expects
+    pictures of many sizes. `notes` describes the choices, `doing` names a long step in progress. `wanted_precision` is the
+    requested precision, or the fastest one found on this machine; None leaves it to the backend. `network` enlarges the planes
+    of pictures; alpha has another Network.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError; UnsupportedInputError for a model with states.
     """
@@ -95,28 +95,29 @@ class Upscaler:
 
     @property
     def backend(self) -> str:
-        """Name of the backend that was chosen."""
+        """Name of the chosen backend."""
         return self._backend.name
 
     @property
     def device(self) -> str:
-        """What it runs on: cpu, gpu:0, cuda:1, npu. One that fails at its first frames may be left for the processor."""
+        """The device that runs the model: cpu, gpu:0, cuda:1, npu. After a failure in its first frames this may change to the
+        processor."""
         return self._backend.device
 
     @property
     def in_flight(self) -> int:
-        """How many threads may upscale at once, and should where there is enough to do."""
+        """The best number of threads that upscale at a time."""
         return self.tuned.in_flight or self._backend.in_flight
 
     def batch(self, width: int, height: int, *, on_device: bool = False) -> int:
-        """How many frames of a size `upscale_batch` should be given: more than one of small ones on a GPU, unless they lie
-        there already."""
+        """The best number of frames of a size for `upscale_batch`: more than one for small frames on a GPU, unless they lie in
+        its memory."""
         best = 1 if on_device else max(1, min(self._backend.batch, MAX_RUN_PIXELS // (width * height)))
         return self._batch or best
 
     @property
     def precision(self) -> str:
-        """What the convolutions are computed in: fp32, bf16, fp16, int8 or fp8; empty before the first picture."""
+        """The precision of the convolutions: fp32, bf16, fp16, int8 or fp8; empty before the first picture."""
         return self.network.precision
 
     def __enter__(self) -> Upscaler:
@@ -140,28 +141,29 @@ class Upscaler:
     @overload
     def upscale(self, picture: av.VideoFrame) -> av.VideoFrame: ...
     def upscale(self, picture: Any) -> Any:
-        """One picture, larger by `scale`, as what it came as.
+        """Enlarge one picture by `scale`; the result has the type of the picture.
 
-        A Frame; a PyAV VideoFrame of any pixel format; or a NumPy array, uint8 0..255 or uint16 0..65535, of shape
+        A picture is a Frame; a PyAV VideoFrame of any pixel format; or a NumPy array, uint8 0..255 or uint16 0..65535, of shape
         (height, width) for gray, (height, width, 3) for RGB, (height, width, 4) for RGB with straight alpha.
-        Where alpha is 0, colour is taken from around it.
+        Where alpha is 0, the colour around it is used.
         Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError; for the first picture of a size also
-        what `Backend.compile` raises.
+        the errors of `Backend.compile`.
         """
         return picture_from_frame(self.upscale_batch([frame_from_picture(picture)])[0], picture)
 
     def stream(self, pictures: Iterable[Any]) -> Iterator[Any]:
-        """Each picture of an iterable, upscaled, in order, as `upscale` does; each comes before the next is asked for."""
+        """Enlarge each picture of an iterable, in order, as `upscale` does; each result is yielded before the next picture is
+        read."""
         with self.sequence(batch=1, in_flight=1) as sequence:
             for picture in pictures:
                 for frame in sequence.push(frame_from_picture(picture)):
                     yield picture_from_frame(frame, picture)
 
     def sequence(self, *, batch: int | None = None, in_flight: int | None = None) -> Sequence:
-        """One stream of frames, to be pushed in order; any number may share this Upscaler.
+        """One stream of frames, to be pushed in order. Any number of sequences may share this Upscaler.
 
-        batch: frames in a run, None for what the Upscaler was made with. in_flight: most batches at a time, None for as many
-        as the backend wants and memory holds.
+        batch: frames in a run, None for the Upscaler's own. in_flight: most batches at a time, None for as many as the backend
+        wants and memory holds.
         """
 
         def size(frame: Frame) -> int:
@@ -184,15 +186,15 @@ class Upscaler:
         return Sequence(upscale, size, at_once)
 
     def upscale_batch(self, frames: abc.Sequence[Frame], *, in_flight: int = 1) -> list[Frame]:
-        """Frames of one size, format and colour, in one go. in_flight: how many threads call this at once. Raises as
-        `upscale`."""
+        """Enlarge frames of one size, format and colour in one run. in_flight: number of threads that call this at a time.
+        Raises as `upscale`."""
         large = list(frames)
         for _ in range(self.passes if large else 0):
             large = self._one_pass(large, in_flight)
         return large
 
     def make_ready(self, kind: Kind) -> None:
-        """Compile what a picture of this kind will need. Raises what `Backend.compile` raises."""
+        """Compile the graphs for a picture of this kind. Raises the errors of `Backend.compile`."""
         for _ in range(self.passes):
             self.network.make_ready(replace(kind, format=replace(kind.format, alpha=False)))
             if kind.format.alpha and self.spec.scale > 1:

@@ -41,7 +41,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class BuiltEngine:
-    """An engine, and whether it was there already."""
+    """An engine. was_there: whether it existed before."""
 
     manifest: Manifest
     folder: Path

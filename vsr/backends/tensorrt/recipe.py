@@ -56,16 +56,15 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class EngineRecipe:
-    """One engine.
+    """The settings of one engine.
 
-    model: a name or the path of a package. layout: of the frames, as frame graphs are named (yuv8-left). width, height: luma
-    samples; batch: frames. precision of the network: "fp32", "fp16", "bf16", or "int8" or "fp8" where the package is
-    calibrated; "auto" for fp16, or fp32 where the package needs that.
-    library: "tensorrt" or "tensorrt_rtx", or "auto" for the one that is installed. compute_capabilities: of the GPUs to build
-    for, as "8.9", for TensorRT-RTX; none for the GPU that is here. keep_fp32: results of the network, as its graph names them,
-    that half precision cannot hold. min_psnr_db: against float32, under which an engine is refused; 0 for 60, 50, 40 or 35 as
-    it is fp32, fp16, bf16 or one of 8 bits. workspace_mb: device memory for working, 0 for as much as there is.
-    optimization_level: 0 to 5. Raises ConfigError.
+    model: a name or the path of a package. layout: of the frames, by the names of frame graphs (yuv8-left). width, height: luma
+    samples; batch: frames. precision of the network: "fp32", "fp16", "bf16", or "int8" or
+    "fp8" for a calibrated package; "auto" for fp16, or fp32 if the package needs it. library: "tensorrt" or "tensorrt_rtx", or
+    "auto" for the installed one. compute_capabilities: of the GPUs to build for, as "8.9", for TensorRT-RTX; empty for the GPU
+    of this machine. keep_fp32: tensors, by their names in the network's graph, that stay in fp32. min_psnr_db: an engine below
+    this PSNR against float32 is refused; 0 for 60, 50, 40 or 35 for fp32, fp16, bf16 or 8 bits. workspace_mb: device memory for
+    the build, 0 for all free memory. optimization_level: 0 to 5. Raises ConfigError.
     """
 
     model: str
@@ -106,13 +105,13 @@ class EngineRecipe:
 
     @property
     def concrete_precision(self) -> Precision:
-        """Of a recipe an engine was built from: there "auto" was resolved."""
+        """The precision of a recipe from which an engine was built, where "auto" has been resolved."""
         assert self.precision != "auto"
         return self.precision
 
     @property
     def psnr_limit_db(self) -> int:
-        """`min_psnr_db`, or what goes with the precision."""
+        """`min_psnr_db`, or the default of the precision."""
         return self.min_psnr_db or MIN_PSNR_DB[self.concrete_precision]
 
     @property
@@ -122,7 +121,7 @@ class EngineRecipe:
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """Of such frames; deeper ones have 10 bits here."""
+        """The format of frames of this layout; deeper frames have 10 bits here."""
         layout = self.graph_layout
         across, down = _SUBSAMPLED[self.chroma] if layout.kind == "yuv" else (1, 1)
         log2 = across.bit_length() - 1, down.bit_length() - 1
@@ -146,8 +145,8 @@ class EngineRecipe:
         return shapes  # type: ignore[return-value]
 
     def serves(self, other: EngineRecipe) -> bool:
-        """Whether its engine can stand for that of `other`, of the same package on the same GPU. What is in fp32, and what
-        building takes, is for each to choose."""
+        """Whether this recipe's engine can replace the engine of `other`, of the same package on the same GPU. `keep_fp32`,
+        workspace and optimization level may differ."""
         alike = ("layout", "chroma", "precision")
         within = ("width", "height", "batch")
         return all(getattr(self, name) == getattr(other, name) for name in alike) and all(
@@ -155,7 +154,7 @@ class EngineRecipe:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """As the TOML file would have it, with the defaults filled in."""
+        """The entries of a TOML file, with the defaults filled in."""
         values: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -189,7 +188,7 @@ def recipe_for(
 
 
 def load_recipe(path: Path) -> EngineRecipe:
-    """The recipe of a TOML file. Raises ConfigError naming what is wrong."""
+    """The recipe of a TOML file. Raises ConfigError that names the wrong entry."""
     try:
         return recipe_from_dict(read_table(path), str(path))
     except OSError as error:
@@ -199,7 +198,7 @@ def load_recipe(path: Path) -> EngineRecipe:
 
 
 def recipe_from_dict(table: Mapping[str, Any], name: str = "recipe") -> EngineRecipe:
-    """A recipe from plain values, as `EngineRecipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
+    """A recipe from plain values, as `EngineRecipe.as_dict` returns them. Raises ConfigError that names the wrong entry."""
     sides = ("width", "height", "batch")
     parsers = {side: partial(Extent.of, name=side) for side in sides} | {
         texts: partial(_sorted, texts) for texts in ("compute_capabilities", "keep_fp32")

@@ -132,13 +132,13 @@ class EngineStore:
         self.folder = folder or default_store()
 
     def manifests(self) -> list[Manifest]:
-        """Of all engines that are there, oldest first. Raises ConfigError for a folder that cannot be read."""
+        """The manifests of all engines, oldest first. Raises ConfigError for a folder that cannot be read."""
         found = [self.find(key) for key in self.keys()]
         return sorted((m for m in found if m is not None), key=lambda manifest: manifest.created)
 
     def keys(self) -> list[str]:
-        """Of all engines, also of those that are damaged. Raises ConfigError for a folder that cannot be read, and for one that
-        everybody may write in."""
+        """The keys of all engines, damaged ones included. Raises ConfigError for a folder that cannot be read, or in which
+        everybody may write."""
         self._check_mode(self.folder)
         try:
             names = [path.name for path in self.folder.iterdir()]
@@ -151,13 +151,13 @@ class EngineStore:
         return sorted(name for name in names if re.fullmatch(f"[0-9a-f]{{{_KEY_LENGTH}}}", name))
 
     def find(self, key: str) -> Manifest | None:
-        """The engine of that key, if it was built. Raises ConfigError where everybody may write there."""
+        """The engine with this key, None if it was not built. Raises ConfigError for a folder in which everybody may write."""
         for path in (self.folder, self.folder / key, self.folder / key / PLAN, self.folder / key / MANIFEST):
             self._check_mode(path)
         return _manifest_in(self.folder / key)
 
     def whole(self, identity: Identity) -> Manifest | None:
-        """The engine of that identity, if it was built and is to the byte what was written."""
+        """The engine with this identity, None if it was not built or its files have changed."""
         try:
             self.plan(identity)
         except (EngineNotFoundError, EngineStaleError):
@@ -165,13 +165,13 @@ class EngineStore:
         return self.find(identity.key)
 
     def usual_build_s(self, library: str, model: str) -> float | None:
-        """How long that library's builds took here, the middle one: those of that model, if there were any."""
+        """The median time of this library's builds on this machine: of builds of the model, if there were any."""
         built = [m for m in self.manifests() if m.identity.library == library]
         alike = [m for m in built if m.identity.recipe["model"] == model] or built
         return statistics.median(manifest.build_s for manifest in alike) if alike else None
 
     def key(self, beginning: str) -> str:
-        """The one key that begins so. Raises EngineNotFoundError, ConfigError."""
+        """The only key that begins with these digits. Raises EngineNotFoundError, ConfigError."""
         found = [key for key in self.keys() if beginning and key.startswith(beginning)]
         if not found:
             raise EngineNotFoundError(
@@ -182,7 +182,8 @@ class EngineStore:
         return found[0]
 
     def named(self, beginning: str) -> Manifest:
-        """The one engine whose key begins so. Raises EngineNotFoundError, EngineStaleError for a damaged one, ConfigError."""
+        """The manifest of the only engine whose key begins with these digits. Raises EngineNotFoundError, EngineStaleError for
+        a damaged engine, ConfigError."""
         key = self.key(beginning)
         if manifest := self.find(key):
             return manifest
@@ -192,10 +193,10 @@ class EngineStore:
         )
 
     def plan(self, identity: Identity) -> bytes:
-        """The built engine.
+        """The bytes of the built engine.
 
-        Raises EngineNotFoundError where there is none; EngineStaleError, which names what differs, where there is one of the
-        same recipe made from something else, or where the plan is not what was written.
+        Raises EngineNotFoundError if there is no engine of this recipe. Raises EngineStaleError for a damaged engine, and for
+        an engine of this recipe with another identity; the message names the difference.
         """
         manifest = self.find(identity.key)
         again = "`vsr engine build` makes it"
@@ -217,8 +218,8 @@ class EngineStore:
         return data
 
     def add(self, manifest: Manifest, plan: bytes, log: str) -> Path:
-        """Keep an engine, replacing one of the same key once it is whole; to be called while the store is `locked`. Raises
-        FileError."""
+        """Store an engine; it replaces an engine with the same key once it is complete. Call it while the store is `locked`.
+        Raises FileError."""
         target = self.folder / manifest.identity.key
         part = None
         try:
@@ -247,7 +248,7 @@ class EngineStore:
         return target
 
     def record(self, manifest: Manifest) -> None:
-        """Replace what is said of an engine that is there; a store that is only read stays as it is."""
+        """Replace the manifest of a stored engine. A read-only store stays unchanged."""
         with contextlib.suppress(FileError):
             text = json.dumps(manifest.as_dict(), indent=1) + "\n"
             write_whole(self.folder / manifest.identity.key / MANIFEST, text.encode())
@@ -272,14 +273,14 @@ class EngineStore:
                 )
 
     def timing_cache(self, identity: Identity) -> Path:
-        """Where what was measured while building for that GPU, with that library, lies."""
+        """The file with measurements of earlier builds for this GPU and library."""
         name = f"{identity.library} {identity.version} {identity.target} {identity.driver}"
         return self.folder / f"{''.join(c if c.isalnum() or c == '.' else '-' for c in name)}.timing"
 
     @contextlib.contextmanager
     def locked(self, say: Callable[[str], None]) -> Iterator[None]:
-        """While one process builds here, others that want to wait, and `say` so: mostly it is the same engine that they want.
-        Raises FileError, and ConfigError for a store that everybody may write in."""
+        """Allow one process to build here. Others wait, usually for the same engine, and pass a sentence to `say`. Raises
+        FileError, and ConfigError for a store in which everybody may write."""
         self._check_mode(self.folder)
         try:
             self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)

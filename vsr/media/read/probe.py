@@ -46,7 +46,7 @@ class ChapterSummary:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `probe` found. container: FFmpeg's format name, or the picture format's. video: see VideoInfo."""
+    """The description of an input by `probe`. container: FFmpeg's format name, or the picture format's. video: see VideoInfo."""
 
     name: str
     container: str
@@ -64,7 +64,7 @@ class Probe:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as what JSON knows: fractions as "30000/1001", enumerations by name, pixel format by its short name."""
+        """The fields as JSON values: fractions as "30000/1001", enumerations by name, the pixel format by its short name."""
         result: dict[str, Any] = _plain(self)
         result["video"]["format"] = self.video.format.name
         color = result["video"]["color"]
@@ -88,7 +88,8 @@ def _plain(value: Any) -> Any:
 
 
 def probe(url: str, *, video_stream: int | None = None) -> Probe:
-    """Open an input, decode a dozen frames and describe it. Raises what `open_source` and iterating it raise."""
+    """Open an input, decode a dozen frames and describe it. Raises the errors of `open_source`, and of iterating over its
+    frames."""
     with open_source(url, SourceOptions(video_stream=video_stream)) as source:
         interlaced = captioned = False
         for number, frame in enumerate(source):
