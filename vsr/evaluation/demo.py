@@ -45,7 +45,8 @@ def demo(
     progress: OnProgress | None = None,
     control: Control | None = None,
 ) -> DemoResult:
-    """Upscale the clip that comes with vsr into a folder, which is created if necessary. Files of an earlier demo are replaced."""
+    """Upscale the clip that comes with vsr into a folder, which is created if necessary. Files of an earlier demo are
+    replaced."""
     folder = Path(output_dir)
     make_folder(folder)
     video, picture = folder / f"{CLIP.stem}_x2.mp4", folder / "before-after.png"

@@ -46,7 +46,8 @@ class ChapterSummary:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The description of an input by `probe`. container: FFmpeg's format name, or the picture format's. video: see VideoInfo."""
+    """The description of an input by `probe`. container: FFmpeg's format name, or the picture format's. video: see
+    VideoInfo."""
 
     name: str
     container: str
