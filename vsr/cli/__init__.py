@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `vsr` with the arguments (those of the process where None) and return its exit code."""
+    """Run `vsr` with the arguments (None for the arguments of the process) and return its exit code."""
     try:
         from vsr.cli.app import run
     except KeyboardInterrupt:  # What is imported takes a moment.

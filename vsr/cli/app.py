@@ -130,7 +130,7 @@ def _unwritten() -> int:
 
 
 def tell_error(error: VsrError) -> None:
-    """One line saying what is wrong and where, and one saying what to do about it, on stderr."""
+    """Print one line with the error and its place, and one line with the remedy, on stderr."""
     where = "".join(f" ({place})" for place in getattr(error, "__notes__", []))
     _tell(f"{error.message}{where}", error.hint)
     _trace(error)

@@ -17,7 +17,7 @@ from vsr.files.ordinary import read_ordinary
 def defaults_for(path: Path, group: click.Group, name: str, ctx: click.Context) -> dict[str, Any]:
     """Click's `default_map` for one command of a group: its table of the file, by the names of parameters.
 
-    Raises ConfigError that names the file and the entry for what is no TOML, or no option of the command.
+    Raises ConfigError that names the file and the entry for invalid TOML, or an unknown option.
     """
     content = _read(path)
     for table in content:
@@ -85,8 +85,8 @@ def _option(command: click.Command, key: str) -> click.Option | None:
 
 
 def drop_excluded(values: dict[str, Any], *pairs: tuple[str, str]) -> None:
-    """Change the values of the command that runs: of two options that exclude each other, what is given on the command line
-    replaces what the file has."""
+    """Change the values of the running command: if two options exclude each other, the one on the command line replaces the
+    one in the file."""
     ctx = click.get_current_context()
     for pair in pairs:
         for name, other in (pair, pair[::-1]):

@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Printer:
-    """What --quiet and --json ask for. Errors and warnings go to standard error in any case."""
+    """Prints as --quiet and --json ask. Errors and warnings always go to standard error."""
 
     quiet: bool
     as_json: bool

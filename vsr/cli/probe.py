@@ -20,7 +20,7 @@ def command(url: str, video_stream: int | None, printer: Printer) -> None:
     from vsr.media.address import is_read_once
 
     found = api.probe(url, video_stream=video_stream).as_dict()
-    # Both open the input anew, and a pipe has nothing left for the second.
+    # Both functions open the input, and a pipe can be read only once.
     if is_read_once(url):
         found["vsr_upscale"] = {"notes": [_READ_ONCE]}
     else:

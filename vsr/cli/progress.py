@@ -28,7 +28,7 @@ _NAME_BESIDE_SIZE = 16
 
 
 def figures(progress: Progress) -> str:
-    """Frames, fps, speed and time left, as far as they are known; or what takes long just now."""
+    """Frames, fps, speed and time left, as far as they are known; or the name of a long step in progress."""
     if progress.doing:
         return progress.doing
     total = f"/{progress.frames_total:,}" if progress.frames_total is not None else ""
@@ -51,8 +51,8 @@ def name_of(progress: Progress) -> str:
 
 
 def short_figures(progress: Progress, room: int) -> str:
-    """The figures for a line of a terminal: how much is done, at what pace, how long the rest takes and, where it fits into so
-    many columns, how long the output will be."""
+    """The figures for a line of a terminal: share, frames a second, time left and, if it fits into `room` columns, the
+    expected size of the output."""
     if progress.doing:
         return progress.doing
     share = f"{progress.share:4.0%}" if progress.share is not None else f"{progress.frames_done:,} frames"
@@ -67,7 +67,7 @@ def short_figures(progress: Progress, room: int) -> str:
 
 
 def cut(name: str, width: int) -> str:
-    """A name in so many columns: its end, which tells most of a path. Some characters take two columns."""
+    """Shorten a name to `width` columns: the end of a path says most. Some characters take two columns."""
     from rich.cells import cell_len
 
     if cell_len(name) <= width:

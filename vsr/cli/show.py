@@ -1,4 +1,4 @@
-"""Reports, as they are printed after a job and written for `--report`."""
+"""Plans and reports, as lines and as JSON for `--report`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def preview_lines(found: Preview) -> list[str]:
-    """What is known of one input before its first frame."""
+    """The plan for one input."""
     (width, height), (large_width, large_height) = found.size_in, found.size
     about = f", about {text.about(found.seconds)}" if found.seconds is not None else ""
     about += f", about {text.size(found.bytes)}" if found.bytes is not None else ""
@@ -33,7 +33,7 @@ def preview_lines(found: Preview) -> list[str]:
 
 
 def report_lines(report: Report, *, verbose: bool = False, known: Collection[str] = ()) -> list[str]:
-    """What a person wants to know of one job. verbose: also of its stages. known: notes and warnings that were said before."""
+    """The summary of one job. verbose: with a table of the stages. known: notes and warnings that were printed before."""
     (width, height), (large_width, large_height) = report.size_in, report.size_out
     done = f"{report.frames_out:,} frames in {text.duration(report.seconds)}"
     lines = [
@@ -112,8 +112,8 @@ def write_json(path: Path, content: Any) -> None:
 
 @dataclass
 class Run:
-    """What became of the inputs of `vsr upscale`: reports of those that are done, previews with --dry-run, (input, error) of
-    those that failed, names of those that were not begun."""
+    """The results of `vsr upscale`. reports: of finished inputs. previews: plans, with --dry-run. failed: input and error.
+    not_begun: names of inputs."""
 
     reports: list[Report] = field(default_factory=list)
     previews: list[Preview] = field(default_factory=list)

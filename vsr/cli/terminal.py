@@ -1,6 +1,6 @@
-"""What is printed: each line is one line of plain text on any terminal, whatever names and titles from elsewhere hold.
+"""Printing: each line is one line of plain text on any terminal, whatever characters file names and titles contain.
 
-Nothing else of vsr prints (`tests/test_house.py`), but for rich's progress bars, whose texts pass `escaped`.
+Only this module prints (`tests/test_house.py`), except rich's progress bars, whose texts pass through `escaped`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
-# Control characters but the tab, what ends a line, and what turns the direction of writing.
+# Control characters except the tab, line ends, and characters that change the direction of writing.
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # What begins with a backslash in JSON: two surrogates that are one character, a byte of a name that is no UTF-8, and the rest.
 _BACKSLASHED = re.compile(r"\\ud[89ab]..\\ud[c-f]..|\\udc([89a-f].)|\\.")
@@ -85,9 +85,7 @@ def open_streams() -> None:
 
 def _unencodable(error: UnicodeError) -> tuple[bytes | str, int]:
     """File names go out as the bytes they are; characters that the terminal doesn't know as on standard error: `\\u65e5`."""
-    if not isinstance(
-        error, UnicodeEncodeError
-    ):  # Somebody reads back what was written there, as pytest does.
+    if not isinstance(error, UnicodeEncodeError):  # The output is decoded again, as pytest does.
         return codecs.backslashreplace_errors(error)
     wrong = error.object[error.start : error.end]
     as_bytes = (

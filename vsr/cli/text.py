@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """What nobody knows exactly: 40 s, 12 min, 2.6 h, 3.1 days."""
+    """A rough time: 40 s, 12 min, 2.6 h, 3.1 days."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * 60:
@@ -111,7 +111,7 @@ def _blocks(rows: Sequence[Sequence[str]], indent: str) -> list[str]:
 
 
 def tree(value: Any, *, indent: str = "") -> list[str]:
-    """A nested mapping as indented `key: value` lines; what is empty or None is left out."""
+    """A nested mapping as indented `key: value` lines; empty values and None are left out."""
     lines: list[str] = []
     for key, item in value.items():
         name = str(key).replace("_", " ")

@@ -238,7 +238,7 @@ def command(
         note(sentence)
 
     with interrupts(control), progress_bar(quiet=printer.quiet, as_json=shown == "json") as progress:
-        # With those of an earlier run that did not do all.
+        # With the reports of an unfinished earlier run.
         run.reports = api.upscale_many(
             config,
             progress=progress,
@@ -260,7 +260,7 @@ def command(
 
 
 def _unfinished(run: Run) -> list[str]:
-    """Of several inputs, those that failed and those that were not begun."""
+    """Lines that name failed inputs, and inputs that were not begun."""
     lines = []
     failed, left = run.failed, run.not_begun
     count = len(run.reports) + len(failed) + len(left)

@@ -38,7 +38,7 @@ class Color:
 
     @property
     def full_range(self) -> bool:
-        """Whether codes span the whole scale; what is not tagged counts as limited."""
+        """Whether codes span the whole scale; untagged video counts as limited."""
         return self.range is Range.FULL
 
 
@@ -55,6 +55,6 @@ _LUMA_COEFFICIENTS: dict[int, tuple[float, float]] = {
 
 
 def luma_coefficients(matrix: int) -> tuple[float, float, float]:
-    """(Kr, Kg, Kb) of an H.273 matrix, summing to 1; BT.601 for RGB and what is unspecified or unknown."""
+    """(Kr, Kg, Kb) of an H.273 matrix, summing to 1; BT.601 for RGB and for unspecified or unknown matrices."""
     kr, kb = _LUMA_COEFFICIENTS.get(matrix, _LUMA_COEFFICIENTS[6])
     return kr, 1.0 - kr - kb, kb

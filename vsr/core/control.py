@@ -1,4 +1,4 @@
-"""How a job is ended from outside: `stop` finishes what is under way, `cancel` drops it."""
+"""Ends a job from outside: `stop` finishes the work in progress, `cancel` drops it."""
 
 from __future__ import annotations
 

@@ -8,9 +8,8 @@ _BLOCKING_SYNC = 4
 
 
 def agree_on_context() -> None:
-    """Have the primary context of the first GPU made as FFmpeg wants it, whoever makes it first: FFmpeg takes no other
-    ("Primary context already active with incompatible flags"). To be called before anything uses the GPU; nothing happens
-    without a driver."""
+    """Set the flags of the first GPU's primary context to those of FFmpeg, which accepts no other context ("Primary context
+    already active with incompatible flags"). Call this before anything uses the GPU. Without a driver it does nothing."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -22,7 +22,7 @@ class VsrError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors pass from one process to another, with what the system said."""
+        """Errors pass from one process to another, with the system's message."""
         cause = self.__cause__ if isinstance(self.__cause__, OSError) else None
         return _again, (type(self), self.__dict__, cause)
 
@@ -77,7 +77,7 @@ class EncoderUnavailableError(MediaError):
 
 
 class EncodeError(MediaError):
-    """The encoder or the container cannot take what it is given."""
+    """The encoder or the container does not accept its input."""
 
 
 class OutputLostError(MediaError):
@@ -141,7 +141,7 @@ class WorkerError(VsrError):
 
 
 class PipelineError(VsrError):
-    """A stage failed with something that is not a VsrError: our bug, told with the place it happened.
+    """A stage failed with an exception that is not a VsrError: a bug in vsr. The message names the place.
 
     `stage` names the stage; `frame_index` is the number of items it had taken, or None.
     """
@@ -183,7 +183,7 @@ def out_of_memory(doing: str) -> DeviceMemoryError:
 
 
 def stage_failed(stage: str, frame_index: int | None, cause: BaseException) -> VsrError:
-    """What to raise for what a stage ended with, which is none of our errors: PipelineError, unless memory ended."""
+    """The error to raise for another library's exception in a stage: PipelineError, unless memory ran out."""
     hide(cause)
     if is_out_of_memory(cause):
         where = f" at frame {frame_index}" if frame_index is not None else ""

@@ -1,4 +1,4 @@
-"""What the extras of the distribution bring, and the words that say how to get it."""
+"""The packages of the distribution's extras, and the hints that say how to install them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DISTRIBUTION = "vsr-video"
 
 
 def packages(extra: str) -> list[str]:
-    """Names of the packages that an extra asks for; none where vsr only lies in a folder and cannot tell."""
+    """Names of the packages that an extra asks for; empty if vsr is not installed, but runs from a folder."""
     try:
         asked = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What nobody is to see of addresses: users, passwords, keys, tokens. By their shape, wherever they stand in a text."""
+"""Hides the secrets of addresses: users, passwords, keys, tokens. They are found by their shape, anywhere in a text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ HIDDEN = "..."
 
 _SCHEME = r"[a-zA-Z][a-zA-Z0-9+.-]+"
 _URL = re.compile(rf"^{_SCHEME}://")
-# What of a text may be an address. A slash or colon too few does not show what it holds.
+# Parts of a text that may be an address. A missing slash or colon must not reveal its secrets.
 _ADDRESS = re.compile(rf"(?<![\w+.-]){_SCHEME}(?::/+|:?//)[^\s'\"<>`|]+")
 _LOGIN = re.compile(r"(?<![\w.%+-])(?!testsrc:)[\w.%+-]*:[^\s/@'\"]+@(?=[\w\[])")
 _SECRETS = "api_?key|stream_?key|pass|passphrase|passwd|password|passwort|pwd|secret|signature|streamid|token|access_?token|jwt"
 _WORDS = f"{_SECRETS}|auth|authorization|credentials?|key|login|session|sid|sig|ticket|tkt|usr|user|username"
-# "password=x", as a query, as parameters or in a path: up to what begins the next one.
+# "password=x", as a query, as parameters or in a path: up to the beginning of the next one.
 _VALUE = r"((?:^|[^a-z0-9])(?:[a-z0-9]+[_-])*?(?:%s)\s*=)(?:(?!_[a-z]\w*=)[^&;,/?#\s'\"])+"
 _SECRET = re.compile(_VALUE % _SECRETS, re.IGNORECASE)
 _GIVEN = re.compile(_VALUE % _WORDS, re.IGNORECASE)
@@ -67,7 +67,7 @@ def masked(text: str) -> str:
 
 
 def hide(error: BaseException | None) -> None:
-    """Mask what an exception, and all that it came from, holds and says."""
+    """Mask the message and the values of an exception and of its causes."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -112,7 +112,7 @@ def _without_login(rest: str) -> str:
 
 
 def _masked_path(rest: str) -> str:
-    """The path of what comes after the scheme, whose query and login are gone."""
+    """The path after the scheme, without login and query."""
     host, slash, path = rest.partition("/")
     if ";" in host:
         host = host.partition(";")[0]

@@ -26,7 +26,7 @@ _MOST_SHOWN = 60
 
 
 def read_table(path: Path | Traversable) -> dict[str, Any]:
-    """What a TOML file says, in UTF-8 with or without a byte order mark. Raises OSError; ConfigError for what is not TOML."""
+    """The content of a TOML file, in UTF-8 with or without a byte order mark. Raises OSError; ConfigError for invalid TOML."""
     data = path.read_bytes()
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
@@ -124,7 +124,7 @@ _WORDS = {bool: "true or false", int: "a whole number", str: "text"}
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
-    """What a Literal, or a union of some, may be; empty for other types."""
+    """The values of a Literal, or of a union of them; empty for other types."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     if get_origin(hint) is Union:
@@ -141,7 +141,7 @@ def _optional(hint: Any) -> Any:
 
 
 def _check_plain(name: str, value: Any, levels: int) -> None:
-    """Raise ConfigError for what JSON or TOML could not hold again."""
+    """Raise ConfigError for a value that JSON or TOML cannot hold."""
     if not levels:
         raise ConfigError(f"{name} is nested too deeply")
     if type(value) is int and not -(2**63) <= value < 2**63:

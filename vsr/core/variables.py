@@ -14,8 +14,8 @@ _VARIABLE = re.compile(r"\$\{(file:)?([^{}]*)\}")
 
 def expanded(text: str) -> str:
     """The text with `${NAME}` from the environment, and `${file:PATH}`: the first line of a file, as Docker, Kubernetes and
-    systemd give secrets. They are inserted as they are: percent-encoded where the address wants that. They are hidden from
-    then on.
+    systemd give secrets. They are inserted as they are: percent-encoded where the address wants that. They are hidden from then
+    on.
 
     Raises ConfigError for one that is not there.
     """

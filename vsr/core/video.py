@@ -1,4 +1,4 @@
-"""What is known of a video before its frames are decoded."""
+"""Facts about a video that are known before its frames are decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is: its spec, where packages lie, and what is inside one."""
+"""Networks: their specs, the folders of their packages, and the files inside a package."""
 
 from vsr.models.registry import find_model, shipped_models
 from vsr.models.spec import GraphLayout, ModelSpec, Precision

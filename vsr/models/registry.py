@@ -40,7 +40,7 @@ def shipped_models() -> list[ModelSpec]:
 
 
 def own_models() -> list[ModelSpec]:
-    """The specs of the user's packages, those that are whole."""
+    """The specs of the user's complete packages."""
     found = []
     for path in sorted(models_folder().glob("*/model.toml")):
         with contextlib.suppress(WeightsError):  # A damaged one says so when it is asked for.

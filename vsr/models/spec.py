@@ -180,7 +180,7 @@ class ModelSpec:
 
 
 def check_ports(graph: Path, layout: GraphLayout, inputs: Collection[str], outputs: Collection[str]) -> None:
-    """Raise WeightsError unless a frame graph takes and gives what it should, by the names of its inputs and outputs."""
+    """Raise WeightsError unless a frame graph has the right inputs and outputs, by their names."""
     planes = layout.plane_names
     larger = [f"{name}_out" for name in planes]
     what = f"model package {graph.parent.name}: {graph.name}"
@@ -198,7 +198,7 @@ def check_ports(graph: Path, layout: GraphLayout, inputs: Collection[str], outpu
 
 
 def load_spec(folder: Path) -> ModelSpec:
-    """The spec of the package in a folder. Raises WeightsError where `model.toml` is missing or says what cannot be."""
+    """The spec of the package in a folder. Raises WeightsError where `model.toml` is missing or has impossible values."""
     path = folder / "model.toml"
     try:
         table = read_table(path)

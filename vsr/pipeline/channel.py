@@ -40,8 +40,8 @@ class _Clock:
 class Channel(Generic[T]):
     """Carries items from one writing thread to one reading thread, `capacity` of them at most at a time.
 
-    The writer ends the stream with `close`: the reader still gets what is queued. The reader may `leave` early: what is
-    queued is dropped and the writer is told. Cancelling drops what is queued and wakes both with Cancelled. Nothing polls.
+    The writer ends the stream with `close`: the reader still gets the queued items. The reader may `leave` early: then queued
+    items are dropped, and the writer is notified. Cancelling drops queued items and wakes both with Cancelled. Nothing polls.
     """
 
     def __init__(self, capacity: int, control: Control | None = None) -> None:

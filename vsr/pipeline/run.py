@@ -43,7 +43,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult(Generic[R]):
-    """A run that came to its end. value: what the sink returned. stopped: the source was stopped before its own end."""
+    """A finished run. value: the result of the sink. stopped: the source was stopped before its own end."""
 
     value: R
     stats: PipelineStats
@@ -103,11 +103,11 @@ class Pipeline(Generic[R]):
     def run(
         self, on_progress: Callable[[PipelineStats], None] | None = None, *, progress_interval_s: float = 0.2
     ) -> PipelineResult[R]:
-        """Run to the end and return what the sink returned; no thread is left behind.
+        """Run to the end and return the sink's result; no thread is left behind.
 
-        Raises Cancelled when cancelled before the sink had returned, a VsrError of a stage as it is (with a note of stage
-        and frame), and any other exception as the cause of a PipelineError. `on_progress` is called on the calling thread
-        every so often, and once after the end.
+        Raises Cancelled when cancelled before the sink had returned, a VsrError of a stage unchanged (with a note of stage and
+        frame), and any other exception as the cause of a PipelineError. `on_progress` is called on the calling thread at
+        intervals, and once after the end.
         """
         if self._ran:
             raise RuntimeError("a pipeline runs once")

@@ -1,4 +1,4 @@
-"""What each stage did with its time."""
+"""How each stage spent its time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StageStats:
 
     @property
     def rate(self) -> float:
-        """Items a second the stage did while it was busy: what it could do if it never waited."""
+        """Items a second while the stage was busy: its rate if it never waited."""
         return max(self.items_in, self.items_out) / self.busy_s if self.busy_s > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def _close(iterator: Iterator[Any]) -> None:
 
 @contextmanager
 def _closing(iterator: Iterator[Any]) -> Generator[Iterator[Any]]:
-    """Close an iterator on the thread that ran it; what went wrong before is told rather than what goes wrong in closing."""
+    """Close an iterator on the thread that ran it; an earlier error takes precedence over an error in closing."""
     try:
         yield iterator
     except BaseException:
@@ -55,7 +55,7 @@ class Worker(ABC):
 
     @abstractmethod
     def _loop(self) -> None:
-        """Do everything there is to do."""
+        """Process all items."""
 
     @property
     def index(self) -> int | None:
@@ -179,7 +179,7 @@ class StageWorker(Worker):
 
 
 class SinkWorker(Worker, Generic[R]):
-    """Hands everything that arrives to the sink, and keeps what it returns."""
+    """Hands everything that arrives to the sink, and keeps its result."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class SinkWorker(Worker, Generic[R]):
         self._from = inputs
 
     def result(self) -> R:
-        """What the sink returned, once it has."""
+        """The sink's result, after its end."""
         return cast(R, self._value)
 
     def _loop(self) -> None:

@@ -1,8 +1,7 @@
-"""What every luma network shares: cubic enlargement underneath, a residual on top, and facts found by running it.
+"""The base of every luma network: cubic enlarging, a residual added to it, and facts found by running the network.
 
-A network computes a residual [N, scale^2, H, W], row by row of each output block, that is added to the input repeated; a
-fixed cubic residual (Keys 1981, a = -0.5) is part of it, and the last convolution starts at zero, so training starts at
-bicubic.
+A network computes a residual [N, scale^2, H, W], row by row of each output block, that is added to the input repeated; a fixed
+cubic residual (Keys 1981, a = -0.5) is part of it, and the last convolution starts at zero, so training starts at bicubic.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class NetworkSpec:
     def halo(self) -> int:
         """How far an output pixel looks, in input pixels, found with weights that all count."""
         if self.whole:
-            return 64  # where what is further off has little say
+            return 64  # where distant samples matter little
         network = self.network(replace(self, **dict.fromkeys(self.widths, 2))).double()
         with torch.no_grad():
             for parameter in network.parameters():
@@ -99,11 +98,11 @@ class LumaNetwork(nn.Module):
         self.cubic = CubicResidual(spec.scale)
 
     def detail(self, luma: Tensor) -> Tensor:
-        """What is learnt, [N, scale^2, H, W]."""
+        """The learnt part, [N, scale^2, H, W]."""
         raise TypeError("a network says what its detail is")
 
     def residual(self, luma: Tensor) -> Tensor:
-        """What is added to the repeated input, [N, scale^2, H, W]."""
+        """The residual that is added to the repeated input, [N, scale^2, H, W]."""
         base: Tensor = self.cubic(luma)
         return base + self.detail(luma)
 
@@ -120,11 +119,11 @@ class LumaNetwork(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> dict[str, Tensor]:
-        """The weights as they are kept: float32 on the CPU."""
+        """The weights in the form that is stored: float32 on the CPU."""
         return {n: p.detach().float().cpu().clone().contiguous() for n, p in self.named_parameters()}
 
     def load_folded(self, state: dict[str, Tensor]) -> None:
-        """Start from what `fold` gave. Raises WeightsError where it doesn't fit."""
+        """Start from the result of `fold`. Raises WeightsError where it doesn't fit."""
         try:
             self.load_state_dict(state)
         except RuntimeError as error:

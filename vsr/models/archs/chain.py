@@ -23,13 +23,13 @@ from vsr.models.archs.rounding import rounded_features, rounded_kernels
 
 @dataclass(frozen=True)
 class ChainSpec:
-    """What a chain is built from; the same words stand under `[arch]` in a recipe.
+    """The parameters of a chain; `[arch]` in a recipe has the same names.
 
-    `scale` 2, 3 or 4. `channels` of the trunk. `depth` counts the trunk's 3x3 convolutions, between the first and the
-    last. `unshuffle` 1 runs the trunk at the input's resolution, 2 at half of it. `skip_every` k > 0 adds the input of
-    every k trunk convolutions to their output and the first convolution's output to the trunk's (EDSR, Lim et al. 2017);
-    0 leaves a plain chain. `linear` is the side of a filter beside it all that learns the linear part of enlarging, 0 for
-    none. Raises ConfigError for values that make no network.
+    `scale` 2, 3 or 4. `channels` of the trunk. `depth` counts the trunk's 3x3 convolutions, between the first and the last.
+    `unshuffle` 1 runs the trunk at the input's resolution, 2 at half of it. `skip_every` k > 0 adds the input of every k trunk
+    convolutions to their output and the first convolution's output to the trunk's (EDSR, Lim et al. 2017); 0 leaves a plain
+    chain. `linear` is the side of a filter beside it all that learns the linear part of enlarging, 0 for none. Raises
+    ConfigError for values that make no network.
     """
 
     scale: int
@@ -60,7 +60,8 @@ class ChainSpec:
         return [(first, self.channels), *trunk, (self.channels, last)]
 
     def has_activation(self, conv: int) -> bool:
-        """Whether a PReLU follows convolution `conv`. None follows the last, nor those that end a residual group."""
+        """Whether a PReLU follows convolution `conv`. None follows the last convolution, or the last one of a residual
+        group."""
         if conv == self.depth + 1:
             return False
         return not (self.skip_every and conv > 0 and conv % self.skip_every == 0)
@@ -126,8 +127,8 @@ class PlainChain(nn.Module):
 class Chain(nn.Module):
     """The chain as it trains. Same input and output as PlainChain; `fold` gives PlainChain's weights.
 
-    `compute_dtype` bfloat16 runs the convolutions so; the weights and their folding stay float32. `rounded`: what all
-    convolutions but the first take is rounded to 8 bits, see `vsr.models.archs.rounding`.
+    `compute_dtype` bfloat16 runs the convolutions so; the weights and their folding stay float32. `rounded`: the inputs of all
+    convolutions except the first are rounded to 8 bits, see `vsr.models.archs.rounding`.
     """
 
     def __init__(self, spec: ChainSpec, compute_dtype: torch.dtype = torch.float32) -> None:
@@ -204,7 +205,7 @@ class Chain(nn.Module):
 
     @torch.no_grad()
     def load_folded(self, state: dict[str, Tensor]) -> None:
-        """Start from what `fold` gave, of a chain of the same spec. Raises WeightsError where it doesn't fit."""
+        """Start from the result of `fold` of a chain with the same spec. Raises WeightsError where it doesn't fit."""
         plain = plain_chain_from_weights(self.spec, state)
         at = 0
         for stack in (self.first, self.trunk, self.last):
@@ -222,7 +223,7 @@ class Chain(nn.Module):
 class KernelStack(nn.Module):
     """`count` 3x3 kernels of one shape, each a 3x3 kernel + a 1x1 -> 3x3 product (+ the identity).
 
-    Kept as [count, out, 3, 3, in], so that every kernel comes out of it in channels-last memory order.
+    Stored as [count, out, 3, 3, in], so that every kernel is in channels-last memory order.
     """
 
     identity: Tensor
@@ -261,7 +262,7 @@ def _shuffled(packed: Tensor, spec: ChainSpec) -> Tensor:
 
 
 def _in_steps(taps: Tensor) -> Tensor:
-    """Taps [N, k, k] less their mean, to the nearest 1/256 and summing to zero: bfloat16 holds them as they are, so that flat
+    """Taps [N, k, k] less their mean, to the nearest 1/256 and summing to zero: bfloat16 holds them exactly, so that flat
     areas stay flat there too."""
     rounded = ((taps - taps.mean((1, 2), keepdim=True)) * 256).round()
     middle = taps.shape[1] // 2

@@ -16,7 +16,7 @@ from vsr.models.archs.base import LumaNetwork, NetworkSpec, conv, initialise_for
 
 @dataclass(frozen=True)
 class EncdecSpec(NetworkSpec):
-    """`channels` at the input's resolution; twice as many at a half of it, four times as many at a quarter."""
+    """`channels` at the input's resolution; twice as many at half the resolution, four times as many at a quarter."""
 
     size_multiple: ClassVar[int] = 4
 

@@ -36,7 +36,7 @@ class GatedSpec(NetworkSpec):
 
     @property
     def conv_widths(self) -> list[tuple[int, int]]:
-        """Input and output channels of every convolution: the first, those of the blocks, the last."""
+        """Input and output channels of every convolution: the first, the ones of the blocks, the last."""
         trunk = [(self.channels, self.channels)] * (self.blocks * self.depth)
         return [(1, self.channels), *trunk, (self.channels, self.scale**2)]
 
@@ -123,7 +123,7 @@ class Gated(LumaNetwork):
 
     @torch.no_grad()
     def load_folded(self, state: dict[str, Tensor]) -> None:
-        """Start from what `fold` gave. Raises WeightsError where it doesn't fit."""
+        """Start from the result of `fold`. Raises WeightsError where it doesn't fit."""
         plain = PlainGated(self.spec)
         try:
             plain.load_state_dict(state)

@@ -1,7 +1,7 @@
 """A trained network as the beginning of a deeper or wider one, or of one of another scale.
 
-The larger network computes what the smaller does, and goes on learning from there (Chen et al., "Net2Net: accelerating learning
-via knowledge transfer", 2016). A network of another scale begins with the same trunk and a last layer that is new.
+The larger network computes the same as the smaller one, and continues learning from there (Chen et al., "Net2Net: accelerating
+learning via knowledge transfer", 2016). A network of another scale begins with the same trunk and a last layer that is new.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def grown(
     """Folded weights of a `large` chain that computes what `weights` of a `small` one do.
 
     Added layers pass on what they get; added channels see what `fresh` weights of the large chain make them see, and nothing
-    looks at them yet. With another scale, the last layer and the linear part are those of `fresh`. Raises ConfigError where
-    the one is not larger than the other, or either has skips in its trunk.
+    looks at them yet. With another scale, the last layer and the linear part are those of `fresh`. Raises ConfigError where the
+    one is not larger than the other, or either has skips in its trunk.
     """
     fits = small.channels <= large.channels and small.depth <= large.depth
     if (

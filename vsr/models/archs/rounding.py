@@ -1,4 +1,4 @@
-"""Features and kernels rounded to 8 bits while a network trains, so that it allows for what int8 will do to it.
+"""Features and kernels rounded to 8 bits while a network trains, so that it learns to tolerate int8.
 
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018.
 """
@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def rounded_features(features: Tensor) -> Tensor:
-    """To 256 levels from the least to the largest of them all; gradients pass as they are."""
+    """Round to 256 levels between the least and the largest value; gradients pass unchanged."""
     result: Tensor = _Features.apply(features)
     return result
 
 
 def rounded_kernels(kernels: Tensor) -> Tensor:
-    """[out, in, h, w] to 255 levels about zero, for each output its own; gradients pass as they are."""
+    """[out, in, h, w] rounded to 255 levels about zero, separately for each output; gradients pass unchanged."""
     result: Tensor = _Kernels.apply(kernels)
     return result
 

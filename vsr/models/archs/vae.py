@@ -1,8 +1,8 @@
 """A variational autoencoder for super-resolution: one small input, several plausible results.
 
 Kingma and Welling, "Auto-encoding variational Bayes", 2014, conditioned on the input (Sohn et al., 2015). While training, an
-encoder sees the original and says in a few numbers what the small picture leaves open; the decoder is told these numbers.
-Afterwards they are drawn. They hold for a whole picture and scale and shift the channels of each convolution (Perez et
+encoder sees the original, and describes in a few numbers the details that the small picture leaves open; the decoder gets these
+numbers. Afterwards they are drawn. They hold for a whole picture and scale and shift the channels of each convolution (Perez et
 al., "FiLM", 2018), so drawn once they fold into the kernels: a sample is a plain network, steady over a video.
 """
 
@@ -90,8 +90,8 @@ class Vae(VaeDecoder):
             nn.init.zeros_(parameter)  # Training starts at the prior.
 
     def reconstruct(self, luma: Tensor, original: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The result for what the encoder finds in `original` [N, 1, H*scale, W*scale], blurred by `noise` [N, latent] from a
-        normal distribution, and how much the encoder told: the divergence from the prior, nats a picture."""
+        """The result for what the encoder finds in `original` [N, 1, H*scale, W*scale], blurred by `noise` [N, latent] from
+        a normal distribution, and the information from the encoder: the divergence from the prior, nats a picture."""
         fast = self.compute_dtype != torch.float32
         with torch.autocast(luma.device.type, self.compute_dtype, enabled=fast):
             seen = self.encoder(torch.cat([luma, functional.pixel_unshuffle(original, self.scale)], dim=1))
