@@ -1,1 +1,1 @@
-"""Frames per second, honestly: each stage alone, all together, on what machine."""
+"""Measures frames per second: each stage alone, and all together; the result names the machine."""

@@ -1,4 +1,4 @@
-"""Two results beside each other: what became faster, what slower, and what only one of them has."""
+"""Compares two results: faster and slower figures, and figures that only one of them has."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def compare_results(before: BenchResult, after: BenchResult) -> BenchComparison:
 
 
 def _figures(result: BenchResult) -> Iterator[tuple[tuple[str, str], Spread]]:
-    """Each figure that is compared, by what it is of and its unit. Stages alone stand under what they depend on, so that those
-    of several cells count once."""
+    """Each compared figure, by its name and unit. A stage alone is named by the values that it depends on, so that it counts
+    once for several cells."""
     for cell in result.cells:
         case = cell.case
         yield (f"{case.network} into {case.sink}", "fps"), cell.together.fps

@@ -1,4 +1,4 @@
-"""What is measured."""
+"""The configuration of a bench."""
 
 from __future__ import annotations
 

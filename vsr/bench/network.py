@@ -30,7 +30,7 @@ _MOST_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What of a network is the same for all outputs. case: without an output. large: frames that came out."""
+    """The measurements of a network that are the same for all outputs. case: without an output. large: the enlarged frames."""
 
     case: Case
     spec: ModelSpec
@@ -47,7 +47,8 @@ class Alone:
 
 
 class NetworkBench:
-    """Measures one network. seconds: for all of it. folder: for files. say: told each part as it is begun."""
+    """Measures one network. seconds: time for all measurements. folder: for files. say: gets the name of each part before it
+    is measured."""
 
     def __init__(
         self, network: Network, clip: Clip, seconds: float, folder: Path, say: Callable[[str], None]
@@ -91,7 +92,8 @@ class NetworkBench:
             return Alone(case, upscaler.spec, parts, large)
 
     def cells(self, alone: Alone, rate: Spread | None) -> tuple[list[Cell], list[LeftOut]]:
-        """A cell for each output; those that could not be measured, with the reason. rate: of this machine at best."""
+        """A cell for each output, and the outputs that could not be measured, with the reason. rate: the best rate of this
+        machine."""
         cells, left_out = [], []
         for output in self._network.outputs:
             meter = LoadMeter()
@@ -137,7 +139,7 @@ class NetworkBench:
         )
 
     def _with_start(self, cells: list[Cell]) -> list[Cell]:
-        """The last one gets what the command takes in a process of its own."""
+        """Add the start of the command in its own process to the last cell."""
         if not cells:
             return []
         self._say("a fresh process")
@@ -163,14 +165,14 @@ class NetworkBench:
         return Recorder(WarmUp(most=8, seconds=0.3), self._until(_STEPS / _MOST_STEPS))
 
     def _until(self, share: float) -> float:
-        """When what begins now must be over, so that all that comes after it gets its share of what is left then."""
+        """The time at which the next part must end, so that the later parts get their shares."""
         now = SYSTEM_CLOCK.now()
         part, self._left = share / self._left, self._left - share
         return now + part * max(0.0, self._deadline - now)
 
 
 def _over(whole: Part, parts: Iterable[Part]) -> Spread:
-    """Processor time together over that of the stages alone."""
+    """Processor time of the job, divided by the sum of its stages alone."""
     alone = [part.cpu_ms for part in parts]
     return Spread(
         digits(whole.cpu_ms.median / sum(part.median for part in alone)),

@@ -33,7 +33,7 @@ def rows(result: BenchResult) -> list[list[str]]:
 
 
 def notes(result: BenchResult) -> list[str]:
-    """Sentences without which the figures say nothing: the machine, what others took of it, starts, what is missing."""
+    """Sentences about the figures: the machine, load by other processes, starts, missing cases."""
     machine, found = result.environment, []
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items() if version)
     words = [machine.cpu, f"{machine.cores} cores", " ".join(machine.flags), machine.gpu, machine.governor]
@@ -136,7 +136,7 @@ def _row(cell: Cell) -> list[str]:
 
 
 def _steps(cell: Cell) -> str:
-    """What inferring comes to, in words; empty where that was not told apart."""
+    """The steps of the infer stage, in words; empty if they were not measured."""
     taken = [
         f"{step} {1000 / part.fps.median:.3g} ms"
         + (f" ({part.gpu_ms.median:.3g} of the GPU)" if part.gpu_ms is not None else "")

@@ -41,8 +41,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network on frames of one size, and all outputs it is measured into. size: None for that of the clip. in_flight: runs
-    under way at once, None for vsr's own choice."""
+    """One network, one frame size, and all outputs. size: None for the size of the clip. in_flight: runs in progress at
+    once, None for vsr's own choice."""
 
     options: NetworkOptions
     size: tuple[int, int] | None
@@ -63,15 +63,16 @@ class Network:
         return assumed(Tuned(in_flight=self.in_flight)) if self.in_flight else nullcontext()
 
     def check(self) -> None:
-        """Raise, before any work, what `Upscaler` raises; ConfigError for a scale that the model does not come to."""
+        """Raise, before any work, the errors of `Upscaler`, and ConfigError for a scale that the model cannot reach."""
         with Upscaler(self.options) as upscaler:
             self.options.check_reached(upscaler.spec, upscaler.scale)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """networks: to be measured, in this order. frames: of a clip at most. budget_s: seconds that all of it may take. limited:
-    somebody set them, so what does not fit is left out. left_out: what this machine cannot do."""
+    """networks: to be measured, in this order. frames: most frames of a clip. budget_s: seconds for all measurements.
+    limited: whether the user set this time, so that networks that do not fit are left out. left_out: cases that this machine
+    cannot run."""
 
     suite: str
     networks: tuple[Network, ...]
@@ -141,8 +142,8 @@ def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> I
 
 
 def _outputs(grid: Grid, left_out: dict[str, LeftOut] | None) -> Iterator[Output]:
-    """Each encoder with each preset that it knows, or with its default where it knows none of them. left_out: gets those that
-    this build of FFmpeg lacks, which are an error without it."""
+    """Each encoder with each preset that it has, or with its default if it has none of them. left_out: gets the encoders
+    that this build of FFmpeg lacks; without it they raise an error."""
     names: dict[str, None] = {}
     for asked in grid.encoders or _DEFAULT_ENCODERS:
         try:

@@ -1,4 +1,4 @@
-"""When frames came out of a stage: what of it counts, and when it is enough."""
+"""Records when frames come out of a stage, and decides which of them count and when there are enough."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Recorder:
     def begin(self) -> None:
         """Another pass: its first frames do not count."""
         if self._frames and not self.warm:
-            # A short clip was over before its warm-up was: half of it must do.
+            # A short clip ended before its warm-up did: half of it counts.
             self._warm_up = replace(self._warm_up, most=self._frames // 2)
         self._frames = 0
         self._first, self._last = 0.0, (0.0, 0.0)
@@ -102,5 +102,5 @@ class Recorder:
         return self._clock.now() >= self._deadline or spread(self._fps).settled
 
     def part(self) -> Part:
-        """What was recorded. There is a repeat once it is `enough`."""
+        """The recorded figures. There is at least one repeat once `enough` is true."""
         return Part(spread(self._fps), spread(self._cpu_ms), frame_times(self._between))

@@ -1,4 +1,4 @@
-"""What a bench measured, in numbers, and as JSON."""
+"""The result of a bench, as values and as JSON."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ STEPS = ("copy in", "compute", "chroma", "copy out")
 class Case:
     """What was run.
 
-    program: "vsr", or the name and version of another. model: name of the package. size: (width, height) of the frames in;
-    size_out: of those out. device: as `--device` takes it. threads: that were asked for, 0 for all cores. input: "synthetic",
-    or the name of the clip. encoder: as FFmpeg names it, "null" for none. preset: empty where there is none.
+    program: "vsr", or the name and version of another. model: name of the package. size: (width, height) of the input frames;
+    size_out: of the output frames. device: as for `--device`. threads: the requested number, 0 for all cores. input:
+    "synthetic", or the name of the clip. encoder: as FFmpeg names it, "null" for none. preset: empty where there is none.
     """
 
     model: str
@@ -82,7 +82,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class StageShare:
-    """What a stage did of the time of a run, as parts of 1: busy, starved (waiting for frames), blocked (waiting for room)."""
+    """How a stage spent the time of a run, as parts of 1: busy, starved (waiting for frames), blocked (waiting for room)."""
 
     name: str
     busy: float
@@ -110,13 +110,12 @@ class Cell:
     """One case, measured.
 
     package: hash of the model package's files. together: all stages, as `vsr upscale` runs them. alone: by stage: "decode",
-    "infer" and "encode"; and by step of "infer", one frame at a time, where they can be told apart: "copy in", "compute",
-    "chroma" (enlarged beside the network) and "copy out". stages, bottleneck: of
-    the run together. cpu_over_alone: processor time together over the sum of the stages alone; its quartiles are the widest
-    that both spreads allow. gflops: thousand million multiplications and additions a second while inferring alone, two for each
-    multiply-add. of_rate: the part of the machine's own rate that this is. cores: of the processor, kept
-    busy while inferring alone. memory_mb: the most the process took, in 10^6 bytes.
-    load: what others took of the machine meanwhile.
+    "infer" and "encode"; and by step of "infer", one frame at a time, if the backend reports them: "copy in", "compute",
+    "chroma" (enlarged beside the network) and "copy out". stages, bottleneck: of the run together. cpu_over_alone: processor
+    time together over the sum of the stages alone; its quartiles are the widest that both spreads allow. gflops: thousand
+    million multiplications and additions a second while inferring alone, two for each multiply-add. of_rate: the part of the
+    machine's own rate that this is. cores: of the processor, kept busy while inferring alone. memory_mb: the most the process
+    took, in 10^6 bytes. load: what others took of the machine meanwhile.
     """
 
     case: Case

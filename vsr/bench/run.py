@@ -99,7 +99,8 @@ def command_of(config: BenchConfig) -> str:
 
 
 def _no_time(network: Network, cells: list[Cell], left_s: float) -> str:
-    """Why there is no time for a network, by what others reached here; empty where there is, or nobody knows."""
+    """The reason why there is no time for a network, by the rates of others on this machine; empty if there is time, or it
+    is unknown."""
     if not cells:
         return ""
     if left_s <= 0:
@@ -117,7 +118,7 @@ def _no_time(network: Network, cells: list[Cell], left_s: float) -> str:
 
 
 class _Rates:
-    """What this machine reaches at best, by backend and precision; measured when it is first asked for."""
+    """The best rates of this machine, by backend and precision, measured at their first use."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.found: dict[str, Spread] = {}

@@ -77,8 +77,8 @@ def infer_alone(upscaler: Upscaler, frames: Sequence[Frame], recorder: Recorder)
 
 
 def steps_alone(upscaler: Upscaler, frame: Frame, recorder: Callable[[], Recorder]) -> dict[str, Part]:
-    """What inferring comes to, each step over and over on one frame, with nothing else under way; see `Network.steps`.
-    recorder: makes one for a step."""
+    """Measure the steps of the infer stage, each repeatedly on one frame, with nothing else in progress; see
+    `Network.steps`. recorder: makes a recorder for a step."""
     if upscaler.passes > 1:
         return {}
     kind = Kind.of(frame)
@@ -152,8 +152,8 @@ def side_by_side(
     count: int,
     recorder: Callable[[], Recorder],
 ) -> Recorder:
-    """Let so many workers make the clip over and over, each all of it. recorder: makes one once all are at work. Raises what
-    fails in a worker."""
+    """Let several workers upscale the clip repeatedly, each the whole clip. recorder: makes a recorder once all are working.
+    Raises the error of a worker that fails."""
     config = UpscaleConfig((clip,), str(folder / "beside.mkv"), network, sink=_options(output))
     with UpscaleJob(config) as job:
         outlook = job.outlook(clip)
@@ -231,7 +231,7 @@ def _kept(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 
 def _copied(frame: Frame) -> Frame:
-    """In memory of its own: a backend's may be of a kind that is short, and made anew where it is kept."""
+    """A copy in ordinary memory: a backend's memory may be scarce, and is allocated again if it is kept."""
     return replace(frame, planes=[np.array(plane) for plane in frame.planes])
 
 

@@ -16,7 +16,7 @@ DEFAULT_SUITE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """grid: measured in this order. minutes: that all of it may take, None for as long as it takes. frames: of a clip."""
+    """grid: measured in this order. minutes: time for all cases, None without a limit. frames: length of a clip."""
 
     title: str
     grid: tuple[Grid, ...]

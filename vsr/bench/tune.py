@@ -1,5 +1,5 @@
-"""What runs a network fastest here: one thing after another is changed, measured beside what is best so far, and kept where it
-is faster by more than the measurements differ."""
+"""Finds the fastest settings of a network: it changes one setting after another, measures it beside the best so far, and
+keeps it if it is faster by more than the spread."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def search(
     say: Callable[[str], None],
     clock: Clock = SYSTEM_CLOCK,
 ) -> Found:
-    """Go through groups of changes, each group against the best so far. fps: measures a setting for so many seconds."""
+    """Go through groups of changes, each group against the best so far. fps: measures a setting for a number of seconds."""
     changes = sum(map(len, groups))
     begun = clock.now()
     each_s = max(_LEAST_S, budget_s / max(1, 2 * _ROUNDS * changes))
@@ -150,7 +150,7 @@ def search(
 
 
 def groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
-    """What may be changed of this network here, and to what."""
+    """The settings of this network that can be changed on this machine, and their values."""
     here, wanted = cores(), config.network
     yield [(f"on {device}", {"device": device}) for device in _other_devices(config, upscaler)]
     usual = upscaler.in_flight

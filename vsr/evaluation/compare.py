@@ -150,12 +150,12 @@ def _largest(infos: Mapping[str, VideoInfo]) -> VideoInfo:
 
 
 def _upright(info: VideoInfo) -> tuple[int, int]:
-    """Width and height in samples, turned as it is displayed."""
+    """Width and height in samples, as displayed."""
     return (info.height, info.width) if info.rotation % 180 else (info.width, info.height)
 
 
 def _preparing(name: str, info: VideoInfo, shown: VideoInfo) -> list[str]:
-    """What is done with an input before it is compared, in sentences."""
+    """Sentences about the conversion of an input before the comparison."""
     have, want = _upright(info), _upright(shown)
     notes = []
     if have != want:
@@ -188,7 +188,7 @@ def _luma_and_rgb(frame: Frame, info: VideoInfo, size: tuple[int, int]) -> tuple
 
 
 def _on_checkerboard(rgba: npt.NDArray[np.uint8]) -> Rgb:
-    """What shows of a picture before squares of light and dark gray, which no one colour hides in."""
+    """The picture over squares of light and dark gray, so that no colour disappears."""
     rows, columns = np.ogrid[: rgba.shape[0], : rgba.shape[1]]
     board = np.where((rows // _SQUARE + columns // _SQUARE) % 2, 153, 102).astype(np.float32)[..., None]
     alpha = rgba[..., 3:] / np.float32(255)

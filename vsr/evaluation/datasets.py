@@ -98,7 +98,7 @@ def read_luma(path: Path) -> Luma:
 
 
 def luma8(frame: Frame) -> Luma:
-    """Luma of a frame in 8 bits and limited range, as that of pictures is: Y by the frame's own matrix; BT.601 of RGB."""
+    """Luma of a frame in 8 bits and limited range, like the luma of pictures: Y by the frame's own matrix; BT.601 for RGB."""
     if frame.format.kind == "rgb":
         green, blue, red = (_codes(frame, plane) >> (frame.format.bits - 8) for plane in range(3))
         return metrics.y_from_rgb(np.stack([red, green, blue], axis=2).astype(np.uint8))

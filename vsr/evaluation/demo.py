@@ -1,4 +1,4 @@
-"""The shipped clip, upscaled, and a picture to compare: what `vsr demo` shows."""
+"""`vsr demo`: upscales the clip that comes with vsr, and draws a picture for comparison."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How good a model's pictures are, run as `vsr upscale` runs it: against originals it sees only reduced.
+"""Measures a model, run as by `vsr upscale`, against originals: it enlarges the reduced originals.
 
-Pictures are measured on Y (BT.601, as papers do) and on RGB; videos on Y, with a figure for flicker. What is reduced is the
-original by MATLAB's bicubic, antialiased and rounded to 8 bits; as many pixels as the scale are left out at each border.
-PSNR is 100 dB at most, as it is of equal pictures.
+Pictures are measured on Y (BT.601, as papers do) and on RGB; videos on Y, with a figure for flicker. Originals are reduced by
+MATLAB's bicubic, antialiased and rounded to 8 bits. At each border, as many pixels as the scale are left out. PSNR is at most
+100 dB, the value for equal pictures.
 """
 
 from __future__ import annotations

@@ -56,11 +56,11 @@ def psnr_from_mse(error: float, *, peak: float = 255.0) -> float:
 
 
 def blur(plane: Plane) -> float:
-    """How blurred a picture looks, without another to compare it with: 0 for crisp, 1 for flat (Crete et al., "The blur
-    effect: perception and estimation with a new no-reference perceptual blur metric", 2007).
+    """How blurred a picture looks, without another to compare it with: 0 for crisp, 1 for flat (Crete et al., "The blur effect:
+    perception and estimation with a new no-reference perceptual blur metric", 2007).
 
-    It tells how much of the differences between neighbours is left when the picture is averaged over 9 samples; the worse of
-    both directions counts. Raises ConfigError when fewer than 11 samples a side are given.
+    It is the share of the differences between neighbours that is left after averaging over 9 samples; the worse of both
+    directions counts. Raises ConfigError when fewer than 11 samples a side are given.
     """
     x = plane.astype(np.float64)
     if min(x.shape) < 11:

@@ -1,4 +1,4 @@
-"""What inputs, sets and pictures are called: short, told apart where short names are the same, and always printable."""
+"""Names of inputs, sets and pictures: short, unique and always printable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def printable(name: str | Path) -> str:
-    """A file's name as text; bytes of it that are not UTF-8 become U+FFFD."""
+    """A file's name as text; bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(name).decode(errors="replace")
 
 
@@ -25,14 +25,14 @@ def numbered(names: Sequence[str]) -> list[str]:
 
 
 def names_of_inputs(inputs: Sequence[str]) -> list[str]:
-    """File names, or whole paths where different files have the same; what is given twice is numbered."""
+    """File names, or whole paths if different files have the same name; an input given twice is numbered."""
     short = [Path(name).name for name in inputs]
     told_apart = len(set(short)) == len(set(inputs))
     return numbered([printable(name) for name in (short if told_apart else inputs)])
 
 
 def names_of_folders(folders: Sequence[Path]) -> list[str]:
-    """Each folder's own name, with as many of its parents as tell it from the others. All are absolute and different."""
+    """Each folder's own name, with as many of its parents as make it unique. All are absolute and different."""
     lengths = [1] * len(folders)
     while True:
         found = ["/".join(folder.parts[-n:]) for folder, n in zip(folders, lengths, strict=True)]
@@ -47,7 +47,7 @@ def names_of_folders(folders: Sequence[Path]) -> list[str]:
 
 
 def names_of_files(files: Sequence[Path]) -> list[str]:
-    """Paths relative to their set, without their endings where those tell nothing apart."""
+    """Paths relative to their set, without their endings, unless these make them unique."""
     whole = [file.as_posix() for file in files]
     short = [file.with_suffix("").as_posix() for file in files]
     times, taken = Counter(short), set(whole)

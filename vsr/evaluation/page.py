@@ -118,7 +118,7 @@ def _shot(shot: Shot, labels: Sequence[str]) -> str:
 
 
 def _image(picture: Rgb, zoom: int = 1) -> str:
-    """A data URL; PNG, since what is compared must not be compressed once more."""
+    """A data URL; PNG, because compared pictures must not be compressed again."""
     image = Image.fromarray(np.ascontiguousarray(picture))
     if zoom > 1:
         image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)

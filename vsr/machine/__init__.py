@@ -1,1 +1,1 @@
-"""What this machine has: runtimes, devices, versions."""
+"""This machine: runtimes, devices, versions."""

@@ -1,4 +1,4 @@
-"""What is installed and usable here, and how to get what is not."""
+"""Packages and devices that are usable on this machine, and how to get the others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Check:
     needed: bool = False
 
 
-# What each extra is for; what it brings, the package says.
+# The purpose of each extra; the package's metadata names its packages.
 _EXTRAS = {
     "onnx": "making model packages, the ONNX Runtime backend",
     "torch": "training, exporting and importing models, the torch backend",
@@ -53,7 +53,7 @@ def doctor() -> list[Check]:
         _measured(),
     ]
     for extra, purpose in _EXTRAS.items():
-        # Where vsr only lies in a folder it cannot tell what is missing.
+        # If vsr is not installed, but runs from a folder, the packages of an extra are unknown.
         left = missing(extra) if installed(DISTRIBUTION) else [DISTRIBUTION]
         detail = f"not installed: {', '.join(left)} ({purpose})" if left else purpose
         checks.append(Check(f"extra [{extra}]", not left, detail, install(extra) if left else ""))

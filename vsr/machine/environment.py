@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""The machine and versions with which a figure was measured."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Environment:
     """The machine, and the versions that matter.
 
     cores: that this process may use. flags: instructions the processor has, of those that matter, empty where the system does
-    not name them. governor: how Linux chooses the clock rate, empty where it does not say. versions: None for what is not
-    installed. commit: of the checkout that vsr runs from, with "-dirty" where files are changed; empty for an installed vsr.
-    gpu, driver: of an NVIDIA GPU, empty where there is none.
+    not name them. governor: how Linux chooses the clock rate, empty where it does not say. versions: None for packages that are
+    not installed. commit: of the checkout that vsr runs from, with "-dirty" where files are changed; empty for an installed
+    vsr. gpu, driver: of an NVIDIA GPU, empty where there is none.
     """
 
     cpu: str
@@ -47,12 +47,12 @@ class Environment:
 
     @property
     def machine(self) -> tuple[str, ...]:
-        """What two figures must have in common to be compared as of one machine."""
+        """The fields that are equal for two figures of one machine."""
         return (f"{self.cpu}, {self.cores} cores", " ".join(self.flags), self.system, self.gpu)
 
 
 def environment() -> Environment:
-    """Look at this machine. Never raises for what the system does not tell."""
+    """Look at this machine. Missing facts raise no error."""
     gpu, driver = _gpu()
     return Environment(
         cpu=cpu_name(),
@@ -82,7 +82,7 @@ def _commit(root: Path) -> str:
 
 
 def _answer(command: list[str]) -> str:
-    """What a program prints; nothing where it is missing or fails."""
+    """The output of a program; empty if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""What others took of the machine while something was measured."""
+"""The load by other processes during a measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STEAL = 7
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What others took, in cores, over `seconds`: other processes, and the hypervisor (`stolen`). average: the system's load
+    """The load in cores over `seconds`: by other processes, and by the hypervisor (`stolen`). average: the system's load
     average over a minute at the end, this process in it."""
 
     seconds: float

@@ -1,7 +1,7 @@
-"""In what precision a network runs fastest here: measured when it is first used on a machine, and kept in the user's cache.
+"""The precision in which a network runs fastest on this machine, measured at its first use and kept in the user's cache.
 
-One JSON file for each network and all that its speed depends on, `measured/KEY.json`. Where nothing can be kept nothing is
-measured: each run would spend the time anew.
+There is one JSON file for each network and set of conditions that its speed depends on, `measured/KEY.json`. If nothing can be
+kept, nothing is measured, because each run would spend the time again.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Measurable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """model: its id. precision: the one to take. run_ms: milliseconds of a run on a small picture, by precision. left_out:
-    those that did not make the picture of the most exact one."""
+    """model: its id. precision: the fastest. run_ms: milliseconds of a run on a small picture, by precision. left_out:
+    precisions whose picture differs from that of the most exact one."""
 
     model: str
     precision: Precision
@@ -81,7 +81,7 @@ class Measured:
 
 
 def precision_for(spec: ModelSpec, backend: Backend) -> tuple[Precision | None, Measured | None]:
-    """The precision to run a network in, None where the backend should choose; and what was measured just now, or None."""
+    """The precision to run a network in, None if the backend should choose; and the new measurement, or None."""
     if not isinstance(backend, Measurable) or not (names := backend.precisions(spec)):
         return None, None
     if len(names) > 1:
@@ -97,7 +97,7 @@ def precision_for(spec: ModelSpec, backend: Backend) -> tuple[Precision | None, 
 
 
 def measured_here(specs: Sequence[ModelSpec], backend: Backend) -> list[Measured]:
-    """What is kept of these networks. Never raises."""
+    """The kept measurements of these networks. Never raises."""
     found: list[Measured] = []
     if not isinstance(backend, Measurable):
         return found
@@ -111,8 +111,8 @@ def measured_here(specs: Sequence[ModelSpec], backend: Backend) -> list[Measured
 def best_of(
     run: Callable[[Precision], float], names: Sequence[Precision], budget_s: float = BUDGET_S
 ) -> dict[Precision, float]:
-    """The shortest run of each, in seconds. run: does it once, and says how long that took. The first of each does not
-    count. They go by turns, so that what else the machine does meets all alike."""
+    """The shortest run of each, in seconds. run: runs once, and returns the seconds. The first run of each does not count.
+    The runs take turns, so that other load affects all alike."""
     spent = sum(run(name) for name in names)
     turns: list[dict[Precision, float]] = []
     while not turns or (len(turns) < _MOST_TURNS and spent + sum(turns[-1].values()) <= budget_s):
@@ -180,7 +180,7 @@ def _picture(spec: ModelSpec) -> NDArray[np.uint8]:
 
 
 def _read(path: Path) -> Measured | None:
-    """None for what is not there or damaged."""
+    """None for a missing or damaged file."""
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError, ConfigError):
         return filled(Measured, json.loads(read_ordinary(path)))
     return None

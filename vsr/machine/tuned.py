@@ -1,7 +1,7 @@
-"""What `vsr bench tune` found best on this machine, kept in the user's folder for configurations.
+"""The settings that `vsr bench tune` found best on this machine, kept in the user's folder for configuration.
 
-One JSON file for each key of hardware and versions, `tuned/KEY.json`. On other hardware, and with other versions, there is no
-file of that key: nothing is used then.
+One JSON file for each key of hardware and versions, `tuned/KEY.json`. Other hardware and other versions have another key, so
+the settings are not used there.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _ASSUMED: ContextVar[Tuned | None] = ContextVar("assumed", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """How a network runs best. 0, None: as vsr chooses without it. threads: of the network. in_flight: frames under way at
-    once. batch: frames in a run. encoder_threads: of a software encoder. workers: processes that make segments side by side,
-    each of which chooses for its share of the machine.
+    """The best settings of a network. 0 or None: vsr's own choice. threads: of the network. in_flight: frames in progress at
+    once. batch: frames in a run. encoder_threads: of a software encoder. workers: processes that work on segments; each chooses
+    its own settings for its share of the machine.
 
-    backend, device: what it was found on; that device is taken where neither is named. package: hash of the model package.
+    backend, device: where the settings were found; this device is used if neither is named. package: hash of the model package.
     fps: frames per second it was found to make, and fps_before without it.
     """
 
@@ -75,15 +75,15 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True)
 class TunedFile:
-    """What one file holds. machine: the hardware and versions of its key. networks: by the model's name."""
+    """The content of one file. machine: the hardware and versions of its key. networks: by the model's name."""
 
     machine: Mapping[str, str]
     networks: Mapping[str, Tuned]
 
 
 def tuned_for(spec: ModelSpec, backend: str, device: str | None) -> Tuned:
-    """What was kept for a network here, an empty Tuned where nothing was. device: None for any. Raises ConfigError for a file
-    that is damaged."""
+    """The kept settings of a network on this machine, an empty Tuned if there are none. device: None for any. Raises
+    ConfigError for a damaged file."""
     if (assumed := _ASSUMED.get()) is not None:
         return assumed
     if not _folder().is_dir():
@@ -105,7 +105,8 @@ def assumed(tuned: Tuned) -> Generator[None]:
 
 
 def keep(spec: ModelSpec, tuned: Tuned) -> Path:
-    """Keep it for that network on this machine; what is kept for others stays, unless the file is damaged. Raises FileError."""
+    """Keep the settings of a network on this machine. The settings of other networks stay, unless the file is damaged.
+    Raises FileError."""
     here = machine()
     path = _folder() / f"{_key(here)}.json"
     make_folder(path.parent)
@@ -133,7 +134,7 @@ def kept_here() -> tuple[Path, Mapping[str, Tuned], int]:
 
 
 def read(path: Path) -> TunedFile:
-    """Raises ConfigError for what is not such a file."""
+    """Raises ConfigError for another file."""
     try:
         values = json.loads(read_ordinary(path))
         if not isinstance(values, dict):
@@ -163,7 +164,7 @@ def machine() -> dict[str, str]:
 
 
 def _nvidia_gpus() -> list[str]:
-    """As their driver tells on Linux; asking nvidia-smi would take a second."""
+    """By their driver's files on Linux; nvidia-smi would take a second."""
     found = []
     for path in sorted(_NVIDIA.glob("gpus/*/information")):
         with contextlib.suppress(OSError):

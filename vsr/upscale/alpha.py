@@ -1,4 +1,4 @@
-"""What lies under transparent samples: the colour around them, before a network looks at it."""
+"""Replaces the colour under transparent samples by the colour around them, before a network sees it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _codes(plane: Plane, fmt: PixelFormat) -> Codes:
 
 
 def _pyramid(weight: Floats) -> list[Floats]:
-    """Weights at full size, at half of it and so on, until there are none of 0."""
+    """Weights at full size, at half size and so on, until no weight is 0."""
     levels = [weight]
     while not levels[-1].all():
         levels.append(_smaller(levels[-1]))

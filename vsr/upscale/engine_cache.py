@@ -17,7 +17,7 @@ from vsr.models import GraphLayout, ModelSpec
 _MAX_ENGINES = 4
 # The first sizes of pictures have engines of their own, which are faster; all others share one.
 _OWN_SIZES = 2
-# Pixels from which on compiling costs less than what an engine for any size, and those that must make its codes, lose.
+# Pixels from which on compiling an engine for one size takes less time than an engine for any size would lose.
 _LARGE = 1_000_000
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -48,8 +48,8 @@ class EngineCache:
     def taken(
         self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]], in_flight: int
     ) -> Generator[Engine]:
-        """The engine for planes of these shapes and so many threads at once; it is not closed while it is used.
-        Raises as `Backend.compile` does."""
+        """The engine for planes of these shapes and this number of threads; it is not closed while it is used. Raises as
+        `Backend.compile` does."""
         self._process.check("an Upscaler")
         stills = self._options.stills and max(shape[-2] * shape[-1] for shape in shapes.values()) < _LARGE
         with self._lock:
@@ -77,7 +77,7 @@ class EngineCache:
     def _own_or_any(
         self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]], in_flight: int
     ) -> Mapping[str, tuple[int, ...]]:
-        """What an engine for a small picture is compiled for."""
+        """The size for which an engine for a small picture is compiled."""
         if not self._backend.takes_any_size(self._spec, self._options):
             return shapes
         if (layout, tuple(shapes.values()), in_flight) in self._engines:
@@ -88,7 +88,7 @@ class EngineCache:
         return {name: (*shape[:2], -1, -1) for name, shape in shapes.items()}
 
     def drop_idle(self) -> None:
-        """Close those that nobody uses just now."""
+        """Close the engines that are not in use."""
         with self._lock:
             for key in [key for key in self._engines if not self._users[key]]:
                 self._engines.pop(key).close()

@@ -14,14 +14,14 @@ from vsr.upscale.tiles import TilePlan
 MAX_RUN_PIXELS = 4 * 1280 * 720
 """LR pixels of frames that go in one run together."""
 _MOST_FRAMES = 64
-# What the widest shipped network takes for an LR pixel, and the share of the memory for what is under way.
+# Memory of vsr's widest network for an LR pixel, and the share of the memory for runs in progress.
 _BYTES_PER_PIXEL = 400
 _SHARE = 4
 _MIN_TILE = 128
 
 
 def most_at_once(wanted: int, pixels: int, result_bytes: int) -> int:
-    """How many runs of so many LR pixels, which make so many bytes, may be under way: `wanted`, or fewer."""
+    """The number of runs that may be in progress, by their LR pixels and the bytes of their results: `wanted`, or fewer."""
     most = memory_bytes() // _SHARE // (pixels * _BYTES_PER_PIXEL + result_bytes)
     return max(1, min(wanted, most))
 
@@ -33,8 +33,8 @@ Result = TypeVar("Result")
 class Portion:
     """How much goes through a network at a time. For several threads, and for several networks, which learn from each other.
 
-    A run that memory is too short for is repeated with fewer frames, then with smaller tiles; later runs keep to that.
-    tile: LR pixels a side, 0 for no tiles, None to tile only what is large. notes: each step is added to them.
+    A run that memory is too short for is repeated with fewer frames, then with smaller tiles; later runs keep to that. tile: LR
+    pixels a side, 0 for no tiles, None to tile only large pictures. notes: gets a sentence for each step.
     """
 
     def __init__(self, tile: int | None, notes: list[str]) -> None:

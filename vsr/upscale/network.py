@@ -61,7 +61,7 @@ class Network:
 
     @property
     def precision(self) -> str:
-        """What the convolutions are computed in, empty before the first run."""
+        """The precision of the convolutions, empty before the first run."""
         return self._engines.precision
 
     @property
@@ -89,11 +89,11 @@ class Network:
     def run(
         self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int = 1
     ) -> list[list[NDArray[np.uint8]]]:
-        """The planes of each picture, `spec.scale` times as wide and as high; see Plane for what they are.
+        """The planes of each picture, `spec.scale` times as wide and as high; see Plane.
 
-        kind: of all pictures, without alpha. in_flight: how many threads call this at once. Large pictures are cut into tiles,
-        and sides are padded as the network needs it; neither shows. Raises WeightsError for a package that makes another scale,
-        InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
+        kind: of all pictures, without alpha. in_flight: number of threads that call this at a time. Large pictures are cut into
+        tiles, and sides are padded as the network needs it; neither is visible. Raises WeightsError for a package with another
+        scale, InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
         """
         if not self._enlarges_chroma_apart(kind):
             return self._portion.run(
@@ -178,7 +178,7 @@ class Network:
 
     @contextmanager
     def steps(self, planes: Sequence[Plane], kind: Kind) -> Generator[Steps]:
-        """What `run` does with one picture, each step to be timed alone: those of `Engine.steps`, and "chroma" where that is
+        """The steps of `run` for one picture, to be timed one by one: the steps of `Engine.steps`, and "chroma" if it is
         enlarged beside the network. None for pictures that are cut into tiles. Raises as `run`."""
         plan = self._plan(kind)
         if not plan.whole:
@@ -221,7 +221,7 @@ class Network:
     def _large_chroma(self, planes: Sequence[Plane], kind: Kind) -> list[NDArray[np.uint8]]:
         scale, siting = self.spec.scale, GraphLayout.of(kind.format, kind.color).siting
         large = enlarged_chroma(planes, kind.format.bits, scale, (siting != "center", siting == "topleft"))
-        # A last sample of chroma may have had but one of luma: no more of it is there of the larger picture.
+        # The last sample of chroma may belong to a single sample of luma; the larger picture then needs only a part of it.
         width, height = kind.format.plane_size(1, kind.width * scale, kind.height * scale)
         return [plane[:height, : width * kind.format.bytes_per_sample] for plane in large]
 
@@ -276,7 +276,7 @@ def _whole(pictures: Sequence[Sequence[Plane]], plan: TilePlan, kind: Kind) -> d
 def _parts(
     whole: Mapping[str, NDArray[np.uint8]], window: tuple[Window, Window], kind: Kind
 ) -> dict[str, NDArray[np.uint8]]:
-    """What of them is in a window."""
+    """The parts of the planes inside a window."""
     return {
         name: np.ascontiguousarray(cut(plane, *window, shift, kind.format.bytes_per_sample))
         for (name, plane), shift in zip(whole.items(), _shifts(kind.format), strict=True)

@@ -1,4 +1,4 @@
-"""Which network runs, on what, and how."""
+"""The network, its device, and how it runs."""
 
 from __future__ import annotations
 

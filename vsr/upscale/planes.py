@@ -15,7 +15,7 @@ from vsr.upscale.tiles import Window
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What planes hold. Frames of one kind go through a graph together. width, height: luma samples."""
+    """The kind of a frame's planes. Frames of one kind go through a graph together. width, height: luma samples."""
 
     width: int
     height: int
@@ -61,7 +61,7 @@ def paste(
     unit: int,
     scale: int,
 ) -> None:
-    """Put what of a window is kept to its place."""
+    """Copy the kept part of a window to its place."""
 
     def slices(window: Window, log2: int, unit: int) -> tuple[slice, slice]:
         factor = scale * unit

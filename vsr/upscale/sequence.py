@@ -12,7 +12,7 @@ from vsr.upscale.planes import Kind
 
 # Frames of one kind, and how many such runs may be under way.
 Upscale = Callable[[list[Frame], int], list[Frame]]
-# Threads are made as they are needed.
+# Threads are started when they are needed.
 _MOST_THREADS = 256
 
 
@@ -49,9 +49,10 @@ class Sequence:
         self.close()
 
     def push(self, frame: Frame) -> list[Frame]:
-        """Take the next frame; return those that are done by now. Where `Frame.starts` says so, the stream begins anew with it.
+        """Take the next frame, and return the finished frames. If the frame has `Frame.starts`, the stream starts again with
+        it.
 
-        Raises what `Upscaler.upscale` raises, RuntimeError after `close`, InferenceError in a forked process.
+        Raises the errors of `Upscaler.upscale`, RuntimeError after `close`, InferenceError in a forked process.
         """
         if self._failed is None:
             self._check_open()
@@ -75,7 +76,7 @@ class Sequence:
         return self._given()
 
     def reset(self, why: Reset) -> None:
-        """Begin anew: no frame pushed from now on depends on one before. Frames pushed before still come out.
+        """Start again: no later frame depends on an earlier one. Frames pushed before are still returned.
 
         A network without memory forgets nothing, whatever the reason; its next frame begins a batch.
         """
@@ -101,7 +102,7 @@ class Sequence:
         self._process.check("a Sequence")
 
     def _begin(self) -> None:
-        """Upscale what is batched, here or on a thread. With as many under way as there may be, wait for the first."""
+        """Upscale the batched frames, here or on a thread. If the most batches are in progress, wait for the first."""
         if not self._batch:
             return
         in_flight = self._in_flight(self._batch[0])
@@ -122,7 +123,7 @@ class Sequence:
         self._batch = []
 
     def _collect(self, most: int) -> None:
-        """Wait for the first ones until so many are under way."""
+        """Wait for the first batches, until only this many are in progress."""
         while len(self._begun) > most and self._failed is None:
             try:
                 self._done += self._begun[0].result()
@@ -131,7 +132,7 @@ class Sequence:
             self._begun.popleft()
 
     def _given(self) -> list[Frame]:
-        """What is done; where there is nothing, the error, if there was one."""
+        """The finished frames; if there are none, raise the error, if there was one."""
         done, self._done = self._done, []
         if self._failed is not None and not done:
             raise self._failed

@@ -204,7 +204,7 @@ class Upscaler:
             kind = replace(kind, width=width, height=height)
 
     def _kept(self, options: NetworkOptions) -> Tuned:
-        """What `vsr bench tune` found here. Where no device and no backend is named, the device on which that was is taken."""
+        """The settings that `vsr bench tune` found. If neither device nor backend is named, their device is used."""
         any_device = (options.backend, options.device) == ("auto", "auto")
         try:
             tuned = tuned_for(self.spec, self._backend.name, None if any_device else self._backend.device)
@@ -216,7 +216,7 @@ class Upscaler:
         return tuned if tuned.device in ("", self._backend.device) else Tuned()
 
     def _measured(self) -> Precision | None:
-        """What was found to be fastest here, now or earlier."""
+        """The fastest precision on this machine, measured now or earlier."""
         precision, measured = precision_for(self.spec, self._backend)
         if measured:
             self.notes.append(f"measured once for {self.spec.id} on this machine, and kept: {measured}")
