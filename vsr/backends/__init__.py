@@ -1,1 +1,1 @@
-"""What executes a network, and the choice of it."""
+"""The runtimes that execute a network, and the choice among them."""

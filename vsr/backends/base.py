@@ -1,4 +1,4 @@
-"""What every backend offers."""
+"""The interface of every backend."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IN_FLIGHT = 3
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a network keeps of a stream from one frame to the next; made by `Engine.new_state`.
+    """The memory of a network from one frame of a stream to the next, made by `Engine.new_state`.
 
     It belongs to the stream, never to an engine, which any number of streams may share. tensors: by the names of the graph,
     where the engine computes; none for a network without memory.
@@ -54,8 +54,8 @@ class Engine(ABC):
     def run(self, inputs: Arrays, state: State | None = None) -> dict[str, NDArray[np.uint8]]:
         """Planes and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep.
 
-        state: what earlier frames of the stream left; None for a frame by itself.
-        Raises InferenceError, also for the state of another network; DeviceMemoryError.
+        state: the memory of earlier frames; None for a single frame. Raises InferenceError, also for the state of another
+        network; DeviceMemoryError.
         """
         if state is not None and state.tensors:
             raise InferenceError(f"the network has no state {', '.join(state.tensors)}")
@@ -63,8 +63,8 @@ class Engine(ABC):
 
     @contextmanager
     def steps(self, inputs: Arrays) -> Generator[Steps]:
-        """What `run` does with these inputs one after another, for each to be timed alone: see Steps. None where they cannot be
-        told apart. Raises as `run`."""
+        """The steps of `run` with these inputs, to be timed one by one: see Steps. None if they cannot be separated. Raises
+        as `run`."""
         yield {}
 
     @abstractmethod
@@ -72,7 +72,7 @@ class Engine(ABC):
         """As `run`."""
 
     def close(self) -> None:  # noqa: B027 - most runtimes let go by themselves
-        """Let go of what the runtime holds."""
+        """Free the resources of the runtime."""
 
     def __enter__(self) -> Self:
         return self
@@ -83,8 +83,8 @@ class Engine(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether a backend can run here; `reason` says why not, or what it runs on; `remedy` what would make it run; `on_gpu`
-    that it would run on one."""
+    """Whether a backend can run here; `reason` says why not, or names its device; `remedy` says how to make it run;
+    `on_gpu`: whether it runs on a GPU."""
 
     usable: bool
     reason: str
@@ -101,10 +101,10 @@ def not_there(device: str, devices: Mapping[str, str]) -> Availability:
 class CompileOptions:
     """How a graph is compiled.
 
-    threads: 0 for all cores. precision: of the network, None for what the device is fastest at. build: whether an engine that
-    is not there may be built, where that is work to be kept. say: is told of what takes long, and with "" that it is over.
-    in_flight: how many threads will run the engine at once; a processor is divided among them. stills: for pictures, which may
-    have any number of sizes.
+    threads: 0 for all cores. precision: of the network, None for the device's fastest. build: whether a missing engine may be
+    built, for backends that store engines. say: gets the name of a long step, and "" at its end. in_flight: number of threads
+    that will run the engine at once; a processor is divided among them. stills: for pictures, which may have any number of
+    sizes.
     """
 
     threads: int = 0
@@ -119,7 +119,7 @@ DEFAULTS = CompileOptions()
 
 
 def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequence[Precision]) -> Precision:
-    """What of `offered`, the fastest first, a network is computed in. Raises ConfigError where that cannot be as wanted."""
+    """The precision among `offered`, the fastest first, for a network. Raises ConfigError if the wanted one is not possible."""
     if spec.precision == "fp32":
         if wanted not in (None, "fp32"):
             raise ConfigError(f"{spec.id} needs fp32, not {wanted}", hint="--precision fp32")

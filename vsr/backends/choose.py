@@ -32,12 +32,12 @@ def load_backend(name: str) -> Backend:
 
 
 def probe_backends() -> dict[str, Availability]:
-    """What each backend says of this machine."""
+    """The availability of each backend on this machine."""
     return {name: load_backend(name).probe() for name in BACKENDS}
 
 
 def devices_here(names: Iterable[str] = BACKENDS) -> dict[str, dict[str, str]]:
-    """The devices of this machine by name; for each, the backends that see it, and what they say it is."""
+    """The devices of this machine by name; for each, the backends that see it, and their descriptions."""
     found: dict[str, dict[str, str]] = {}
     for name in names:
         for device, what in load_backend(name).devices().items():

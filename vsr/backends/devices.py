@@ -45,5 +45,5 @@ def gpu_number(name: str) -> int:
 
 
 def listed(devices: Mapping[str, str]) -> str:
-    """Devices and what they are, by name, in one line: cpu (AMD EPYC 7B13), gpu:0."""
+    """Devices and their descriptions, by name, in one line: cpu (AMD EPYC 7B13), gpu:0."""
     return ", ".join(f"{name} ({what})" if what else name for name, what in devices.items()) or "none"

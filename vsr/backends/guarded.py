@@ -45,7 +45,7 @@ class Parity:
     frames: int
 
     def fault(self, limit_db: int) -> str:
-        """What is wrong with the engine, as "is 30.1 dB from float32, ..."; empty where it makes the same picture."""
+        """The fault of the engine, as "is 30.1 dB from float32, ..."; empty if it makes the same picture."""
         if self.not_finite:
             return f"made {self.not_finite:,} samples that are NaN or infinite"
         return (
@@ -70,7 +70,7 @@ class GuardedEngine(Engine):
         return outputs
 
     def not_finite(self, inputs: Arrays, count: int) -> InferenceError:
-        """The error to raise, with the first layer that is beyond what the precision holds."""
+        """The error to raise, with the first layer whose values the precision cannot hold."""
         limit = _LARGEST[self.precision]
         found = extremes(self.spec, self.layout, inputs)
         peaks = {name: max(-least, most) for name, (least, most) in found.items()}
@@ -82,7 +82,7 @@ class GuardedEngine(Engine):
         )
 
     def more_exact(self, layer: str = "") -> str | None:
-        """What to do about an engine that is not exact enough, because of a layer if it is known."""
+        """The remedy for an engine that is not exact enough, with the layer if it is known."""
         if self.precision == "fp32":
             return None
         if self.precision not in ("fp16", "bf16"):

@@ -53,7 +53,7 @@ class HostBuffers:
 
 
 class _Lent:
-    """What arrays on a buffer refer to: when the last of them is gone, the buffer is free."""
+    """The object to which arrays on a buffer refer: when the last array is freed, so is the buffer."""
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class KeptGraphs:
 
     @property
     def full(self) -> bool:
-        """Whether this process has written so many that it writes no more."""
+        """Whether this process has written so many graphs that it writes no more."""
         return self._new >= _MOST_NEW
 
     def keep(self, key: str, graph: bytes) -> None:

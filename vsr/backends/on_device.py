@@ -18,7 +18,7 @@ from vsr.core.frame import SemiPlanar
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Rows begin at multiples of so many samples.
+# Rows begin at multiples of this number of samples.
 _ROW = 16
 # What P010 shifts its codes of 10 bits up by.
 _P010_SHIFT = 6
@@ -38,7 +38,7 @@ class DeviceEngine(GuardedEngine):
 
     @abstractmethod
     def tensors(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """As `outputs`, but what goes in and comes out are tensors on the device. They come finished."""
+        """As `outputs`, but with inputs and results as tensors on the device. The results are finished."""
 
     def run_on_device(self, picture: SemiPlanar, small: Arrays) -> SemiPlanar:
         """One NV12 or P010 picture through the graph of its planes; `small`: the other inputs. Raises as `run` does."""
@@ -61,7 +61,7 @@ def inference() -> Generator[None]:
         with torch.inference_mode():
             yield
     except RuntimeError as error:
-        # CUDA's own, as of pinned memory, are told by their words alone.
+        # CUDA's own errors, as for pinned memory, are recognized by their words alone.
         if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
             raise out_of_memory() from error
         raise InferenceError(f"torch: {reason(error)}") from error

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: slower than OpenVINO, there where OpenVINO is not. What a GPU would make of fp8 it tells slowly."""
+"""ONNX Runtime on the CPU: slower than OpenVINO, for machines without OpenVINO. It also computes fp8 as a GPU would, slowly."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class OnnxRuntimeBackend:
 
 
 def _in_fp8(path: Path, spec: ModelSpec) -> bytes:
-    """The graph an engine of it would be made from, weights included."""
+    """The graph from which an fp8 engine would be made, weights included."""
     import onnx
     from onnx.numpy_helper import to_array
 

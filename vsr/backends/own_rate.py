@@ -1,6 +1,6 @@
 """How fast a runtime computes here at best: large convolutions one after another, as networks for video have them, but wider.
 
-What a network reaches of it says how much a faster runtime, or other layers, could still win.
+A network's share of this rate shows how much a faster runtime, or other layers, could still gain.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _openvino(precision: Precision, device: str, threads: int) -> Convolutions:
         if precision == "int8":
             tensor = in_8_bits(tensor, 4.0, 256)
         tensor = ops.relu(ops.convolution(tensor, weights, [1, 1], [1, 1], [1, 1], [1, 1]))
-    # One number out: copying is no part of it.
+    # The result is one number, so that no copying is measured.
     model = openvino.Model([ops.reduce_max(tensor, np.array([1, 2, 3]), False)], [small])
     config: dict[str, str | int] = {
         "PERFORMANCE_HINT": "LATENCY",

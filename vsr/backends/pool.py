@@ -1,4 +1,4 @@
-"""What several threads use by turns, made when it is first needed."""
+"""Objects that several threads use in turn, made when they are first needed."""
 
 from __future__ import annotations
 

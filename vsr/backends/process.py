@@ -31,5 +31,5 @@ class OfProcess:
 
 @cache
 def first_user(runtime: str) -> OfProcess:
-    """The process that first asked for this: no runtime starts anew for sure in those that are forked from it."""
+    """The process that called this first. Runtimes may fail to start in processes forked from it."""
     return OfProcess()

@@ -1,4 +1,4 @@
-"""What a network's convolutions take, measured on pictures: int8 needs to know how far it reaches."""
+"""The ranges of the inputs of a network's convolutions, measured on pictures, for int8."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsr.core.errors import ConfigError
 from vsr.media.inputs import MEDIA_SUFFIXES, files_below
 from vsr.models.spec import GraphLayout, ModelSpec
 
-# So many pictures of those given, and so many samples a side of each.
+# Number of pictures, and samples a side of each.
 _PICTURES, _SIDE = 32, 256
 _GRAY = GraphLayout("gray", 1)
 
@@ -24,9 +24,9 @@ Ends = dict[str, tuple[float, float]]
 
 
 def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> Ends:
-    """The least and the largest value of all that the convolutions of a network take but those whose input is the picture:
-    midway from the mean of the pictures' extremes to the extreme of all. At the mean the edges of text are off by 20 codes,
-    at the extreme of all every sample is rounded more coarsely.
+    """The least and the largest value of each input of a network's convolutions, except those whose input is the picture:
+    midway from the mean of the pictures' extremes to the extreme of all. At the mean the edges of text are off by 20 codes, at
+    the extreme of all every sample is rounded more coarsely.
 
     pictures: folders, with those below, or files. Raises ConfigError where there is none, and what a picture that cannot be
     read raises.
@@ -45,7 +45,7 @@ def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> Ends:
 
 
 def widest(spec: ModelSpec, layout: GraphLayout, examples: Sequence[Arrays]) -> Ends:
-    """The same, at the extremes of all: for a network of which nothing shows what it bears."""
+    """The same, at the extremes of all: for a network whose tolerance is unknown."""
     found = _extremes(spec, layout, examples)
     return {
         name: (round(float(least.min()), 4), round(float(most.max()), 4))

@@ -60,8 +60,8 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
             "only luma and RGB are supported"
         )
     reasons = []
-    # The older exporter follows one run of the code, which fixes what was decided by size there; the newer one reads the
-    # code itself, which some networks do not survive.
+    # The older exporter follows one run of the code, which fixes decisions that depend on the size; the newer one reads the
+    # code itself, which fails for some networks.
     for reads_code in (False, True):
         try:
             model = _exported(network, reads_code=reads_code)
@@ -85,7 +85,7 @@ def known(path: Path) -> ImageModelDescriptor[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = spandrel.ModelLoader().load_from_state_dict(state)
-    except Exception as error:  # UnsupportedModelError, and what the networks raise for wrong shapes.
+    except Exception as error:  # UnsupportedModelError, and the networks' errors for wrong shapes.
         raise WeightsError(
             f"spandrel does not know the network of {path.name}: {reason(error)}",
             hint="for weights of `vsr train`, use `vsr model export`",
@@ -165,7 +165,7 @@ def _difference(network: ImageModelDescriptor[Any], model: onnx.ModelProto) -> f
     count, height, width = _OTHER
     picture = torch.rand(count, network.input_channels, height, width)
     found = np.clip(Runner(model)(picture.numpy()), 0, 1)
-    wanted = network(picture.clone()).numpy()  # Some write into what they are given.
+    wanted = network(picture.clone()).numpy()  # Some networks write into their input.
     if found.shape != wanted.shape:
         return float("inf")
     return float(np.abs(found - wanted).max())

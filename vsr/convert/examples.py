@@ -17,7 +17,7 @@ from vsr.models.spec import GraphLayout
 from vsr.upscale.graph_inputs import small_inputs
 
 _SIDE = 96
-# From the clip every so many frames one, which differs much from the others.
+# One of every few frames of the clip, so that they differ much.
 _APART = 12
 
 

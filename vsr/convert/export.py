@@ -26,7 +26,7 @@ from vsr.models.graphs.package import PackageFacts, refuse_existing, write_packa
 from vsr.models.registry import package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 
-# A hyperparameter beyond any network's: what it asks for is not built to be compared.
+# Limit of a hyperparameter: a larger network is not built for the comparison.
 _LARGEST = 4096
 
 
@@ -159,7 +159,7 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
     if arch == "chain":
         tensors = _within_half_precision(spec, tensors)
     with tempfile.TemporaryDirectory() as temporary:
-        # Only the tensors and what they are go along: the rest of the metadata is in the spec and the card.
+        # Only the tensors and their description are copied: the rest of the metadata is in the spec and the card.
         bare = Path(temporary) / WEIGHTS_NAME
         safetensors.numpy.save_file(
             tensors, bare, {key: metadata[key] for key in ("arch", "hyperparameters")}
@@ -173,11 +173,11 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
 
 
 def _apart(arch: str, spec: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """What of `tensors` is not as the network has it, in words; empty where all is."""
+    """The differences between `tensors` and the network's own, in words; empty if there are none."""
     import torch
 
     architecture = ARCHITECTURES[arch]
-    with torch.device("meta"):  # Names and shapes, and no memory for what they may ask for.
+    with torch.device("meta"):  # Names and shapes only: the tensors may need too much memory.
         wanted = architecture.load(architecture.plain)(spec).state_dict()
     for name in sorted(wanted.keys() | tensors.keys()):
         if name not in tensors or name not in wanted:

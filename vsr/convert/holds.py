@@ -47,9 +47,9 @@ def held(spec: ModelSpec) -> tuple[Precision, ...]:
 
 
 def int8_ends(spec: ModelSpec) -> tuple[Ends, bool]:
-    """What the convolutions of a package take, for int8 (see `ModelSpec.calibration`), and whether it holds in int8, as `held`
-    says. Pictures: what `held` takes, and parts of frames of the clip that comes with vsr, of which every other one calibrates
-    and the rest decide."""
+    """The input ranges of a package's convolutions for int8 (see `ModelSpec.calibration`), and whether it holds in int8, as
+    `held` says. The pictures are those of `held`, and parts of frames of the clip that comes with vsr: every other one
+    calibrates, the rest decide."""
     layout = GraphLayout("rgb" if spec.domain == "rgb" else "gray", 1)
     picture, frames = drawn(layout, spec.size_multiple), filmed(layout, spec.size_multiple)
     ends = widest(spec, layout, [picture, *frames[::2]])
@@ -68,7 +68,7 @@ def _is_close(found: NDArray[np.int16], wanted: NDArray[np.int16]) -> bool:
 
 
 def _run(model: onnx.ModelProto, inputs: Arrays) -> NDArray[np.int16]:
-    """All samples of the result. What is no number comes out as some code, far from what float32 makes."""
+    """All samples of the result. NaN becomes some code, far from the result of float32."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # Whatever makes two roundings into none.

@@ -27,7 +27,7 @@ _FP16_MAX = 65504
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """What was written. `largest_difference` from the network in fp32, in code values of 255, over a probe picture."""
+    """A written ONNX file. `largest_difference`: from the network in fp32, in code values of 255, over a probe picture."""
 
     path: Path
     scale: int
@@ -69,7 +69,7 @@ def _model(network: Network) -> onnx.ModelProto:
 
 def _difference(whole: onnx.ModelProto, halved: onnx.ModelProto, side: int) -> float:
     rng = np.random.default_rng(0)
-    # Noise and hard edges: what drives activations furthest.
+    # Noise and hard edges drive activations furthest.
     luma = rng.random((1, 1, side, side), dtype=np.float32)
     luma[..., side // 2 :] = np.round(luma[..., side // 2 :])
     watched = onnx.ModelProto()

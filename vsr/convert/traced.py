@@ -77,7 +77,7 @@ class TracedNetwork:
 
 
 class _Residual(nn.Module):
-    """What is traced: the residual alone, since the frame graph adds it to the codes."""
+    """The traced part: the residual alone, because the frame graph adds it to the codes."""
 
     def __init__(self, network: LumaNetwork) -> None:
         super().__init__()

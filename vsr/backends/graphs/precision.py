@@ -1,7 +1,7 @@
-"""Networks in half precision: what strongly typed compilers want to find in the graph itself.
+"""Networks in half precision, written into the graph, as strongly typed compilers need it.
 
-In frame graphs and exported networks every node whose result is named "net/..." belongs to the network. These alone change;
-what is around them, the base picture, colour and rounding, stays float32.
+In frame graphs and exported networks every node whose result is named "net/..." belongs to the network. Only these nodes
+change; the nodes around them (the base picture, colour and rounding) stay float32.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _FIXED = {"Resize": {1, 2, 3}}
 
 
 def in_precision(model: onnx.ModelProto, precision: Precision, keep: Collection[str] = ()) -> onnx.ModelProto:
-    """The same graph with its network computed in `precision`, but for the results named in `keep`, which stay float32. Weights
-    in a file of their own stay as they are there and are cast on the way in; weights in the graph are halved."""
+    """The same graph with its network computed in `precision`, except the results named in `keep`, which stay float32.
+    Weights in a separate file stay unchanged there, and are cast when they are read; weights in the graph are halved."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     if precision == "fp32":
@@ -45,7 +45,9 @@ def in_precision(model: onnx.ModelProto, precision: Precision, keep: Collection[
             known.add(name)
             if tensor in stored and stored[tensor].data_location != TensorProto.EXTERNAL:
                 values = numpy_helper.to_array(stored[tensor])
-                with np.errstate(over="ignore"):  # What is too large becomes infinite, and the guard tells.
+                with np.errstate(
+                    over="ignore"
+                ):  # Values that are too large become infinite, and the guard reports them.
                     graph.initializer.append(helper.make_tensor(name, kind, values.shape, values.ravel()))
             else:
                 nodes.append(helper.make_node("Cast", [tensor], [name], to=kind))
@@ -72,8 +74,8 @@ def in_precision(model: onnx.ModelProto, precision: Precision, keep: Collection[
 
 
 def rounded(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """The same graph in float32, with whatever its network takes and computes rounded as `precision` (bf16 or fp16) holds it:
-    what a device that adds up in float32 makes of it, on any machine."""
+    """The same graph in float32, with the network's inputs and results rounded to `precision` (bf16 or fp16): the result of
+    a device that sums in float32, on any machine."""
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     floats, layers = _float_tensors(model), set(float_layers(model))
@@ -106,7 +108,7 @@ def rounded(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:
-    """Names of what a network computes, in order, without shapes and the like."""
+    """Names of the results that a network computes, in order, without shapes and the like."""
     floats = _float_tensors(model)
     names = [name for node in model.graph.node for name in node.output]
     return [name for name in names if name.startswith("net/") and name in floats]

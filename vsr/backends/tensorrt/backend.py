@@ -142,14 +142,14 @@ def _pinned(size: int) -> NDArray[np.uint8]:
     return found
 
 
-# A slot is made, and its work captured, by one thread at a time: what TensorRT does meanwhile might disturb another capture.
+# One thread at a time makes a slot and captures its work: TensorRT's other calls might disturb the capture.
 _making = threading.Lock()
 _NON_BLOCKING = 1
 
 
 class _Slot:
-    """What one run needs, made for inputs shaped as `example`; by its end the work was done once on blank frames, and is
-    captured as a CUDA graph where it can be."""
+    """The memory of one run, for inputs with the shapes of `example`. The constructor runs the work once on blank frames,
+    and captures it as a CUDA graph if that is possible."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class _Slot:
         gpu: int,
         buffers: HostBuffers,
     ) -> None:
-        """buffers: for what comes out."""
+        """buffers: for the results."""
         import pycuda.driver as cuda
 
         self._gpu, self._buffers = gpu, buffers
@@ -168,7 +168,9 @@ class _Slot:
         self._stream = cuda.Stream(_NON_BLOCKING)
         self._graph: CapturedWork | None = None
         self._context = library.context(engine, runtime_cache)
-        self._library = library  # Its cache is to outlive the context: what was set last goes last.
+        self._library = (
+            library  # Its cache must outlive the context: attributes are deleted in reverse order.
+        )
         ports = library.ports(engine)
         self._inputs = [port.name for port in ports if port.is_input]
         for name in self._inputs:

@@ -29,7 +29,7 @@ _LEAST_OF_FP8 = (8, 9)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a recipe asks for here and now: the frame graph in its precision, and all an engine of it depends on."""
+    """The engine of a recipe on this machine: the frame graph in its precision, and all values that the engine depends on."""
 
     recipe: EngineRecipe
     spec: ModelSpec
@@ -49,10 +49,11 @@ class BuiltEngine:
 
 
 def wanted_engine(recipe: EngineRecipe, *, gpu: int = 0) -> Wanted:
-    """What `recipe` asks for here and now; gpu: the one it is for if it names none, as CUDA counts them.
+    """The engine of `recipe` on this machine. gpu: the GPU, as CUDA counts them, if the recipe names none.
 
-    Raises MissingDependencyError without TensorRT, onnx, or a GPU where none is named;
-    ConfigError, UnknownModelError, WeightsError, EngineBuildError for a package that cannot be read."""
+    Raises MissingDependencyError without TensorRT, onnx, or a GPU where none is named; ConfigError, UnknownModelError,
+    WeightsError, EngineBuildError for a package that cannot be read.
+    """
     library = installed_library(recipe.library)
     spec = find_model(recipe.model, on_gpu=True)
     wanted = None if recipe.precision == "auto" else recipe.precision
@@ -82,8 +83,9 @@ def wanted_engine(recipe: EngineRecipe, *, gpu: int = 0) -> Wanted:
 
 
 def serving_engine(recipe: EngineRecipe, store: EngineStore, *, gpu: int = 0) -> Manifest | None:
-    """The newest engine there that does on a GPU that is here what that of `recipe` would, whatever recipe it was built from:
-    ahead of time, for a range of sizes, with layers kept in fp32. None where there is none. Raises as `wanted_engine` does."""
+    """The newest stored engine that can replace the engine of `recipe` on a GPU of this machine. It may be built from
+    another recipe: ahead of time, for a range of sizes, with layers kept in fp32. None if there is none. Raises as
+    `wanted_engine` does."""
     here = wanted_engine(recipe, gpu=gpu)
     for manifest in reversed(store.manifests()):
         if manifest.identity.recipe.get("model") != here.spec.id:
@@ -128,7 +130,7 @@ def build_engine(
     if built := there():
         return built
     if not may_build:
-        store.plan(wanted.identity)  # Says what is missing, or what differs.
+        store.plan(wanted.identity)  # Raises an error that names the missing or different engine.
     with store.locked(say), on_gpu(gpu) if wanted.capability else nullcontext():
         return there() or _built(wanted, store, say, on_progress)
 

@@ -13,7 +13,7 @@ from vsr.core.errors import InferenceError
 
 
 class CapturedWork:
-    """What a stream was given to do between two moments, to be done again on the same memory."""
+    """The work given to a stream between two moments, to be repeated on the same memory."""
 
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
         """Capture `work`, which is not run. Raises ImportError or RuntimeError without cuda-bindings or a driver,
@@ -36,7 +36,7 @@ class CapturedWork:
         weakref.finalize(self, driver.cuGraphExecDestroy, self._graph)
 
     def launch(self) -> None:
-        """Do it once more, behind what the stream has to do. Raises InferenceError."""
+        """Repeat the work, after the work that the stream already has. Raises InferenceError."""
         _checked(self._driver.cuGraphLaunch(self._graph, self._stream))
 
 

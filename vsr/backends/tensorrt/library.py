@@ -1,4 +1,4 @@
-"""The one place that imports TensorRT, in either of its distributions, and what it is asked to do with a graph."""
+"""The only module that imports TensorRT, in either of its distributions: it builds engines and loads them."""
 
 from __future__ import annotations
 
@@ -88,13 +88,13 @@ class TensorRT:
         on_progress: OnProgress,
         timing_cache: bytes = b"",
     ) -> Plan:
-        """Compile a frame graph whose weights lie beside `path`. `timing_cache`: what earlier builds measured on this GPU,
-        which TensorRT-RTX has no use for. Ctrl-C ends it at its next step. Raises EngineBuildError, WeightsError, ConfigError,
-        MissingDependencyError for a driver that is too old."""
+        """Compile a frame graph whose weights lie beside `path`. `timing_cache`: measurements of earlier builds on this GPU,
+        which TensorRT-RTX does not use. Ctrl-C ends the build at its next step. Raises EngineBuildError, WeightsError,
+        ConfigError, MissingDependencyError for a driver that is too old."""
         trt = self._module
         log = _make_log(trt)
         builder = self._made(trt.Builder, log)
-        # Strongly typed is the only kind that TensorRT-RTX and TensorRT 11 know; 10 must be told.
+        # TensorRT-RTX and TensorRT 11 are always strongly typed; TensorRT 10 needs this flag.
         typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
         network = builder.create_network(0 if typed is None else 1 << int(typed))
         parser = trt.OnnxParser(network, log)
@@ -168,7 +168,7 @@ class TensorRT:
         """An execution context. TensorRT-RTX captures its work in a CUDA graph by itself, and keeps the kernels it compiles
         for this GPU in the file `runtime_cache`, see `save_runtime_cache`. Raises DeviceMemoryError, InferenceError."""
         self._log.errors.clear()
-        if self.captures and self._context_config is None:  # Contexts share it, and what it keeps.
+        if self.captures and self._context_config is None:  # Contexts share it, and the graphs that it keeps.
             self._context_config = self._configured(engine, runtime_cache)
         config = [self._context_config] if self.captures else []
         context = engine.create_execution_context(*config)
@@ -177,7 +177,7 @@ class TensorRT:
         return context
 
     def refusal(self) -> DeviceMemoryError | InferenceError:
-        """The error to raise where the engine does not run, by what was said of it."""
+        """The error to raise if the engine does not run, by TensorRT's message."""
         if "memory" in self._log.reason.lower():
             return out_of_memory("on the GPU")
         return InferenceError(
@@ -198,7 +198,7 @@ class TensorRT:
         return config
 
     def save_runtime_cache(self, path: Path) -> None:
-        """Write what was compiled for contexts made so far, so that the next start need not."""
+        """Write the kernels that were compiled for the contexts so far, for the next start."""
         data = self._runtime_cache.serialize() if self._runtime_cache is not None else None
         if data is not None:
             with contextlib.suppress(FileError):  # Of a store that may only be read.
@@ -263,7 +263,7 @@ def installed_library(wanted: Library | Literal["auto"] = "auto") -> TensorRT:
 
 
 def _make_log(trt: Any) -> Any:
-    """A logger that keeps what it is told. Its class exists only once TensorRT is imported."""
+    """A logger that keeps its messages. Its base class exists only once TensorRT is imported."""
 
     class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -290,7 +290,7 @@ def _make_monitor(trt: Any, on_progress: OnProgress) -> Any:
             trt.IProgressMonitor.__init__(self)
             self.cancelled = False
             self._steps: dict[str, int] = {}
-            self._lock = threading.Lock()  # Phases may be told of by several threads.
+            self._lock = threading.Lock()  # Several threads may report phases.
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             with self._lock:

@@ -1,4 +1,4 @@
-"""What an engine is built from: a TOML file in `engines/recipes`, or a model's name and the defaults."""
+"""The settings of an engine: a TOML file as in `engines/recipes`, or a model's name and the defaults."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Where built engines lie: a folder for each, with the plan, its manifest and its build log.
+"""The store of built engines: a folder for each, with the plan, its manifest and its build log.
 
 An engine's key is a hash of all it depends on, which the manifest lists, so that another library version, driver, GPU, graph or
-recipe is another key. Engines can carry code: they are read from this store alone, and only if they are to the byte what was
-written. The hash tells damage, not malice: whoever may write in the store may write a plan and its hash. So a store that
-everybody may write in is refused, and so are links and special files in it.
+recipe is another key. Engines can carry code: they are read from this store alone, and only if no byte has changed. The hash
+detects damage, not malice: whoever may write in the store may write a plan and its hash. So a store that everybody may write in
+is refused, and so are links and special files in it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Identity:
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH]
 
     def differences(self, other: Identity) -> list[str]:
-        """Names of the fields in which two differ, those of the recipe by themselves."""
+        """Names of the fields in which two identities differ, with the recipe's fields one by one."""
         mine, theirs = asdict(self), asdict(other)
         recipes = mine.pop("recipe"), theirs.pop("recipe")
         found = [f"recipe {name}" for name in recipes[0] if recipes[0][name] != recipes[1].get(name)]
@@ -71,7 +71,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `manifest.json` says. package: the folder of the model. parity: None before the engine ran beside float32."""
+    """The content of `manifest.json`. package: the folder of the model. parity: None before the engine ran beside float32."""
 
     identity: Identity
     package: str
@@ -263,7 +263,7 @@ class EngineStore:
             ) from error
 
     def _check_mode(self, path: Path) -> None:
-        """Raise ConfigError where everybody may write: an engine runs as code of whoever loads it."""
+        """Raise ConfigError for a folder in which everybody may write: an engine runs as code of the process that loads it."""
         with contextlib.suppress(OSError):
             found = path.lstat()
             if found.st_mode & stat.S_IWOTH and not stat.S_ISLNK(found.st_mode):

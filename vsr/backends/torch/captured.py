@@ -37,7 +37,7 @@ class Captured:
         device: torch.device,
         buffers: HostBuffers,
     ) -> None:
-        """buffers: for what comes out."""
+        """buffers: for the results."""
         self._buffers = buffers
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._inputs = {name: _tensor(array).to(device, copy=True) for name, array in example.items()}
@@ -65,7 +65,7 @@ class Captured:
         return found
 
     def steps(self, inputs: Mapping[str, NDArray[np.generic]]) -> Steps:
-        """What a call does with these inputs, each step to its end; events on the stream time it."""
+        """The steps of a call with these inputs, each run to its end; events on the stream time them."""
 
         def whole(begin: Callable[[], object]) -> Callable[[], float]:
             def step() -> float:
@@ -103,7 +103,7 @@ class Captured:
         return found
 
     def on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Arrays that are ready, or will be on the default stream; those that come are finished."""
+        """Arrays that are ready, or will be on the default stream; the results are finished."""
         self._stream.wait_stream(torch.cuda.default_stream(self._stream.device))
         with torch.cuda.stream(self._stream):
             for name, tensor in inputs.items():

@@ -20,7 +20,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-# Taps from and to so many channels fit into the memory of a multiprocessor.
+# Taps from and to this number of channels fit into the memory of a multiprocessor.
 _MAX_CHANNELS = 64
 # Fewer channels than this, and no convolution after: they leave the network, and are wanted as planes of float32.
 _FEATURES = 32
@@ -53,7 +53,7 @@ def trouble(device: torch.device) -> str:
 def fuse(
     graph: onnx.GraphProto, constants: dict[str, Tensor], dtype: torch.dtype, device: torch.device
 ) -> list[onnx.NodeProto]:
-    """The graph's nodes, some of them replaced; what the new ones need is added to `constants`."""
+    """The graph's nodes, some of them replaced; constants of the new nodes are added to `constants`."""
     return _Fusing(graph, constants, dtype, device).nodes()
 
 
@@ -197,8 +197,8 @@ def _launched(
     planes: int,
     **fixed: Any,
 ) -> Tensor:
-    """[N, C, height, width] by `convolve` or `spread`, of which a program makes so many rows and columns: planes of float32, or
-    features of `dtype`, their channels beside each other. weights: taps, bias and slope."""
+    """[N, C, height, width] by `convolve` or `spread`, where a program makes a block of rows and columns: planes of float32,
+    or features of `dtype`, their channels beside each other. weights: taps, bias and slope."""
     (height, width), count, channels = size, len(given), weights[0].shape[2]
     out = torch.empty(
         (count, channels, height, width),
@@ -222,12 +222,13 @@ def _launched(
 
 
 def _parts(channels: int) -> tuple[int, int]:
-    """Two powers of two that make so many channels, or a few more: Triton multiplies no others. The second may be 0."""
+    """Two powers of two whose sum is the number of channels or a little more, because Triton multiplies no other sizes. The
+    second may be 0."""
     return (32, 16) if 32 < channels <= 48 else (_power_of_two(channels, 16), 0)
 
 
 def compiled_for(channels: int, out_channels: int, capability: tuple[int, int]) -> dict[str, Any]:
-    """How `convolve` is compiled, beside what is asked of it."""
+    """The options with which `convolve` is compiled."""
     # Sums of 64 channels leave room for one program on a multiprocessor: it has 8 warps, each with 16 columns of its own. On
     # Hopper and B200, whose matrix units read memory, 4 do.
     wide = min(channels, out_channels) > 48 and capability[0] not in (9, 10)

@@ -1,5 +1,5 @@
-"""Triton kernels for what torch passes over memory several times: a convolution with its bias and activation, and what makes
-codes of a network's results.
+"""Triton kernels for steps in which torch passes over memory several times: a convolution with its bias and activation, and the
+rounding of a network's results to codes.
 
 Features are [N, H, W, C], channels beside each other, in half precision; planes are [N, C, H, W] in float32. All sums are
 float32. Each program makes what lies beside each other in a row or two of one picture: `program_id` is (column, row, picture).

@@ -55,12 +55,12 @@ class GraphBuilder:
         return name
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add a node. It goes by the name of what it makes: a name of its own would double the file."""
+        """Add a node. It has the name of its result, because another name would double the file."""
         self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
 
     def tensor(self, tensor: onnx.TensorProto, name: str) -> str:
-        """A constant as it is, by another name."""
+        """Add a constant unchanged, under another name."""
         if name not in self._constants:
             self._constants[name] = onnx.TensorProto()
             self._constants[name].CopyFrom(tensor)
@@ -68,7 +68,7 @@ class GraphBuilder:
         return name
 
     def node(self, node: onnx.NodeProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """A node as it is, between other names."""
+        """Add a node unchanged, with other names of inputs and results."""
         made = onnx.NodeProto(op_type=node.op_type, input=inputs, output=outputs, attribute=node.attribute)
         self._nodes.append(made)
 

@@ -33,7 +33,7 @@ def phase_kernels(scale: int, sited_on_sample: bool, subsampling: int = 2) -> ND
 def residual_kernels(scale: int, siting: Siting, *, exact: bool) -> NDArray[np.float32]:
     """[scale^2, 1, 5, 5]: cubic enlargement less the repeated sample, one kernel for each place in the output block.
 
-    Unless exact, weights are multiples of 1/256 that sum to zero: bfloat16 holds them as they are, so flat areas stay flat.
+    Unless exact, weights are multiples of 1/256 that sum to zero: bfloat16 holds them exactly, so flat areas stay flat.
     """
     vertical = phase_kernels(scale, siting == "topleft")
     horizontal = phase_kernels(scale, siting in ("left", "topleft"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Network(Protocol):
-    """What a frame graph is made around."""
+    """The network inside a frame graph."""
 
     @property
     def domain(self) -> str: ...
@@ -34,11 +34,11 @@ class Network(Protocol):
     def weights_file(self) -> Path | None: ...
 
     def table(self) -> Mapping[str, Any]:
-        """What `[network]` of the spec says."""
+        """The table `[network]` of the spec."""
 
     def add_to(self, graph: GraphBuilder, luma: str) -> str:
-        """Add the nodes. `luma` float32 [N, 1, H, W]; the result [N, scale^2, H, W], row by row, is what is to be added to
-        the luma each output block comes from."""
+        """Add the nodes. `luma` float32 [N, 1, H, W]; the result [N, scale^2, H, W], row by row, is added to the luma sample
+        of each output block."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class PackageFacts:
-    """What of a package the network itself does not tell: see ModelSpec."""
+    """The facts of a package that do not follow from the network: see ModelSpec."""
 
     id: str
     title: str

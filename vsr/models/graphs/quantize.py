@@ -35,12 +35,12 @@ def quantized(
     *,
     features: EightBits = "uint8",
 ) -> onnx.ModelProto:
-    """The same graph with the convolutions of what `calibration` names in 8 bits; their kernels stay where they are, and are
-    rounded on the way in.
+    """The same graph, with the convolutions of the tensors in `calibration` in 8 bits; their kernels stay in place, and are
+    rounded when they are read.
 
-    kernels: values of the network's weights by name. calibration: the least and the largest of each tensor. features: what
-    these are rounded to: "uint8" uses all of their range; in "int8" zero is 0, as TensorRT needs it, which costs a little of
-    it; with "fp8" the kernels are floats of 8 bits too.
+    kernels: values of the network's weights by name. calibration: the least and the largest value of each tensor. features: the
+    type of the rounded tensors: "uint8" uses all of their range; in "int8" zero is 0, as TensorRT needs it, which costs a
+    little of it; with "fp8" the kernels are floats of 8 bits too.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
@@ -87,5 +87,5 @@ def quantized(
 
 
 def _steps(ranges: Any, largest: int) -> NDArray[np.float32]:
-    """What one step of the grid is worth, where its `largest` number stands for the end of a range."""
+    """The value of one step of the grid, whose `largest` number is the end of a range."""
     return np.asarray(np.maximum(ranges, 1e-12) / largest, np.float32)
