@@ -1,4 +1,4 @@
-"""What a stream's configuration means: its address, its sinks, its networks, all checked before anything runs."""
+"""Makes the parts of a stream from its configuration: address, sinks and networks, all checked before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether output flows: what is well, what is not, and what is missing at the end, in words."""
+"""Whether output flows: the reasons for bad health, and the failures at the end, in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vsr.live.states import State
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """well: a picture has gone out within the timeout, and each required sink has got one. why_not: what is not so."""
+    """well: a picture was sent within the timeout, and each required sink received one. why_not: the reasons, if not."""
 
     well: bool
     why_not: tuple[str, ...] = ()
@@ -72,10 +72,10 @@ def missing(
     *,
     cancelled: bool,
 ) -> tuple[str, ...]:
-    """What required sinks lack at the end: whatever recordings lost, servers that got no more, sinks that got nothing at all.
+    """The failures of required sinks at the end: losses of recordings, servers that were lost, sinks that received nothing.
 
-    frames_in, frames_out: of the session. now: when the end began. cancelled: nothing was waited for, so that what was under
-    way is not missing.
+    frames_in, frames_out: of the session. now: when the end began. cancelled: nothing was waited for, so frames in progress are
+    not missing.
     """
     found = []
     for sink in sinks:

@@ -21,7 +21,7 @@ _DEFAULT_INTERVAL_S = 1 / 30
 # Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
 _LEAST_CAPACITY = 64
 _FASTEST = 60
-# Times are averaged over about so many frames.
+# Times are averaged over about this number of frames.
 _LATELY = 8
 
 
@@ -87,7 +87,8 @@ class Inference:
 
     def is_late(self, captured: Captured) -> bool:
         """Whether an upscaled frame would be too old once it is encoded. It is counted as dropped then."""
-        # Now and then one is tried, however long the last ones took: nothing else would tell that encoding is quick again.
+        # Now and then one frame is encoded, however long the last ones took: otherwise vsr would never see that encoding is
+        # quick again.
         encode_s = self._encode_s if self._late_in_a_row < _TOO_MANY else 0.0
         late = self._clock.now() + encode_s - captured.at > self._budget_s
         if late:
@@ -96,7 +97,7 @@ class Inference:
         return late
 
     def encoded(self, frame: Frame, seconds: float) -> None:
-        """That frame of the source has gone out, and encoding took so long: what is made for its size is at work."""
+        """Note that this frame of the source was sent, and the time that encoding took: the encoder for its size works."""
         if (frame.width, frame.height) == self._size:
             self.queue.late = LATE
         self._late_in_a_row = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-# Down: in the last seconds so many frames were late, or the work took more than this part of the time between two frames.
+# Down: in the last seconds this number of frames was late, or the work took more than this part of the time between two frames.
 _WINDOW_S = 1.5
 _DROPS = 2
 _FULL_LOAD = 0.92
@@ -34,10 +34,10 @@ class Step:
 class Ladder:
     """Rungs from the heaviest, number 0, to the lightest.
 
-    It steps down by what the network in use does, and up only to what has just been measured: costs of another time say
-    little, as the machine may have been busy then, or may be now. Report frames with `worked` and `dropped`, ask `step` now
-    and then whether to change, and `wants_measuring` whether to measure the heavier networks and report it with `measured`.
-    Times are on the caller's clock.
+    It steps down by the costs of the current network, and up only to a network that was just measured: older costs say little,
+    because the load of the machine may have changed. Report frames with `worked` and `dropped`, ask `step` now and then whether
+    to change, and `wants_measuring` whether to measure the heavier networks and report it with `measured`. Times are on the
+    caller's clock.
     """
 
     def __init__(self, rungs: int, rung: int) -> None:

@@ -32,7 +32,7 @@ class Percentiles:
 
 
 class Latency:
-    """Durations of all frames, and of those of the last ten seconds. Added to by one thread, read by any."""
+    """Durations of all frames, and of the frames of the last ten seconds. One thread adds, any thread may read."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 _DEFAULT_RATE = Fraction(30)
-# Audio comes before the first picture, which takes longer. So many packets of it are kept until then.
+# Audio comes before the first picture, which takes longer. This number of its packets is kept until then.
 _EARLY_PACKETS = 500
 
 
@@ -28,7 +28,7 @@ class Publisher:
     """Encodes once for all sinks. A change of size, colour or rate, or sound that appears, begins a new program."""
 
     def __init__(self, options: EncoderOptions, sinks: Sequence[LiveSink], keyframe: threading.Event) -> None:
-        """keyframe: set by a sink that begins anew. The next frame is then one it can begin with."""
+        """keyframe: set by a sink that starts again. The next frame is then a keyframe."""
         self.described = ""
         self._options = options
         self._sinks = sinks
@@ -71,7 +71,7 @@ class Publisher:
                 self._early += packets
 
     def flush(self) -> None:
-        """Hand out what the encoder still holds."""
+        """Hand out the packets that the encoder still holds."""
         if self._encoder is not None and self._program is not None:
             packets = self._encoder.flush()
             with self._lock:

@@ -18,7 +18,7 @@ from vsr.upscale.pool import UpscalerPool
 
 # From the heaviest to the one that always keeps up.
 _FAMILIES = ("quality", "balanced", "fast", "bicubic")
-# Each network is measured for so long, and at least so many times.
+# Each network is measured for this time, and at least this number of times.
 _MEASURE_S = 0.25
 _LEAST_RUNS = 3
 # The part of the time between two frames that a network may take: decoding, encoding and other programs need the rest. At the
@@ -33,7 +33,7 @@ _END_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A network and what a frame costs on it, in milliseconds; None where it was not tried."""
+    """A network and its time for a frame, in milliseconds; None if it was not measured."""
 
     model: str
     cost_ms: float | None
@@ -41,7 +41,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What measuring beside the stream found: the heaviest rung that fits, and seconds all runs took."""
+    """The result of measuring beside the stream: the heaviest rung that fits, and the seconds of all runs."""
 
     ladder: Ladder
     best: int
@@ -97,7 +97,7 @@ class Rungs:
 
     @property
     def notes(self) -> list[str]:
-        """How backend and device were chosen, what they had to be left for, and why no heavier network is tried."""
+        """How backend and device were chosen, why they were changed, and why no heavier network is tried."""
         said = [note for upscaler in self._upscalers for note in upscaler.notes]
         return list(dict.fromkeys([*said, *self._notes]))
 
@@ -151,7 +151,7 @@ class Rungs:
         return best, spent_s
 
     def _guess(self, place: int, cost_s: float) -> float:
-        """Seconds a frame takes at least, by what the next lighter network takes; 0 where that says nothing."""
+        """The least seconds for a frame, by the time of the next lighter network; 0 if unknown."""
         known = place + 1
         if not cost_s or known >= len(self._upscalers) - 1:
             return 0.0
@@ -189,7 +189,7 @@ class Rungs:
         return large, self._upscalers[rung].spec.id, seconds
 
     def dropped(self, count: int) -> None:
-        """Report that so many frames were too late."""
+        """Report a number of frames that were too late."""
         with self._lock:
             if self._ladder is not None:
                 self._ladder.dropped(self._clock.now(), count)
@@ -220,7 +220,7 @@ class Rungs:
         return self._upscalers[place].spec.id
 
     def _measure_above(self, ladder: Ladder, interval_s: float) -> None:
-        """Measure what is heavier than the network in use, for the next `step`."""
+        """Measure the networks heavier than the current one, for the next `step`."""
         best, took_s = ladder.rung, 0.0
         assert self._frame is not None
         try:

@@ -1,4 +1,4 @@
-"""What waits for a sink's thread, and whether more is taken."""
+"""The queue of packets for a sink's thread."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SinkCounts:
 
 
 class SinkState(enum.Enum):
-    """What a sink's queue does with a packet that is offered."""
+    """How a sink's queue treats an offered packet."""
 
     UNTIL_KEYFRAME = "drops packets until the next keyframe"
     WRITING = "takes every packet"
@@ -68,8 +68,8 @@ _NEXT: dict[SinkState, frozenset[SinkState]] = {
 class SinkQueue:
     """Packets on their way from the encoder to one thread that writes them. Offering never waits.
 
-    counts: what becomes of the frames is counted there. want_keyframe: called when the queue was emptied and needs a keyframe
-    to go on with.
+    counts: written and dropped frames are counted there. want_keyframe: called when the queue was emptied and needs a keyframe
+    to continue.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class SinkQueue:
                 self._changed.notify()
 
     def end(self) -> None:
-        """No more packets come: what is queued is to be written."""
+        """No more packets come: write the queued ones."""
         with self._changed:
             self._enter(SinkState.ENDING)
 
     def leave(self, reason: str) -> None:
-        """Count what is not confirmed as dropped, and whatever the thread does from here on as nothing."""
+        """Count unconfirmed frames as dropped, and ignore the thread's later results."""
         with self._changed:
             if self._enter(SinkState.LEFT):
                 self._lose_unconfirmed(reason)
@@ -136,7 +136,7 @@ class SinkQueue:
     # From the thread that writes
 
     def take(self) -> Item | None:
-        """The next packet, waiting for one; None when there are to be no more."""
+        """The next packet, waiting for one; None at the end."""
         with self._changed:
             while not self._items and not self._closed and self._state is not SinkState.ENDING:
                 self._clock.wait(self._changed)
@@ -156,7 +156,7 @@ class SinkQueue:
                 self._unconfirmed -= item.frames
 
     def confirm_but(self, num_unconfirmed: int) -> bool:
-        """Count all that was taken as written, except so many frames. False where nothing counts any more."""
+        """Count all taken frames as written, except this number. False if results are ignored."""
         with self._changed:
             if self._closed:
                 return False
@@ -167,13 +167,13 @@ class SinkQueue:
             return True
 
     def lose(self) -> None:
-        """What was taken and not confirmed is lost."""
+        """Taken but unconfirmed frames are lost."""
         with self._changed:
             if not self._closed:
                 self._lose_unconfirmed(NOT_CONNECTED)
 
     def wait(self) -> bool:
-        """The connection is lost, and with it what is queued. False where there is to be no other one."""
+        """The connection is lost, with the queued packets. False if there will be no other connection."""
         with self._changed:
             if not self._closed:
                 self._empty(NOT_CONNECTED)
@@ -209,7 +209,7 @@ class SinkQueue:
         return True
 
     def _behind_s(self, packet: Encoded) -> float:
-        """Seconds of video that wait, up to that packet. Sound, which runs ahead of it, says nothing."""
+        """Seconds of video that wait, up to that packet. Sound does not count, because it runs ahead."""
         first = next(item.packet for item in self._items if item.frames)
         return float(packet.pts * packet.time_base - first.pts * first.time_base)
 

@@ -84,7 +84,7 @@ class LiveSink:
         self._worker.start()
 
     def end(self) -> None:
-        """No more packets come: write what is queued, then the end."""
+        """No more packets come: write the queued ones, then the end."""
         self._worker.queue.end()
 
     @property
@@ -131,7 +131,7 @@ class _Worker:
         return self._thread.is_alive()
 
     def leave(self, reason: str) -> None:
-        """Count what is under way as dropped; a call that waits for a network ends soon."""
+        """Count frames in progress as dropped; a call that waits for a network ends soon."""
         self.queue.leave(reason)
         if self._output is not None:
             self._output.abandon()
@@ -157,7 +157,7 @@ class _Worker:
         self.queue.close()
 
     def _goes_on(self, error: VsrError) -> bool:
-        """After an error: wait, and be ready for another attempt, unless there is to be none."""
+        """After an error: wait, and prepare another attempt, unless there will be none."""
         sink, queue = self._sink, self.queue
         if not queue.wait():
             if not queue.left:

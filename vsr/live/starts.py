@@ -5,7 +5,7 @@ from __future__ import annotations
 from vsr.core.frame import Frame, Reset
 from vsr.media.live.capture import Captured
 
-# More time than this, and more than so many frames, is a gap: whether the source left frames out or they were dropped here.
+# More than this time and this number of frames is a gap, whether the source left frames out or vsr dropped them.
 _GAP_S = 0.5
 _GAP_FRAMES = 3
 
@@ -17,7 +17,7 @@ class Starts:
         self._before: Captured | None = None
 
     def of(self, captured: Captured) -> Reset | None:
-        """Why the sequence begins anew with that frame; None where it continues the last one asked about."""
+        """The reason why the sequence starts again with this frame; None if it continues the frame before."""
         before, self._before = self._before, captured
         frame = captured.frame
         if before is None:

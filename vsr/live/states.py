@@ -1,4 +1,4 @@
-"""What a session, or one of its sinks, is doing, and since when."""
+"""The state of a session or of one of its sinks, and its beginning."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class StateLog:
         return self._changes[-1].why
 
     def enter(self, state: State, why: str = "") -> None:
-        """Go to that state. Another reason for the same one is told, and not counted; after `stopped` nothing happens."""
+        """Go to a state. Another reason for the same state is reported, but not counted; after `stopped` nothing happens."""
         with self._lock:
             if self.now == "stopped" or (self.now == state and why in ("", self.why)):
                 return

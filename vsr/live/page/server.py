@@ -49,7 +49,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 class PageServer:
-    """Listens as soon as it is made. `port` is the one it got, `url` what to open."""
+    """Listens from its construction on. `port` is its port, `url` its address for a browser."""
 
     def __init__(
         self,
