@@ -52,7 +52,7 @@ def test_every_stage_is_measured_alone_and_together(tmp_path: Path) -> None:
         ('{"alone": {}}', "is not a result of `vsr bench`: it has no schema"),
         ('{"schema": 99}', "is of schema 99, and this vsr reads schema 1"),
         ('{"schema": true}', "is of schema True"),
-        ('{"schema": 1}', "is no whole result of `vsr bench`: created is missing"),
+        ('{"schema": 1}', "is not a complete result of `vsr bench`: created is missing"),
         ('{"schema": 1, "cells": [{"case": 3}]}', "cells: each: case must be a table, got 3"),
         ("[" * 100_000, "is not JSON"),
     ],

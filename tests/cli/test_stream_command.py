@@ -53,7 +53,7 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
         (["clip.mp4", "null"], "error: clip.mp4: no such file\n"),
         (
             [SOURCE, "null", "--rotate", "often"],
-            "error: Invalid value for '--rotate': 'often' is no time or size",
+            "error: Invalid value for '--rotate': 'often' is not a time or size",
         ),
         ([SOURCE, "null", "--scale", "7"], "error: Invalid value for '--scale'"),
         ([SOURCE, "null", "--model", "fast", "--scale", "3"], "error: fast enlarges by 4, not by 3\n"),

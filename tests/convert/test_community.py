@@ -114,7 +114,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path, capsys: pytest.
     (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:2000])
     torch.save({k: v * float("nan") for k, v in compact().state_dict().items()}, tmp_path / "nan.pth")
     for name, words in (
-        ("code.pth", "never executed"),
+        ("code.pth", "never executes it"),
         ("unknown.pth", "spandrel does not know the network"),
         ("tensor.pth", "no table of tensors"),
         ("text.pth", "text.pth"),

@@ -346,7 +346,7 @@ BAD: dict[str, tuple[list[str], bytes, str]] = {
     "a fixed size": ([GOOD[0], "Interp i 1 1 d y 0=2 3=64 4=64"], b"", "cannot resize to a fixed one"),
     "a line cut off": ([GOOD[0], "ReLU r 1 3 d"], b"", "line of r cannot be read"),
     "a word for a number": ([GOOD[0], "ReLU r 1 1 d y 0=fast"], b"", "line of r cannot be read"),
-    "no number": (GOOD, tagged(np.full((3, 3, 3, 3), np.nan)), "values that are no finite numbers"),
+    "no number": (GOOD, tagged(np.full((3, 3, 3, 3), np.nan)), "values that are not finite"),
 }
 
 

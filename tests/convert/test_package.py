@@ -137,7 +137,7 @@ def test_where_no_package_can_be_made(target: str, tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
     weights = _trained(tmp_path / "weights.safetensors")
-    with pytest.raises(ConfigError, match=r"net-\\udcff' is no UTF-8"):
+    with pytest.raises(ConfigError, match=r"net-\\udcff' is not UTF-8"):
         export_model(weights, tmp_path / os.fsdecode(b"net-\xff"))
 
 

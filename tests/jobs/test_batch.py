@@ -63,7 +63,7 @@ def test_after_a_failure_the_same_command_makes_only_what_is_left(
     assert "2 of 3 inputs" in capsys.readouterr().out
     (films / "b.mp4").write_bytes(whole)
     assert run([*COMMAND, "--report", "report.json"]) == 0
-    assert "going on: 2 of 3 inputs are done" in capsys.readouterr().err
+    assert "continuing: 2 of 3 inputs are done" in capsys.readouterr().err
     assert outputs().items() >= made.items()
     assert sorted(outputs()) == ["a_x2.mp4", "b_x2.mp4", "c_x2.mp4"]
     assert batches() == []

@@ -74,7 +74,7 @@ def test_the_same_job_goes_on_and_says_so(output: Path) -> None:
     one = Recorded(output)
     report = one.run()
     assert one.made == [3, 4]
-    assert one.said == ["going on: 30 of 50 s are done"]
+    assert one.said == ["continuing: 30 of 50 s are done"]
     assert whole(output)
     assert report.frames_out == 100
 
@@ -313,7 +313,7 @@ def test_a_failed_join_is_made_again(output: Path, folder: Path) -> None:
 
     with pytest.raises(FileError) as caught:
         Recorded(output, join=failing).run()
-    assert "goes on: 50 of 50 s are done" in str(caught.value.hint)
+    assert "continues: 50 of 50 s are done" in str(caught.value.hint)
     assert not output.exists()
     one = Recorded(output, join=join)
     one.run()
@@ -359,7 +359,7 @@ def test_a_full_disk_says_how_much_is_needed_and_the_job_goes_on_afterwards(outp
     with pytest.raises(FileError, match=r"No space left on device; about .* are needed there") as caught:
         Recorded(output, run=failing_at(3, full(errno.ENOSPC))).run()
     assert "free some space" in str(caught.value.hint)
-    assert "goes on: 30 of 50 s" in str(caught.value.hint)
+    assert "continues: 30 of 50 s" in str(caught.value.hint)
     Recorded(output).run()
     assert whole(output)
 

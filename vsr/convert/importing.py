@@ -43,7 +43,9 @@ def import_model(
     folder = package_folder(str(target))
     refuse_existing(folder, overwrite=overwrite)
     if is_special(file):
-        raise WeightsError(f"{file} is not a regular file", hint="name an .onnx file, a checkpoint or a .param")
+        raise WeightsError(
+            f"{file} is not a regular file", hint="name an .onnx file, a checkpoint or a .param"
+        )
     model, peak = _loaded(file)
     try:
         model = bordered(model)

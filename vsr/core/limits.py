@@ -1,4 +1,4 @@
-"""How much of the machine this process may use: its affinity, and what the container it runs in allows."""
+"""The part of the machine that this process may use: its affinity, and the limits of its container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _sharing = 1
 
 
 def share_machine(processes: int) -> None:
-    """From now on count a share of the machine only: so many processes work side by side, and this is one of them."""
+    """From now on count only this process's share of the machine, which several processes divide among themselves."""
     global _sharing  # noqa: PLW0603
     _sharing = processes
 
@@ -18,7 +18,7 @@ def share_machine(processes: int) -> None:
 def cores() -> int:
     """Processors this process may keep busy."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # `docker run --cpus`, and Kubernetes' limits: so many microseconds of processors in so many of the clock.
+    # `docker run --cpus`, and Kubernetes' limits: microseconds of processor time in a period of microseconds.
     quota, _, period = _read("cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit():
         there = min(there, -(-int(quota) // int(period)))
@@ -26,7 +26,7 @@ def cores() -> int:
 
 
 def memory_bytes() -> int:
-    """Bytes of memory this process may have; 0 where the system does not tell."""
+    """Bytes of memory this process may have; 0 if the system does not say."""
     if not hasattr(os, "sysconf"):
         return 0
     try:
@@ -39,7 +39,7 @@ def memory_bytes() -> int:
 
 
 def _read(name: str) -> str:
-    """What Linux's second cgroup hierarchy says, empty where there is none."""
+    """The value in Linux's cgroup hierarchy (version 2), empty if there is none."""
     try:
         return (_CGROUP / name).read_text(encoding="utf-8").strip()
     except OSError:

@@ -76,7 +76,7 @@ def read_ncnn(param: Path, known: Iterable[str]) -> list[Layer]:
     weights_file = param.with_suffix(".bin")
     if is_special(weights_file):
         raise WeightsError(
-            f"{weights_file} is no ordinary file", hint="put the .bin of the network beside its .param"
+            f"{weights_file} is not a regular file", hint="put the .bin of the network beside its .param"
         )
     try:
         weights = _Weights(weights_file.name, weights_file.read_bytes())
