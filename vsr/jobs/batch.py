@@ -31,7 +31,7 @@ _NAME = "batch-"
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """An output that has its name. url: its input, whose state is given, None of what is no file."""
+    """A finished output. url: its input; the state of the input is None if it is not a file."""
 
     url: str
     input: Identified | None
@@ -41,7 +41,7 @@ class _Done:
 
 @dataclass(slots=True)
 class BatchContent:
-    """What a batch's journal says. inputs: how many there were when it was begun. identity: the options it was begun with."""
+    """The content of a batch's journal. inputs: their number at the beginning. identity: the options at the beginning."""
 
     inputs: int = 0
     identity: Identity = field(default_factory=dict)
@@ -55,7 +55,7 @@ def is_batch(folder: Path) -> bool:
 
 
 def read_batch(folder: Path) -> BatchContent:
-    """What is trusted of a batch's journal. Raises FileError, and ConfigError for another schema."""
+    """The trusted part of a batch's journal. Raises FileError, and ConfigError for another schema."""
     path = folder / JOURNAL
     content = BatchContent()
 
@@ -76,7 +76,7 @@ def read_batch(folder: Path) -> BatchContent:
 
 
 class Batch:
-    """What of several inputs is done. Without lines it forgets, and nothing is ever done already."""
+    """The finished ones of several inputs. Without a journal, it keeps nothing from earlier runs."""
 
     def __init__(self, content: BatchContent, lines: Lines | None = None) -> None:
         self._content = content
@@ -187,7 +187,7 @@ def _absolute(name: str) -> str:
 
 
 def _state(name: str) -> Identified | None:
-    """Of a file; None for what is none, or gone."""
+    """The state of a file; None if it is not a file, or does not exist."""
     try:
         return None if is_url(name) else Identified.of(Path(file_name(name)).stat())
     except OSError:

@@ -1,4 +1,4 @@
-"""A cluster of Ray: its nodes make segments of what the head sends them, and share no files with it."""
+"""A Ray cluster: its nodes make segments from the blocks that the head sends, and share no files with the head."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _REACH_S = 10.0
 
 
 class Cluster:
-    """A cluster that is connected to. device: what its tasks run on, "cpu" or "cuda"."""
+    """A connected cluster. device: the device of its tasks, "cpu" or "cuda"."""
 
     def __init__(self, ray: Any, asked: str, threads: int) -> None:
         """asked: the device, as the user named it. threads: of a task, 0 for four or as many as the smallest node has."""
@@ -72,7 +72,7 @@ class Cluster:
         return sum(int(size) // self.threads for size in self._sizes("CPU"))
 
     def options(self) -> dict[str, Any]:
-        """What a task asks for. A GPU's task has what processors are left."""
+        """The resources of a task. A task with a GPU gets the remaining processors."""
         wants = {"num_cpus": 1, "num_gpus": 1} if self.device == "cuda" else {"num_cpus": self.threads}
         return {**wants, "max_retries": 0, "scheduling_strategy": "SPREAD"}
 
@@ -141,7 +141,7 @@ class _Task:
 class OnCluster:
     """See `vsr.jobs.runners.Runners`. A runner is a place in the cluster's queue.
 
-    As many tasks wait as are made, so that no node waits for the head, and a cluster that grows by what waits does grow.
+    As many tasks wait as run, so that no node waits for the head, and an autoscaled cluster grows.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class OnCluster:
         self._tasks[runner] = _Task(task, answer)
 
     def _beginning(self, task: SegmentTask) -> tuple[frozenset[int], ObjectRef[Any]]:
-        """What is read of the input to open it: every segment needs that."""
+        """The blocks of the input that are read to open it: every segment needs them."""
         if self._common is None:
             with reads_noted() as noted, _opened(task):
                 pass
@@ -253,7 +253,7 @@ class OnCluster:
             task.path.write_bytes(data)
         except OSError as error:
             raise os_error(str(task.path), error) from error
-        # By the clock of the head: those of nodes may differ.
+        # By the clock of the head: the clocks of nodes may differ.
         began = time.time() - report.seconds
         report = replace(report, input=redacted(task.url), started=round(began, 3), nodes={node: report.fps})
         if self._on_progress is not None:
@@ -286,7 +286,7 @@ def _opened(task: SegmentTask) -> Generator[FileSource]:
 
 
 def _remote() -> Callable[..., tuple[str, str | bytes]]:
-    """What runs on a node. It travels as it stands here: a node may have no vsr, or another one."""
+    """The function that runs on a node. Its code is sent from here: a node may have no vsr, or another version."""
 
     def segment(
         there: dict[str, str], threads: int, task: bytes, package: bytes, *excerpts: bytes

@@ -1,4 +1,4 @@
-"""What a job is asked to do."""
+"""The configuration of a job."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def verify_engine(
     """
     store = store or EngineStore()
     gpu, manifest = gpu_number(device), store.named(key)
-    # Built elsewhere, it is of the package that goes by the same name here, if that is the same.
+    # An engine built elsewhere belongs to the package with the same name here, if the packages are equal.
     model = manifest.package if is_folder(Path(manifest.package)) else manifest.identity.recipe["model"]
     recipe = recipe_from_dict({**manifest.identity.recipe, "model": model})
     if differ := wanted_engine(recipe, gpu=gpu).identity.differences(manifest.identity):
@@ -81,7 +81,7 @@ def verify_engine(
 
 
 def batches(recipe: EngineRecipe, input: str, frames: int) -> Iterator[Arrays]:
-    """What an engine of that recipe takes, made of a video's first frames, brought to its best size."""
+    """Inputs for an engine of this recipe, made from a video's first frames, resized to the engine's best size."""
     wanted: list[Frame] = []
     for frame in _frames(recipe, input, max(frames, recipe.batch.opt)):
         wanted.append(frame)

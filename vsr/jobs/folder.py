@@ -29,7 +29,7 @@ _READ_BYTES = 1 << 20
 
 
 class Sealed(NamedTuple):
-    """What a segment's file holds."""
+    """The content of a segment's file."""
 
     bytes: int
     crc32: int
@@ -71,7 +71,7 @@ class JobFolder:
         return self.path / segment_name(number)
 
     def joined(self, output: Path) -> Path:
-        """Where the output is written: with its ending, which tells the container."""
+        """The path where the output is written, with its ending, which names the container."""
         return self.path / f"{_JOINED}{output.suffix or '.'}"
 
     def seal(self, number: int, made: Path) -> Sealed:
@@ -88,7 +88,7 @@ class JobFolder:
         return sealed
 
     def holds(self, number: int, sealed: Sealed) -> bool:
-        """Whether a finished segment's file is there and is what it was. Reads it, unless its length tells."""
+        """Whether a finished segment's file exists and is unchanged. Reads the file, unless its length differs."""
         try:
             with open(open_ordinary(self.segment(number), os.O_RDONLY), "rb") as file:
                 return os.fstat(file.fileno()).st_size == sealed.bytes and _sealed(file) == sealed
@@ -96,7 +96,7 @@ class JobFolder:
             return False
 
     def clear(self, keep: Collection[int] = ()) -> None:
-        """Remove what a killed run has left, and segments that are not to be kept. Raises FileError."""
+        """Remove the remains of a killed run, and segments that are not needed. Raises FileError."""
         kept = {segment_name(number) for number in keep}
         try:
             for entry in list(self.path.iterdir()):

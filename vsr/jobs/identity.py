@@ -1,4 +1,4 @@
-"""What a job's output depends on: the input, the options, the model and vsr itself, by names that users know."""
+"""The values that a job's output depends on: the input, the options, the model and vsr itself, by names that users know."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vsr.models import ModelSpec
 from vsr.upscale.options import NetworkOptions
 
 _HASHED_BYTES = 1 << 20
-# These change how fast it goes, and no picture; the size of the sink is made of that of the job.
+# These change the speed, but no picture. The size of the sink follows from the size of the job.
 _NOT_SEEN = frozenset({"threads", "batch", "build", "overwrite", "size"})
 _NAMES = {"container_format": "--format", "encoder_options": "--encoder-option"}
 
@@ -62,7 +62,7 @@ def input_identity(path: Path) -> Identity:
 
 
 def options_of(config: UpscaleConfig) -> Identity:
-    """The options that change what comes out. Several devices are of one kind: they count as the first."""
+    """The options that change the output. Several devices are of one kind, and count as the first."""
     first = replace(config.network, device=config.devices[0])
     values = config_values(replace(config, network=first))
     values.pop("size")
@@ -91,7 +91,7 @@ def _hash_of_folder(folder: Path) -> str:
 
 
 def differences(then: Identity, now: Identity) -> list[str]:
-    """What has changed, by name, in words."""
+    """The changed values, by name, in words."""
     names = dict.fromkeys((*then, *now))
     return [
         f"{name} was {_said(then.get(name))}, is {_said(now.get(name))}"
@@ -101,7 +101,7 @@ def differences(then: Identity, now: Identity) -> list[str]:
 
 
 def check_same(folder: Path, then: Identity, now: Identity) -> None:
-    """Raise ConfigError where what is kept in that folder was begun otherwise."""
+    """Raise ConfigError if the job in that folder was begun with other values."""
     if changed := differences(then, now):
         raise ConfigError(
             f"{folder} was begun otherwise: {'; '.join(changed)}",
@@ -110,7 +110,7 @@ def check_same(folder: Path, then: Identity, now: Identity) -> None:
 
 
 def check_unchanged(path: Path, then: Identity) -> None:
-    """Raise ConfigError where an input is not what it was when its job began: segments of both would be joined."""
+    """Raise ConfigError if an input has changed since its job began: segments of two versions would be joined."""
     now = input_identity(path)
     if changed := differences({name: then[name] for name in now}, now):
         raise ConfigError(
@@ -124,7 +124,7 @@ def _said(value: str | int | float | None) -> str:
 
 
 def config_values(config: UpscaleConfig) -> dict[str, Any]:
-    """What of a configuration a job needs to be joined, for JSON."""
+    """The part of a configuration that is needed to join a job, for JSON."""
     values = {
         "network": asdict(config.network),
         "source": asdict(config.source),

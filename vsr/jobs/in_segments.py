@@ -80,8 +80,8 @@ class Upscaling:
         on_begin: Callable[[Preview], None] | None = None,
         on_made: OnMade | None = None,
     ) -> Report:
-        """Make one output, and go on with what an earlier run has finished of it. following: the input that comes next.
-        on_begin: gets what is known before the first frame. Raises VsrError, Cancelled."""
+        """Make one output, and continue the segments of an earlier run. following: the next input. on_begin: gets the plan
+        before the first frame. Raises VsrError, Cancelled."""
         plan: SegmentPlan | None = None
         if why := _why_at_once(url, output, self._config):
             plan = SegmentPlan(Fraction(1), (), 0, why) if self._config.segment else None
@@ -122,7 +122,7 @@ class Upscaling:
         return replace(report, notes=(*report.notes, *notes))
 
     def preview(self, url: str, output: str, like: Path | None = None) -> Preview:
-        """What `run` would do. Raises what it would raise before its first frame; nothing is made.
+        """The plan of `run`. Raises the errors of `run` before its first frame; nothing is written.
 
         like: a file in a folder that is there, to be looked at in place of an output whose folder is only made by a run.
         """
@@ -152,7 +152,7 @@ class Upscaling:
         return False
 
     def _to_look(self, *, replacing: bool) -> UpscaleJob:
-        """The job that looks at what is to be done. replacing: also where an output is there."""
+        """The job for looking at the input. replacing: whether an output may exist."""
         writing = replace(self._config.sink, overwrite=self._config.sink.overwrite or replacing)
         return self._job.configured(replace(self._config, sink=writing, skip_existing=False))
 
@@ -167,7 +167,7 @@ class Upscaling:
         return replace(there, backend=asked.backend, precision=asked.precision or "")
 
     def _begun(self, output: Path) -> JobHead | None:
-        """The job that lies beside the output and is to be gone on with. Raises ConfigError for one pass beside it."""
+        """The unfinished job beside the output, which is to be continued. Raises ConfigError if one pass is asked for."""
         if self._config.restart or not job_folder(output).exists():
             return None
         from vsr.jobs.journal import read_journal
@@ -181,8 +181,8 @@ class Upscaling:
         return head
 
     def forget(self, output: Path) -> None:
-        """Remove what lies beside an output that is begun anew in one pass, or is done. Raises FileError, and ConfigError where
-        another run works on it."""
+        """Remove the job's folder beside an output that is done, or is now made in one pass. Raises FileError, and
+        ConfigError if another run works on it."""
         if job_folder(output).is_dir():
             with JobFolder(job_folder(output)) as folder:
                 folder.remove()
@@ -287,7 +287,7 @@ class Upscaling:
 
 
 def _at_head(config: UpscaleConfig, device: str) -> UpscaleConfig:
-    """The same job for the head of a cluster whose nodes run on `device`: it looks at the input and joins what they make, for
+    """The same job for the head of a cluster whose nodes run on `device`: it reads the input and joins the segments, for
     which it needs no GPU."""
     asked = config.network
     if device == "cpu":
@@ -315,7 +315,7 @@ def fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None = None)
 
 
 class _Watch:
-    """Makes of the progress of each segment that of the whole."""
+    """Adds up the progress of the segments."""
 
     def __init__(self, plan: SegmentPlan, on_progress: OnProgress, item: int, items: int) -> None:
         self._plan = plan
@@ -326,7 +326,7 @@ class _Watch:
         self._began: tuple[float, int] | None = None
 
     def finished(self, reports: Mapping[int, Report]) -> None:
-        """What is finished by now, by the numbers of the segments."""
+        """Note the finished segments, by their numbers."""
         self._taken = sum(self._plan.segments[number].frames for number in reports)
         self._made = sum(report.frames_out for report in reports.values())
         self._bytes = sum(report.output_bytes or 0 for report in reports.values())
@@ -336,7 +336,7 @@ class _Watch:
     def __call__(self, number: int, part: Progress) -> None:
         """How far a segment is."""
         self._under_way[number] = part
-        # Each of the input's pictures may become two: what is finished tells.
+        # Each of the input's pictures may become two; the finished segments show this.
         total = self._plan.frames * self._made // self._taken if self._taken else self._plan.frames
         done = self._made + sum(each.frames_done for each in self._under_way.values())
         known = total if total >= done else None

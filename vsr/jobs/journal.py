@@ -1,6 +1,6 @@
-"""The journal of a job: what it is and which of its segments are finished, in lines that survive a power cut.
+"""The journal of a job: its description and its finished segments, in lines that survive a power cut.
 
-The first line says what the job is; each further one what is finished.
+The first line describes the job; each further line describes a finished segment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ Identity = Mapping[str, str | int | float | None]
 
 @dataclass(frozen=True, slots=True)
 class JobHead:
-    """What a job is. url: its input, an absolute path. identity: of all that its output depends on. config: as JSON has it."""
+    """The description of a job. url: its input, an absolute path. identity: all values that its output depends on. config:
+    as JSON values."""
 
     url: str
     identity: Identity
@@ -45,7 +46,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """The file that becomes the output, as the system tells it apart from others, whatever its name."""
+    """The file that becomes the output, identified by the system whatever its name is."""
 
     device: int
     inode: int
@@ -61,8 +62,8 @@ class Identified:
 class JournalContent:
     """What a journal says. head: None where its first line is not whole. joined: the output, which was about to get its name.
 
-    length: bytes up to the end of the last line that is trusted. damage: a sentence about lines before the last that are
-    not, "" for none.
+    length: bytes up to the end of the last line that is trusted. damage: a sentence about lines before the last that are not,
+    "" for none.
     """
 
     head: JobHead | None = None
@@ -73,12 +74,12 @@ class JournalContent:
 
 
 def read_journal(path: Path) -> JournalContent:
-    """What is trusted of a journal; nothing where there is none. Raises FileError, and ConfigError for another schema."""
+    """The trusted part of a journal; empty if there is none. Raises FileError, and ConfigError for another schema."""
     return journal_content(bytes_of(path), path)
 
 
 def journal_content(data: bytes, path: Path) -> JournalContent:
-    """What is trusted of the bytes of a journal, which messages call by its path. Raises ConfigError as `read_journal`."""
+    """The trusted part of the bytes of a journal. path: for messages. Raises ConfigError as `read_journal`."""
     head: JobHead | None = None
     finished: dict[int, Finished] = {}
     joined: Identified | None = None

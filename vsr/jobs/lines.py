@@ -67,7 +67,7 @@ class Lines:
     """Such a file that is written to; a context manager that closes it. Nobody else may write to it meanwhile."""
 
     def __init__(self, path: Path, length: int) -> None:
-        """Open or make it. length: what is trusted of it; the rest is cut off. Raises FileError."""
+        """Open or create the file. length: the trusted bytes; the rest is cut off. Raises FileError."""
         self._path = path
         self._length = length
         try:

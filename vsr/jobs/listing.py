@@ -1,4 +1,4 @@
-"""Jobs that are not done: finding them, what they are, what can be had of them, removing them."""
+"""Unfinished jobs: finding, describing, exporting and removing them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def export_job(
 
 
 def _length(url: str, source: SourceOptions, end: Fraction) -> float:
-    """How long what is wanted of an input is, up to a time of its clock."""
+    """The length of the wanted part of an input, up to a time of its clock."""
     opened = open_video(url, replace(source, duration_s=1.0))
     try:
         assert opened.wanted.end is not None

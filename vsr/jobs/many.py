@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def plan_outputs(config: UpscaleConfig, *, make: bool = True) -> list[tuple[str, str]]:
-    """(input, output) of everything the configuration names. make: the folders they go to are made.
+    """(input, output) of all inputs of the configuration. make: whether to create the folders of the outputs.
 
     Raises ConfigError where an output would be an input or two inputs would share one, SourceOpenError for what isn't there.
     """

@@ -1,4 +1,4 @@
-"""What a node of a cluster does: it makes a segment of what came to it, and has nothing else of the job.
+"""The work of a node of a cluster: it makes a segment from the blocks it received, and has nothing else of the job.
 
 All that travels is pickled here, so that a node without this vsr can say so.
 """
@@ -23,7 +23,7 @@ from vsr.machine.environment import version
 from vsr.media.read.excerpt import Excerpt, write_excerpts
 
 _SOURCES = Path(__file__).parents[1]
-# Beside vsr itself, these decide what comes out.
+# Beside vsr itself, these packages decide the output.
 _LIBRARIES = ("av", "numpy", "openvino", "torch", "tensorrt", "tensorrt-rtx")
 
 
@@ -44,7 +44,7 @@ class Package:
 
 @cache
 def versions() -> dict[str, str]:
-    """What must be the same on each node: vsr, its code, and libraries as far as they are installed."""
+    """Versions that must be the same on each node: vsr, its code, and the installed libraries."""
     code = {str(path.relative_to(_SOURCES)): path.read_bytes() for path in sorted(_SOURCES.rglob("*.py"))}
     libraries = {name: version(name) for name in _LIBRARIES}
     return {
@@ -55,7 +55,8 @@ def versions() -> dict[str, str]:
 
 
 def differing(there: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """What is not on a node as it is at the head, in words; empty where all is. Libraries that only one has do not count."""
+    """The differences between a node and the head, in words; empty if there are none. A library that only one of them has
+    does not count."""
     wrong = [
         f"{name} {here[name]}, not {wanted}"
         for name, wanted in there.items()

@@ -36,7 +36,7 @@ class Outlook:
     workers: int = 0
 
     def work_s(self, frames: int) -> float:
-        """About how long so many frames take, in seconds."""
+        """The estimated seconds for a number of frames."""
         enlarged: int = sum(self.spec.scale ** (2 * number) for number in range(self.passes))
         macs = self.spec.macs_per_pixel * self.pixels_in * enlarged
         infer_s = macs / (_MACS_A_GPU if self.on_gpu else _MACS_A_CORE * cores())

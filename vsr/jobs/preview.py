@@ -1,4 +1,4 @@
-"""What `vsr upscale` would do with an input, found out without doing it."""
+"""The plan of `vsr upscale` for an input, without doing the work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def preview(url: str, *, video_stream: int | None = None) -> Preview:
     source_options = SourceOptions(video_stream=video_stream)
     with open_source(url, source_options) as source:
         info, name = source.info, source.carried.name
-        # Sizes are told even where nothing runs.
+        # Sizes are reported even if no backend works.
         model = find_model("auto", use="picture" if info.is_picture else "video")
     output = _OF_STDIN if url == "-" else default_output([url], model.scale)[0]
     large = enlarged(info, model.scale)

@@ -42,7 +42,7 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 
-# By so much does a length in a header miss what plays: of the last frame, or by rounding.
+# Most seconds by which a header's length misses the real one: by the last frame, or by rounding.
 _MOST_OVER_S = 1.0
 
 # The first picture has many more bytes than the ones after it.
@@ -50,10 +50,10 @@ _LEAST_PACKETS = 24
 
 
 class Pace:
-    """How much of an input is done, by the time of its frames where it says how long it is, else by their count; and how long
-    the rest will take at the pace since the first.
+    """The share of an input that is done, by the times of its frames if its length is known, otherwise by their count; and the
+    time left, at the pace since the first frame.
 
-    `wrote` may be called on another thread than `progress`. done_s: how long what was written plays.
+    `wrote` may be called on another thread than `progress`. done_s: playing time of the written frames.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a job did, in numbers."""
+"""The result of a job, in numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsr.pipeline import PipelineStats
 class StageReport:
     """One stage: frames in and out, seconds busy, starved (waiting for input) and blocked (waiting for room).
 
-    rate_fps: frames a second it did while busy. cpu_s: of its own thread, without those that codecs and runtimes start.
+    rate_fps: frames a second it did while busy. cpu_s: of its own thread, without the threads of codecs and runtimes.
     queue_high_water: most items that waited before it.
     """
 
@@ -83,7 +83,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
-        """What `as_dict` gave, also after JSON. Raises TypeError, KeyError, ValueError."""
+        """The inverse of `as_dict`, also after JSON. Raises TypeError, KeyError, ValueError."""
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
@@ -145,7 +145,7 @@ def _covered(spans: Iterable[tuple[float, float]]) -> float:
 
 
 def counted_once(sentences: Iterable[str]) -> tuple[str, ...]:
-    """Each sentence once, in order; of those that begin with a count of frames or their times, the sum."""
+    """Each sentence once, in order. If sentences begin with a count of frames or timestamps, their counts are added up."""
     counts: dict[str, int | None] = {}
     for sentence in sentences:
         found = re.fullmatch(r"(\d+)( (?:frames|timestamps) .*)", sentence, re.DOTALL)

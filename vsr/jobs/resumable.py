@@ -1,4 +1,4 @@
-"""A job in segments: what is finished stays, whatever ends the run, and the same job goes on from there."""
+"""A job in segments: finished segments stay, whatever ends the run, and the same job continues from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vsr.jobs.schedule import ATTEMPTS, Schedule
 from vsr.jobs.segments import SegmentPlan
 from vsr.jobs.tasks import Joined, SegmentTask
 
-# How often free runners ask again for what slow ones have.
+# Interval at which free runners ask again for the segments of slow ones.
 _LOOK_S = 1.0
 
 
@@ -52,7 +52,7 @@ Join = Callable[[Sequence[Path], Path], Joined]
 
 @dataclass(slots=True)
 class _Run:
-    """What a run works on."""
+    """The state of a run."""
 
     folder: JobFolder
     journal: Journal
@@ -128,7 +128,7 @@ class ResumableJob:
         check_writable(self._job.output, overwrite=self._job.config.sink.overwrite)
 
     def _content(self, folder: JobFolder) -> JournalContent:
-        """What of the journal is of use. Raises ConfigError for that of another job."""
+        """The useful part of the journal. Raises ConfigError if it belongs to another job."""
         if self._job.config.restart:
             return JournalContent()
         content = read_journal(folder.journal)
@@ -183,7 +183,7 @@ class ResumableJob:
                 self._said(f"{run.how_far} and kept in {run.folder.path}; the same command continues")
             if isinstance(error, FileError):
                 error = run.room.explained(error, run.in_order)
-            # Where nothing but beginning anew helps, that is its hint.
+            # If only --restart helps, the error's own hint says so.
             if isinstance(error, VsrError) and run.finished and "--restart" not in (error.hint or ""):
                 error.hint = "; ".join(
                     filter(None, [error.hint, f"the same command continues: {run.how_far}"])
@@ -226,7 +226,7 @@ class ResumableJob:
     def _note(
         self, event: Made | Failed, run: _Run, schedule: Schedule, tasks: dict[str, SegmentTask]
     ) -> None:
-        """Write down what a runner has done. Raises what it failed with, where the job cannot go on."""
+        """Record the result of a runner. Raises its error if the job cannot continue."""
         task = tasks.pop(event.runner, None)
         if isinstance(event, Failed):
             over = (schedule.lost if event.gone else schedule.failed)(event.runner, event.error.message)

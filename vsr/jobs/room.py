@@ -1,4 +1,4 @@
-"""Whether the disk has room for what a job still writes."""
+"""Checks that the disk has room for the rest of a job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Room:
         self._warned = False
 
     def check_all(self, finished: Collection[Finished]) -> None:
-        """Before a run: raise FileError where what is left does not fit, as far as that can be known."""
+        """Before a run: raise FileError if the rest of the output does not fit, as far as its size is known."""
         self._check(self._needed(finished), "to the end")
 
     def check_next(self, finished: Collection[Finished]) -> None:
@@ -50,7 +50,7 @@ class Room:
             )
 
     def check_join(self, finished: Collection[Finished]) -> None:
-        """Before joining: raise FileError where what is in the segments does not fit once more."""
+        """Before joining: raise FileError if the content of the segments does not fit a second time."""
         self._check(sum(one.bytes for one in finished), "to join the segments")
 
     def explained(self, error: FileError, finished: Collection[Finished]) -> FileError:

@@ -1,4 +1,4 @@
-"""Who makes segments: what a job asks of them, wherever they are, and the one in this process."""
+"""Runners make segments: their interface, wherever they run, and the runner in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Failed:
 
 
 class Runners(Protocol):
-    """Those that make segments, by their names. They may come and go. A context manager that ends what is under way."""
+    """The runners of a job, by their names. Runners may join and leave. A context manager that ends the work in progress."""
 
     def free(self) -> Sequence[str]:
         """Those that are there and make nothing."""
@@ -38,10 +38,10 @@ class Runners(Protocol):
         """Let one make a segment."""
 
     def wait(self, timeout_s: float | None) -> Sequence[Made | Failed]:
-        """What has happened; nothing where only others are free, or the time is over. Raises Cancelled."""
+        """Wait for events and return them; none if only other runners are free, or after the timeout. Raises Cancelled."""
 
     def drop(self, runner: str) -> None:
-        """Let one leave what it makes, which is of no use any more. It is free again, or is lost, soon."""
+        """Let a runner abandon its segment, which is not needed any more. It is soon free again, or lost."""
 
     def __enter__(self) -> Runners: ...
     def __exit__(self, *exc_info: object) -> None: ...

@@ -19,7 +19,7 @@ _COPY_SHARE = 0.9
 
 @dataclass(slots=True)
 class _Runner:
-    """speed: frames a second it made last, None before. number, since: what it makes, and from when on."""
+    """speed: its last frames a second, None before. number, since: its segment, and the time of its beginning."""
 
     speed: float | None = None
     number: int | None = None
@@ -28,7 +28,7 @@ class _Runner:
 
 @dataclass(slots=True)
 class _Work:
-    """A segment that is not done. runners: who makes it. why: what each failed attempt said."""
+    """An unfinished segment. runners: the runners that make it. why: the messages of failed attempts."""
 
     frames: int
     runners: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class _Work:
 class Schedule:
     """Hands out segments to runners, each of which makes one at a time.
 
-    A segment that fails, or whose runner is lost, is handed out again, before those that come later, up to `attempts` times.
+    A segment that fails, or whose runner is lost, is handed out again, before later ones, up to `attempts` times.
     """
 
     def __init__(self, frames: Mapping[int, int], *, attempts: int = ATTEMPTS) -> None:
@@ -101,7 +101,7 @@ class Schedule:
         return why if len(work.why) >= self._attempts else None
 
     def lost(self, name: str, why: str) -> str | None:
-        """A runner is gone, with what it made. Why the job cannot go on, None where it can."""
+        """A runner is lost, with its segment. Returns the reason why the job cannot continue, None if it can."""
         if name not in self._runners:
             return None
         told = self.failed(name, why)
@@ -160,6 +160,6 @@ class Schedule:
         return now - runner.since > _OVERDUE * expected_s
 
     def _speed(self, name: str) -> float:
-        """Frames a second; of a runner that has made nothing yet that of the middle one, 1 where none has."""
+        """Frames a second of a runner. For a runner without results, the median of the others, 1 if there are none."""
         speed = self._runners[name].speed
         return self._middle_speed if speed is None else speed

@@ -23,7 +23,7 @@ class Segment:
     """Pictures with begin <= pts < end, in ticks; None where it is open, at the ends of what is wanted.
 
     number: from 0, in order. seek: pts of the keyframe from which it is decoded, None for the beginning of the input. frames:
-    how many pictures it has in the input.
+    number of its pictures in the input.
     """
 
     number: int
@@ -136,7 +136,7 @@ def _seek(index: VideoIndex, first: int, warm_up: int) -> int | None:
 
 
 def is_short(work_s: float) -> bool:
-    """Whether so much work is best done in one pass: a minute of it may be lost."""
+    """Whether this amount of work is best done in one pass: a minute of work may be lost."""
     return work_s < _ONE_PASS_WORK_S
 
 

@@ -18,7 +18,7 @@ MAX_SIDE = 32768
 
 
 class OutputSize(NamedTuple):
-    """What is asked of the displayed picture. A side that is 0 is what keeps the shape; shorter: the shorter side, instead."""
+    """The requested displayed size. A side of 0 follows from the shape; shorter: the shorter side, instead."""
 
     width: int = 0
     height: int = 0
@@ -26,7 +26,7 @@ class OutputSize(NamedTuple):
 
     @classmethod
     def read(cls, size: Size) -> OutputSize:
-        """Raises ConfigError for what is no size, and for one beyond any video."""
+        """Raises ConfigError for an invalid size, and for one beyond any video."""
         text = size if isinstance(size, str) else f"{size[0]}x{size[1]}"
         sides = re.fullmatch(r"(\d*)[xX×](\d*)", text, re.ASCII)
         lines = re.fullmatch(r"(\d+)[pP]", text, re.ASCII)
@@ -58,8 +58,8 @@ class OutputSize(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SizePlan:
-    """factor: what the upscaler must reach, None for the model's own. size: coded size asked for, None for that of the model.
-    sar: sample aspect ratio of the output. notes: what to tell the user."""
+    """factor: what the upscaler must reach, None for the model's own. size: requested coded size, None for the model's. sar:
+    sample aspect ratio of the output. notes: for the user."""
 
     factor: float | None
     size: tuple[int, int] | None
@@ -94,7 +94,7 @@ def plan_size(info: VideoInfo, scale: float | None, wanted: Size | None) -> Size
             notes += ("the output is smaller than the input",)
         return SizePlan(max(factor, 1.0), (width, height), Fraction(1), notes)
     if scale is None or scale == int(scale):
-        # Whole factors are met by the model, or by shrinking what it gives to whole samples.
+        # The model reaches whole factors, or its result is reduced to whole samples.
         exact = None if scale is None else (info.width * int(scale), info.height * int(scale))
         return SizePlan(scale, exact, info.sar)
     width, height = (_whole(side * scale, is_picture=info.is_picture) for side in (info.width, info.height))

@@ -1,4 +1,4 @@
-"""What runs in the stages of a job's pipeline."""
+"""The stages of a job's pipeline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Exhaustion:
 
 
 def encode_all(frames: Iterator[Frame], sink: Sink, source: Source, exhausted: Exhaustion) -> Path | None:
-    """Write all frames, and end the sink as they ended. Raises DecodeError where there was none, and what the sink raises."""
+    """Write all frames, and end the sink as they ended. Raises DecodeError if there was no frame, and the errors of the
+    sink."""
     for frame in frames:
         sink.write(frame)
     if exhausted.reached_end and not sink.counters.frames and not isinstance(sink, PartSink):

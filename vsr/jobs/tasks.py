@@ -1,4 +1,4 @@
-"""What one segment is for whoever makes it, here or elsewhere, and what comes back. Both can be pickled."""
+"""The task of making one segment, here or elsewhere, and its result. Both can be pickled."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vsr.jobs.segments import Segment
 class SegmentTask:
     """A segment to be made. url, output, config: of the whole job. segment: its ticks are those of the input's video.
 
-    The threads of decoder and encoder are named in the config: packets depend on them.
-    path: where its encoded packets go, in a folder that is there; a file of that name is replaced.
+    The config names the threads of decoder and encoder, because packets depend on them. path: file for the encoded packets, in
+    an existing folder; an existing file is replaced.
     """
 
     url: str
@@ -36,8 +36,8 @@ class SegmentDone:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """An output that was joined from its parts. output: its path. frames: pictures in it; bytes: its length. notes, warnings:
-    as in `Report`, without those of the parts."""
+    """An output that was joined from its parts. output: its path. frames: pictures in it; bytes: its length. notes,
+    warnings: as in `Report`, without the ones of the parts."""
 
     output: str
     frames: int

@@ -81,9 +81,9 @@ class UpscaleJob:
     ) -> Report:
         """Upscale `url` into `output`. Raises VsrError; then nothing lies under the output's name.
 
-        on_begin: gets what is known before the first frame. on_frame: called on the encoding thread after each frame that is
-        handed to the encoder. on_whole: see `OnWhole`. following: the input that will be run next; a picture is made ready for
-        while this one is encoded. Raises Cancelled after `Control.cancel`.
+        on_begin: gets the plan before the first frame. on_frame: called on the encoding thread after each frame that is handed
+        to the encoder. on_whole: see `OnWhole`. following: the input that will be run next; a picture is made ready for while
+        this one is encoded. Raises Cancelled after `Control.cancel`.
         """
         began = _Began()
         with self._opened(url) as source:
@@ -106,12 +106,12 @@ class UpscaleJob:
             )
 
     def outlook(self, url: str) -> Outlook:
-        """What there is to do. Raises VsrError for what cannot be opened."""
+        """The amount of work. Raises VsrError for an input that cannot be opened."""
         with open_source(url, self._reading) as source:
             return self._outlook(source.info, self._prepare(source))
 
     def preview(self, url: str, output: str) -> Preview:
-        """What `run` would do. Raises what it would raise before its first frame; nothing is made."""
+        """The plan of `run`. Raises the errors of `run` before its first frame; nothing is written."""
         with open_source(url, self._reading) as source:
             prepared = self._prepare(source)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large, dry=True)
@@ -160,7 +160,7 @@ class UpscaleJob:
             return self._work(source, frames, sink, prepared, control, began, on_progress, None)
 
     def join(self, url: str, output: str, parts: Sequence[Path], called: str | None = None) -> Joined:
-        """Write `output` from parts of it, in order, and from what is copied of `url`. called: its name in messages.
+        """Write `output` from its parts, in order, and from the copied streams of `url`. called: its name in messages.
 
         Raises VsrError; then nothing lies under the output's name. Raises Cancelled after `Control.cancel`.
         """
@@ -249,7 +249,7 @@ class UpscaleJob:
             self._prepare(source).upscaler.make_ready(kind)
 
     def _prepare(self, source: Source) -> _Prepared:
-        """What is to be made of an opened input, and by what."""
+        """The network, size and options for an opened input."""
         config, info = self._config, source.info
         plan = plan_size(info, config.network.scale, config.size)
         network = replace(config.network, scale=plan.factor)
@@ -372,7 +372,7 @@ def _stated_bytes(bitrate: int | None, video_s: float | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """large: what is given to the sink. notes: about its size."""
+    """large: describes the frames for the sink. notes: about the size."""
 
     upscaler: Upscaler
     large: VideoInfo

@@ -1,4 +1,4 @@
-"""A process that makes segments. Tasks come to it, and answers leave it, by one pipe; it ends when the other end is closed.
+"""A process that makes segments. It gets tasks and sends results by one pipe, and ends when the other end is closed.
 
 worker_process.py PIPE WORKERS: the descriptor or handle of the pipe, and among how many processes the machine is shared.
 """

@@ -27,7 +27,7 @@ else:
 
 @dataclass(slots=True)
 class _Worker:
-    """A process, our end of the pipe to it, and what it makes."""
+    """A process, this end of its pipe, and its task."""
 
     process: subprocess.Popen[bytes]
     pipe: Connection[SegmentTask, Progress | SegmentDone | VsrError]
