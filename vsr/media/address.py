@@ -1,4 +1,4 @@
-"""What an address means: a file, a sequence of pictures, a URL."""
+"""Addresses: a file, a sequence of pictures, a URL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def file_name(url: str) -> str:
 
 
 class NumberedName(NamedTuple):
-    """What stands before the number in the names of a sequence, its fewest digits, and what stands after it."""
+    """The names of a sequence: the text before the number, its fewest digits, and the text after it."""
 
     before: str
     digits: int
@@ -48,7 +48,7 @@ class NumberedName(NamedTuple):
 
 
 def numbered_name(name: str) -> NumberedName | None:
-    """What a name such as `%06d.png` says, as FFmpeg reads it: `%%` is a per cent sign. None unless it has one number."""
+    """Parse a name such as `%06d.png` as FFmpeg does: `%%` is a per cent sign. None unless it has one number."""
     parts = _NUMBER.split(name)
     numbers = [at for at, part in enumerate(parts) if part != "%%" and at % 2]
     if len(numbers) != 1:
@@ -66,13 +66,13 @@ def is_sequence(url: str) -> bool:
 
 
 def is_read_once(url: str) -> bool:
-    """Whether what is opened gives its bytes once: standard input, a FIFO, what a shell's `<(...)` names."""
+    """Whether the input can be read only once: standard input, a FIFO, or a shell's `<(...)`."""
     path = Path(file_name(url))
     return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
 
 
 def with_secrets(text: str) -> str:
-    """An address with what it names as `${NAME}` or `${file:PATH}`; a file's name as it is. Raises ConfigError."""
+    """An address with the values of its `${NAME}` and `${file:PATH}`; a file's name stays unchanged. Raises ConfigError."""
     return expanded(text) if is_url(text) or text.startswith("${") else text
 
 

@@ -1,4 +1,4 @@
-"""Pictures as a video encoder leaves them, for training on what compression does."""
+"""Pictures damaged by a video encoder, for training against compression."""
 
 from __future__ import annotations
 

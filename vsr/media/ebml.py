@@ -1,4 +1,4 @@
-"""EBML, what Matroska files are made of: elements of an identifier, a length and data (RFC 8794)."""
+"""EBML, the format of Matroska files: elements of an identifier, a length and data (RFC 8794)."""
 
 from __future__ import annotations
 

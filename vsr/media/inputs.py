@@ -1,4 +1,4 @@
-"""What INPUT and OUTPUT arguments mean: files, folders, globs, sequences, URLs and `-`, and the names of outputs."""
+"""The INPUT and OUTPUT arguments: files, folders, globs, sequences, URLs and `-`, and the names of outputs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 def expand_inputs(inputs: Iterable[str], *, recursive: bool = False) -> list[str]:
     """The inputs one by one, as `open_source` takes them, in the order given and naturally sorted within each argument.
 
-    Folders give the media files in them (not those of folders below, hidden ones, nor upscaled files whose original lies
-    beside them); globs what they match. recursive: those of folders below, too. What is named twice comes once. Raises
+    Folders give the media files in them (not those of folders below, hidden ones, nor upscaled files whose original lies beside
+    them); globs what they match. recursive: those of folders below, too. An input named twice is used once. Raises
     SourceOpenError.
     """
     items: list[str] = []
@@ -102,7 +102,7 @@ def _folder(folder: Path) -> list[str]:
 
 
 def _below(folder: Path) -> list[str]:
-    """What `_folder` gives of a folder and of each below, hidden ones and links left out."""
+    """The result of `_folder` for a folder and each subfolder, without hidden ones and links."""
     found: list[str] = []
     try:
         for at, folders, _ in os.walk(folder, onerror=_raise):
@@ -124,7 +124,7 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The files in `folder` and below that end in one of `suffixes`, in the order of their names; not devices and pipes, which
     may be waited for without end.
 
-    Raises SourceOpenError for what is no folder, or holds one that cannot be read; ConfigError for a name that is too long.
+    Raises SourceOpenError if it is not a folder, or a folder in it cannot be read; ConfigError for a name that is too long.
     """
     if not is_folder(folder):
         raise SourceOpenError(f"{folder} is not a folder", hint="name a folder that holds pictures or videos")

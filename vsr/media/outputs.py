@@ -126,6 +126,6 @@ def _check_free(path: Path, taken: Mapping[object, str], what: str) -> None:
 
 
 def _place(path: Path) -> object:
-    """What two names of one file share; of a file that is not there, its full name."""
+    """A value that is equal for two names of one file; the full name if the file does not exist."""
     found = stat_of(path)
     return (found.st_dev, found.st_ino) if found else path.resolve()

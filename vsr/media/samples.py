@@ -1,4 +1,4 @@
-"""What comes with vsr to look at and to try engines on."""
+"""The clip that comes with vsr, for the demo and for trying engines."""
 
 from pathlib import Path
 

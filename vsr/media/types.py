@@ -1,4 +1,4 @@
-"""What sources and sinks tell each other."""
+"""The values that pass between sources and sinks."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class ContentLight:
 class Immersive:
     """How pictures are laid out for two eyes or around the viewer.
 
-    stereo_mode: of both eyes, as FFmpeg names Matroska's values; "mono" for one. projection: "rectangular" for none;
-    element: what Matroska's Projection element (RFC 9559, 5.1.4.1.28.41) holds, empty for none.
+    stereo_mode: of both eyes, as FFmpeg names Matroska's values; "mono" for one. projection: "rectangular" for none; element:
+    the content of Matroska's Projection element (RFC 9559, 5.1.4.1.28.41), empty for none.
     """
 
     stereo_mode: str = "mono"
@@ -82,9 +82,10 @@ class Immersive:
 
 @dataclass(frozen=True, slots=True)
 class PictureTags:
-    """What a picture file carries beside its pixels: the raw ICC profile and EXIF blocks (orientation included).
+    """The data beside the pixels of a picture file: the raw ICC profile and EXIF blocks (orientation included).
 
-    plays: how often an animation is shown, 0 for endlessly; None where nothing says it. dpi: dots an inch, across and down.
+    plays: how often an animation is shown, 0 for endlessly; None if the file does not say it. dpi: dots an inch, across and
+    down.
     """
 
     icc_profile: bytes | None = None
@@ -114,7 +115,7 @@ class PacketShelf:
 
 @dataclass(slots=True)
 class SourceCounters:
-    """What decoding met. damaged_packets were skipped; first_error says what the first one said.
+    """Counts of the decoder. damaged_packets were skipped; first_error says what the first one said.
 
     damaged_frames came out with damage concealed. repaired_timestamps: frames whose pts was missing or ran backwards.
     rescaled_frames: those brought back to the size and format the stream began with.
@@ -130,16 +131,16 @@ class SourceCounters:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What goes from a source to a sink past the network.
+    """The data that goes from a source to a sink past the network.
 
     name: the input as messages name it, without credentials. container, stream: FFmpeg's input and its video stream; None where
     Pillow reads, and once the source is closed. copied: the streams whose packets are put on `shelf` while frames are read.
-    start_offset: seconds every output timestamp is moved back by, so that what begins in the middle (`start_s`) begins at 0;
-    0 otherwise. origin: when the input begins, in seconds, by a clock that counted before, as that of a broadcast; 0 otherwise.
+    start_offset: seconds every output timestamp is moved back by, so that what begins in the middle (`start_s`) begins at 0; 0
+    otherwise. origin: when the input begins, in seconds, by a clock that counted before, as that of a broadcast; 0 otherwise.
     end: the input's time, in seconds, at which what is wanted ends; None for its own end. strict: damage is an error, that of
     copied packets too. languages: tags of BCP 47 (zh-Hant), by index of the stream, where the input has them. warnings:
-    sentences about what of the input is missing or not read, complete once the source is through.
-    What a source has to say of its video is in `Source.notes`.
+    sentences about what of the input is missing or not read, complete once the source is through. What a source has to say of
+    its video is in `Source.notes`.
     """
 
     name: str

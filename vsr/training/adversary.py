@@ -1,4 +1,4 @@
-"""The opponent of a network: told originals from what the network makes, and what the network learns from that.
+"""The discriminator of a network: it learns to tell originals from the network's results, and the network learns from it.
 
 A U-Net with spectral normalisation that judges every pixel (Wang et al., "Real-ESRGAN", 2021; Miyato et al., "Spectral
 normalization for generative adversarial networks", 2018), trained by turns with the network.
@@ -57,7 +57,7 @@ class Discriminator(nn.Module):
 class Adversary:
     """A discriminator with its optimizer. `state` names every tensor it is made of.
 
-    `features`, where given, are what pictures are compared by; otherwise the discriminator's own are. `compute_dtype` is that
+    `features`, if given, are used to compare pictures; otherwise the discriminator's own features are. `compute_dtype` is that
     of the convolutions. The discriminator is drawn on the CPU from torch's random state as it stands.
     """
 
@@ -85,7 +85,7 @@ class Adversary:
         return {k: v.detach() for k, v in self._network.state_dict().items()} | self._adam.state
 
     def judge(self, output: Tensor, target: Tensor) -> Tensor:
-        """What the network should make small: being told apart, and differing in features from the original."""
+        """The losses of the network: being recognized by the discriminator, and differing in features from the original."""
         self._network.eval()  # The spectral norm's vectors advance where the discriminator learns, not here.
         with self._autocast():
             loss = self._recipe.weight * _cross_entropy(self._network(output), original=True)

@@ -1,4 +1,4 @@
-"""What a training leaves on disk, always whole: a checkpoint to resume from, the weights, and the log."""
+"""The files of a training, always complete: a checkpoint to resume from, the weights, and the log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 
 
 def standing(path: Path, facts: Mapping[str, str]) -> Standing:
-    """What the metadata `facts` of the checkpoint at `path` tell. Raises WeightsError where they are not a training's."""
+    """The values in the metadata `facts` of the checkpoint at `path`. Raises WeightsError if they are not from a training."""
     facts = {"since": "0", **facts}  # Older checkpoints lack it.
     try:
         told = Standing(*(json.loads(facts[name]) for name in Standing._fields))
@@ -107,7 +107,7 @@ def printable(text: str) -> str:
 
 
 def hardware(device: torch.device) -> str:
-    """What a training ran on, in words."""
+    """The hardware of a training, in words."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What a training is refused for: before its first step, when it is resumed, and where memory does not suffice."""
+"""Checks of a training: before its first step, when it is resumed, and if memory is too short."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsr.training import checkpoint as disk
 from vsr.training.config import TrainConfig
 from vsr.training.recipe import Recipe, differing, recipe_from_dict
 
-# Of [train]: what a resumed training may be told anew, since no step up to then depends on it.
+# Entries of [train] that may change when a training is resumed, because no earlier step depends on them.
 _MAY_CHANGE = ("steps", "val_every")
 _SHOWN = 4
 # What torch says on each device, and of sizes that no number holds.
@@ -50,7 +50,7 @@ def check_existing(config: TrainConfig, checkpoint: Path) -> None:
         return
     if checkpoint.exists():
         raise ConfigError(f"{checkpoint} exists already", hint="--resume continues it")
-    # Weights without a checkpoint, or those of a model package, cannot be made again.
+    # Weights without a checkpoint, or weights of a model package, cannot be made again.
     for name in (WEIGHTS_NAME, "model.toml"):
         if (config.out / name).exists():
             raise ConfigError(f"{config.out / name} exists already", hint="name another folder")
@@ -72,8 +72,8 @@ def check_same_recipe(stored: Mapping[str, Any], recipe: Recipe, checkpoint: Pat
 
 
 def check_same_features(before: str | None, now: str, checkpoint: Path) -> None:
-    """Raise WeightsError where a training is to go on comparing pictures by others' features. `before` is None where a
-    checkpoint does not tell, as older ones do not."""
+    """Raise WeightsError if a resumed training would compare pictures by other features. `before` is None if the checkpoint
+    does not name them, as older ones."""
     if before is not None and before != now:
         raise WeightsError(
             f"{checkpoint} was started with a perceptual loss by {before}",
@@ -88,7 +88,7 @@ def _decisive(recipe: Recipe) -> dict[str, Any]:
 
 
 def warn_of_other_pictures(out: Path, count: int, warn: Callable[[str], None]) -> None:
-    """Say where a resumed training finds more pictures or less than it had, as the weights beside its checkpoint tell."""
+    """Warn if a resumed training finds more or fewer pictures than before, by the weights beside its checkpoint."""
     with contextlib.suppress(WeightsError, KeyError, TypeError, ValueError, OverflowError):
         before = int(json.loads(disk.load_tensors(out / WEIGHTS_NAME)[1]["pictures"]))
         if before != count:
@@ -97,7 +97,7 @@ def warn_of_other_pictures(out: Path, count: int, warn: Callable[[str], None]) -
 
 @contextlib.contextmanager
 def affordable(what: str) -> Generator[None]:
-    """Raises ConfigError naming `what` where there is no memory for what is done inside."""
+    """Raise ConfigError that names `what` if memory runs out inside."""
     try:
         yield
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What a training is told, what it tells meanwhile, and what comes of it."""
+"""The configuration, progress and result of a training."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of it. `finished` is False when it stopped early and can be resumed; `psnr` in dB by evaluation set."""
+    """The result of a training. `finished` is False if it stopped early and can be resumed; `psnr` in dB by evaluation set."""
 
     weights: Path
     steps: int

@@ -28,7 +28,7 @@ from vsr.training.teacher import taught
 
 Picture = npt.NDArray[np.uint8]
 
-# Of each video: at most so many frames, every so many.
+# Of each video: most frames, and the distance between them.
 VIDEO_FRAMES = 16
 VIDEO_EVERY = 24
 

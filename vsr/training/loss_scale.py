@@ -1,4 +1,4 @@
-"""What keeps gradients within float16, as tensors that stay where they are (see `vsr.training.step`)."""
+"""Keeps gradients within the range of float16. Its tensors stay in place (see `vsr.training.step`)."""
 
 from __future__ import annotations
 

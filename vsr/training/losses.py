@@ -58,7 +58,7 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 def blended(name: str, output: Tensor, target: Tensor, mse_share: Tensor) -> Tensor:
     """Loss `name` while `mse_share` is 0, the mean squared error once it is 1.
 
-    The share is a tensor, so that a captured step can be told without being captured again.
+    The share is a tensor, so that it can change without capturing the step again.
     """
     main = LOSSES[name](output, target)
     return main + mse_share * (functional.mse_loss(output, target) - main)

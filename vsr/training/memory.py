@@ -11,10 +11,10 @@ _MOST_BYTES = 2**30
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what is freed, up to a GiB, instead of giving it back to the system.
+    """Make glibc keep freed memory, up to a GiB, instead of returning it to the system.
 
-    Every step makes and frees the same few hundred tensors of some megabytes; taking each from the system anew, page by page,
-    costs time. Nothing happens with other C libraries.
+    Every step makes and frees the same few hundred tensors of some megabytes; taking each from the system again, page by page,
+    costs time. With other C libraries this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -45,8 +45,8 @@ class Adam:
 
 
 def hidden_kernels(named: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
-    """Kernels between the first and the last, [out, in, h, w] or [layers, out, h, w, in], but for those of less than 16
-    rows or columns as a matrix (depthwise ones), which have few directions to tell apart."""
+    """Kernels between the first and the last, [out, in, h, w] or [layers, out, h, w, in], except kernels with less than 16
+    rows or columns as a matrix (depthwise ones), which have few directions."""
     kernels = {name: kernel for name, kernel in named.items() if kernel.dim() >= 4}
     inner = list(kernels.items())[1:-1]
     return {name: kernel for name, kernel in inner if min(_as_matrices(kernel).shape[1:]) >= _NARROW}

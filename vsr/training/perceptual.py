@@ -1,8 +1,7 @@
-"""Pictures compared by what a network sees in them rather than pixel by pixel.
+"""Compares pictures by the features of a network rather than pixel by pixel.
 
-Johnson et al., "Perceptual losses for real-time style transfer and super-resolution", 2016, with layers before activation as
-in ESRGAN (Wang et al., 2018). The usual features are VGG-19's (Simonyan and Zisserman, 2014), whose weights don't come
-with vsr.
+Johnson et al., "Perceptual losses for real-time style transfer and super-resolution", 2016, with layers before activation as in
+ESRGAN (Wang et al., 2018). The usual features are VGG-19's (Simonyan and Zisserman, 2014), whose weights don't come with vsr.
 """
 
 from __future__ import annotations
@@ -82,9 +81,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
-            )  # Of other pickle protocols: what matters is whether it can be read.
+            )  # A warning about other pickle protocols: it matters only whether the file can be read.
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, pickle and safetensors have each their own for what is damaged.
+    except (
+        Exception
+    ) as error:  # torch, pickle and safetensors each have errors of their own for damaged files.
         raise WeightsError(
             f"cannot read {path}: {reason(error)}",
             hint="torchvision's vgg19 weights, .pth or .safetensors, can be",

@@ -1,4 +1,4 @@
-"""How a training goes, to look at: losses and PSNR over the steps, and what the network makes of a few pictures."""
+"""Draws the progress of a training: losses and PSNR over the steps, and a few pictures enlarged by the network."""
 
 from __future__ import annotations
 

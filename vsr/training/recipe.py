@@ -1,4 +1,4 @@
-"""A recipe: the TOML file that says which network is trained, on what, and how."""
+"""A recipe: the TOML file that describes the network, the data and the training."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ class GanRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. `arch` names the architecture, `spec` is its hyperparameters, scale included; `gan` says that there is
-    an adversary, and what of it."""
+    """A whole recipe. `arch` names the architecture, `spec` is its hyperparameters, scale included; `gan` describes the
+    discriminator, None without one."""
 
     name: str
     scale: int
@@ -174,8 +174,8 @@ class Recipe:
         lr: float | None = None,
         teacher: str | None = None,
     ) -> Recipe:
-        """The recipe with other values for what is given. lr: Muon's rate changes in proportion. teacher: "" for none, and
-        photographs at no more than their own size.
+        """The recipe with the given values. lr: Muon's rate changes in proportion. teacher: "" for none, and photographs at no
+        more than their own size.
 
         Raises ConfigError.
         """
@@ -196,7 +196,7 @@ class Recipe:
         return scales if teacher else tuple(scale for scale in scales if scale <= 1) or (1.0,)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values: what the TOML file held, with the defaults filled in."""
+        """The entries of the TOML file as plain values, with the defaults filled in."""
         hyperparameters = {key: value for key, value in asdict(self.spec).items() if key != "scale"}
         return {
             "name": self.name,
@@ -231,7 +231,8 @@ def shipped_recipes() -> list[str]:
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """A recipe by the name of a shipped one or by the path of a TOML file. Raises ConfigError naming what is wrong."""
+    """A recipe by its name, if it comes with vsr, or by the path of a TOML file. Raises ConfigError that names the wrong
+    entry."""
     path = Path(name_or_path)
     try:
         if path.suffix == ".toml":
@@ -247,7 +248,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
-    """A recipe from plain values, as `Recipe.as_dict` gives them. Raises ConfigError naming what is wrong."""
+    """A recipe from plain values, as `Recipe.as_dict` returns them. Raises ConfigError that names the wrong entry."""
     with prefixed(f"recipe {name}: "):
         only_known(table, ("name", "scale", "arch", "data", "train", "gan"))
         sections = {

@@ -1,4 +1,5 @@
-"""Pictures drawn by the program: what photographs rarely hold, and networks blur, or go wild at, without."""
+"""Pictures drawn by this program. They hold patterns that are rare in photographs; without them, networks blur such patterns
+or fail on them."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def rendered_luma(seed: int, side: int) -> npt.NDArray[np.uint8]:
 
 
 def moved_luma(seed: int, side: int, apart: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """The same twice, uint8 [side, side] each: what is in it has moved by `apart` pixels to the left."""
+    """The same picture twice, uint8 [side, side] each; in the second its content has moved by `apart` pixels to the left."""
     wide = rendered_luma(seed, side + apart)[:side]
     return wide[:, :side].copy(), wide[:, apart:].copy()
 
@@ -47,8 +48,8 @@ def moved_luma(seed: int, side: int, apart: int) -> tuple[npt.NDArray[np.uint8],
 def pixel_pattern(seed: int, side: int) -> npt.NDArray[np.uint8]:
     """Luma uint8 [side, side] of fields where single pixels alternate: dither, hatching, sprites, noise; `seed` decides all.
 
-    These are for the low resolution. A photograph that was reduced never alternates so hard, and what a network trained on
-    such alone answers to it has no bounds. What is right is what pixel art is enlarged to: each pixel a block.
+    These are for the low resolution. A reduced photograph never alternates so hard, and the results of a network trained on
+    photographs alone have no bounds there. The target is that of pixel art: each pixel becomes a block.
     """
     rng = np.random.default_rng(seed)
     picture = np.full((side, side), rng.integers(256), np.uint8)

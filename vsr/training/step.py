@@ -1,8 +1,8 @@
 """One training step, run eagerly or captured once in a CUDA graph and replayed.
 
-These networks are so small that launching their kernels takes longer than running them; replaying a captured step
-launches all of it at once. Everything a step reads therefore lies in tensors that stay where they are: the host writes
-a chunk of patch places and rates into them, and the step counts its own way through.
+These networks are so small that launching their kernels takes longer than running them; replaying a captured step launches all
+of it at once. Everything a step reads therefore lies in tensors that stay in place: the host writes a chunk of patch places and
+rates into them, and the step counts its own way through.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ device_lock = threading.RLock()
 class TrainStep:
     """Network, optimizer and the moving average as one state, and the step that advances it.
 
-    `load_chunk` gives the next steps' patches and rates, `run` advances by one step. `state` names every tensor the
-    training is made of; they are updated in place. `graphed` tells whether the step was captured.
+    `load_chunk` gives the next steps' patches and rates, `run` advances by one step. `state` names every tensor of the
+    training; they are updated in place. `graphed`: whether the step was captured.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class TrainStep:
         return dict(zip(self._named, kept, strict=True))
 
     def load_chunk(self, rng: np.random.Generator, rates: npt.NDArray[np.float32], first: int) -> None:
-        """Give the coming steps this worker's share of what is drawn from `rng`, and `rates` float32 [CHUNK, 2], of which
-        those before index `first` were run already."""
+        """Give the next steps this worker's share of the patches drawn from `rng`, and `rates` float32 [CHUNK, 2]; the steps
+        before index `first` were run already."""
         workers, all_of_it = self._workers, self._workers.count * self._batch
         share = slice(workers.rank * self._batch, (workers.rank + 1) * self._batch)
         places = self._pool.draw(rng, CHUNK * all_of_it).reshape(CHUNK, all_of_it, 6)[:, share]
@@ -143,8 +143,8 @@ class TrainStep:
             self._advance()
 
     def capture(self, say: Callable[[str], None], *, compiled: bool = True) -> None:
-        """Compile the network, unless told not to, and capture the step on the current CUDA stream; where either fails, say
-        so and do without. State is kept.
+        """Compile the network, unless told not to, and capture the step on the current CUDA stream; if either fails, say so and
+        continue without. State is kept.
 
         With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of; and with other
         workers, which it must wait for.
@@ -173,8 +173,8 @@ class TrainStep:
             stream.synchronize()
 
     def _compile(self, say: Callable[[str], None]) -> None:
-        """Fuse what lies between the convolutions, which going back takes longer than they do. Not where features are rounded
-        to 8 bits: fused, they would not be rounded as they are when the network runs."""
+        """Fuse the operations between the convolutions, which take longer than the convolutions in the backward pass. Not if
+        features are rounded to 8 bits: fused, they would be rounded differently than when the network runs."""
         if self._variational or self._recipe.rounded:
             return
         say("compiling the network, half a minute at most")
@@ -204,7 +204,7 @@ class TrainStep:
             loss = blended(recipe.loss, output, hr, rates[1])
         if self._adversary:
             loss = loss + self._adversary.judge(output, hr)
-        # Gradients are taken, not accumulated: a replayed step must not add to those of the step before.
+        # Gradients are computed, not accumulated: a replayed step must not add to the gradients of the step before.
         scale = self._scale
         taken = torch.autograd.grad(scale.up(loss) if scale else loss, self._parameters)
         gradients = self._workers.average(taken)
@@ -234,7 +234,7 @@ class TrainStep:
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """What the convolutions compute in: "bf16", "fp16" or "fp32" as the recipe says.
+    """The precision of the convolutions: "bf16", "fp16" or "fp32" as the recipe says.
 
     A processor that has no bf16 computes in float32 instead: imitating it takes ten times as long.
     """

@@ -1,9 +1,9 @@
 """Targets by a trained network, its own included, instead of the originals.
 
-What an original holds that its reduction cannot tell is noise to a small network: it learns the same faster from what a
-better one makes of it (Hinton et al., "Distilling the knowledge in a neural network", 2015). Better than any network is the
-mean of what it makes of a picture turned and mirrored (Timofte et al., "Seven ways to improve example-based single image
-super resolution", 2016), which costs eight times as much, and can be learnt.
+Details of an original that its reduction does not determine are noise to a small network: it learns faster from the results of
+a better network (Hinton et al., "Distilling the knowledge in a neural network", 2015). Better than any network is the mean of
+its results for a picture turned and mirrored (Timofte et al., "Seven ways to improve example-based single image super
+resolution", 2016), which costs eight times as much, and can be learnt.
 """
 
 from __future__ import annotations

@@ -192,12 +192,12 @@ class _Training:
 
     @property
     def _batch(self) -> str:
-        """What the memory of a step depends on, in words."""
+        """The values that a step's memory depends on, in words."""
         return f"[data] batch = {self.recipe.data.batch}, patch = {self.recipe.data.patch}"
 
     @property
     def _psnr(self) -> dict[str, float]:
-        """Of the weights as they are now, empty where they were not measured."""
+        """The PSNR of the current weights, empty if it was not measured."""
         return self.psnr if self.measured == self.step else {}
 
     def _seconds(self) -> float:
@@ -299,7 +299,7 @@ class _Training:
                 if self.note:
                     row["note"], self.note = self.note, ""
                 self.rows.append(row)
-            # First of all: whatever goes wrong while it is measured, what was learnt is on disk.
+            # First of all, so that the weights are on disk whatever goes wrong in the measurement.
             weights = self._save(last, seconds, finished=finished)
             if not self.workers.rank and last is not None and self.sets:
                 network = self._measure(weights)

@@ -1,1 +1,1 @@
-"""What of live streams touches FFmpeg: reading on threads that can be abandoned, low-latency encoding, outputs."""
+"""The part of live streams that uses FFmpeg: reading on threads that can be abandoned, low-latency encoding, outputs."""

@@ -1,4 +1,4 @@
-"""What the address of a live source means to FFmpeg."""
+"""Translates the address of a live source for FFmpeg."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BRIDGED = frozenset({"srt"})
 _ANALYSE = {"analyzeduration": "500000", "fpsprobesize": "0"}
 _TRANSPORT = "rtsp_transport"
 _LONGEST_TEST_SIDE = 16384
-# Of these a port may be all there is to say: where to listen.
+# These may have a port alone: where to listen.
 _LISTENING = frozenset({"udp", "rtp", "srt", "tcp"})
 
 
@@ -63,12 +63,11 @@ def parse_address(
     options: Mapping[str, str] = MappingProxyType({}),
     waits: bool = False,
 ) -> Address:
-    """What `text` names: an URL, `x.sdp`, `/dev/video0`, `camera:0`, `screen::0.0`, `testsrc:640x360@30`,
-    or a file with `realtime`.
+    """The source that `text` names: a URL, `x.sdp`, `/dev/video0`, `camera:0`, `screen::0.0`, `testsrc:640x360@30`, or a file
+    with `realtime`.
 
-    size, frame_rate: asked of cameras and screens. options: for FFmpeg, before what is chosen here. waits: a camera need not be
-    there yet. Raises ConfigError, SourceOpenError for a missing file,
-    MissingDependencyError.
+    size, frame_rate: requested from cameras and screens. options: for FFmpeg; they override vsr's choices. waits: a camera need
+    not exist yet. Raises ConfigError, SourceOpenError for a missing file, MissingDependencyError.
     """
     text = with_secrets(text)
     address = _parsed(text, realtime, timeout_s, size, frame_rate, waits)

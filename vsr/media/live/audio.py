@@ -18,8 +18,9 @@ from vsr.media.write.encoded import Encoded, Template, nowhere
 _RATE = 48_000
 _SAMPLES = 1024
 _BIT_RATE = 128_000
-# FFmpeg's swresample brings sound to its times: it stretches by up to 6 %, so that what is off is made good in a second. A gap
-# of more than 0.15 s is filled with silence, and as much too much is left out. It resamples all the time: to begin is a jump.
+# FFmpeg's swresample moves sound to its times. It stretches by up to 6 %, which corrects an offset within a second. A gap of
+# more than 0.15 s is filled with silence, and an overlap of that length is left out. It always resamples, because starting to
+# resample is a jump.
 _BACK_IN_S = 1
 _IN_TIME = {
     "async": "1",
@@ -31,7 +32,7 @@ _IN_TIME = {
 }
 # A longer gap is not filled.
 _GAP_S = 1.0
-# The rate of the times is told by those of the last seconds.
+# The rate of the times is that of the last seconds.
 _LOOKED_BACK_S = 3.0
 
 
@@ -53,7 +54,7 @@ class AudioEncoder:
         # By frame: its time, and that which its samples alone would give it. In seconds.
         self._times: deque[tuple[float, float]] = deque()
         self._next_s = self._step_s = self._lead_s = 0.0
-        # Where what has been given ends, in samples.
+        # The end of the given sound, in samples.
         self._end = 0
 
     def push(self, frame: AudioFrame, ticks: int) -> list[Encoded]:
@@ -69,7 +70,7 @@ class AudioEncoder:
         self._look_at_rate(ticks / TICKS, frame.samples / (frame.sample_rate or _RATE))
         frame.pts = ticks + round(self._lead_s * TICKS)
         if begins_anew:
-            # The first time is taken as it is. With the next one, what would go back is left out.
+            # The first time is taken unchanged. Later samples that would go back in time are left out.
             frame.pts = max(frame.pts, -(-self._end * TICKS // _RATE))
         frame.time_base = TIME_BASE
         try:

@@ -1,4 +1,4 @@
-"""Packets that have come and are not decoded yet: what the machine is really behind."""
+"""Packets that have arrived and are not decoded yet. Their number shows how far the machine is behind."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Backlog:
             self._changed.notify()
 
     def take(self) -> Arrived | None:
-        """The next packet, waiting for one; None when there are to be no more."""
+        """The next packet, waiting for one; None at the end."""
         with self._changed:
             while True:
                 self._skip_old()
@@ -99,7 +99,7 @@ class Backlog:
             if item.kind == "audio":
                 wanted = not full
             elif not item.packet.size:
-                wanted = True  # the end, which takes from the decoder what it still holds
+                wanted = True  # the end, which flushes the decoder
             else:
                 self._skips &= not (item.begins and now - item.at <= _UP_TO_DATE_S and not full)
                 wanted = not self._skips

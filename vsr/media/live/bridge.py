@@ -28,8 +28,8 @@ _SPEAKER = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\] ")
 
 
 class Bridge:
-    """An ffmpeg between an address and a pipe. `pipe`, `descriptor`: our end of it; `connected`: the other side it writes to
-    was there."""
+    """An ffmpeg between an address and a pipe. `pipe`, `descriptor`: this process's end of the pipe; `connected`: whether
+    the server it writes to was reached."""
 
     def __init__(self, url: str, *, reads: bool) -> None:
         """reads: from the address into the pipe; else the other way."""
@@ -48,7 +48,7 @@ class Bridge:
             )
         stdin: Any = self._process.stdin
         if reads:
-            with contextlib.suppress(BrokenPipeError):  # it has ended; `said` tells why
+            with contextlib.suppress(BrokenPipeError):  # it has ended; `said` has the reason
                 stdin.write(os.fsencode(given))
                 stdin.close()
         pipe: Any = self._process.stdout if reads else stdin
@@ -94,7 +94,7 @@ class Bridge:
         self._process.kill()
 
     def close(self, *, wait_s: float = 0.0) -> None:
-        """End it, after `wait_s` for what is still in the pipe. From any thread; twice is fine."""
+        """End it, after `wait_s` for the rest of the pipe. From any thread; repeated calls are allowed."""
         with contextlib.suppress(OSError):
             self._pipe.close()
         if wait_s:

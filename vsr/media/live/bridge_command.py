@@ -1,9 +1,9 @@
-"""The system's ffmpeg as a `Bridge` runs it. Everybody may read a command line, so what is secret in an address is not in it:
-ffmpeg reads that from a pipe.
+"""The system's ffmpeg as a `Bridge` runs it. Everybody may read a command line, so the secrets of an address are not in it:
+ffmpeg reads them from a pipe.
 
 To read from an address, ffmpeg gets it as the only segment of an HLS list on standard input, whose bytes FFmpeg's protocol
-`hls` hands on untouched. FFmpeg 9.0 has it no more (7.0 does): there the address stands in a list for the demuxer `concat`,
-and pictures and sound are muxed again.
+`hls` hands on untouched. FFmpeg 9.0 has it no more (7.0 does): there the address stands in a list for the demuxer `concat`, and
+pictures and sound are muxed again.
 
 To write, the options that are secret stand in a preset file. FFmpeg 9.0 reads those of protocols and does not heed them (7.0
 does): there they can only stand in the command line, and `are_secrets_seen` tells it.
@@ -23,10 +23,10 @@ from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.core.extras import install
 from vsr.core.secrets import masked, redacted
 
-# Seven packets of MPEG-TS, what a datagram holds.
+# Seven packets of MPEG-TS fill a datagram.
 _PACKET_BYTES = 7 * 188
 _PROGRESS_S = 0.5
-# Of SRT: they let in whoever knows them.
+# Secrets of SRT: they give access.
 _SECRETS = frozenset({"passphrase", "streamid"})
 # As data, ffmpeg neither waits for pictures nor looks at them.
 _DATA = {"format": "data", "raw_packet_size": _PACKET_BYTES}
@@ -34,7 +34,7 @@ _AS_IT_IS = {"format": "data", "codec": "copy", "map": 0, "flush_packets": 1}
 _MUXED_AGAIN = {
     "format": "mpegts",
     "codec": "copy",
-    # The times stay what they are, and neither sound nor picture waits for the other.
+    # The times stay unchanged, and neither sound nor picture waits for the other.
     "copyts": None,
     "muxdelay": 0,
     "muxpreload": 0,
@@ -64,7 +64,7 @@ def check_ffmpeg(url: str) -> None:
 
 
 def reading(url: str) -> tuple[list[str], str]:
-    """The command that copies from an address to standard output, and what it is to read on standard input."""
+    """The command that copies from an address to standard output, and its standard input."""
     import ffmpeg
 
     given = ""
@@ -85,8 +85,8 @@ def reading(url: str) -> tuple[list[str], str]:
 
 
 def writing(url: str, preset: str) -> tuple[list[str], str]:
-    """The command that copies from standard input to an address, and what it is to read in the file `preset`. It reports its
-    progress on standard error once the other side is there."""
+    """The command that copies from standard input to an address, and the content of its file `preset`. It reports its
+    progress on standard error once it is connected."""
     import ffmpeg
 
     seen, options = parted(url)
@@ -99,12 +99,12 @@ def writing(url: str, preset: str) -> tuple[list[str], str]:
 
 
 def are_secrets_seen(url: str) -> bool:
-    """Whether a command that writes to that address shows what is secret in it."""
+    """Whether a command that writes to that address shows its secrets."""
     return bool(parted(url)[1]) and not _heeds_presets()
 
 
 def parted(url: str) -> tuple[str, dict[str, str]]:
-    """An address without what is secret, and FFmpeg's options for that. SRT knows neither logins nor paths."""
+    """An address without its secrets, and FFmpeg's options for the secrets. SRT has neither logins nor paths."""
     base, _, query = url.partition("?")
     scheme, _, rest = base.partition("://")
     shown, options = [], dict[str, str]()

@@ -161,7 +161,7 @@ class Capture:
             )
 
     def _url(self) -> str:
-        """What FFmpeg opens, as often as it does."""
+        """The URL for FFmpeg, at each attempt."""
         if not self.address.bridged:
             return self.address.url
         with self._lock:

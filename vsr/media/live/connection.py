@@ -71,7 +71,8 @@ class Connection:
         self._ask(b"", do="close")
 
     def kill(self) -> None:
-        """Break it off; what has not left this machine is thrown away. From any thread; twice is fine."""
+        """Break the connection; data that has not left this machine is discarded. From any thread; repeated calls are
+        allowed."""
         kill(self._process)
 
     def let_go(self) -> None:

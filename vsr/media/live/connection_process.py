@@ -120,7 +120,7 @@ def _added(container: OutputContainer, parameters: bytes, extradata: list[str]) 
 
 
 def _tcp_sockets() -> Iterator[socket.socket]:
-    """Those that FFmpeg has opened, as duplicates, where the system can tell: Linux does."""
+    """Duplicates of the TCP sockets that FFmpeg has opened, if the system lists them, as Linux does."""
     with contextlib.suppress(OSError):
         for descriptor in sorted(map(int, os.listdir("/proc/self/fd"))):  # noqa: PTH208 - one of them lists them
             with contextlib.suppress(OSError):
@@ -142,7 +142,7 @@ else:
 
 
 class _Said:
-    """What FFmpeg says on standard error, kept by a pipe that never makes it wait. On Windows nothing is kept."""
+    """FFmpeg's messages on standard error, read by a pipe that never blocks it. On Windows nothing is kept."""
 
     def __init__(self) -> None:
         self._reads: int | None = None

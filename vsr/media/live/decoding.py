@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# Everything live is brought to what every player and encoder takes.
+# All live video is converted to a format that every player and encoder accepts.
 LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
 
-# A decoder that made frames and then, of so many packets in so long, makes none was made for what the source sent before.
+# A decoder that made frames, and then makes none from this number of packets in this time, was made for an earlier format of
+# the source.
 _BARREN_S = 1.0
 _BARREN_PACKETS = 10
 

@@ -1,4 +1,4 @@
-"""Where a live stream may go: servers, HLS folders, recordings, as they are written on the command line."""
+"""The sinks of a live stream as on the command line: servers, HLS folders, recordings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vsr.media.write.encoders import encoder_named
 
 # FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
 _INTERLEAVE = {"flush_packets": "1", "max_interleave_delta": "300000"}
-# What a recording grows by: so much of it is lost when the machine stops.
+# The step by which a recording grows; the last one is lost when the machine stops.
 _FRAGMENTS = {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
 _FRAGMENTED = {
     "mp4": _FRAGMENTS,
@@ -43,8 +43,8 @@ _SERVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A sink, understood. redacted: without credentials. recordings: where it is one file, or one after another. note: what the
-    user has to know of it."""
+    """A parsed sink. redacted: its name without credentials. recordings: set for one file, or a series of files. note: for
+    the user."""
 
     url: str
     redacted: str
@@ -67,7 +67,7 @@ class Destination:
 
     @property
     def holds_back_s(self) -> float:
-        """How much of what is written may not be known to be on the disk yet: files grow by fragments or segments."""
+        """Seconds of written video that may not be on the disk yet, because files grow by fragments or segments."""
         return 1.5 * KEYFRAME_S if self.is_file else 0.0
 
     @property
@@ -93,10 +93,10 @@ def parse_destination(
     keep_bytes: int | None = None,
     overwrite: bool = False,
 ) -> Destination:
-    """What a sink's name means: an URL to publish to, `x.m3u8` or `folder/` for HLS, a file to record into, or `null`.
+    """Parse a sink's name: a URL to publish to, `x.m3u8` or `folder/` for HLS, a file to record into, or `null`.
 
-    rotate_s, rotate_bytes, keep_s, keep_bytes: of recordings. overwrite: a recording that is one file.
-    Raises ConfigError, MissingDependencyError.
+    rotate_s, rotate_bytes, keep_s, keep_bytes: of recordings. overwrite: a recording that is one file. Raises ConfigError,
+    MissingDependencyError.
     """
     text = with_secrets(text)
     if text in (NULL, "null:"):
@@ -150,7 +150,7 @@ def _server(text: str, timeout_s: float) -> Destination:
 
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
-    """Raise ConfigError where a sink cannot hold what the encoder makes, EncoderUnavailableError where there is none."""
+    """Raise ConfigError if a sink cannot hold the encoder's stream, EncoderUnavailableError if the encoder does not exist."""
     codec = av.Codec(encoder_named(encoder), "w").canonical_name
     if destination.format in _MPEGTS and codec not in MPEGTS_CODECS:
         raise ConfigError(

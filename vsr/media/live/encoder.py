@@ -23,7 +23,7 @@ from vsr.media.write.encoders import EncoderPlan, encoder_named, merged, plan_en
 KEYFRAME_S = 2.0
 # Visually close to the source and a third of the bits of what files get: it has to go through a network.
 _CRF = 23.0
-# One slice, on one thread, is what a picture of this size takes the least time and bits with.
+# A picture of this size takes the least time and bits with one slice, on one thread.
 _ONE_THREAD_PIXELS = 1280 * 720
 
 _LOW_LATENCY: dict[str, dict[str, str]] = {
@@ -44,7 +44,7 @@ _PRESETS = {
 
 @dataclass(frozen=True, slots=True)
 class EncoderOptions:
-    """How to encode a live stream; None for what suits. bitrate: bits a second, crf: constant quality instead."""
+    """How to encode a live stream; None for defaults. bitrate: bits a second; crf: constant quality instead."""
 
     encoder: str = "libx264"
     crf: float | None = None
@@ -90,7 +90,7 @@ class LiveEncoder:
         return [self._encoded(packet) for packet in self._encoder.encode(picture)]
 
     def flush(self) -> list[Encoded]:
-        """What the encoder still holds; it takes no more. Raises EncodeError."""
+        """Return the packets that the encoder still holds, and end it. Raises EncodeError."""
         return [self._encoded(packet) for packet in self._encoder.flush()]
 
     def _encoded(self, packet: Packet[Any]) -> Encoded:

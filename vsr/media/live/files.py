@@ -29,7 +29,7 @@ class LiveFiles:
         self._is_named = stat.S_ISREG(found.st_mode) and found.st_nlink > 0
 
     def check_there(self) -> None:
-        """Keep an error where somebody has removed what is locked: all that is written to it would be lost."""
+        """Keep an error if the locked file has been removed: everything written to it would be lost."""
         if self.error is None and self._is_named and not os.fstat(self._locked.fileno()).st_nlink:
             self.error = OSError(0, "was removed while it was written")
 
@@ -41,7 +41,7 @@ class LiveFiles:
         """FFmpeg has closed one of them."""
 
     def close(self, *, remove: bool) -> None:
-        """Let go of what is locked, and remove it if asked to, unless it is a device or a pipe. Twice is fine."""
+        """Unlock the file, and remove it if asked to, unless it is a device or a pipe. Repeated calls are allowed."""
         if self._locked.closed:
             return
         with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ class LiveFile:
         return len(data)
 
     def close(self) -> None:
-        """Called of those that FFmpeg has opened itself."""
+        """Called for files that FFmpeg has opened itself."""
         if self._file.closed:
             return
         try:

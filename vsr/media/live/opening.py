@@ -14,7 +14,7 @@ from vsr.media.live.address import Address, microseconds
 
 # So much may come before the first picture.
 _PROBED_BYTES = 32 << 20
-# These tell all of their streams before the first packet.
+# These containers list all of their streams before the first packet.
 _DESCRIBED = frozenset({"rtsp", "sdp"})
 _FINAL = (av.HTTPUnauthorizedError, av.HTTPForbiddenError, av.HTTPNotFoundError)
 
@@ -24,7 +24,7 @@ def opened(
 ) -> InputContainer:
     """The source, with a picture unless it is known to have none.
 
-    url: what FFmpeg opens, asked before each attempt. heard: called where the other side has spoken and is asked again. Raises
+    url: returns the URL before each attempt. heard: called if the server has answered and is asked again. Raises
     SourceTimeoutError where only sound comes, and FFmpeg's errors.
     """
     container = _over_some_transport(address, timeout_s, url, heard)

@@ -1,4 +1,4 @@
-"""What a live stream is written into: packets in, none of them encoded again."""
+"""The outputs of a live stream: they write packets without encoding them again."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from vsr.media.write.encoded import Encoded
 class Output:
     """One connection, or one file, from its header to its end. Every call may block: it belongs on a sink's own thread.
 
-    One of a server begins at once with what needs no program. Raises OutputLostError; EncodeError for what trying again
-    does not mend.
+    The output of a server connects at once, before its program is known. Raises OutputLostError; EncodeError if another attempt
+    cannot help.
     """
 
     def __init__(self, destination: Destination, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -109,12 +109,12 @@ class Output:
 
     @property
     def connected(self) -> bool:
-        """Whether the other side is there, as far as can be told."""
+        """Whether the server is connected, as far as that is known."""
         return self._bridge is None or self._bridge.connected
 
     @property
     def kept(self) -> int:
-        """Frames that are on the disk, or on their way to a side that is there; as far as can be told."""
+        """Frames that are on the disk, or sent to a connected server, as far as that is known."""
         if self._segments is not None:
             return self._segments.frames
         if self._files is not None:
@@ -162,7 +162,7 @@ class Output:
             raise refused_output(self.destination.url, self._explained(error)) from error
 
     def _check_files(self) -> None:
-        """Raise OSError where a file was not written; see what is on the disk."""
+        """Raise OSError if a file was not written; note what is on the disk."""
         if self._files is None:
             return
         if self._files.error is not None:
@@ -199,7 +199,7 @@ class Output:
             self._let_go(wait_s=1.0)
 
     def discard(self) -> None:
-        """Close what is open, as it is. A recording of no frame is removed."""
+        """Close the files unfinished. A recording without frames is removed."""
         container, self._container = self._container, None
         if container is not None:
             with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""When what comes faster than it plays is due."""
+"""Delays packets that arrive faster than they play."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Segment:
 
 
 class Playlist:
-    """The segments that clients are told of. target_s: the target duration, which never changes; whole seconds.
+    """The segments in the playlist. target_s: the target duration, which never changes; whole seconds.
 
     sequence, discontinuities: the media and the discontinuity sequence number of the first segment.
     """
@@ -48,7 +48,7 @@ class Playlist:
 
     @classmethod
     def read(cls, text: str) -> Playlist | None:
-        """What was written before; None where it is no such list."""
+        """The playlist in a file; None if it is not one of vsr's playlists."""
         lines = text.splitlines()
         found = {
             name: next((int(match[1]) for line in lines if (match := pattern.fullmatch(line))), 0)
@@ -96,7 +96,7 @@ class Playlist:
         return sum(segment.duration_s for segment in self.segments)
 
     def append(self, segment: Segment) -> list[Segment]:
-        """Add a segment; those that leave the list for it."""
+        """Add a segment, and return the segments that leave the list."""
         self.segments.append(segment)
         gone = []
         while len(self.segments) > _KEPT:

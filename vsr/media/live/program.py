@@ -9,7 +9,7 @@ from vsr.media.write.encoded import Template
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The encoders of the current output. When they change, every sink begins anew. audio: None without sound."""
+    """The encoders of the current output. When they change, every sink starts again. audio: None without sound."""
 
     number: int
     video: Template

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-# The quickest arrival of each so many seconds is kept, for so many of them: two minutes.
+# The quickest arrival of each such interval is kept, for this number of intervals: two minutes.
 _WINDOW_S = 0.5
 _KEPT_WINDOWS = 240
-# With fewer, no rate is told.
+# With fewer, no rate is known.
 _LEAST_WINDOWS = 4
-# The slope may be wrong by what the quickest arrivals scatter, times this, over the time they lie in; at least by this much.
+# The error of the slope: the scatter of the quickest arrivals, times this factor, divided by their time span; at least this
+# much.
 _DOUBT = 3.0
 _LEAST_SCATTER_S = 0.0005
 
@@ -39,7 +40,7 @@ class Quickest:
 
     @property
     def known(self) -> bool:
-        """Whether there has been enough to tell a rate."""
+        """Whether there are enough arrivals for a rate."""
         return len(self._points) >= _LEAST_WINDOWS
 
     @property
@@ -60,7 +61,7 @@ class Quickest:
         return way + self.slope * (stamp - at)
 
     def slope_near(self, guess: float) -> float:
-        """The slope that is nearest to a guess, of those that it may be."""
+        """The possible slope that is nearest to a guess."""
         return min(max(guess, self.slope - self.doubt), self.slope + self.doubt)
 
     def add(self, stamp: float, arrival: float) -> bool:

@@ -14,8 +14,8 @@ import av
 from vsr.core.errors import ConfigError
 from vsr.files.ordinary import is_alone
 
-# Of strftime, those that strptime reads back: only files with a name of ours are ever removed.
-# No header of a recording is larger.
+# The formats of strftime that strptime can read back: only files with the recording's name are ever removed. No header of a
+# recording is larger.
 _MOST_HEADER = 1 << 16
 _DIRECTIVES = frozenset("aAbBdfGHIjmMpSuUVwWyYzZ")
 
@@ -66,14 +66,14 @@ class Recordings:
         return self._beside(f"{self._stem}-{last + 1:04d}")
 
     def existing(self) -> list[Path]:
-        """The files that there are, of this run and of others, oldest first."""
+        """The existing files, of this run and of others, oldest first."""
         found = [
             path for path in self._siblings() if (self._is_timed(path) if self._timed else self._number(path))
         ]
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
     def full(self, seconds: float, num_bytes: int) -> bool:
-        """Whether a file that holds so much is to be followed by another."""
+        """Whether a file of this length is full, so that another one follows."""
         long = self.rotate_s is not None and seconds >= self.rotate_s
         return long or (self.rotate_bytes is not None and num_bytes >= self.rotate_bytes)
 
@@ -85,7 +85,7 @@ class Recordings:
                     path.unlink()
 
     def remove_old(self, now: float) -> None:
-        """Remove what is not to be kept, and not being written. now: Unix time."""
+        """Remove the files that are not to be kept, except the one being written. now: Unix time."""
         if self.keep_s is None and self.keep_bytes is None:
             return
         with contextlib.suppress(OSError):

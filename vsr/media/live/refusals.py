@@ -30,7 +30,7 @@ _NO_VIDEO = (av.InvalidDataError, av.DecoderNotFoundError, av.DemuxerNotFoundErr
 
 
 def refused_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
-    """What opening it failed of."""
+    """The error of opening a source."""
     hide(error)
     where = address.redacted
     if isinstance(error, MediaError):
@@ -73,7 +73,7 @@ def refused_source(address: Address, error: BaseException, timeout_s: float) -> 
 
 
 def lost_source(address: Address, error: BaseException, timeout_s: float) -> MediaError:
-    """What a source that was open broke off with."""
+    """The error of an open source that broke off."""
     hide(error)
     if isinstance(error, MediaError):
         return error
@@ -117,7 +117,7 @@ def _unknown_host(url: str) -> str | None:
 
 
 def refused_output(url: str, error: BaseException) -> MediaError:
-    """What opening or writing a sink failed of: EncodeError for what trying again does not mend, else OutputLostError."""
+    """The error of opening or writing a sink: EncodeError if another attempt cannot help, otherwise OutputLostError."""
     hide(error)
     if isinstance(error, MediaError):
         return error

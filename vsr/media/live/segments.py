@@ -24,7 +24,7 @@ from vsr.media.live.playlist import Playlist, Segment
 from vsr.media.write.encoded import Encoded
 from vsr.media.write.targets import OutputNull
 
-# From here on, what is missing in between is a gap, which players would wait in if they were not told.
+# From this length on, missing time between segments is marked as a gap, in which players would otherwise wait.
 _GAP_S = 1.0
 # FFmpeg's muxer "segment" begins another file with each packet that is a keyframe, and counts on across them.
 MUXER = "segment"
@@ -153,7 +153,7 @@ class Segments(LiveFiles):
         return self._playlist_path.stem
 
     def _there(self) -> dict[str, int]:
-        """The segments that there are, each with its number."""
+        """The existing segments, each with its number."""
         pattern = re.compile(rf"{re.escape(self._stem)}-(0|[1-9]\d*)\.ts")
         entries = self._playlist_path.parent.iterdir()
         return {

@@ -1,12 +1,12 @@
-"""One clock for everything that goes out, whatever the clocks of what comes in. docs/time.md explains it.
+"""One clock for all output, whatever the clocks of the input are. docs/time.md explains it.
 
-A source stamps sound and pictures by clocks of its own. They run a little fast or slow, and now and then they jump. What goes
-out runs with the monotonic clock of this machine:
+A source stamps sound and pictures by clocks of its own. They run a little fast or slow, and now and then they jump. The
+output runs with the monotonic clock of this machine:
 
-- The first stamp of a connection is placed at its arrival, and sound and pictures are placed by their stamps from there on.
-- The clock of the pictures is compared with ours (`quickest.py`), and its rate corrected, slowly. Arrivals never show in single
-  stamps. Sound goes with the pictures, unless its clock is another one.
-- A jump is taken off the stamps that follow it, by the same amount for both kinds.
+- The first stamp of a connection is placed at its arrival, and later sound and pictures are placed by their stamps.
+- The clock of the pictures is compared with this machine's clock (`quickest.py`), and its rate is corrected slowly. Arrivals
+  never show in single stamps. Sound follows the pictures, unless it has a clock of its own.
+- A jump is subtracted from the stamps that follow it, by the same amount for both kinds.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from vsr.media.live.quickest import Quickest
 TICKS = 90_000
 TIME_BASE = Fraction(1, TICKS)
 
-# Containers that count milliseconds must tell one frame from the next; between two connections there is a little more.
+# Least distance of frames, for containers that count milliseconds; between two connections it is a little more.
 _LEAST_STEP = TICKS // 1000
 _LEAST_GAP_S = 0.01
-# Stamps that go back by more than this, or come so much earlier than the quickest did, have jumped.
+# Stamps that go back by more than this, or are this much earlier than the quickest arrival allows, have jumped.
 _JUMP_S = 0.3
 # A step of less, in which sound and pictures are brought together as a rule, is followed. From this on it is taken for one.
 _STEP_S = 0.05
@@ -73,7 +73,7 @@ class Timeline:
             self._courses = {}
 
     def ticks(self, kind: str, stamp: Fraction | None, arrived_at: float) -> int:
-        """stamp: seconds of the source's clock, in the order of presentation, None where it tells none; arrived_at: of the
+        """stamp: seconds of the source's clock, in the order of presentation, None if there is none; arrived_at: of the
         monotonic clock.
 
         Strictly rising for each kind.
@@ -141,7 +141,7 @@ class _Course:
         self._is_alone = False
 
     def time(self, even: float) -> float:
-        """What goes out for an even stamp, in seconds since the session began."""
+        """The output time of an even stamp, in seconds since the session began."""
         stamp, time = self._from
         return time + self.rate * (even - stamp)
 
