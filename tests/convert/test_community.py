@@ -70,6 +70,20 @@ def test_saved_imported_and_used_by_name(
         assert np.abs(np.asarray(plane).astype(float) - wanted[at]).max() <= 1
 
 
+def test_a_checkpoint_that_keeps_the_size(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = SRVGGNetCompact(num_feat=8, num_conv=1, upscale=1).eval()
+    torch.save(network.state_dict(), tmp_path / "1x.pth")
+    spec = import_model(tmp_path / "1x.pth", tmp_path / "denoise-x1")
+    assert (spec.scale, spec.domain) == (1, "rgb")
+    picture = np.random.default_rng(1).integers(0, 256, (20, 28, 3), np.uint8)
+    given = torch.from_numpy(picture.transpose(2, 0, 1)[None] / np.float32(255))
+    with torch.no_grad():
+        wanted = network(given)[0].clamp(0, 1).numpy().transpose(1, 2, 0) * 255
+    with Upscaler(str(spec.folder), precision="fp32") as upscaler:
+        assert np.abs(upscaler.upscale(picture).astype(float) - wanted).max() <= 1
+
+
 def esrgan() -> nn.Module:
     return RRDBNet(in_nc=3, out_nc=3, num_filters=8, num_blocks=1, scale=4)
 

@@ -366,6 +366,9 @@ def test_what_cannot_be_used_is_refused_in_one_line(
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     file = written(tmp_path, GOOD, [WEIGHTS])
+    with pytest.raises(WeightsError, match=r"net.bin has only the weights") as error:
+        import_model(tmp_path / "net.bin", tmp_path / "package")
+    assert error.value.hint == f"name {file}"
     (tmp_path / "net.bin").unlink()
     with pytest.raises(WeightsError, match=r"cannot read .*net.bin: No such file"):
         onnx_from_ncnn(file)

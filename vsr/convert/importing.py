@@ -85,6 +85,10 @@ def _loaded(file: Path) -> tuple[onnx.ModelProto, float | None]:
         return generalised(onnx_from_checkpoint(file), file), 1.0
     if suffix == NCNN_SUFFIX:
         return generalised(onnx_from_ncnn(file), file), None
+    if suffix == ".bin" and file.with_suffix(NCNN_SUFFIX).is_file():
+        raise WeightsError(
+            f"{file} has only the weights of a network", hint=f"name {file.with_suffix(NCNN_SUFFIX)}"
+        )
     return load_onnx(file), None
 
 
