@@ -343,6 +343,7 @@ FORMS = {
             "batch": BATCH,
             "frames": Case("--frames 7", {"frames": 7}),
             "report": Case("--report r.json", {"report": Path("r.json")}),
+            "vmaf": Case("--vmaf", {"vmaf": True}),
         },
         "--data a",
         {"data": (Path("a"),)},

@@ -15,7 +15,7 @@ from vsr.files.checks import check_writable
 if TYPE_CHECKING:
     from vsr.evaluation.evaluate import Evaluation
 
-_TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
+_TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE", "vmaf": "VMAF"}
 
 
 @click.command("evaluate")
@@ -32,6 +32,9 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
 @click.option(
     "--frames", type=click.IntRange(1), default=60, show_default=True, help="Most frames of each video."
 )
+@click.option(
+    "--vmaf", is_flag=True, help="Measure VMAF and VMAF-NEG too, by an FFmpeg that has libvmaf (extra: vmaf)."
+)
 @options.batch
 @options.running
 @click.option(
@@ -39,7 +42,7 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"}
 )
 @printing
 def command(
-    *, data: tuple[Path, ...], frames: int, report: Path | None, printer: Printer, **values: Any
+    *, data: tuple[Path, ...], frames: int, vmaf: bool, report: Path | None, printer: Printer, **values: Any
 ) -> None:
     """Measure how close a model's results are to originals. The originals are reduced, then enlarged by the model.
 
@@ -55,7 +58,7 @@ def command(
     if report is not None:
         check_writable(report, overwrite=True)
     found = api.evaluate(
-        api.EvaluateConfig(data, options.network(values), frames, report),
+        api.EvaluateConfig(data, options.network(values), frames, report, vmaf),
         printer.progress,
     )
     printer.progress(*(f"note: {line}" for line in found.notes))
@@ -83,6 +86,8 @@ def lines(found: Evaluation) -> list[str]:
 
 
 def _title(figure: str) -> str:
+    if figure == "vmaf_neg":
+        return "VMAF-NEG"
     metric, _, plane = figure.partition("_")
     return f"{_TITLES.get(metric, metric)} {plane.upper()}".strip()
 

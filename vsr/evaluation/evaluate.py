@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from vsr.evaluation.datasets import (
 )
 from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
+from vsr.media.frames.vmaf import Vmaf, check_vmaf, vmaf
 from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.outputs import check_outputs
 from vsr.media.read.open import open_source
@@ -50,14 +52,15 @@ class EvaluateConfig:
     """One call of `vsr evaluate`.
 
     data: folders of pictures, of videos, or of such folders. network: its scale must be one that the model reaches exactly.
-    frames: most frames of each video. report: path of the caller's report, which must not be a measured file. Raises
-    ConfigError.
+    frames: most frames of each video. report: path of the caller's report, which must not be a measured file. vmaf: measure
+    VMAF and VMAF-NEG too. Raises ConfigError.
     """
 
     data: tuple[Path, ...]
     network: NetworkOptions = field(default_factory=NetworkOptions)
     frames: int = 60
     report: Path | None = None
+    vmaf: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -68,8 +71,9 @@ class EvaluateConfig:
 class Evaluation:
     """Figures by set, then by picture or video, then by name, and their means by set.
 
-    psnr_y in dB, ssim_y from -1 to 1, mse_y and mae_y in 8-bit codes; pictures have the same figures on RGB. flicker, of
-    videos: mean absolute difference between the changes from frame to frame of the result and of the original, in codes of Y.
+    psnr_y in dB, ssim_y from -1 to 1, mse_y and mae_y in 8-bit codes; pictures have the same figures on RGB. vmaf and vmaf_neg,
+    if asked for: 0 to 100. flicker, of videos: mean absolute difference between the changes from frame to frame of the result
+    and of the original, in codes of Y.
     models: by set, because `auto` chooses different models for pictures and for videos; `model` then names all. notes: how the
     model and the backend were chosen, and pictures that were left out.
     """
@@ -95,9 +99,11 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
     """Measure a model. say: gets the name of each picture and video before it is measured.
 
     Pictures too small for SSIM are left out, with a note. Raises SourceOpenError if nothing is left, DecodeError for unreadable
-    files, ConfigError for a scale that the model cannot reach and for a report that would replace an input, and the errors of
-    `Upscaler`.
+    files, ConfigError for a scale that the model cannot reach and for a report that would replace an input,
+    MissingDependencyError for VMAF where no FFmpeg has it, and the errors of `Upscaler`.
     """
+    if config.vmaf:
+        check_vmaf()
     sets: dict[str, dict[str, Figures]] = {}
     models: dict[str, dict[str, None]] = {}
     left_out: list[str] = []
@@ -112,7 +118,11 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
                 is_picture = path.suffix.lower() in PICTURE_SUFFIXES
                 upscaler = pool.upscaler(config.network, "picture" if is_picture else "video")
                 config.network.check_reached(upscaler.spec, upscaler.scale)
-                figures = _picture(path, upscaler) if is_picture else _video(path, upscaler, config.frames)
+                figures = (
+                    _picture(path, upscaler, config.vmaf)
+                    if is_picture
+                    else _video(path, upscaler, config.frames, config.vmaf)
+                )
                 if figures:
                     sets.setdefault(name, {})[item] = figures
                     models.setdefault(name, {})[upscaler.spec.id] = None
@@ -155,20 +165,25 @@ def _too_small(scale: int) -> str:
     return f"x{scale} is measured from {least}x{least} pixels on"
 
 
-def _picture(path: Path, upscaler: Upscaler) -> Figures:
+def _picture(path: Path, upscaler: Upscaler, with_vmaf: bool) -> Figures:
     """No figures where it is too small."""
     scale, rgb = upscaler.scale, read_rgb(path)
     if min(rgb.shape[:2]) < _least_side(scale):
         return {}
     pair = luma_pair(path.stem, metrics.y_from_rgb(rgb), scale)
-    figures = _on_y(larger_luma(upscaler, pair.lr), pair.hr, scale)
+    larger = larger_luma(upscaler, pair.lr)
+    figures = _on_y(larger, pair.hr, scale)
+    if with_vmaf:
+        with vmaf(*pair.hr.shape[::-1]) as measured:
+            measured.add(larger, pair.hr)
+            figures |= measured.figures()
     height, width = pair.hr.shape
     original = rgb[:height, :width]
     small = np.stack([resize_bicubic(original[..., c], 1 / scale) for c in range(3)], axis=2)
     return figures | _on_rgb(upscaler.upscale(small), original, scale)
 
 
-def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
+def _video(path: Path, upscaler: Upscaler, most: int, with_vmaf: bool) -> Figures:
     """No figures where it is too small."""
     rows: list[Figures] = []
     before: tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]] | None = None
@@ -179,7 +194,12 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
             pairs.append(luma_pair(path.stem, luma8(frame), upscaler.scale))
             yield replace(_gray_frame(pairs[-1].lr), starts=frame.starts)
 
-    with open_source(str(path), SourceOptions()) as source, upscaler.sequence() as sequence:
+    with (
+        open_source(str(path), SourceOptions()) as source,
+        upscaler.sequence() as sequence,
+        ExitStack() as opened,
+    ):
+        measured: Vmaf | None = None
         if min(source.info.width, source.info.height) < _least_side(upscaler.scale):
             return {}
         for frame in sequence.stream(small(islice(source, most))):
@@ -190,7 +210,10 @@ def _video(path: Path, upscaler: Upscaler, most: int) -> Figures:
                 row["flicker"] = float(np.abs((now[0] - before[0]) - (now[1] - before[1])).mean())
             before = now
             rows.append(row)
-    return _mean(rows)
+            if with_vmaf:
+                measured = measured or opened.enter_context(vmaf(*original.shape[::-1]))
+                measured.add(result, original)
+        return _mean(rows) | (measured.figures() if measured is not None else {})
 
 
 def larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:
