@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--ways", nargs="+", default=["one-pass", "segments"], help="the first is compared with"
     )
-    parser.add_argument("--segment", default="10", help="seconds")
+    parser.add_argument("--segment", type=float, help="seconds; by default as vsr chooses them")
     parser.add_argument("--model", default="fast-x2")
     parser.add_argument("--size", default="960x540")
     parser.add_argument("--frames", type=int, default=1200)
@@ -33,10 +33,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    length = [] if given.segment is None else ["--segment", str(given.segment)]
     options = {
         "one-pass": ["--segment", "0"],
-        "segments": ["--segment", given.segment],
-        "workers": ["--segment", given.segment, "--workers", "2"],
+        "segments": length,
+        "workers": [*length, "--workers", "2"],
     }
     width, height = map(int, given.size.split("x"))
     with tempfile.TemporaryDirectory(prefix="vsr-segments-") as folder:
@@ -55,7 +56,7 @@ def main() -> None:
         size=[width, height],
         frames=given.frames,
         preset=given.preset,
-        segment_s=float(given.segment),
+        segment_s=given.segment,
         command_s={way: of(rounds, way, "command_s") for way in given.ways},
         times_the_time={way: ratio(rounds, way, first, "command_s") for way in others},
         times_the_processor_time={way: ratio(rounds, way, first, "cpu_ms") for way in others},
