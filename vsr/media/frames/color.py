@@ -65,7 +65,7 @@ def color_from_av(
 def color_from_codec(
     context: VideoCodecContext, location: ChromaLocation = ChromaLocation.UNSPECIFIED
 ) -> Color:
-    """The colour tags of a stream, as its header tells them."""
+    """The colour tags of a stream, by its header."""
     color_range = _range(context.color_range)
     if (context.pix_fmt or "").startswith("yuvj"):
         color_range = Range.FULL
@@ -102,9 +102,9 @@ def tag_frame(frame: VideoFrame, color: Color) -> None:
 
 
 def apply_color(context: VideoCodecContext, color: Color, fmt: PixelFormat) -> None:
-    """Tag an encoder that is not open yet. fmt is the format it will be given; what is unspecified stays so.
+    """Tag an encoder that is not open yet. fmt: the format of its frames. Unspecified values stay unspecified.
 
-    Chroma location goes through the encoder's options, and only for 4:2:0, where it says something.
+    Chroma location goes through the encoder's options, and only for 4:2:0, where it has a meaning.
     """
     context.colorspace = color.matrix
     context.color_primaries = color.primaries

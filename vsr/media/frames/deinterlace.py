@@ -23,10 +23,10 @@ class Parity(Enum):
 
 
 class Deinterlacer:
-    """bwdif over decoded frames. `on` takes every frame, `auto` and `field` leave alone what nobody says is interlaced.
+    """bwdif over decoded frames. `on` takes every frame, `auto` and `field` skip frames that are not marked as interlaced.
 
-    The filter starts at the first frame that is flagged interlaced, and passes progressive ones through from then on. It
-    holds one frame back; frames are given and come with pts set. With `field` all times come in halves of a tick.
+    The filter starts at the first frame that is flagged interlaced, and passes progressive ones through from then on. It holds
+    one frame back; frames are given and come with pts set. With `field` all times come in halves of a tick.
 
     told: the container says that all frames are interlaced, which their codec can't say of each.
     """
@@ -81,7 +81,7 @@ class Deinterlacer:
         return ready + self._pull()
 
     def flush(self) -> list[VideoFrame]:
-        """The frames held back. Frames pushed afterwards start anew."""
+        """The frames held back. The filter then starts again."""
         if self._graph is None:
             return []
         with contextlib.suppress(av.FFmpegError):

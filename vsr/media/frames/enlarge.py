@@ -34,7 +34,7 @@ def is_enlarged_closely(bits: int, scale: int) -> bool:
 def enlarged_chroma(
     planes: Sequence[Plane], bits: int, scale: int, cosited: tuple[bool, bool]
 ) -> list[npt.NDArray[np.uint8]]:
-    """Planes U and V of one picture, `scale` times as wide and as high; see Plane for what they are. For any number of threads.
+    """Planes U and V of one picture, `scale` times as wide and as high; see Plane. Safe for any number of threads.
 
     cosited: whether samples of chroma lie on every second one of luma, rather than between two, horizontally and vertically.
     The result is within one code of the exact one, rounded. Raises InferenceError where FFmpeg cannot.

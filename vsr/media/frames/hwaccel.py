@@ -38,18 +38,18 @@ def decoding_device(kind: str | None) -> tuple[HWAccel | None, str]:
 
 
 def _accelerator(kind: str) -> HWAccel:
-    # CUDA's frames stay there: networks and encoders can take them as they are.
+    # CUDA's frames stay there: networks and encoders can use them unchanged.
     return HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
 
 
 def _open_device(kind: str) -> None:
-    """Raises what PyAV raises, which says less than FFmpeg's log does of what is missing."""
+    """Raises PyAV's errors, which say less about the missing part than FFmpeg's log."""
     _accelerator(kind).create(av.Codec("h264", "r"))
 
 
 @cache
 def _missing(kind: str) -> str:
-    """What FFmpeg's log says of a device that does not open; asked once, as inputs may be many."""
+    """FFmpeg's log about a device that does not open; read once, because there may be many inputs."""
     return next(iter(said_during(_open_device, kind)), "")
 
 

@@ -1,4 +1,4 @@
-"""Linear light, encoded as sRGB: networks and 8 bits are not made for what is proportional to light."""
+"""Encodes linear light as sRGB: networks and 8 bits are not made for values proportional to light."""
 
 from __future__ import annotations
 

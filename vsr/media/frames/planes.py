@@ -63,7 +63,7 @@ _FLOAT = ("f16", "f32")
 
 @lru_cache(maxsize=256)
 def pixel_format(av_name: str) -> PixelFormat:
-    """The format of ours that frames of FFmpeg's `av_name` are brought to: the same, or the nearest that holds all of it.
+    """vsr's format for frames of FFmpeg's `av_name`: the same, or the nearest that holds all of it.
 
     Raises DecodeError for formats that live on a device or are unknown.
     """

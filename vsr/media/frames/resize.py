@@ -22,9 +22,9 @@ _MATRIX = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2
 class Converter:
     """Makes frames of one size, format and colour into those of another.
 
-    Sizes are in samples. Without a change of size samples are converted, not filtered; with one they go through Lanczos.
-    A matrix or range that is not tagged counts as BT.601 and limited, as it does everywhere else here. Frames are
-    converted one by one; pts and duration are kept. Raises EncodeError where FFmpeg cannot.
+    Sizes are in samples. Without a change of size samples are converted, not filtered; with one they go through Lanczos. An
+    untagged matrix or range counts as BT.601 and limited, as everywhere else in vsr. Frames are converted one by one; pts and
+    duration are kept. Raises EncodeError where FFmpeg cannot.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ def _range(pix_fmt: str, color: Color) -> str:
 
 
 def _buffer_matrix(pix_fmt: str, color: Color) -> str:
-    """What the buffer is told the frames are tagged with; it minds a difference."""
+    """The matrix that the buffer expects of its frames; it refuses another one."""
     return str(RGB_MATRIX if _is_rgb(pix_fmt) else color.matrix)
 
 

@@ -1,4 +1,4 @@
-"""What streams and frames carry beside pixels: rotation, HDR metadata, captions, layers that would be lost."""
+"""The data beside the pixels of streams and frames: rotation, HDR metadata, captions, layers that would be lost."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class DolbyVision:
 
 @dataclass(frozen=True, slots=True)
 class StreamDetails:
-    """What PyAV has no attribute for: where a stream's chroma sits, its Dolby Vision configuration, what of its pictures is
-    to be shown, and how they are laid out for two eyes or around the viewer."""
+    """Facts that PyAV has no attribute for: a stream's chroma location, its Dolby Vision configuration, the visible part of
+    its pictures, and their layout for two eyes or around the viewer."""
 
     location: ChromaLocation = ChromaLocation.UNSPECIFIED
     dolby_vision: DolbyVision | None = None
@@ -69,7 +69,7 @@ class StreamDetails:
 
 @dataclass(frozen=True, slots=True)
 class FrameDetails:
-    """What the first frame carries. rotation: counter-clockwise degrees, after mirroring left to right."""
+    """The side data of the first frame. rotation: counter-clockwise degrees, after mirroring left to right."""
 
     rotation: int = 0
     mirrored: bool = False
@@ -81,13 +81,13 @@ class FrameDetails:
 
 
 def stream_details(stream: VideoStream) -> StreamDetails:
-    """Have FFmpeg write a Matroska header of the stream into memory, and read there what PyAV does not tell."""
+    """Let FFmpeg write a Matroska header of the stream into memory, and read from it the facts that PyAV lacks."""
     header = io.BytesIO()
     try:
         # Not strict, or the stream's four-character code from another container would be refused.
         with av.open(header, "w", format="matroska", container_options={"strict": "experimental"}) as output:
             copy = output.add_mux_stream("h264")
-            # Makes the copy's parameters all of those of the stream, the codec too.
+            # Copies all parameters of the stream, the codec included.
             BitStreamFilterContext("null", stream, copy)
             copy.time_base = stream.time_base or Fraction(1, 1000)
             output.start_encoding()
@@ -97,7 +97,7 @@ def stream_details(stream: VideoStream) -> StreamDetails:
 
 
 def details_from_header(header: bytes) -> StreamDetails:
-    """What a Matroska file of one track says (RFC 9559, 5.1.4.1)."""
+    """The facts in a Matroska file of one track (RFC 9559, 5.1.4.1)."""
     track = next(found(header, _SEGMENT, _TRACKS, _TRACK), b"")
     video = next(found(track, _VIDEO), b"")
 

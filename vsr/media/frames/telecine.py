@@ -30,7 +30,7 @@ class InverseTelecine:
     note = "telecine removed: four frames out for each five in, at the rate of film"
 
     def __init__(self, told: Parity | None = None) -> None:
-        """told: which field the container says comes first, where frames cannot."""
+        """told: the first field by the container, for frames that do not say it."""
         self._order = told.value if told else "auto"
         self.active = False
         self._graph: Graph | None = None
@@ -59,7 +59,7 @@ class InverseTelecine:
         try:
             if self._graph is None:
                 self._graph, self._key, self._count = _filters(frame, self._order), key, 0
-            # Of the same length for decimate, whatever a container's rounding made of it.
+            # Of the same length for decimate, whatever the container's rounding is.
             frame.pts, frame.time_base = self._count, Fraction(1, 30)
             self._graph.vpush(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -75,7 +75,7 @@ class InverseTelecine:
         return ready
 
     def flush(self) -> list[VideoFrame]:
-        """The frames held back. Frames pushed afterwards start anew."""
+        """The frames held back. The filter then starts again."""
         if self._graph is None:
             return []
         with contextlib.suppress(av.FFmpegError):
@@ -109,7 +109,7 @@ class InverseTelecine:
                 self._matched.append(frame)
 
     def _spread(self, given: int, matched: int) -> list[VideoFrame]:
-        """So many of the frames that were matched, in the time of so many that were given."""
+        """Choose a number of matched frames for the time of a number of input frames."""
         taken = [self._given.popleft() for _ in range(given)]
         begin, last = taken[0].pts or 0, taken[-1]
         end = (self._given[0].pts or 0) if self._given else (last.pts or 0) + (last.duration or 0)

@@ -1,4 +1,4 @@
-"""What the bytes of picture files say of moving pictures, also where they are damaged and Pillow reads nothing of them."""
+"""Facts about animations by the bytes of picture files, also of damaged files that Pillow cannot read."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """moves: whether there is more than one picture. damage: what is wrong, in words; empty where nothing is seen."""
+    """moves: whether there is more than one picture. damage: in words; empty if none is seen."""
 
     moves: bool
     damage: str = ""
 
 
 def animation_in(path: Path) -> Animation | None:
-    """What a GIF, APNG or AVIF file says; None for others, stills of PNG among them. Raises OSError."""
+    """The animation in a GIF, APNG or AVIF file; None for other files and for PNG stills. Raises OSError."""
     with path.open("rb") as file:
         start = file.read(16)
         if start.startswith(_PNG):
             return _png(file)
         if start.startswith((b"GIF87a", b"GIF89a")):
             return _gif(file)
-        # A sequence, as its brand says; whether it is whole its container tells (ISO/IEC 23000-22).
+        # A sequence by its brand; its container shows whether it is complete (ISO/IEC 23000-22).
         return Animation(True) if start[4:12] == b"ftypavis" else None
 
 

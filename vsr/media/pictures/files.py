@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class PictureFormat:
-    """What a picture file format holds. max_side in pixels; quality: its default, None where there is none."""
+    """The properties of a picture file format. max_side: in pixels; quality: its default, None if it has none."""
 
     name: str
     max_side: int
@@ -209,7 +209,7 @@ def _directory(entries: list[tuple[int, int, list[int] | bytes]], place: int) ->
 
 
 def exif_orientation(exif: bytes | None) -> int:
-    """The orientation an EXIF block tells, 1 (upright) where it tells none."""
+    """The orientation in an EXIF block, 1 (upright) if it has none."""
     if not exif:
         return 1
     from PIL import Image

@@ -1,4 +1,5 @@
-"""What is told by the bytes of pictures FFmpeg gives whole: orientation, ICC profile and EXIF, and whether they are cut off."""
+"""Facts in the bytes of pictures that FFmpeg passes on whole: orientation, ICC profile and EXIF, and whether they are cut
+off."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _PIPED = "_pipe"  # how FFmpeg calls its demuxers of a picture's bytes: "jpeg_pi
 
 @dataclass(frozen=True, slots=True)
 class FoundTags:
-    """What a picture carries beside its pixels. orientation: rotation and mirrored as in VideoInfo."""
+    """The data beside a picture's pixels. orientation: rotation and mirrored as in VideoInfo."""
 
     tags: PictureTags | None = None
     orientation: tuple[int, bool] = (0, False)
@@ -56,7 +57,7 @@ class SequenceTags:
     """The tags of a sequence's files, one by one as their frames come: they may differ."""
 
     def __init__(self, url: str, first: int) -> None:
-        """Read those of the first file that is wanted; files count from 0."""
+        """Read the tags of the first wanted file; files count from 0."""
         self._files = sequence_files(url)
         self._turned = 0
         self.first = self._read(first)
@@ -74,7 +75,7 @@ class SequenceTags:
         return tags
 
     def notes(self) -> list[str]:
-        """What is said of them once all have come."""
+        """Notes about the tags, once all files have been read."""
         if not self._turned:
             return []
         turned = f"{self._turned} of the pictures are turned otherwise than the first"

@@ -45,7 +45,7 @@ def tags_of(image: Image.Image) -> PictureTags | None:
 
 
 def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
-    """Dots an inch; None where it says none, or what cannot be."""
+    """Dots an inch; None if it has none, or an impossible value."""
     try:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -63,7 +63,7 @@ def orientation_of(image: Image.Image) -> tuple[int, bool]:
 
 
 def read_picture_tags(path: Path) -> PictureTags | None:
-    """What `tags_of` finds in a picture file; None if that is nothing or it isn't one Pillow reads."""
+    """The tags of a picture file by `tags_of`; None if there are none, or Pillow cannot read the file."""
     with pillow_opened(path) as image:
         return tags_of(image) if image is not None else None
 

@@ -1,1 +1,1 @@
-"""Reading: what opens an address, demuxes and decodes it."""
+"""Reading: opening, demuxing and decoding an input."""

@@ -29,14 +29,14 @@ _NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 # Packet sizes of MPEG-TS, and where the sync byte 0x47 lies in them: plain, with times (M2TS), with parity.
 _TS_PACKETS = ((188, 0), (192, 4), (204, 0))
-# Whose header says how long they last, so that FFmpeg does not guess it from what is there.
+# Containers whose header states the length, so that FFmpeg does not guess it from the bytes.
 _STATE_DURATION = frozenset({"mp4", "matroska", "avi", "asf", "flv", "mxf"})
 _MAX_MISSING_S = Fraction(1, 2)
 
 
 @dataclass(slots=True)
 class Read:
-    """What was read of an input. packet_bytes: of the first packet of its video."""
+    """Counts of an input that was read. packet_bytes: size of the first packet of its video."""
 
     packet_bytes: int = 0
     _ends: dict[int, Fraction] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def _is_file(opened: Opened) -> bool:
 
 
 def _missing_bytes(opened: Opened, names: list[str], packet_bytes: int) -> str | None:
-    """What a file says of its length that is more than it has."""
+    """The stated length of a file, if it has fewer bytes."""
     if not _is_file(opened):
         return None
     walk = next((_WALKS[name] for name in names if name in _WALKS), None)
@@ -128,7 +128,7 @@ def _mov(file: BinaryIO, end: int) -> int | None:
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:], "big")
-        if size < 8 or head[4:8] not in _BOXES:  # 0 goes on to the end; others are no part of it
+        if size < 8 or head[4:8] not in _BOXES:  # 0 extends to the end; others are not part of it
             return None
         at += size
     return at

@@ -87,7 +87,7 @@ class Decoder:
                 if self._far_beyond(packet):
                     return
                 continue
-            if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
+            if packet.has_sidedata("encryption_info"):  # Noise, from which a decoder may make pictures.
                 raise encrypted(self._opened.name)
             if not self._packets and self._holds_pictures:
                 self.picture = bytes(packet)
@@ -178,7 +178,7 @@ class Decoder:
         try:
             return self._context.decode(packet)
         except av.BlockingIOError:
-            # The decoder is stuck on what it holds: it starts anew with this packet.
+            # The decoder is stuck on the packets it holds: it starts again with this packet.
             self._context.flush_buffers()
             return self._context.decode(packet)
 

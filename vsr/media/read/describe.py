@@ -1,4 +1,4 @@
-"""What is known of a video once its first frame is decoded."""
+"""Facts about a video that are known once its first frame is decoded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PARITIES = {2: Parity.TOP, 3: Parity.BOTTOM, 4: Parity.BOTTOM, 5: Parity.TOP}
 
 
 def untagged_color(opened: Opened, fmt: PixelFormat) -> Color:
-    """What frames that say nothing of their colour have: what the stream says, or its codec means. fmt: the frames' own."""
+    """The colour of untagged frames: that of the stream, or of its codec. fmt: the frames' own format."""
     codec = opened.context.name
     location = opened.details.location or default_chroma_location(fmt, codec)
     if fmt.kind != "yuv" or fmt.log2_chroma != (1, 1):

@@ -1,7 +1,7 @@
-"""Excerpts of a file: the blocks that are read of it to make a part of its video.
+"""Excerpts of a file: the blocks that are read to decode a part of its video.
 
-FFmpeg finds its way through a file by what it reads there. Where another file has the same bytes in the same places, and
-nothing elsewhere, it does the same, so that a part can be made on a machine that has no more of the file than that.
+FFmpeg's way through a file depends only on the bytes it reads. In another file with the same bytes in the same places, and
+nothing elsewhere, it does the same. So a part can be made on a machine that has only these blocks.
 """
 
 from __future__ import annotations

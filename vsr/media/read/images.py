@@ -1,4 +1,4 @@
-"""Picture files as Pillow sees them, and those that it reads for us."""
+"""Picture files as Pillow sees them, and the formats that Pillow reads for vsr."""
 
 from __future__ import annotations
 
@@ -54,10 +54,9 @@ def is_animation(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What Pillow says of a picture file. kind: its name of the format, "" where it cannot read the file. needs_pillow: FFmpeg
-    would get the picture wrong. is_animation: FFmpeg gives several frames. warnings: sentences about what is not read. damage:
-    what is wrong with an animation, in words.
-    """
+    """Facts of a picture file by Pillow. kind: its name of the format, "" where it cannot read the file. needs_pillow:
+    FFmpeg would get the picture wrong. is_animation: FFmpeg gives several frames. warnings: sentences about unread parts.
+    damage: the damage of an animation, in words."""
 
     kind: str = ""
     tags: FoundTags = field(default_factory=FoundTags)
@@ -93,7 +92,7 @@ def picture_facts(path: Path) -> PictureFacts:
 
 
 def _moves(path: Path, image: Image.Image | None) -> tuple[bool, str]:
-    """Whether a file holds more than one picture, and what is wrong with it."""
+    """Whether a file holds more than one picture, and its damage."""
     try:
         found = animation_in(path)
     except OSError:
@@ -106,7 +105,7 @@ def _moves(path: Path, image: Image.Image | None) -> tuple[bool, str]:
 def _num_frames(image: Image.Image) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
-    except Exception:  # Of what is cut off after the first, Pillow raises nearly anything.
+    except Exception:  # If a file is cut off after the first picture, Pillow raises nearly any error.
         return 1
 
 

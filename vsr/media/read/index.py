@@ -19,9 +19,9 @@ from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
 
 @dataclass(frozen=True, slots=True)
 class VideoIndex:
-    """time_base: of all times, in seconds a tick. times: of the pictures that are wanted, as they are shown, rising.
-    keyframes: of all pictures at which decoding can begin, rising, wanted or not. uncuttable: why the input is worked on in one
-    piece, empty where it need not be; there are no times then."""
+    """time_base: of all times, in seconds a tick. times: of the wanted pictures, in order of presentation, rising.
+    keyframes: times of all pictures at which decoding can begin, rising, wanted or not. uncuttable: the reason why the input
+    cannot be cut, empty if it can; without cuts there are no times."""
 
     time_base: Fraction
     times: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ def video_index(url: str, options: SourceOptions, check: Callable[[], None] = la
 
 
 def why_not_cut(url: str, options: SourceOptions) -> str:
-    """Why an input is worked on in one piece, as far as its name and the options tell; empty where it need not be."""
+    """The reason why an input cannot be cut, by its name and the options; empty if there is none."""
     if is_read_once(url):
         return "a pipe is read once"
     if is_url(url):

@@ -34,13 +34,13 @@ _FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An input of which nothing is decoded yet.
+    """An opened input, of which nothing is decoded yet.
 
     url: the address as given, credentials included. name: the same for messages, without them. stream: the video that is read,
-    which `context` decodes, on `device` if there is one. details: what PyAV has no attribute for. copied:
-    the streams whose packets are collected. wanted: what of the input is read, in its own time. rate: frames a second, None
-    where nobody says. made_times: the container has no timestamps. live: packets come when they are made, and not again.
-    has_tiles: the file is a grid of pictures that FFmpeg gives one by one. notes: sentences for the user.
+    which `context` decodes, on `device` if there is one. details: facts that PyAV has no attribute for. copied: the streams
+    whose packets are collected. wanted: what of the input is read, in its own time. rate: frames a second, None where nobody
+    says. made_times: the container has no timestamps. live: packets come when they are made, and not again. has_tiles: the file
+    is a grid of pictures that FFmpeg gives one by one. notes: sentences for the user.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Opening inputs: what an address means to FFmpeg, and every failure said in one sentence."""
+"""Opens inputs with FFmpeg, and reports every failure in one sentence."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _PATIENT = {"analyzeduration": "120000000", "probesize": "134217728"}
 def open_container(
     url: str, *, frame_rate: Fraction | None = None, hwaccel: HWAccel | None = None
 ) -> InputContainer:
-    """Open a file, an URL, `-` or a sequence. Raises SourceOpenError or SourceTimeoutError, never anything of av's.
+    """Open a file, a URL, `-` or a sequence. Raises SourceOpenError or SourceTimeoutError, never anything of av's.
 
-    frame_rate is for sequences, and for raw streams that don't say theirs. hwaccel: what to decode on.
+    frame_rate is for sequences, and for raw streams without a rate. hwaccel: the device that decodes.
     """
     options: dict[str, str] = {}
     demuxer: str | None = None

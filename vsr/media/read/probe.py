@@ -1,4 +1,4 @@
-"""What vsr sees in an input: streams, time, colour, and what would be changed or lost."""
+"""Describes an input: streams, time, colour, and the things that would be changed or lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FRAMES_LOOKED_AT = 12
 
 @dataclass(frozen=True, slots=True)
 class StreamSummary:
-    """One stream of a container. treatment: "upscaled", "copied" or "left out". start_s: of its first packet, if told."""
+    """One stream of a container. treatment: "upscaled", "copied" or "left out". start_s: time of its first packet, if known."""
 
     index: int
     type: str

@@ -24,7 +24,7 @@ def is_lost(url: str, error: BaseException) -> bool:
 
 
 def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeoutError:
-    """What could not be opened, and why, as one of our errors."""
+    """The error of opening an input, as one of vsr's errors."""
     hide(error)
     where = redacted(url)
     if isinstance(error, av.ExitError):
@@ -51,7 +51,7 @@ def open_error(url: str, error: BaseException) -> SourceOpenError | SourceTimeou
 
 
 def read_error(url: str, error: BaseException) -> SourceLostError | SourceTimeoutError:
-    """What happened to an address that had been opened."""
+    """The error of reading an input that had been opened."""
     hide(error)
     if isinstance(error, av.ExitError):
         return SourceTimeoutError(

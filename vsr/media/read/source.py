@@ -33,7 +33,7 @@ from vsr.media.read.uniform import Uniform
 from vsr.media.read.wanted import WantedFrames
 from vsr.media.types import Carried, PacketShelf, Source, SourceCounters, SourceOptions
 
-# Frames that may be under way in a decoder: one a thread, those that wait for their turn, and what looks ahead.
+# Frames that may be in progress in a decoder: one for each thread, the waiting ones, and the look-ahead.
 _MOST_THREADS = 16
 _MOST_AHEAD = 16 + 8
 
@@ -140,7 +140,7 @@ class FileSource:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, once. Leaving the loop early is fine; `close` frees what is held."""
+        """The frames, once. Leaving the loop early is allowed; `close` frees the memory."""
         frames, self._frames = self._frames, iter(())
         return frames
 
@@ -148,7 +148,7 @@ class FileSource:
         """Instead of all frames, and as they would be among all: those shown from `begin` on and before `end`.
 
         Times are ticks of the stream's time base, None is open. seek: the keyframe to begin decoding at, early enough for
-        whatever goes by frames before, None for the beginning. Nothing is put on the shelf. Raises as iterating does.
+        filters that need frames before, None for the beginning. Nothing is put on the shelf. Raises as iterating does.
         """
         frames: Iterator[Frame] = iter(self)
         if (begun := self._part_from(seek)) is not None:
@@ -171,7 +171,7 @@ class FileSource:
                 return
 
     def _part_from(self, seek: int | None) -> tuple[WantedFrames, Opened] | None:
-        """What a part reads that is decoded from a keyframe; None for the beginning, which is decoded already."""
+        """The packets of a part that is decoded from a keyframe; None for the beginning, which is decoded already."""
         opened = self._opened
         if opened is None:
             raise DecodeError(f"{self.carried.name} is closed")
@@ -201,7 +201,7 @@ class FileSource:
     def _read(self, wanted: WantedFrames, opened: Opened) -> Iterator[Frame]:
         """The frames. What decodes them is held here and by `_opened` alone, so that closing frees it."""
         first = Reset.START if opened.wanted.start is None else Reset.SEEK
-        # What the container says of it counts for all frames.
+        # The container's value counts for all frames.
         of_codec = opened.context.sample_aspect_ratio == self.info.sar
         for decoded in wanted:
             sar = opened.context.sample_aspect_ratio if of_codec else None
@@ -233,7 +233,7 @@ class FileSource:
         return ready
 
     def _frame(self, decoded: VideoFrame, first: Reset) -> Frame:
-        """first: what the first frame says of where a sequence begins."""
+        """first: the first frame's reason for the beginning of a sequence."""
         view = frame_on_device if decoded.sw_format else frame_from_av
         frame = view(decoded, index=self.counters.frames, fallback=self._untagged)
         if self._crop != Crop():

@@ -1,4 +1,4 @@
-"""Which streams of a container are decoded, copied and left out, and by what decoder."""
+"""Chooses the streams of a container that are decoded, copied and left out, and the decoder."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def refuse_encrypted(stream: VideoStream, name: str) -> None:
 
 
 def encrypted(name: str) -> SourceOpenError:
-    """What is said of a video whose stream or packets are encrypted."""
+    """The error for a video whose stream or packets are encrypted."""
     return SourceOpenError(f"{name}: the video is encrypted", hint="vsr has no keys; give a decrypted copy")
 
 
@@ -122,7 +122,7 @@ def decoder_context(stream: VideoStream) -> VideoCodecContext:
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Frames a second as the header tells or FFmpeg guesses; None where that is no sensible rate."""
+    """Frames a second by the header or FFmpeg's guess; None if this is not a sensible rate."""
     rates = [r for r in (stream.guessed_rate, stream.average_rate) if r is not None and 0 < r <= 1000]
     if len(rates) == 2 and abs(rates[0] / rates[1] - 1) > Fraction(2, 100):
         return min(rates)  # variable, or counted in fields

@@ -1,4 +1,4 @@
-"""What is wanted of an input, in its own time."""
+"""The wanted part of an input, in its own time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_WAIT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """What is wanted of an input, in seconds of its own clock; None is open."""
+    """The wanted part of an input, in seconds of its own clock; None for an open end."""
 
     start: Fraction | None = None
     end: Fraction | None = None
@@ -38,7 +38,7 @@ def check_range(options: SourceOptions) -> None:
 
 
 def wanted_range(container: InputContainer, options: SourceOptions, *, made_times: bool) -> TimeRange:
-    """What `start_s` and `duration_s` choose. made_times: the container has none, and those made begin at 0."""
+    """The part that `start_s` and `duration_s` choose. made_times: the container has no times, and the made ones begin at 0."""
     start, duration = options.start_s, options.duration_s
     if start is None and duration is None:
         return TimeRange()
@@ -56,7 +56,7 @@ def clock_origin(container: InputContainer) -> Fraction:
     origin = Fraction(container.start_time or 0, 1_000_000)
     if not container.format.flags & FORMAT_HAS_DISCONTINUITIES and abs(origin) < _MAX_WAIT_S:
         return Fraction(0)
-    # The container's is rounded: that of the stream which begins then is exact.
+    # The container's start is rounded; that of the stream which begins at that time is exact.
     starts = [
         s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base
     ]

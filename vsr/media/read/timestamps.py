@@ -24,8 +24,8 @@ _GAP_S = Fraction(1, 2)
 
 
 class Discontinuities:
-    """Closes the jumps of containers whose clock may begin anew (MPEG-TS cut, joined or damaged), forward ones as FFmpeg does:
-    where sound or picture jumps by more than ten seconds. What is less is a gap, and stays.
+    """Closes the jumps of containers whose clock may start again (MPEG-TS cut, joined or damaged), forward ones as FFmpeg does:
+    where sound or picture jumps by more than ten seconds. Shorter jumps are gaps, and stay.
 
     All streams share one offset, so they stay together. Packets from before a jump, that come after it, keep the one before.
     """
@@ -47,7 +47,7 @@ class Discontinuities:
         self._last[packet.stream_index] = time + offset
         self._next[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
         if packet.pts is not None and not 0 <= (packet.pts - stamp) * packet.time_base < _JUMP_S:
-            packet.pts = None  # damaged: no picture is shown before it is decoded, nor so much later
+            packet.pts = None  # damaged: no picture is shown before it is decoded, or this much later
         if offset:
             ticks = round(offset / packet.time_base)
             if packet.pts is not None:
@@ -116,7 +116,7 @@ def without_silence(
 
 
 class PacketTimes:
-    """Times for pictures whose packets have none of presentation (AVI): those of decoding, in order."""
+    """Times for pictures whose packets have no time of presentation (AVI): the times of decoding, in order."""
 
     def __init__(self) -> None:
         self._waiting: list[int] = []
@@ -139,13 +139,14 @@ class PacketTimes:
 
 
 class Starts:
-    """Where a sequence begins anew, and why: noted by pts while packets and frames come, asked for every frame in order."""
+    """The frames at which a sequence starts again, and the reasons: noted by pts while packets and frames come, and looked
+    up for every frame in order."""
 
     def __init__(self) -> None:
         self._noted: dict[int, Reset] = {}
 
     def note(self, pts: int, why: Reset) -> None:
-        """A sequence begins anew at the frame of that pts or, where it never comes, at the one after it."""
+        """A sequence starts again at the frame with that pts or, if there is none, at the next one."""
         self._noted[pts] = why
 
     def at(self, pts: int) -> Reset | None:
@@ -156,7 +157,7 @@ class Starts:
         return why
 
     def clear(self) -> None:
-        """Forget what is noted."""
+        """Forget all notes."""
         self._noted.clear()
 
 

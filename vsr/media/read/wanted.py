@@ -1,4 +1,4 @@
-"""From an opened input to the decoded frames that are wanted of it, each with its time."""
+"""From an opened input to its wanted decoded frames, each with its time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _SEEK_MARGIN_S = 10
 class WantedFrames:
     """The decoded frames of `Opened.wanted`, with pts, duration and time_base set. Iterate once.
 
-    first: the first of them, decoded when this is made, which iterating gives too. decoder: where they come from. starts: where
-    a sequence begins anew among them.
+    first: the first of them, decoded when this is made, which iterating gives too. decoder: their decoder. starts: the frames
+    at which a sequence starts again.
     """
 
     def __init__(

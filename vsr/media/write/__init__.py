@@ -1,1 +1,1 @@
-"""Writing: what encodes frames and puts packets into a container."""
+"""Writing: encoding frames, and putting packets into a container."""

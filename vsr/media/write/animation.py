@@ -1,4 +1,5 @@
-"""What GIF, APNG and WebP say of an animation beside its pictures: how often it plays, and how long the last one stays."""
+"""The facts of an animation beside its pictures, in GIF, APNG and WebP: how often it plays, and how long the last picture
+stays."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _LONGEST_WEBP_MS = (1 << 24) - 1
 
 
 def muxer_options(container_format: str, plays: int) -> dict[str, str] | None:
-    """What makes a muxer write an animation that plays so often, 0 for endlessly; None where it cannot."""
+    """The muxer's options for the number of plays of an animation, 0 for endless; None if it has none."""
     plays = min(plays, _MOST_PLAYS)
     match container_format:
         case "gif":

@@ -16,10 +16,10 @@ from vsr.media.pictures.files import JPEG, Picture, PictureFormat, Rows
 
 
 def as_picture(frame: Frame, fmt: PictureFormat, size: tuple[int, int]) -> Picture:
-    """The frame, brought to a size (width, height), as a picture of that format takes it.
+    """The frame, resized to (width, height), in the samples of a picture format.
 
     Gray stays gray, RGB RGB, alpha stays where the format has it, more than 8 bits become 16 where the format has them. JPEG
-    takes YCbCr samples as they are, brought to full range and BT.601.
+    takes YCbCr samples directly, converted to full range and BT.601.
     """
     frame = _resized(frame, size)
     if frame.format.alpha and not fmt.alpha:
@@ -106,7 +106,7 @@ def _with_full_chroma(frame: Frame) -> Frame:
 
 
 def _ycbcr_picture(frame: Frame) -> Picture:
-    """Full-range BT.601 samples for JPEG: as they are where they are that already."""
+    """Full-range BT.601 samples for JPEG: unchanged if they are that already."""
     target = PixelFormat("yuv", 8)
     color = Color(5, frame.color.primaries, frame.color.transfer, Range.FULL)
     given, size = replace(frame, color=_as_bt601(frame.color)), (frame.width, frame.height)

@@ -17,8 +17,8 @@ def takes_captions(codec: str) -> bool:
 def with_captions(packet: bytes, cc_data: bytes, codec: str) -> bytes:
     """An Annex B picture with its captions before the first slice.
 
-    cc_data: three bytes a caption packet, as FFmpeg's A53_CC side data holds them. A packet without start codes or slices
-    is returned as it is.
+    cc_data: three bytes a caption packet, as FFmpeg's A53_CC side data holds them. A packet without start codes or slices is
+    returned unchanged.
     """
     place = _first_slice(packet, codec)
     if place is None or not cc_data:

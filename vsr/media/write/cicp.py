@@ -1,4 +1,4 @@
-"""What a PNG file says of colours that are not those of sRGB."""
+"""The colour tags of PNG files for colours other than sRGB."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vsr.media.types import PictureTags
 # Of H.273: PQ and HLG; BT.2020 and the two of P3.
 _HDR_TRANSFERS = frozenset({16, 18})
 _WIDE_PRIMARIES = frozenset({9, 11, 12})
-_PNG_HEADER_BYTES = 33  # signature and IHDR, after which colour is told
+_PNG_HEADER_BYTES = 33  # signature and IHDR, before the colour chunks
 
 
 def needs_cicp(color: Color, tags: PictureTags) -> bool:
     """Whether a picture would look wrong altogether as sRGB, which is what one without tags and profile is taken for."""
     if tags.icc_profile:
-        return False  # it tells more than code points do, and these would go before it
+        return False  # it says more than code points, which would take precedence
     return color.transfer in _HDR_TRANSFERS or color.primaries in _WIDE_PRIMARIES
 
 

@@ -1,4 +1,4 @@
-"""Containers: which one an output name asks for, what it is good at, and what it cannot hold."""
+"""Containers: the one for an output's name, its properties, and the things it cannot hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MPEGTS_CODECS = frozenset(
 STDOUT = "-"
 NULL = "null:"
 
-# FFmpeg's AVFMT_NOFILE: the muxer takes a name and opens what it likes, as those of HLS, DASH, segments and devices do.
+# FFmpeg's AVFMT_NOFILE: the muxer takes a name and opens files itself, as the muxers of HLS, DASH, segments and devices do.
 _OPENS_FILES = 1
 _GLOBAL_HEADER = 0x0040  # AVFMT_GLOBALHEADER
 
@@ -77,17 +77,17 @@ class Container:
 
     @property
     def takes_sar_from_codec(self) -> bool:
-        """Whether the sample aspect ratio is only what the codec's own stream says: PyAV cannot set the container's."""
+        """Whether the sample aspect ratio is only in the codec's own stream, because PyAV cannot set the container's."""
         return self.format in ("nut", "avi", "mpegts", "flv")
 
     @property
     def covers(self) -> bool:
-        """Whether it tells cover pictures from videos."""
+        """Whether it distinguishes cover pictures from videos."""
         return self.format in ("mp4", "ipod", "3gp", "3g2", "matroska")
 
     @property
     def dispositions(self) -> bool:
-        """Whether it says what a stream is for: comment, forced, hearing impaired."""
+        """Whether it stores the purpose of a stream: comment, forced, hearing impaired."""
         return self.format in ("mp4", "ipod", "matroska", "webm", "nut")
 
     @property
@@ -186,7 +186,7 @@ def container_for(url: str, container_format: str | None) -> Container:
     if container_format is not None:
         return _by_format(_ALIASES.get(container_format, container_format))
     if url == STDOUT:
-        # Raw pictures: what reads a pipe is another program on the same machine.
+        # Raw pictures, because another program on the same machine reads the pipe.
         return replace(CONTAINERS["nut"], encoders=_RAW)
     if url == NULL:
         return CONTAINERS["null"]

@@ -1,4 +1,4 @@
-"""Sound and text that a container does not hold as they are, in a codec that it holds."""
+"""Converts sound and text to a codec that the container can hold."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BIT_RATE_OF_CHANNEL = 80_000
 
 
 def encoder_for(stream: Stream, container: Container) -> str | None:
-    """What brings a stream into a form that the container holds; None where nothing does."""
+    """The encoder that converts a stream to a form that the container can hold; None if there is none."""
     name = "mov" if container.format in IS_MOV else container.format
     # None where FFmpeg has no decoder, which PyAV's types don't say.
     if not stream.codec_context:
@@ -41,7 +41,7 @@ def encoder_for(stream: Stream, container: Container) -> str | None:
 
 
 def add_converted(output: OutputContainer, stream: Stream, encoder: str) -> Stream:
-    """Add a stream for what `Converter` makes of another. Raises what PyAV raises."""
+    """Add a stream for the result of a `Converter`. Raises PyAV's errors."""
     if isinstance(stream, AudioStream):
         given = stream.codec_context
         rate = _OPUS_RATE if encoder == "libopus" else min(given.sample_rate, _MAX_AAC_RATE)
@@ -79,7 +79,7 @@ class Converter:
             yield from self._sound(frame)
 
     def flush(self) -> Iterator[Packet[Any]]:
-        """What is held back."""
+        """The packets that were held back."""
         if isinstance(self._stream, AudioStream) and self._resampler is not None:
             for frame in self._stream.codec_context.decode(None):
                 yield from self._sound(frame)

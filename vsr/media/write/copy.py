@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
 
-# What a muxer writes by itself, or what was true of the input file only.
+# Metadata that a muxer writes by itself, or that is true of the input file only.
 _CONTAINER_KEYS_LEFT = frozenset(
     # The last two lines are MXF's, of the file and of who wrote it.
     "major_brand minor_version compatible_brands encoder software duration "
@@ -68,7 +68,7 @@ def muxer_reason(error: BaseException) -> str:
     text = reason(error)
     if text == "Invalid argument":
         return "refused by the muxer"
-    # "'webm' format does not support 'aac' codec" says twice what is said around it.
+    # "'webm' format does not support 'aac' codec" repeats the sentence around it.
     return "no place for that codec" if "format does not support" in text else text
 
 
@@ -109,7 +109,7 @@ def _name_speakers(copy: AudioStream) -> None:
 
 
 def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tuple[dict[str, str], list[str]]:
-    """(what the output's stream gets, keys the container has no place for)."""
+    """(metadata of the output's stream, keys that the container has no place for)."""
     wanted = {
         key: value
         for key, value in metadata.items()
@@ -126,7 +126,7 @@ def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tupl
 def kept_container_metadata(
     metadata: dict[str, str], container: Container
 ) -> tuple[dict[str, str], list[str]]:
-    """(what the output gets, keys the container has no place for)."""
+    """(metadata of the output, keys that the container has no place for)."""
     wanted = {
         _apple_key(key): value for key, value in metadata.items() if key.lower() not in _CONTAINER_KEYS_LEFT
     }
@@ -163,7 +163,7 @@ def copy_container_facts(
 ) -> list[str]:
     """Chapters and metadata of the input put on the output; returns sentences about what it cannot hold.
 
-    end: the input's time at which what is wanted of it ends.
+    end: the input's time at which the wanted part ends.
     """
     warnings = []
     kept, lost = kept_container_metadata(dict(source.metadata), container)

@@ -1,4 +1,5 @@
-"""What of an input's other streams an output will hold, found out by asking its muxer, and what is said of those it cannot."""
+"""Finds out, by asking the muxer, which of an input's other streams an output can hold, and words the warnings about the
+others."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ class CopyPlan:
     """Which streams of the input the output will hold, and sentences about the others.
 
     covers: cover pictures to be attached, by stream index, where the container keeps them as attachments. converted: the
-    encoders of those that are brought to another codec, by stream index. notes: sentences about these.
+    encoders of streams that are converted to another codec, by stream index. notes: sentences about these.
     """
 
     streams: list[Stream] = field(default_factory=list)
@@ -56,10 +57,10 @@ def plan_copy(
     *,
     converts: bool = False,
 ) -> CopyPlan:
-    """Find out what of the streams the container takes, by writing its header into memory.
+    """Find out which streams the container accepts, by writing its header into memory.
 
-    add_video: puts the encoded stream into a container, as it will be in the real one; called several times. converts: bring
-    sound and text that it does not take to a codec that it takes.
+    add_video: puts the encoded stream into a container, as it will be in the real one; called several times. converts: convert
+    sound and text that it does not accept.
     """
     plan = CopyPlan()
     if not container.streams:
@@ -109,7 +110,7 @@ def plan_copy(
             break
         guilty = _guilty(container, plan, add_video)
         if guilty is None:
-            break  # the video itself; told of when the output is opened
+            break  # the video itself; reported when the output is opened
         plan.streams.remove(guilty)
         plan.warnings.append(
             f"{describe(guilty)} is left out: {container_name} cannot hold it beside the rest ({error})"
@@ -118,7 +119,7 @@ def plan_copy(
 
 
 def _remedy(container: Container, stream: Stream, *, convertible: bool) -> str:
-    """What to do about a stream that is left out."""
+    """The remedy for a stream that is left out."""
     holds = container.format != "matroska" and _refusal(CONTAINERS["matroska"], stream, None) is None
     remedies = [
         *([".mkv does"] if holds else []),
@@ -128,7 +129,7 @@ def _remedy(container: Container, stream: Stream, *, convertible: bool) -> str:
 
 
 def _lost_facts(stream: Stream, container: Container) -> list[str]:
-    """Sentences for what of a copied stream's metadata and disposition is lost."""
+    """Sentences about lost metadata and disposition of a copied stream."""
     lost = []
     if stream.type != "attachment":
         _, keys = kept_stream_metadata(stream.metadata, container)
@@ -190,8 +191,8 @@ def _refusal(
 
 
 def _is_made_timecode(stream: Stream, container: Container) -> bool:
-    """Whether a data stream is a timecode track, and the video's own metadata says the same and is kept: MP4's muxer makes the
-    track anew of that."""
+    """Whether a data stream is a timecode track, and the video's own metadata says the same and is kept: MP4's muxer makes
+    the track again from that."""
     code = stream.metadata.get("timecode") if stream.type == "data" else None
     if code is None or "timecode" not in kept_stream_metadata({"timecode": code}, container)[0]:
         return False
@@ -199,7 +200,7 @@ def _is_made_timecode(stream: Stream, container: Container) -> bool:
 
 
 def _has_nameless_speakers(stream: Stream) -> bool:
-    """Whether it is PCM of so many channels that nobody can guess what they are, which MP4's muxer refuses in the end."""
+    """Whether it is PCM with so many channels that their meaning is unknown, which MP4's muxer refuses at the end."""
     if not isinstance(stream, AudioStream) or not codec_name(stream).startswith("pcm_"):
         return False
     context = stream.codec_context
@@ -249,7 +250,7 @@ def _header_error(
 
 def _is_chapter_track(stream: Stream) -> bool:
     """Whether a data stream is what QuickTime keeps chapter titles in."""
-    # FFmpeg tells its demuxer to leave out the track that it took the chapters from.
+    # FFmpeg makes its demuxer leave out the track from which it took the chapters.
     return stream.type == "data" and codec_name(stream) == "bin_data" and stream.discard is Discard.all
 
 

@@ -17,7 +17,7 @@ from vsr.media.write.encoders import EncoderPlan
 
 
 class Encodable:
-    """Makes of our frames those that the encoder takes, with pts, duration and time_base kept."""
+    """Converts vsr's frames to the encoder's, and keeps pts, duration and time_base."""
 
     def __init__(self, plan: EncoderPlan, size: tuple[int, int], *, on_device: bool) -> None:
         """size: width, height. on_device: frames that lie on a GPU as the encoder takes them stay there."""

@@ -1,4 +1,4 @@
-"""A video encoder: opened with everything that is asked of it, then frames in and packets out."""
+"""A video encoder: opened with all of its options, then frames in and packets out."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class VideoEncoder:
         return self.stream.codec_context
 
     def open(self, options: Mapping[str, str], *, global_header: bool) -> None:
-        """Open it with FFmpeg's options. Raises EncoderUnavailableError, or ConfigError for what it refuses or doesn't know.
+        """Open it with FFmpeg's options. Raises EncoderUnavailableError, or ConfigError for options that it refuses or does not
+        know.
 
         global_header: put parameter sets into the stream's parameters only.
         """
@@ -97,7 +98,7 @@ class VideoEncoder:
             context.open()
         except (av.FFmpegError, ValueError, OSError, MemoryError) as error:
             raise self._refused(error, asked, said_during(*again)) from error
-        # What the encoder knows is taken out; of a list it logs what it doesn't know, and goes on.
+        # The encoder removes options that it knows. It logs unknown entries of a list, and continues.
         unknown = sorted(context.options)
         if self.plan.has_list:
             unknown += _UNKNOWN.findall("\n".join(said_during(*again)))
@@ -132,11 +133,11 @@ class VideoEncoder:
         return self._packets(frame)
 
     def flush(self) -> list[Packet[Any]]:
-        """What the encoder still holds; it takes no more. Raises EncodeError."""
+        """Return the packets that the encoder still holds, and end it. Raises EncodeError."""
         return self._packets(None)
 
     def drop(self) -> None:
-        """Give up what the encoder holds, so that freeing it waits for little: see `_WORKS_OFF`."""
+        """Drop the frames that the encoder holds, so that freeing it waits for little: see `_WORKS_OFF`."""
         if self.plan.name in _WORKS_OFF and self.frames:
             with contextlib.suppress(EncodeError):
                 self.flush()

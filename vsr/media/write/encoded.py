@@ -1,4 +1,4 @@
-"""What encoders hand to containers: packets with their times, and the parameters of the stream they belong to."""
+"""The values between encoders and containers: packets with their times, and the parameters of their stream."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _STAND_INS = {"audio": "pcm_s16le", "video": "ffv1"}
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One packet. pts, dts, duration: in time_base. captured_at: when its picture was, on the monotonic clock; 0 for audio.
+    """One packet. pts, dts, duration: in time_base. captured_at: the time of its picture on the monotonic clock; 0 for audio.
 
     packet: FFmpeg's, with the data, the flags and the side data; its own times don't count. PyAV can neither copy a packet nor
-    set all of its flags (disposable), and some packets only point to what they own. So a single container takes it as it
-    is (`taken`), and each of several containers a packet around the same data (`shared`).
+    set all of its flags (disposable), and some packets only point to what they own. So a single container takes it as it is
+    (`taken`), and each of several containers a packet around the same data (`shared`).
     """
 
     kind: Literal["video", "audio"]
@@ -84,7 +84,7 @@ def _around(data: Any) -> Packet[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Parameters of an encoded stream: what containers that are to hold it make theirs of.
+    """Parameters of an encoded stream, from which containers make their own stream.
 
     stream: of a container that is kept alive by it, with its header written. sar, alpha: what Matroska's header says too; the
     parameters hold the shape of a sample rounded by some encoders, and don't tell of alpha that has left the samples.
@@ -114,7 +114,7 @@ class Template:
         """Add a stream with these parameters to a container. Raises what PyAV raises."""
         stream = add_like(output, self.stream)
         stream.time_base = self.time_base
-        # PyAV takes the tag for another container's; here it is what the encoder calls its samples.
+        # PyAV takes the tag for another container's; here it is the encoder's name for its samples.
         tag = self.stream.codec_context.codec_tag
         if self.codec == "hevc" and output.format.name in IS_MOV:
             tag = "hvc1"  # the tag Apple's players insist on
@@ -133,8 +133,8 @@ def add_like(output: OutputContainer, stream: Stream) -> Stream:
         stand_in = _STAND_INS.get(stream.type) if output.format.name == "matroska" else None
         if stand_in is None:
             raise
-    # PyAV asks FFmpeg which codecs Matroska has a name for. The muxer also takes those of AVI, as A_MS/ACM and V_MS/VFW.
-    # So the stream is added with another codec; then it gets its parameters, from a bitstream filter that changes nothing.
+    # PyAV asks FFmpeg which codecs Matroska has a name for. The muxer also accepts AVI's codecs, as A_MS/ACM and V_MS/VFW. So
+    # the stream is added with another codec; then it gets its parameters, from a bitstream filter that changes nothing.
     added: Stream = output.add_stream_from_template(nowhere().add_stream(stand_in), opaque=True)
     BitStreamFilterContext("null", stream, added)
     added.codec_context.codec_tag = "\0\0\0\0"

@@ -1,4 +1,4 @@
-"""Which pixel format an encoder gets, what of the samples that loses, and the colour they then have."""
+"""The pixel format for an encoder, the loss in samples, and their resulting colour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REFUSED = {"libvpx-vp9": frozenset({"yuva422p", "yuva444p", "gbrap"})}
 
 
 def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
-    """The format of the encoder's that loses least, and of those the one that wastes least."""
+    """The encoder's format that loses least; among equals the one that wastes least."""
     formats = av.Codec(encoder, "w").video_formats
     if encoder == "gif":
         return "pal8"  # The others have a palette that is the same for all.
@@ -101,7 +101,7 @@ def check_pix_fmt(encoder: str, pix_fmt: str) -> None:
 
 
 def lost_samples(encoder: str, fmt: PixelFormat, target: PixelFormat) -> list[str]:
-    """Sentences for what of the samples gets lost on the way to `target`."""
+    """Sentences about the loss in samples on conversion to `target`."""
     lost = []
     if fmt.alpha and not target.alpha:
         lost.append(

@@ -1,4 +1,4 @@
-"""How each encoder is told about quality and speed, and vsr's defaults for it."""
+"""The options of each encoder for quality and speed, and vsr's defaults."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ X264_PRESETS = (
 class Traits:
     """How an encoder is told about quality and speed.
 
-    crf_option: the option `crf` goes to; "qscale" is FFmpeg's fixed quantiser, None where there is no such thing.
-    crf_range, crf: what it takes and vsr's default. preset_option, presets, preset: likewise for speed; no presets listed
-    means whatever the encoder itself accepts. bitrate: it can be given a rate. even: 4:2:0 needs even sides (and 4:2:2 even
-    widths). lossless: neither quality nor rate. counts_frames: its clock is the frame rate, nothing finer.
+    crf_option: the option `crf` goes to; "qscale" is FFmpeg's fixed quantiser, None where there is no such thing. crf_range,
+    crf: what it takes and vsr's default. preset_option, presets, preset: likewise for speed; no presets listed means whatever
+    the encoder itself accepts. bitrate: it can be given a rate. even: 4:2:0 needs even sides (and 4:2:2 even widths). lossless:
+    neither quality nor rate. counts_frames: its clock is the frame rate, nothing finer.
     """
 
     crf_option: str | None = None
@@ -40,8 +40,8 @@ _NVENC = Traits("cq", (0, 51), 18, "preset", tuple(f"p{i}" for i in range(1, 8))
 _QSV = Traits("global_quality", (1, 51), 18, "preset", tuple(X264_PRESETS[2:9]), "medium")
 _LOSSLESS = Traits(lossless=True, bitrate=False)
 
-# "veryfast" costs a third of "medium" in x264 and less still in x265: on the few cores an upscaler leaves over, the encoder
-# must not be what the network waits for. Quality is held by the crf; only the size of the file pays.
+# "veryfast" costs a third of "medium" in x264 and less still in x265: on the few cores beside an upscaler, the network must not
+# wait for the encoder. Quality is held by the crf; only the size of the file pays.
 TRAITS: dict[str, Traits] = {
     "libx264": _X264,
     "libx264rgb": _X264,

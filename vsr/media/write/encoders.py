@@ -31,9 +31,9 @@ from vsr.media.write.encoder_traits import Traits, traits_of
 class EncoderPlan:
     """An encoder with everything it will be told.
 
-    pix_fmt: FFmpeg's name; format and color: what the frames are brought to. qscale: fixed quantiser, None without.
-    warnings: what of the source's samples the encoder cannot hold. has_list: the user gave a `-params` list, of which FFmpeg
-    only logs what the encoder does not know.
+    pix_fmt: FFmpeg's name; format and color: what the frames are brought to. qscale: fixed quantiser, None without. warnings:
+    what of the source's samples the encoder cannot hold. has_list: the user gave a `-params` list, of which FFmpeg only logs
+    what the encoder does not know.
     """
 
     name: str
@@ -182,7 +182,7 @@ def _preset(name: str, traits: Traits, settings: dict[str, str], options: SinkOp
 
 
 def _takes(name: str, traits: Traits) -> str:
-    """What an encoder can be told, for hints."""
+    """The options of an encoder, for hints."""
     words = []
     if traits.crf_option:
         words.append(f"crf {traits.crf_range[0]:g} to {traits.crf_range[1]:g}")
@@ -198,5 +198,5 @@ def _takes(name: str, traits: Traits) -> str:
 
 
 def frame_rate_or_default(frame_rate: Fraction | None) -> Fraction:
-    """A rate to tell encoders that insist on one; it decides no timestamp."""
+    """A rate for encoders that need one; it changes no timestamp."""
     return frame_rate if frame_rate and 0 < frame_rate <= 1000 else Fraction(25)

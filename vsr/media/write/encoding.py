@@ -26,11 +26,11 @@ _FOR_PLAYERS = frozenset({"mp4", "ipod", "webm"})
 
 
 class Encoding:
-    """The encoder of an output, and what goes before it.
+    """The encoder of an output, and the conversion before it.
 
-    url, options, carried, info: as `open_sink` takes them. container: what the url asks for. carried: the same, moved to where
-    the output begins. encoder: name, format and options in words. template: of the packets. lost: what of the video the
-    container has no place for. notes, warnings: sentences for the user, which more are added to. frames: that were encoded.
+    url, options, carried, info: as `open_sink` takes them. container: by the url. carried: the same, moved to where the output
+    begins. encoder: name, format and options in words. template: of the packets. lost: what of the video the container has no
+    place for. notes, warnings: sentences for the user, which more are added to. frames: that were encoded.
 
     Raises ConfigError for what the encoder refuses, EncoderUnavailableError.
     """
@@ -103,15 +103,15 @@ class Encoding:
         return self._encoder.encode(encodable, pts, bytes(captions) if captions else None)
 
     def flush(self) -> list[Encoded]:
-        """What the encoder still holds; it takes no more. Raises EncodeError."""
+        """Return the packets that the encoder still holds, and end it. Raises EncodeError."""
         return self._encoder.flush()
 
     def drop(self) -> None:
-        """Give up what the encoder still holds."""
+        """Drop the frames that the encoder still holds."""
         self._encoder.drop()
 
     def _tell_losses(self, frame: Frame, has_captions: bool) -> None:
-        """Say once what of the frames is lost that the first one did not show."""
+        """Report losses once that the first frame did not show."""
         if has_captions and not self._encoder.takes_captions and not self._captions_told:
             self._captions_told = True
             self.warnings.append(
@@ -138,6 +138,6 @@ def _plan(container: Container, info: VideoInfo, size: tuple[int, int], options:
 
 
 def _tags(color: Color) -> str:
-    """What is never converted, in FFmpeg's names: primaries and transfer."""
+    """The tags that are never converted, in FFmpeg's names: primaries and transfer."""
     primaries = PRIMARIES.get(color.primaries, color.primaries)
     return f"{primaries}/{TRANSFERS.get(color.transfer, color.transfer)}"

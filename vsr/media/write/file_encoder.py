@@ -27,7 +27,7 @@ from vsr.media.write.hdr_params import hdr_options
 
 @dataclass(slots=True)
 class _Sent:
-    """What goes with a picture while the encoder has it, and cannot go through it."""
+    """Data of a picture that cannot go through the encoder, kept while the encoder has the picture."""
 
     pts: int
     duration: int
@@ -35,7 +35,7 @@ class _Sent:
 
 
 class FileEncoder:
-    """Frames of one size in, packets for one kind of container out. `template` is what the container's stream is made of."""
+    """Frames of one size in, packets for one kind of container out. The container's stream is made from `template`."""
 
     def __init__(
         self,
@@ -49,8 +49,8 @@ class FileEncoder:
     ) -> None:
         """Open the encoder for frames that `info` describes, in the plan's format and colour.
 
-        on_device: the frames lie on a GPU. Raises ConfigError for what the encoder refuses, or the container cannot hold by
-        itself; EncoderUnavailableError.
+        on_device: the frames lie on a GPU. Raises ConfigError for options that the encoder refuses, or that the container
+        cannot hold; EncoderUnavailableError.
         """
         _check_codec(plan.name, container)
         self.plan = plan
@@ -83,7 +83,7 @@ class FileEncoder:
         self.takes_captions = takes_captions(self.template.codec)
 
     def _options(self, container: Container, carried: Carried) -> dict[str, str]:
-        """All options of the encoder, those of the user over ours."""
+        """All options of the encoder; the user's override vsr's."""
         options = dict(self.plan.options)
         hdr = hdr_options(self.plan.name, carried.mastering_display, carried.content_light)
         if hdr:
@@ -108,7 +108,7 @@ class FileEncoder:
         return [self._encoded(packet) for packet in self._encoder.encode(frame)]
 
     def flush(self) -> list[Encoded]:
-        """What the encoder still holds; it takes no more. Raises EncodeError."""
+        """Return the packets that the encoder still holds, and end it. Raises EncodeError."""
         if not self._encoder.frames:
             return []
         packets = [self._encoded(packet) for packet in self._encoder.flush()]
@@ -119,7 +119,7 @@ class FileEncoder:
         return packets
 
     def drop(self) -> None:
-        """Give up what the encoder still holds."""
+        """Drop the frames that the encoder still holds."""
         self._encoder.drop()
 
     def _encoded(self, packet: Packet[Any]) -> Encoded:

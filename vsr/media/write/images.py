@@ -55,7 +55,7 @@ def open_pictures(url: str, options: SinkOptions, carried: Carried, info: VideoI
 
 
 class _Part:
-    """A picture under its `.part` name, locked as long as it is open."""
+    """A picture under its `.part` name, locked while it is open."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -102,7 +102,7 @@ class PictureSink(EndsOnce):
 
     @abstractmethod
     def _next(self) -> Path:
-        """What the next picture is called. Raises EncodeError where there is to be none."""
+        """The path of the next picture. Raises EncodeError if there must be no more."""
 
     def _begun(self, target: Path) -> _Part:
         """The part of that picture. Raises OSError, and ConfigError where another run writes it."""
@@ -110,7 +110,7 @@ class PictureSink(EndsOnce):
 
     @abstractmethod
     def _take(self, part: _Part) -> None:
-        """What becomes of a part that is complete. Raises OSError."""
+        """Handle a complete part. Raises OSError."""
 
     def write(self, frame: Frame) -> None:
         """Write one frame as a picture. Raises EncodeError or FileError."""

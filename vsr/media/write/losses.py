@@ -1,4 +1,4 @@
-"""What of a video or a picture an output cannot hold, beside what its encoder says of the samples."""
+"""Properties of a video or a picture that an output cannot hold, beside the encoder's losses in samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_SAR = frozenset(
 def lost_by_video(
     plan: EncoderPlan, codec: str, container: Container, carried: Carried, info: VideoInfo
 ) -> list[str]:
-    """Sentences for what of the video, beside its samples, the output cannot hold."""
+    """Sentences about properties of the video, beside its samples, that the output cannot hold."""
     lost = []
     if (info.rotation or info.mirrored) and not container.rotation:
         lost.append(f"rotation by {info.rotation} degrees is left out: {container.format} cannot hold it")
@@ -56,7 +56,7 @@ def lost_by_video(
 def lost_by_picture(
     kind: PictureFormat, tags: PictureTags, options: SinkOptions, carried: Carried, info: VideoInfo
 ) -> list[str]:
-    """Sentences for what a picture of that format cannot hold. tags: those it gets."""
+    """Sentences about properties that a picture of that format cannot hold. tags: the tags it gets."""
     fmt, name = info.format, kind.name
     lost = [
         f"{option} is for video and has no effect on {name} pictures"

@@ -1,5 +1,5 @@
-"""What PyAV cannot have Matroska's muxer write: how far a track's audio begins early, the shape of a sample, how pictures lie
-around the viewer, languages that three letters do not say.
+"""Elements that Matroska's muxer cannot write through PyAV: how far a track's audio begins early, the shape of a sample, the
+layout of pictures around the viewer, languages without a three-letter code.
 
 All are small elements of a track's header. Room for them is made by padding the track's name; once the file is written, the
 padding is taken out and they are put in, so that the header keeps its length.
@@ -31,8 +31,8 @@ _EYE = dict.fromkeys((1, 11, 8, 9), Fraction(1, 2)) | dict.fromkeys((2, 3, 6, 7)
 
 @dataclass(frozen=True, slots=True)
 class TrackElements:
-    """What one track gets. delay_s: by how much its timestamps in the file are late; sar: shape of a sample, 1 for none;
-    projection: what its Projection element holds; language: a tag of BCP 47; both empty for none."""
+    """The elements of one track. delay_s: how late its timestamps in the file are; sar: shape of a sample, 1 for none;
+    projection: content of its Projection element; language: a tag of BCP 47; both empty for none."""
 
     delay_s: Fraction = Fraction(0)
     sar: Fraction = Fraction(1)
@@ -41,7 +41,7 @@ class TrackElements:
 
     @property
     def padding(self) -> str:
-        """What the track's name is longer by, so that there is room for them."""
+        """The padding of the track's name, which makes room for the elements."""
         return _PAD * (1 + (len(self.projection) + len(self.language)) // 24)
 
 

@@ -1,4 +1,4 @@
-"""Packets into a container: those of a video from any encoder, and everything copied beside it."""
+"""Puts packets into a container: the video's, from any encoder, and the copied ones beside it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Muxer:
         self._elements: dict[int, TrackElements] = {}
         self._converters: dict[int, Converter] = {}
         self._begun: set[int] = set()
-        # A pipe cannot be gone back in; what it is given is final.
+        # A pipe has no seeking; written bytes are final.
         self._amends = container.is_matroska and isinstance(target, OutputFile)
         try:
             self._container = av.open(
@@ -106,7 +106,7 @@ class Muxer:
         container = self._format
         options = dict(container.muxer_options)
         if container.is_mov:
-            # Edit lists, which hold start times, count in the movie's own ticks: they must hit those of all streams.
+            # Edit lists, which hold start times, count in the movie's own ticks: they must fit the ticks of all streams.
             scale = self._timescale()
             for stream in self._copied.streams:
                 if stream.type == "audio" and stream.time_base:
@@ -174,7 +174,7 @@ class Muxer:
         return TrackElements(language=tag)
 
     def _projection(self) -> bytes:
-        """What Matroska is told of pictures around the viewer. Those for two eyes its muxer knows."""
+        """Matroska's element for pictures around the viewer. Its muxer writes the layout for two eyes itself."""
         immersive = self._carried.immersive
         if immersive is None:
             return b""
@@ -241,7 +241,7 @@ class Muxer:
 
     def _new_copier(self, shift: Fraction) -> PacketCopier:
         source = self._carried.container
-        # Audio before zero is ours to take care of; what comes from Matroska says it by itself.
+        # vsr handles audio before zero; audio from Matroska is marked already.
         from_matroska = source is not None and "matroska" in source.format.name
         return PacketCopier(
             self._streams,
@@ -276,7 +276,7 @@ class Muxer:
                 ) from error
 
     def _tell_late(self, stream: Stream, first: Packet[Any]) -> None:
-        """Say where sound begins after the video: with the frames numbered, so is what is heard."""
+        """Report sound that begins after the video."""
         at = float((first.pts or 0) * first.time_base)
         if stream.type == "audio" and at > _LATE_S:
             self._warnings.append(
@@ -286,7 +286,7 @@ class Muxer:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Errors of FFmpeg, and those of the system that it kept to itself, as EncodeError or FileError."""
+        """FFmpeg's errors, and the system's errors that it did not report, as EncodeError or FileError."""
         try:
             yield
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -321,7 +321,7 @@ class Muxer:
             self._amend()
 
     def _amend(self) -> None:
-        """Write into the Matroska header what its muxer was not told."""
+        """Write the elements into the Matroska header that its muxer did not write."""
         assert isinstance(self._target, OutputFile)
         delays = self._copier.delays if self._copier is not None else {}
         tracks = {

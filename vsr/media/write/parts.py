@@ -47,7 +47,7 @@ _NOT_NEEDED = frozenset({"quality_stats", "cpb_properties", "a53_cc", "prft"})
 
 
 def why_whole(url: str, options: SinkOptions, carried: Carried, info: VideoInfo) -> str:
-    """Why an output has to be made in one pass, empty where it need not. The arguments are those of `open_sink`.
+    """The reason why an output must be made in one pass, empty if there is none. The arguments are those of `open_sink`.
 
     Raises ConfigError and EncoderUnavailableError as that does.
     """
@@ -76,7 +76,8 @@ class PartSink(EndsOnce):
         self, path: Path, url: str, options: SinkOptions, carried: Carried, info: VideoInfo, first: Fraction
     ) -> None:
         """path: of the part. url, options, carried, info: of the whole output, as `open_sink` takes them. first: when the
-        source shows the whole's first frame, in seconds. Raises what `open_sink` raises, but for what is copied."""
+        source shows the whole's first frame, in seconds. Raises the errors of `open_sink`, except those about copied
+        streams."""
         super().__init__()
         self.name = str(path)
         self.counters = SinkCounters()
@@ -90,7 +91,7 @@ class PartSink(EndsOnce):
         self._put(_MAGIC + _LENGTH.pack(len(header)) + header)
 
     def write(self, frame: Frame) -> None:
-        """Encode one frame and keep what is ready. Raises EncodeError or FileError."""
+        """Encode one frame and keep the finished packets. Raises EncodeError or FileError."""
         self._check_open()
         self._keep(self._encoding.encode(frame))
         self.counters.frames += 1
@@ -216,7 +217,7 @@ class Part:
 
 
 def _described(template: Template) -> dict[str, str | int]:
-    """What packets must have in common to be joined."""
+    """The values that must be equal for packets to be joined."""
     context = template.stream.codec_context
     extradata = hashlib.sha256(bytes(context.extradata or b"")).hexdigest()
     return {"encoder": template.encoder, "time_base": str(template.time_base), "extradata": extradata}

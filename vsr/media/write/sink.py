@@ -30,13 +30,13 @@ def open_sink(
     dry: bool = False,
     called: str | None = None,
 ) -> Sink:
-    """Open an output for frames that `info` describes; what isn't video is copied as `carried` says.
+    """Open an output for frames that `info` describes; other streams are copied as `carried` says.
 
     url: a file whose ending names the container or picture format, a numbered sequence (`out/%06d.png`), `-` for standard
-    output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets.
-    info: size, format, colour, sample aspect ratio and rotation of the frames `write` will be given, before
-    `options.size`; its time_base is the source's. dry: it is only to be looked at, and nothing is made. called: what
-    messages call a video, None for its url.
+    output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets. info:
+    size, format, colour, sample aspect ratio and rotation of the frames `write` will be given, before `options.size`; its
+    time_base is the source's. dry: it is only to be looked at, and nothing is made. called: what messages call a video, None
+    for its url.
 
     Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that
     exist, EncoderUnavailableError, EncodeError for what the container refuses, and FileError where the system does.
@@ -49,7 +49,7 @@ def open_sink(
 
 
 class NullSink(EndsOnce):
-    """Counts frames and forgets them: what a pipeline costs without an encoder."""
+    """Counts frames and drops them, to measure a pipeline without an encoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class VideoSink(EndsOnce):
             raise
 
     def write(self, frame: Frame) -> None:
-        """Encode one frame and mux what is ready, copied packets included. Raises EncodeError or FileError."""
+        """Encode one frame and mux the finished packets, copied ones included. Raises EncodeError or FileError."""
         self._check_open()
         self._mux(self._encoding.encode(frame))
         self.counters.frames += 1
@@ -127,8 +127,8 @@ class VideoSink(EndsOnce):
     def write_parts(self, packets: Iterable[Encoded], first: Fraction, shelved: Iterator[Fraction]) -> None:
         """Instead of frames: mux the packets of all pictures, as `PartSink`s of the same output encoded them.
 
-        first: when the source shows the first picture, in seconds of its time. shelved: puts what is copied on the shelf, and
-        says how far it has come, in the same time. Raises EncodeError or FileError, and what the two iterators raise.
+        first: when the source shows the first picture, in seconds of its time. shelved: puts copied packets on the shelf, and
+        yields how far they reach, in the same time. Raises EncodeError or FileError, and what the two iterators raise.
         """
         self._check_open()
         clock = self._encoding.clock
@@ -186,7 +186,7 @@ class VideoSink(EndsOnce):
 
 
 def _target(path: Path | None, is_pipe: bool) -> Target:
-    """What the bytes go to: a file, standard output, or nowhere."""
+    """The target of the bytes: a file, standard output, or nothing."""
     return OutputFile(path) if path else OutputPipe() if is_pipe else OutputNull()
 
 

@@ -1,4 +1,4 @@
-"""What FFmpeg writes into: a file that appears when it is whole (`OutputFile`), standard output, or nothing."""
+"""Targets for FFmpeg: a file that appears when it is complete (`OutputFile`), standard output, or nothing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from vsr.files.whole import KeepsFirstError
 
 
 class Target(Protocol):
-    """What a container is written into, as PyAV expects it of a file. Exactly one of `commit`, `keep` and `drop` ends it.
+    """The target of a container, with the methods that PyAV expects of a file. Exactly one of `commit`, `keep` and `drop` ends
+    it.
 
-    name: where the output is, for FFmpeg and messages. bytes: its length so far. error: the first one the system gave, since
-    FFmpeg's buffers tell of it late or never.
+    name: the place of the output, for FFmpeg and messages. bytes: its length so far. error: the system's first error, because
+    FFmpeg's buffers report it late or never.
     """
 
     name: str
@@ -34,10 +35,10 @@ class Target(Protocol):
         """End it whole, under its name; its path, None where there is none. Raises FileError."""
 
     def keep(self) -> Path | None:
-        """End it as it is, under the name of a part; its path, None where there is none. Raises FileError."""
+        """End it unfinished, under the name of a part; its path, None where there is none. Raises FileError."""
 
     def drop(self) -> None:
-        """End it and delete what was written, unless it has ended before."""
+        """End it and delete the written bytes, unless it has ended before."""
 
 
 class OutputPipe(KeepsFirstError):
