@@ -26,7 +26,7 @@ class Crop:
         return replace(self, left=self.left >> across << across, top=self.top >> down << down)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of what is left of a picture."""
+        """(width, height) of the remaining picture."""
         return width - self.left - self.right, height - self.top - self.bottom
 
 
