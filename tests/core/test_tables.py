@@ -102,7 +102,7 @@ def test_numbers_and_choices() -> None:
 def test_values_are_shown_in_one_short_line() -> None:
     assert short("a\n  b", str) == "a b"
     assert short("x" * 1000) == f"'{'x' * 59}..."
-    assert short(10**5000) == "what is too long to be shown"
+    assert short(10**5000) == "a value too long to be shown"
 
 
 def test_reading(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def _no_time(network: Network, cells: list[Cell], left_s: float) -> str:
     needed_s = least_seconds(seconds_a_frame, at_once, len(network.outputs))
     if needed_s <= left_s:
         return ""
-    return f"it takes {needed_s:.0f} s at least, {seconds_a_frame:.1f} for each frame, and {left_s:.0f} were left"
+    return f"it takes at least {needed_s:.0f} s, {seconds_a_frame:.1f} for each frame, and {left_s:.0f} were left"
 
 
 class _Rates:

@@ -139,7 +139,8 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
         ) from error
     if arch == COMMUNITY:
         raise WeightsError(
-            f"{weights} is of a network on RGB, of which no .onnx is written", hint="name a package instead"
+            f"{weights} is of a network on RGB; .onnx files are for networks on luma",
+            hint="name a package instead",
         )
     try:
         spec = spec_from_dict(arch, hyperparameters)

@@ -184,7 +184,7 @@ def short(value: object, text_of: Callable[[Any], str] = repr) -> str:
     try:
         text = " ".join(text_of(value).split())
     except (ValueError, RecursionError):  # Python writes no number of very many digits.
-        return "what is too long to be shown"
+        return "a value too long to be shown"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 

@@ -142,7 +142,7 @@ def _locked(path: Path) -> IO[bytes]:
         # Where it is not found its job has ended, and removed the folder just now.
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISDIR(path.lstat().st_mode):
-                raise ConfigError(f"{path} is no folder", hint="rename it, or choose another output")
+                raise ConfigError(f"{path} is not a folder", hint="rename it, or choose another output")
             try:
                 file = open_alone(path / RUNNING)
             except BlockingIOError as error:

@@ -141,7 +141,7 @@ def read(path: Path) -> TunedFile:
             raise ConfigError("it holds no table")
         networks = values.pop("networks", {})
         if not isinstance(networks, dict):
-            raise ConfigError("networks is no table")
+            raise ConfigError("networks is not a table")
         return TunedFile(
             dict(values.get("machine", {})), {name: filled(Tuned, each) for name, each in networks.items()}
         )

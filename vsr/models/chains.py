@@ -35,7 +35,7 @@ def chained(specs: Sequence[ModelSpec]) -> ModelSpec:
     scale = math.prod(spec.scale for spec in specs)
     if scale > MOST:
         raise UnknownModelError(
-            f"{name} comes to x{scale}, beyond x{MOST}", hint="leave out a network of the chain"
+            f"{name} enlarges by {scale}, more than {MOST}", hint="leave out a network of the chain"
         )
     key = _key(specs)
     places = [_of_process() / key]

@@ -261,7 +261,7 @@ class _Training:
         if self.won == WON_CHUNKS:
             self.note = f"collapse at step {self.step}"
             self.warn(
-                f"collapse: the discriminator tells every picture apart (its loss is {losses.discriminator:.3f}), so the "
+                f"collapse: the discriminator recognizes every picture (its loss is {losses.discriminator:.3f}), so the "
                 "network learns nothing from it; lower lr under [gan], or start from weights trained for longer"
             )
 

@@ -70,7 +70,7 @@ class NetworkOptions:
             return 1
         if spec.scale == 1 or "parts" in spec.network:
             raise ConfigError(
-                f"x{self.scale:g} cannot be reached by {spec.id}, which comes to x{spec.scale}",
+                f"x{self.scale:g} cannot be reached by {spec.id}, which enlarges by {spec.scale}",
                 hint=f"--model {spec.id},fast goes on from there",
             )
         return math.ceil(math.log(self.scale, spec.scale) - 1e-9)

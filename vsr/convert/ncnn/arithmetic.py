@@ -250,7 +250,7 @@ def _binary(net: Graph, layer: Layer, taken: Sequence[Blob]) -> list[Blob]:
     elif len(taken) == 2:
         blob, other = taken
     else:
-        raise layer.refused(f"it takes {len(taken)} blobs, where two are known")
+        raise layer.refused(f"it takes {len(taken)} blobs; two are supported")
     most = max(blob.channels, other.channels)
     if {blob.channels, other.channels} - {1, most}:
         raise layer.refused(f"{blob.channels} and {other.channels} channels do not go together")
@@ -263,7 +263,7 @@ def _eltwise(net: Graph, layer: Layer, taken: Sequence[Blob]) -> list[Blob]:
     op = {0: "Mul", 1: "Add", 2: "Max"}.get(layer.whole(0))
     factors = layer.several(1)
     if op is None or len(taken) < 2 or len({blob.channels for blob in taken}) > 1:
-        raise layer.refused("what it takes does not go together")
+        raise layer.refused("its inputs do not fit together")
     parts = [blob.tensor for blob in taken]
     if factors and op == "Add":
         if len(factors) != len(parts):

@@ -89,7 +89,7 @@ Translate = Callable[[Graph, Layer, Sequence[Blob]], list[Blob]]
 def one(layer: Layer, taken: Sequence[Blob]) -> Blob:
     """The blob of a layer that takes one."""
     if len(taken) != 1:
-        raise layer.refused(f"it takes {len(taken)} blobs, where one is known")
+        raise layer.refused(f"it takes {len(taken)} blobs; one is supported")
     return taken[0]
 
 

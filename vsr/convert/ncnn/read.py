@@ -71,7 +71,7 @@ def read_ncnn(param: Path, known: Iterable[str]) -> list[Layer]:
     if unknown := sorted({layer.kind for layer in layers} - set(known)):
         raise WeightsError(
             f"{param.name} has layers that are not known here: {', '.join(unknown)}",
-            hint="networks of convolutions and what is usual between them can be used",
+            hint="only networks of convolutions and the usual layers between them can be used",
         )
     weights_file = param.with_suffix(".bin")
     if is_special(weights_file):
@@ -102,7 +102,7 @@ def _parsed(param: Path) -> list[Layer]:
         lines = [""]
     if lines[0].strip() != _MAGIC:
         raise WeightsError(
-            f"{param} is no text of an ncnn network: its first line is not {_MAGIC}",
+            f"{param} is not an ncnn network in text form: its first line is not {_MAGIC}",
             hint="a binary .param cannot be used, the text it was made of can",
         )
     try:

@@ -276,9 +276,7 @@ class FileSource:
         if told is None:
             return
         if self.carried.strict:
-            raise DecodeError(
-                f"{opened.name}: {told}", hint="leave out --strict to use the part that is there"
-            )
+            raise DecodeError(f"{opened.name}: {told}", hint="leave out --strict to use the existing part")
         self.carried = replace(self.carried, warnings=(*self.carried.warnings, told))
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class _Part:
         makers = {output: node for node in graph.node for output in node.output}
         if given_to not in makers or self._taken not in makers:
             raise WeightsError(
-                f"{path} cannot be part of a chain: it does not tell its network from what is around it",
+                f"{path} cannot be part of a chain: its network cannot be separated from the nodes around it",
                 hint="packages that `vsr model import` and `vsr model export` make can be",
             )
         self._given = makers[given_to].input[0]
