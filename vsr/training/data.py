@@ -32,11 +32,10 @@ Picture = npt.NDArray[np.uint8]
 VIDEO_FRAMES = 16
 VIDEO_EVERY = 24
 
-# Of a rendered picture, in high resolution; every so many hold patterns of single pixels, and the next after every so many are
+# Of a rendered picture, in high resolution. Of every so many, the first holds patterns of single pixels, and the second is
 # combed, by a movement of up to so many pixels of the low resolution.
 RENDERED_SIDE = 384
-PATTERN_EVERY = 4
-COMBED_EVERY = 8
+SPECIAL_EVERY = 4
 _MOST_MOVED = 12
 
 
@@ -172,13 +171,14 @@ def _pair(photo: Photo, recipe: Recipe, hr_scale: float, number: int) -> LumaPai
 
 def _drawn(scale: int, seed: int, index: int) -> LumaPair:
     name, seed = f"rendered-{index}", seed * 100_003 + index
-    if index % COMBED_EVERY == 1:
-        apart = scale * (1 + index // COMBED_EVERY % _MOST_MOVED)
+    turn, place = divmod(index, SPECIAL_EVERY)
+    if place == 0:
+        lr = pixel_pattern(seed, RENDERED_SIDE // scale)
+        return LumaPair(name, lr, lr.repeat(scale, 0).repeat(scale, 1))
+    if place == 1:
+        apart = scale * (1 + turn % _MOST_MOVED)
         return degradations.combed(name, *moved_luma(seed, RENDERED_SIDE, apart), scale)
-    if index % PATTERN_EVERY:
-        return degradations.bicubic(name, rendered_luma(seed, RENDERED_SIDE), scale)
-    lr = pixel_pattern(seed, RENDERED_SIDE // scale)
-    return LumaPair(name, lr, lr.repeat(scale, 0).repeat(scale, 1))
+    return degradations.bicubic(name, rendered_luma(seed, RENDERED_SIDE), scale)
 
 
 def _run(jobs: Sequence[partial[LumaPair]]) -> list[LumaPair]:

@@ -21,7 +21,7 @@ class DataRecipe:
     """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
     used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
-    pictures of text, line art and patterns of pixels. Within a picture, places are drawn by their error to the power
+    pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn by their error to the power
     `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). With a `teacher`, the name or path of a package,
     photographs have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used at up
     to twice their size."""
