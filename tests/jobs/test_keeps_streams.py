@@ -102,11 +102,17 @@ def test_start_and_duration_cut_at_frames_and_begin_at_zero(suffix: str, tmp_pat
     assert whole[begin : begin + len(part)] == part
 
 
+def test_the_plan_says_that_it_deinterlaces() -> None:
+    assert any(
+        note.startswith("interlaced: deinterlaced") for note in vsr.preview(str(clips.interlaced())).notes
+    )
+
+
 @pytest.mark.slow
 def test_interlaced_pictures_are_woven_apart_and_noted(tmp_path: Path) -> None:
     path, out = clips.interlaced(), tmp_path / "out.mkv"
     report = enlarge(path, out, **QUICK)
-    assert any("interlaced" in note for note in report.notes)
+    assert sum("interlaced" in note for note in report.notes) == 1
     before, after = frame_seconds(path), frame_seconds(out)
     # A transport stream's clock begins anywhere, that of Matroska at 0.
     assert all(abs(b - before[0] - a) <= tick(out) for a, b in zip(after, before, strict=True))

@@ -100,8 +100,11 @@ class FileSource:
                 width, height = self._crop.size(first.width, first.height)
                 self.info = replace(self.info, width=width, height=height)
                 self.notes.append(f"cropped from {first.width}x{first.height}, as the container says")
-            rate = self._deinterlacer.rate if self._deinterlacer.takes(first) else 1
-            self.info = retimed(self.info, self._deinterlacer.ticks, Fraction(rate))
+            rate = Fraction(1)
+            if self._deinterlacer.takes(first):
+                rate = Fraction(self._deinterlacer.rate)
+                self._tell_interlaced()
+            self.info = retimed(self.info, self._deinterlacer.ticks, rate)
         except BaseException:
             opened.close()
             raise
@@ -229,8 +232,12 @@ class FileSource:
         was_active = self._deinterlacer.active
         ready = self._deinterlacer.push(frame)
         if self._deinterlacer.active and not was_active:
-            self.notes.append(self._deinterlacer.note)
+            self._tell_interlaced()
         return ready
+
+    def _tell_interlaced(self) -> None:
+        if self._deinterlacer.note not in self.notes:
+            self.notes.append(self._deinterlacer.note)
 
     def _frame(self, decoded: VideoFrame, first: Reset) -> Frame:
         """first: the first frame's reason for the beginning of a sequence."""
