@@ -54,6 +54,8 @@ def test_beside_the_inputs_and_once_only(here: Path, capsys: pytest.CaptureFixtu
     capsys.readouterr()
     assert run(again) == 0
     assert capsys.readouterr().err.count("exists, so its input is skipped") == 3
+    assert run([*again, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
     assert tree("films") == made
 
 

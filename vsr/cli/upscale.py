@@ -237,6 +237,11 @@ def command(
         known.add(sentence)
         note(sentence)
 
+    def skipped(output: str) -> None:
+        # Expected, so a job that runs every night says nothing with --quiet.
+        if not printer.quiet:
+            note(f"{output} exists, so its input is skipped")
+
     with interrupts(control), progress_bar(quiet=printer.quiet, as_json=shown == "json") as progress:
         # With the reports of an unfinished earlier run.
         run.reports = api.upscale_many(
@@ -246,6 +251,7 @@ def command(
             on_failure=failed,
             on_left=run.not_begun.extend,
             on_said=said,
+            on_skip=skipped,
             on_begin=begins,
             on_report=done,
         )

@@ -88,15 +88,18 @@ def upscale_many(
     on_failure: Callable[[str, VsrError], None] | None = None,
     on_left: Callable[[Sequence[str]], None] | None = None,
     on_said: Callable[[str], None] = lambda _: None,
+    on_skip: Callable[[str], None] = lambda _: None,
     on_begin: Callable[[Preview, int, int], None] = lambda _preview, _item, _items: None,
     on_report: Callable[[Report, int, int], None] = lambda _report, _item, _items: None,
 ) -> list[Report]:
     """Upscale every input, and return the reports of the finished ones, also of those that an unfinished earlier run has done.
 
     on_failure: gets an input that failed, and the others continue; without it, the first failure is raised at once. on_left:
-    gets the inputs that were not begun because of `control.stop`. on_said: gets sentences for the user, at once. on_begin: gets
-    the plan of each input before its first frame. on_report: gets the report of each input as it is done. Both also get the
-    input's number, from 0, and the number of inputs. Raises ConfigError before any work, Cancelled after `control.cancel`.
+    gets the inputs that were not begun because of `control.stop`. on_said: gets sentences for the user, at once. on_skip: gets
+    each output that exists, whose input is skipped. on_begin: gets the plan of each input before its first frame. on_report:
+    gets the report of each input as it is done. Both also get the input's number, from 0, and the number of inputs.
+
+    Raises ConfigError before any work, Cancelled after `control.cancel`.
     """
     control = control or Control()
     pairs = plan_outputs(config)
@@ -124,7 +127,7 @@ def upscale_many(
                     on_left([left[later] for later in left if later >= item])
                 break
             if config.skip_existing and is_there(output):
-                on_said(f"{output} exists, so its input is skipped")
+                on_skip(output)
                 continue
             try:
                 report = upscaling.run(
