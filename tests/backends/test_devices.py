@@ -93,7 +93,7 @@ def test_the_processor_is_what_is_here_and_what_auto_takes() -> None:
         ("openvino", "gpu:3", MissingDependencyError, "backend openvino: it sees no gpu:3"),
         ("torch", "cuda:1", MissingDependencyError, "backend torch: it sees no cuda:1"),
         ("auto", "gpu:3", MissingDependencyError, "gpu:3 cannot be used here: openvino not used: it sees no gpu:3"),
-        ("auto", "cuda", MissingDependencyError, "torch not used: it sees no cuda:0"),
+        ("auto", "cuda", MissingDependencyError, "cuda:0 cannot be used here: there is no NVIDIA driver"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_that_names_what_is_here(
@@ -108,6 +108,17 @@ def test_what_cannot_be_is_one_line_that_names_what_is_here(
     here = "cpu" if backend == "torch" else "gpu:0 (Pretended GPU)"
     assert here in str(raised.value.hint)
     assert "\n" not in str(raised.value)
+
+
+@no_gpu
+def test_with_a_driver_the_hint_is_how_to_get_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.backends.choose.has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr("vsr.backends.torch.backend._NEEDED", ("no_such_package",))
+    with pytest.raises(
+        MissingDependencyError, match="torch not used: no_such_package not installed"
+    ) as raised:
+        choose_backend("auto", "cuda")
+    assert raised.value.hint == "pip install no_such_package"
 
 
 @no_gpu

@@ -110,7 +110,7 @@ def _best(passed_over: list[str]) -> Backend:
 
 
 def _best_on(device: str, passed_over: list[str]) -> Backend:
-    kind = device.partition(":")[0]
+    kind, remedy = device.partition(":")[0], ""
     for candidate in _ON_GPUS if kind == "cuda" else BACKENDS:
         if kind in load_backend(candidate).kinds:
             backend = load_backend(candidate).on(device)
@@ -118,8 +118,12 @@ def _best_on(device: str, passed_over: list[str]) -> Backend:
             if availability.usable:
                 return backend
             passed_over.append(f"{candidate} not used: {availability.reason}")
+            remedy = availability.remedy
+    if kind == "cuda" and not has_nvidia_gpu():
+        # No package helps then.
+        passed_over, remedy = ["there is no NVIDIA driver"], ""
     raise MissingDependencyError(
-        f"{device} cannot be used here: " + "; ".join(passed_over), hint=_what_is_here()
+        f"{device} cannot be used here: " + "; ".join(passed_over), hint=remedy or _what_is_here()
     )
 
 
