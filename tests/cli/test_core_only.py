@@ -69,6 +69,7 @@ NEEDS = (
     "bench --model bicubic-x2 --plot plot.png",
     "train fast-x2 --data . --out run",
 )
+NO_FILE = "model import nowhere.pth mine"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]
     Image.new("RGB", (32, 32), "red").save(folder / "picture.png")
     for name in ("network.onnx", "network.pth", "network.safetensors", "weights.safetensors"):
         (folder / name).write_bytes(b"any bytes")
-    commands = [*WORKS, *NEEDS]
+    commands = [*WORKS, *NEEDS, NO_FILE]
     lines = json.dumps([command.split() for command in commands])
     ran = subprocess.run(
         [sys.executable, "-c", _CHILD, lines], cwd=folder, capture_output=True, text=True, check=False
@@ -107,6 +108,16 @@ def test_what_needs_more_says_what_to_install(command: str, said: dict[str, tupl
     assert hint.startswith("hint: pip install ")
     assert "bug in vsr" not in message
     assert "Traceback" not in message
+
+
+def test_a_checkpoint_asks_for_all_it_needs_at_once(said: dict[str, tuple[int, str]]) -> None:
+    for command in ("model import network.pth mine", "model import network.safetensors mine"):
+        hint = said[command][1].splitlines()[-1]
+        assert hint == f"hint: {install('torch')}"
+
+
+def test_a_model_that_does_not_exist_asks_for_no_package(said: dict[str, tuple[int, str]]) -> None:
+    assert said[NO_FILE] == (5, "error: cannot read nowhere.pth: no such file\n")
 
 
 def test_no_command_is_left_out() -> None:

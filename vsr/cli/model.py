@@ -9,6 +9,8 @@ import click
 
 from vsr.cli import text
 from vsr.cli.printer import Printer, printing
+from vsr.core.errors import MissingDependencyError, WeightsError
+from vsr.core.extras import install
 
 if TYPE_CHECKING:
     from vsr.models.spec import ModelSpec
@@ -160,7 +162,17 @@ def import_model(
     """
     from vsr import api
 
-    spec = api.import_model(file, package, title=title, licence=licence, overwrite=overwrite)
+    try:
+        spec = api.import_model(file, package, title=title, licence=licence, overwrite=overwrite)
+    except MissingDependencyError as error:
+        if not file.exists():
+            raise WeightsError(f"cannot read {file}: no such file") from error
+        from vsr.models.registry import CHECKPOINT_SUFFIXES
+
+        if file.suffix.lower() in CHECKPOINT_SUFFIXES:
+            # It also needs more than the package that was missed first.
+            raise MissingDependencyError(error.message, hint=install("torch")) from error
+        raise
     _show_written(printer, spec)
 
 
