@@ -113,6 +113,8 @@ def test_a_report_that_cannot_be_written_is_refused_early(tmp_path: Path) -> Non
         (text.duration(5.24), "5.2 s"),
         (text.duration(65.4), "1:05"),
         (text.duration(7265), "2:01:05"),
+        (text.left(58.2), "58 s"),
+        (text.left(59.7), "1:00"),
         (text.times(1), "once"),
         (text.times(1200), "1,200 times"),
         (text.size(812), "812 bytes"),

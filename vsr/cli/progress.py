@@ -36,9 +36,9 @@ def figures(progress: Progress) -> str:
     if progress.speed is not None:
         parts.append(f"{text.rate(progress.speed)}x real time")
     if progress.eta_s is not None:
-        parts.append(f"{text.duration(progress.eta_s)} left")
+        parts.append(f"{text.left(progress.eta_s)} left")
     if progress.eta_all_s is not None:
-        parts.append(f"{text.duration(progress.eta_all_s)} left for all")
+        parts.append(f"{text.left(progress.eta_all_s)} left for all")
     if progress.bytes_expected is not None:
         parts.append(f"{text.size(progress.bytes)} of about {text.size(progress.bytes_expected)}")
     return ", ".join(parts)
@@ -58,9 +58,9 @@ def short_figures(progress: Progress, room: int) -> str:
     share = f"{progress.share:4.0%}" if progress.share is not None else f"{progress.frames_done:,} frames"
     parts = [share, f"{text.rate(progress.fps)} fps"]
     if progress.eta_s is not None:
-        parts.append(f"{text.duration(progress.eta_s)} left")
+        parts.append(f"{text.left(progress.eta_s)} left")
     if progress.eta_all_s is not None:
-        parts.append(f"{text.duration(progress.eta_all_s)} for all")
+        parts.append(f"{text.left(progress.eta_all_s)} for all")
     line = ", ".join(parts)
     size = f", about {text.size(progress.bytes_expected)}" if progress.bytes_expected is not None else ""
     return line + size if len(line + size) <= room else line

@@ -24,6 +24,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def left(seconds: float) -> str:
+    """An expected time: 5 s, 1:05, 2:01:05."""
+    return f"{rounded} s" if (rounded := round(seconds)) < 60 else duration(rounded)
+
+
 def about(seconds: float) -> str:
     """A rough time: 40 s, 12 min, 2.6 h, 3.1 days."""
     if seconds < 90:
