@@ -15,6 +15,7 @@ from vsr.bench.result import read_result
 from vsr.bench.run import bench
 from vsr.bench.synthetic import synthetic_frames
 from vsr.cli import main
+from vsr.core.errors import ConfigError
 from vsr.machine.doctor import doctor
 from vsr.machine.environment import environment
 
@@ -42,6 +43,9 @@ def test_every_stage_is_measured_alone_and_together(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps(result.as_dict()))
     assert read_result(path) == result
+    path.write_bytes(b"\0\0\0\x20ftypisom")
+    with pytest.raises(ConfigError, match="is not JSON, nor text"):
+        read_result(path)
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,8 @@ def read_result(path: Path) -> BenchResult:
         table = json.loads(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {reason(error)}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not JSON, nor text", hint=hint) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {short(error, str)}", hint=hint) from error
     if not isinstance(table, dict) or "schema" not in table:
