@@ -103,7 +103,9 @@ def test_the_changelog_knows_the_version() -> None:
     assert headings[1].startswith(f"## [{vsr.__version__}] - ")
 
 
-@pytest.mark.parametrize("script", ["scripts/demo", "scripts/test", "scripts/venv.sh", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["scripts/debian13", "scripts/demo", "scripts/test", "scripts/venv.sh", ".ci/run"]
+)
 def test_scripts_are_whole(script: str) -> None:
     path = ROOT / script
     subprocess.run(["bash", "-n", str(path)], check=True)

@@ -217,10 +217,12 @@ def _decodable(file: Path) -> int:
     """How many frames of the main video FFmpeg decodes, up to the first error of reading."""
     import av
 
+    # PyAV 19 takes text that is no UTF-8 by itself.
+    options = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
     count = 0
     with (
         contextlib.suppress(av.FFmpegError, OSError, ValueError),
-        av.open(str(file), metadata_errors="replace") as container,
+        av.open(str(file), **options) as container,
     ):
         stream = container.streams.best("video")
         for packet in container.demux(stream) if stream is not None else ():

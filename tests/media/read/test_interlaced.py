@@ -22,7 +22,17 @@ FIELDS = "testsrc2=size=160x120:rate=50:duration=1"
 def told(name: str, codec: str, first: str) -> Path:
     """25 frames of two fields each, of which only the container says so. first: t or b."""
     order = f"interlace=scan={first}ff,setfield={first}ff"
-    return clips.make(name, "-vf", order, "-c:v", codec, "-field_order", 2 * first, source=FIELDS)
+    return in_order(
+        clips.make(name, "-vf", order, "-c:v", codec, "-field_order", 2 * first, source=FIELDS), first
+    )
+
+
+def in_order(path: Path, first: str) -> Path:
+    """The same clip, unless the ffmpeg that made it cannot write which field comes first: from 7 on it goes by frames."""
+    (stream,) = clips.ffprobe(path, "stream=field_order", "-select_streams", "v")["streams"]
+    if stream["field_order"] != 2 * first:
+        pytest.skip(f"this ffmpeg writes {stream['field_order']} where it is asked for {2 * first}")
+    return path
 
 
 def read(path: Path, **options: str) -> tuple[list[Frame], list[str]]:
@@ -122,7 +132,8 @@ def film(name: str, first: str, *encoding: str) -> Path:
     """48 frames of film as 60 frames of video, of which two in five are combed. first: t or b."""
     telecine = f"telecine=first_field={first},setfield={first}ff"
     order = ("-top", str(int(first == "t"))) if "+ildct" in encoding else ("-field_order", 2 * first)
-    return clips.make(f"{first}-{name}", "-vf", telecine, *encoding, *order, source=FILM)
+    made = clips.make(f"{first}-{name}", "-vf", telecine, *encoding, *order, source=FILM)
+    return made if "+ildct" in encoding else in_order(made, first)
 
 
 @pytest.mark.parametrize("first", ["t", "b"])

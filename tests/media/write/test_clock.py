@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -48,10 +49,13 @@ def test_a_file_begins_at_zero_with_sound_and_picture_as_they_were(
     before, after = begins(path), tmp_path / f"out.{ending}"
     sink = through(path, after, encoder={"avi": "mpeg4", "flv": "flv"}.get(ending))
     (note,) = sink.notes
-    assert note.startswith(f"its clock begins at {float(min(before)):.3f} s")
+    # Of sound, what an encoder needs to begin with is not counted.
+    said = re.match(r"its clock begins at ([\d.]+) s: all streams are moved", note)
+    assert said is not None
+    assert abs(float(said[1]) - min(before)) < 0.05
     video, audio = begins(after)
     assert abs((video - audio) - (before[0] - before[1])) <= Fraction(2, 1000) or ending == "avi"
-    assert 0 <= min(video, audio) < Fraction(1, 20)
+    assert abs(min(video, audio)) < Fraction(1, 20)
     (pts, unit), (old, tick) = times(after), times(path)
     assert [round(float((t - pts[0]) * unit), 2) for t in pts] == [
         round(float((t - old[0]) * tick), 2) for t in old

@@ -69,7 +69,7 @@ def test_untagged_stays_untagged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
 def test_chroma_location(tmp_path: Path, ending: str) -> None:
-    given = clips.h264("topleft.mp4", "-chroma_sample_location", "topleft", source=SMALL)
+    given = clips.h264("topleft.mp4", "-x264-params", "chromaloc=2", source=SMALL)
     through(given, tmp_path / f"out.{ending}")
     with opened(tmp_path / f"out.{ending}") as source:
         assert source.info.color.chroma_location is ChromaLocation.TOPLEFT

@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 
 from vsr.core.errors import DecodeError, reason
 from vsr.media.frames.planes import av_name, converted, is_direct, pixel_format
+from vsr.media.rational import fraction
 from vsr.media.types import DeinterlaceMode
 
 
@@ -98,7 +99,7 @@ class Deinterlacer:
             width=frame.width,
             height=frame.height,
             format=frame.format,
-            time_base=frame.time_base or Fraction(1, 1000),
+            time_base=fraction(frame.time_base) or Fraction(1, 1000),
         )
         deint = "all" if self.mode == "on" or self._told else "interlaced"
         parity = self._told.value if self._told else "auto"
@@ -137,7 +138,7 @@ class Deinterlacer:
         first = self._first
         assert first is not None
         frame.pts, frame.duration = 2 * (first.pts or 0), first.duration or 0
-        frame.time_base = (first.time_base or Fraction(1, 1000)) / 2
+        frame.time_base = (fraction(first.time_base) or Fraction(1, 1000)) / 2
         if original is None:
             frame.pts += frame.duration
             self._seconds.add(frame.pts)
@@ -146,5 +147,5 @@ class Deinterlacer:
     def _halved(frame: VideoFrame) -> VideoFrame:
         """The frame with its times in halves of a tick."""
         frame.pts, frame.duration = 2 * (frame.pts or 0), 2 * (frame.duration or 0)
-        frame.time_base = (frame.time_base or Fraction(1, 1000)) / 2
+        frame.time_base = (fraction(frame.time_base) or Fraction(1, 1000)) / 2
         return frame

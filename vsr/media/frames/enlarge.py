@@ -19,11 +19,13 @@ from vsr.core.frame import Plane
 # At the edges of a picture swscale weighs the outermost samples otherwise than if they went on. So they do go on here, so far.
 _EDGE = 4
 # What is enlarged in one direction and not yet in the other must not be cut off at white: depths with room above the codes.
-_ROOM = {8: ("yuv444p9le", 9), 9: ("yuv444p16le", 16), 10: ("yuv444p16le", 16)}
+_ROOM = {8: 9, 9: 16, 10: 16}
 # At factors that are no power of two, positions are off by more the further right and down they lie.
 _SCALES = (2, 4)
-# Places of chroma in units of 1/256 sample of luma: a quarter of a sample of chroma from its edge, where the centre is a half.
-_COSITED, _CENTRED = -64, 0
+# From FFmpeg 9 on, places of chroma are heeded only where it is half as large as luma; that takes twice as long.
+_ONLY_HALVED = av.library_versions["libavfilter"] >= (12,)
+# Places of chroma in units of 1/256 sample of luma, with chroma as large as luma and half as large.
+_COSITED, _CENTRED = (-64, 0), (0, 128)
 
 
 def is_enlarged_closely(bits: int, scale: int) -> bool:
@@ -58,17 +60,19 @@ def enlarged_chroma(
 
 @lru_cache(maxsize=16)
 def _scaler(width: int, height: int, bits: int, scale: int, cosited: tuple[bool, bool]) -> _Scaler:
-    return _Scaler(width, height, _ROOM[bits][0], scale, cosited)
+    return _Scaler(width, height, _ROOM[bits], scale, cosited)
 
 
 class _Scaler:
-    """A filter graph that enlarges U and V of frames of one size, in a format that has chroma at the size of luma."""
+    """A filter graph that enlarges U and V of frames of one size, of so many bits."""
 
-    def __init__(self, width: int, height: int, pix_fmt: str, scale: int, cosited: tuple[bool, bool]) -> None:
-        self._size, self._pix_fmt, self._scale = (width, height), pix_fmt, scale
-        self._padded = width + 2 * _EDGE, height + 2 * _EDGE
+    def __init__(self, width: int, height: int, bits: int, scale: int, cosited: tuple[bool, bool]) -> None:
+        halved = int(_ONLY_HALVED and any(cosited))
+        self._size, self._scale = (width, height), scale
+        self._pix_fmt = pix_fmt = f"yuv{'420' if halved else '444'}p{bits}le"
+        self._padded = (width + 2 * _EDGE) << halved, (height + 2 * _EDGE) << halved
         self._busy = threading.Lock()
-        across, down = (_COSITED if on else _CENTRED for on in cosited)
+        across, down = (_COSITED[halved] if on else _CENTRED[halved] for on in cosited)
         self._graph = graph = av.filter.Graph()
         graph.threads = 1
         source = graph.add(

@@ -16,6 +16,7 @@ from vsr.core.frame import Fetched, Frame, SemiPlanar
 from vsr.media.ffmpeg_log import said_during
 from vsr.media.frames.color import color_from_av, tag_frame
 from vsr.media.frames.planes import av_name, converted, frame_from_av, pixel_format
+from vsr.media.rational import fraction
 
 SEMI_PLANAR = {8: "nv12", 10: "p010le"}
 """The formats that stay on a device, by the bits of their 4:2:0 samples."""
@@ -78,8 +79,7 @@ def frame_on_device(frame: VideoFrame, *, index: int = 0, fallback: Color | None
     given = Fetched(lambda: frame_from_av(on_host(frame)).planes)
     luma, chroma = frame.planes
     like = Frame(given, frame.width, frame.height, target, color, frame.pts, frame.duration or 0, index=index)
-    if frame.time_base is not None:
-        like.time_base = frame.time_base
+    like.time_base = fraction(frame.time_base) or like.time_base
     like.on_device = SemiPlanar(luma, chroma)
     return like
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import av
 import numpy as np
 import numpy.typing as npt
 
 from vsr.core.frame import Frame
 
-IN_DECODER = {"exr": {"apply_trc": "iec61966_2_1"}}
-"""Options of the decoders that encode it themselves, in floating point."""
+IN_DECODER = {"exr": {"apply_trc": "iec61966_2_1"}} if av.library_versions["libavcodec"] < (63,) else {}
+"""Options of the decoders that encode it themselves, in floating point: FFmpeg 9 has none."""
 LINEAR_CODECS = frozenset({"exr", "hdr"})
 """Codecs of pictures in linear light, by FFmpeg's names."""
 

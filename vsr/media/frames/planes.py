@@ -20,6 +20,7 @@ from vsr.core.color import ChromaLocation, Color
 from vsr.core.errors import DecodeError, EncodeError, reason
 from vsr.core.frame import Frame, PixelFormat, Plane
 from vsr.media.frames.color import color_after, color_from_av, tag_frame
+from vsr.media.rational import fraction
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -151,7 +152,7 @@ def frame_from_av(
         color=color,
         pts=frame.pts,
         duration=frame.duration or 0,
-        time_base=frame.time_base or Fraction(1, 1000),
+        time_base=fraction(frame.time_base) or Fraction(1, 1000),
         index=index,
     )
 
@@ -193,7 +194,7 @@ def converted(frame: VideoFrame, name: str, *, size: tuple[int, int] | None = No
         return frame
     tag_frame(result, after)
     result.pts, result.duration = frame.pts, frame.duration
-    if frame.time_base is not None:
+    if frame.time_base:
         result.time_base = frame.time_base
     return result
 

@@ -96,7 +96,7 @@ class Converter:
         except av.FFmpegError as error:
             raise EncodeError(f"cannot convert a frame: {reason(error)}") from error
         result.pts, result.duration = pts, duration
-        if time_base is not None:
+        if time_base:
             result.time_base = time_base
         tag_frame(result, self._to_color)
         return result

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -129,12 +131,14 @@ def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
         return
     try:
         # Not `frame.side_data`: the frame keeps that, and that the frame. Both would stay in memory until Python's collector
-        # comes, which counts objects and not their size. PyAV declares a Mapping; it iterates over the values.
-        blocks: Iterable[Any] = iter(SideDataContainer(frame))  # type: ignore[call-arg]
-    except ValueError:  # a kind newer than PyAV, as EXIF in AVIF, hides all
+        # comes, which counts objects and not their size.
+        blocks: Any = SideDataContainer(frame)  # type: ignore[call-arg]
+    except ValueError:  # a kind newer than PyAV, as EXIF in AVIF is for PyAV 18, hides all
         return
-    for data in blocks:
-        yield data.type, bytes(data)
+    # By their places: iterating gives values up to PyAV 18, and kinds from 19 on.
+    with contextlib.suppress(IndexError):
+        for place in itertools.count():
+            yield blocks[place].type, bytes(blocks[place])
 
 
 def frame_details(frame: VideoFrame, codec: str) -> FrameDetails:

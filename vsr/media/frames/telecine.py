@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from vsr.core.errors import DecodeError, reason
 from vsr.media.frames.deinterlace import Parity
 from vsr.media.frames.planes import av_name, converted, is_direct, pixel_format
+from vsr.media.rational import fraction
 
 _CYCLE = 5  # frames of video, which are four of film
 
@@ -125,7 +126,7 @@ class InverseTelecine:
 def _timed(frame: VideoFrame, pts: int, duration: int) -> VideoFrame:
     """The frame at that time, in quarters of its ticks."""
     frame.pts, frame.duration = pts, duration
-    frame.time_base = (frame.time_base or Fraction(1, 1000)) / 4
+    frame.time_base = (fraction(frame.time_base) or Fraction(1, 1000)) / 4
     return frame
 
 

@@ -257,7 +257,7 @@ class Capture:
 
     def _give_audio(self, frame: AudioFrame, at: float) -> None:
         assert frame.pts is not None
-        assert frame.time_base is not None
+        assert frame.time_base
         with self._lock:
             if not self._left.is_set() and self._on_audio is not None:
                 self._on_audio(frame, self._timeline.ticks("audio", frame.pts * frame.time_base, at))

@@ -19,6 +19,7 @@ from vsr.media.frames.color import color_from_codec, default_chroma_location
 from vsr.media.frames.deinterlace import Deinterlacer
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.live.backlog import Arrived, Backlog
+from vsr.media.rational import fraction
 from vsr.media.read.streams import frame_rate
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Decoding:
             self.damaged_packets += 1
             return
         for frame in frames:
-            if isinstance(frame, AudioFrame) and frame.pts is not None and frame.time_base is not None:
+            if isinstance(frame, AudioFrame) and frame.pts is not None and frame.time_base:
                 self._on_audio(frame, arrived.at)
 
 
@@ -137,7 +138,7 @@ class _Decoder:
         # Threads on frames would hold as many of them back. FFmpeg's "low_delay" is not for B-frames: MPEG-2 and MPEG-4 then
         # come out of order, and H.264 and HEVC no earlier.
         self._context.thread_type = "SLICE"
-        sar = stream.sample_aspect_ratio
+        sar = fraction(stream.sample_aspect_ratio)
         self.sar = sar if sar and sar > 0 else Fraction(1)
         self.rate = frame_rate(stream)
         self.color: Color = color_from_codec(

@@ -22,6 +22,7 @@ from vsr.media.live.files import LiveFiles, RecordingFile
 from vsr.media.live.program import Program
 from vsr.media.live.refusals import refused_output
 from vsr.media.live.segments import MUXER, Segments
+from vsr.media.rational import fraction
 from vsr.media.write.encoded import Encoded
 
 
@@ -90,7 +91,7 @@ class Output:
             path.parent.mkdir(exist_ok=True)
             context = program.video.stream.codec_context
             assert isinstance(context, VideoCodecContext)
-            self._files = self._segments = Segments(path, context.framerate, self._clock)
+            self._files = self._segments = Segments(path, fraction(context.framerate), self._clock)
             options = {**destination.options, **self._segments.options}
             return av.open(
                 self._segments.pattern, "w", format=MUXER, options=options, io_open=self._segments.open

@@ -18,6 +18,7 @@ from vsr.media.frames.deinterlace import Parity
 from vsr.media.frames.linear import LINEAR_CODECS
 from vsr.media.frames.side_data import FrameDetails
 from vsr.media.pictures.packets import FoundTags, holds_pictures
+from vsr.media.rational import fraction
 from vsr.media.read.opened import Opened
 
 # Codecs whose pictures say themselves whether they are interlaced.
@@ -56,7 +57,7 @@ def video_info(
     rotation, mirrored = details.rotation, details.mirrored
     if tags is not None:
         rotation, mirrored = tags.orientation
-    sar = stream.sample_aspect_ratio
+    sar = fraction(stream.sample_aspect_ratio)
     return VideoInfo(
         width=first.width,
         height=first.height,
@@ -65,7 +66,7 @@ def video_info(
         sar=sar if sar and sar > 0 else Fraction(1),
         rotation=rotation,
         mirrored=mirrored,
-        time_base=first.time_base or opened.time_base,
+        time_base=fraction(first.time_base) or opened.time_base,
         frame_rate=opened.rate,
         codec=stream.codec_context.name if stream.codec_context else opened.context.name,
         num_frames_from_header=stream.frames or None,

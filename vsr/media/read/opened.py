@@ -17,6 +17,7 @@ from vsr.media.address import is_read_once, is_sequence, is_url
 from vsr.media.closing import close_input
 from vsr.media.frames.hwaccel import decoding_device
 from vsr.media.frames.side_data import StreamDetails, stream_details
+from vsr.media.rational import fraction
 from vsr.media.read.opening import open_container
 from vsr.media.read.streams import (
     choose_copied,
@@ -63,7 +64,7 @@ class Opened:
     @property
     def time_base(self) -> Fraction:
         """Of the stream's timestamps, in seconds."""
-        return self.stream.time_base or Fraction(1, 90000)
+        return fraction(self.stream.time_base) or Fraction(1, 90000)
 
     def close(self) -> None:
         """Close the container. The last reference to this frees the decoder and its threads, which are idle then."""

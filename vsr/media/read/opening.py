@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -34,6 +35,8 @@ IN_SEGMENTS = frozenset({"hls", "dash"})
 
 # FFmpeg takes any text for ANSI art, and these open devices and scripts rather than media.
 _REFUSED_FORMATS = frozenset({"tty", "lavfi", "bin", "xbin", "adf", "idf"})
+# Of text that is no UTF-8. PyAV 19 keeps such bytes by itself.
+_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
 # How far into a file it is looked for streams that are announced and do not come: in microseconds and bytes.
 _PATIENT = {"analyzeduration": "120000000", "probesize": "134217728"}
 
@@ -74,15 +77,16 @@ def open_container(
             options["framerate"] = str(frame_rate)
 
     def opened() -> InputContainer:
-        return av.open(
+        container: InputContainer = av.open(
             (noted_file(path) if path is not None else None) or address,
             "r",
             format=demuxer,
             options=options,
-            metadata_errors="replace",
             timeout=timeout,
             hwaccel=hwaccel,
+            **_TEXT,
         )
+        return container
 
     try:
         container = opened()

@@ -21,6 +21,7 @@ from vsr.media.frames.planes import frame_from_av
 from vsr.media.frames.side_data import captions, frame_details
 from vsr.media.frames.telecine import InverseTelecine
 from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
+from vsr.media.rational import fraction
 from vsr.media.read.cut_off import cut_off
 from vsr.media.read.decode import Decoder
 from vsr.media.read.describe import notes_on, retimed, told_parity, untagged_color, video_info
@@ -207,7 +208,7 @@ class FileSource:
         # The container's value counts for all frames.
         of_codec = opened.context.sample_aspect_ratio == self.info.sar
         for decoded in wanted:
-            sar = opened.context.sample_aspect_ratio if of_codec else None
+            sar = fraction(opened.context.sample_aspect_ratio) if of_codec else None
             self._uniform.note_shape(decoded, sar or self.info.sar)
             if self._stays_on_device(decoded):
                 yield self._frame(decoded, first)

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from vsr.core.errors import SourceOpenError
 from vsr.media.frames.linear import IN_DECODER
 from vsr.media.frames.side_data import DolbyVision
+from vsr.media.rational import fraction
 from vsr.media.read.opening import IN_SEGMENTS
 
 _ENCRYPTED_TAGS = frozenset({"encv", "drmi", "enca"})
@@ -123,7 +124,8 @@ def decoder_context(stream: VideoStream) -> VideoCodecContext:
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
     """Frames a second by the header or FFmpeg's guess; None if this is not a sensible rate."""
-    rates = [r for r in (stream.guessed_rate, stream.average_rate) if r is not None and 0 < r <= 1000]
+    found = (fraction(stream.guessed_rate), fraction(stream.average_rate))
+    rates = [rate for rate in found if rate is not None and 0 < rate <= 1000]
     if len(rates) == 2 and abs(rates[0] / rates[1] - 1) > Fraction(2, 100):
         return min(rates)  # variable, or counted in fields
     return rates[0] if rates else None

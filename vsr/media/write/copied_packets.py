@@ -6,6 +6,8 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, Any
 
+from vsr.media.rational import fraction
+
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
@@ -45,8 +47,8 @@ class PacketCopier:
         # The demuxer's flush packet has no data; real ones without data say nothing either.
         if stream is None or packet.size == 0:
             return None
-        time_base = packet.time_base
-        if self._shift and time_base:
+        time_base = fraction(packet.time_base) or Fraction(1)
+        if self._shift and packet.time_base:
             ticks = round(self._shift / time_base)
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
@@ -60,9 +62,11 @@ class PacketCopier:
         assert packet.dts is not None
         if self._from_zero and stream.type == "audio" and packet.dts + (packet.duration or 0) / 2 < 0:
             return None
-        if self._keeps_early_audio and stream.type == "audio":
+        # From FFmpeg 9 on, Matroska's muxer does that where it knows of the priming, which PyAV 19 tells.
+        knows = getattr(stream.codec_context, "initial_padding", 0)
+        if self._keeps_early_audio and stream.type == "audio" and not knows:
             self._keep_early(packet, stream)
-            time_base = packet.time_base
+            time_base = fraction(packet.time_base) or Fraction(1)
         # Muxers refuse dts that go back, as they do at a joint or where they had to be guessed.
         last = self._last_dts.get(stream.index)
         if last is not None and packet.dts * time_base < last:
@@ -80,7 +84,7 @@ class PacketCopier:
         """Put a packet a tick of the output after the one before, where it would be at the same."""
         assert packet.dts is not None
         assert stream.time_base
-        last, unit = self._last_ticks.get(stream.index), packet.time_base / stream.time_base
+        last, unit = self._last_ticks.get(stream.index), Fraction(1) * packet.time_base / stream.time_base
         ticks = floor(packet.dts * unit + Fraction(1, 2))
         if last is not None and ticks <= last:
             ticks = last + 1

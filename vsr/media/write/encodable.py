@@ -67,7 +67,7 @@ def paletted(frame: VideoFrame, palettes: Palettes) -> VideoFrame:
     argb = np.ascontiguousarray(found.colours[:, [3, 0, 1, 2]])
     result = VideoFrame.from_ndarray((found.indices, argb), "pal8")  # type: ignore[arg-type]
     result.pts, result.duration = frame.pts, frame.duration
-    if frame.time_base is not None:
+    if frame.time_base:
         result.time_base = frame.time_base
     return result
 

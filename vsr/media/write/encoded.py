@@ -12,6 +12,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from vsr.media.rational import fraction
 from vsr.media.write.containers import IS_MOV
 from vsr.media.write.targets import OutputNull
 
@@ -41,7 +42,8 @@ class Encoded:
         """An encoder's packet with the times that the encoder gave it."""
         assert packet.pts is not None
         assert packet.dts is not None
-        return cls(kind, packet, packet.pts, packet.dts, packet.duration or 0, packet.time_base)
+        time_base = fraction(packet.time_base) or Fraction(1)
+        return cls(kind, packet, packet.pts, packet.dts, packet.duration or 0, time_base)
 
     @property
     def size(self) -> int:
@@ -97,8 +99,9 @@ class Template:
     @property
     def time_base(self) -> Fraction:
         """Of the packets, in seconds."""
-        assert self.stream.time_base
-        return self.stream.time_base
+        time_base = fraction(self.stream.time_base)
+        assert time_base
+        return time_base
 
     @property
     def codec(self) -> str:

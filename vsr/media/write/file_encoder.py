@@ -97,7 +97,7 @@ class FileEncoder:
 
         frame: its duration is in its own time_base. captions: as in `Frame.side`. Raises EncodeError.
         """
-        assert frame.time_base is not None
+        assert frame.time_base
         duration = round((frame.duration or 0) * frame.time_base / self.time_base)
         number = self._encoder.frames
         self._span = self._span[0] if number else pts, pts, pts + duration
