@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,11 @@ def test_names_of_the_python_page_exist() -> None:
 def test_extras_are_those_there_are() -> None:
     section = PAGES["index.md"][PAGES["index.md"].index("## Extras") :]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(EXTRAS)
+
+
+def test_names_of_progress_are_those_there_are() -> None:
+    (part,) = re.findall(r"is an object with the names (.*?)\.", PAGES["reference.md"], re.DOTALL)
+    assert re.findall(r"`(\w+)`", part) == [field.name for field in fields(api.Progress)]
 
 
 def test_exit_codes_and_variables_are_those_there_are() -> None:
