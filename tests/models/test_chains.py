@@ -86,13 +86,13 @@ def test_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         )
         == 2
     )
-    assert "which comes to x2" in capsys.readouterr().err
+    assert "enlarges by 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("chain", "words"),
     [
-        ("bicubic-x4,bicubic-x4,bicubic-x2", "comes to x32, beyond x16"),
+        ("bicubic-x4,bicubic-x4,bicubic-x2", "enlarges by 32, more than 16"),
         ("bicubic-x2,nosuch", "there is no model 'nosuch'"),
         ("bicubic-x2,", "there is no model ''"),
         ("fast,quality-x3", "there is no model 'quality-x3'"),
@@ -116,7 +116,7 @@ def test_a_network_that_keeps_the_size_reaches_no_other(
     model = added(tmp_path, 0.05)
     arguments = ["upscale", str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--model", model]
     assert main([*arguments, "--scale", "2"]) == 2
-    assert "which comes to x1" in capsys.readouterr().err
+    assert "enlarges by 1" in capsys.readouterr().err
     assert main(arguments) == 0
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (32, 24)

@@ -7,7 +7,6 @@ import atexit
 import contextlib
 import hashlib
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -38,27 +37,27 @@ def chained(specs: Sequence[ModelSpec]) -> ModelSpec:
             f"{name} enlarges by {scale}, more than {MOST}", hint="leave out a network of the chain"
         )
     key = _key(specs)
-    places = [_of_process() / key]
+    kept: Path | None = None
     with contextlib.suppress(RuntimeError):  # A user without a home.
-        places.insert(0, cache_folder() / "chains" / key)
-    for folder in places:
-        if (folder / "model.toml").is_file():
-            return load_spec(folder)
+        kept = cache_folder() / "chains" / key
+    if kept and (kept / "model.toml").is_file():
+        return load_spec(kept)
     try:
         from vsr.models.graphs.chain import write_chain
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"a chain of networks needs {error.name}, which is not installed", hint=install("onnx")
         ) from error
-    for folder in places[:-1]:
+    if kept:
         with contextlib.suppress(FileError):
-            return write_chain(specs, name, folder)
-    return write_chain(specs, name, places[-1])
+            return write_chain(specs, name, kept)
+    folder = _of_process() / key
+    return load_spec(folder) if folder.exists() else write_chain(specs, name, folder)
 
 
 @cache
 def _of_process() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"vsr-chains-{os.getpid()}"
+    folder = Path(tempfile.mkdtemp(prefix="vsr-chains-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
