@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.video.frame import VideoFrame
 
 from tests.support import clips
 from tests.support.tiers import slow_except
 from vsr.core.errors import EncodeError, FileError
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.upscale import UpscaleJob
+from vsr.media.read.decode import Decoder
 from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
 from vsr.media.read.source import FileSource
@@ -60,6 +63,9 @@ INPUTS: dict[str, Callable[[], Path]] = {
     ),
     "broadcast": lambda: _with_sound(
         "i.ts", "-c:v", "mpeg2video", *_INTERLACED, "-bf", "2", source=SOURCE.replace("25", "50")
+    ),
+    "intra refresh": lambda: _with_sound(
+        "refresh.ts", *_X264, "-bf", "0", "-x264-params", "intra-refresh=1:keyint=13:scenecut=0"
     ),
     "variable rate": lambda: _with_sound(
         "v.mp4",
@@ -143,6 +149,45 @@ def test_each_part_decodes_exactly_its_frames() -> None:
             part = source.part(index.keyframes[number - 1] if number else None, key if number else None, end)
             found += [(frame.pts, frame.duration, _bytes(frame.planes)) for frame in part]
     assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "at", "again"),
+    [
+        ("open groups", SourceOptions(), 2, False),
+        ("intra refresh", SourceOptions(), 2, True),
+        ("interlaced", SourceOptions(), 1, False),
+        ("interlaced", SourceOptions(deinterlace="off"), 2, False),
+    ],
+    ids=["open groups", "intra refresh", "interlaced", "interlaced, as it is"],
+)
+def test_a_part_decodes_what_is_before_it_only_if_it_must(
+    kind: str, options: SourceOptions, at: int, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """at: the keyframe that decoding begins at, the part's own or the one before it. again: whether it begins anew, earlier."""
+    url, begun = str(INPUTS[kind]()), list[int | None]()
+    keys = video_index(url, options).keyframes
+    make, decode = Decoder.__init__, Decoder._decode
+
+    def begins(self: Decoder, *given: Any, **named: Any) -> None:
+        make(self, *given, **named)
+        self.first_packet = True  # type: ignore[attr-defined]
+
+    def decoded(self: Decoder, packet: Packet[Any] | None) -> list[VideoFrame]:
+        if self.first_packet and packet is not None:  # type: ignore[attr-defined]
+            begun.append(packet.pts)
+            self.first_packet = False  # type: ignore[attr-defined]
+        return decode(self, packet)
+
+    monkeypatch.setattr(Decoder, "__init__", begins)
+    monkeypatch.setattr(Decoder, "_decode", decoded)
+    with open_source(url, options) as source:
+        assert isinstance(source, FileSource)
+        begun.clear()
+        frames = list(source.part(keys[1], keys[2], keys[3]))
+    assert frames[0].pts == keys[2]
+    assert begun[0] == keys[at]
+    assert (len(begun) > 1) == again
 
 
 def _pictures(path: Path) -> list[bytes]:

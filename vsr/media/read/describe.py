@@ -23,6 +23,8 @@ from vsr.media.read.opened import Opened
 
 # Codecs whose pictures say themselves whether they are interlaced.
 _FRAMES_TELL = frozenset("h264 hevc vvc mpeg1video mpeg2video mpeg4 vc1 wmv3 cavs".split())
+_NEVER_INTERLACED = frozenset("vp8 vp9 av1".split())
+_PROGRESSIVE = 1
 # AVFieldOrder: which field is shown first, by whether it also lies first.
 _PARITIES = {2: Parity.TOP, 3: Parity.BOTTOM, 4: Parity.BOTTOM, 5: Parity.TOP}
 
@@ -90,6 +92,11 @@ def retimed(info: VideoInfo, ticks: int, rate: Fraction) -> VideoInfo:
 def told_parity(context: VideoCodecContext) -> Parity | None:
     """Which field comes first in each frame, where the container says so and the codec cannot; None for progressive video."""
     return None if context.name in _FRAMES_TELL else _PARITIES.get(context.field_order)
+
+
+def is_progressive(context: VideoCodecContext) -> bool:
+    """Whether it is known, before all frames are decoded, that none is interlaced."""
+    return context.field_order == _PROGRESSIVE or context.codec.canonical_name in _NEVER_INTERLACED
 
 
 def _duration_s(opened: Opened) -> float | None:

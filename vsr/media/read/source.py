@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from fractions import Fraction
 from av.stream import Discard
 from av.video.frame import VideoFrame
 
-from vsr.core.errors import DecodeError
+from vsr.core.errors import DecodeError, SourceOpenError
 from vsr.core.frame import Frame, Reset
 from vsr.media.address import DEFAULT_SEQUENCE_RATE
 from vsr.media.frames.crop import Crop, cropped
@@ -24,7 +25,7 @@ from vsr.media.pictures.packets import FoundTags, SequenceTags, tags_of_bytes
 from vsr.media.rational import fraction
 from vsr.media.read.cut_off import cut_off
 from vsr.media.read.decode import Decoder
-from vsr.media.read.describe import notes_on, retimed, told_parity, untagged_color, video_info
+from vsr.media.read.describe import is_progressive, notes_on, retimed, told_parity, untagged_color, video_info
 from vsr.media.read.languages import languages_of
 from vsr.media.read.opened import Opened
 from vsr.media.read.streams import refuse_dolby_vision
@@ -77,6 +78,7 @@ class FileSource:
             self.notes += notes_on(opened, first, details)
             told = told_parity(opened.context)
             mode = "off" if opened.is_picture else options.deinterlace
+            self._deinterlaces = mode != "off"
             self._deinterlacer: Deinterlacer | InverseTelecine = (
                 InverseTelecine(told) if mode == "telecine" else Deinterlacer(mode, told)
             )
@@ -152,10 +154,12 @@ class FileSource:
         """Instead of all frames, and as they would be among all: those shown from `begin` on and before `end`.
 
         Times are ticks of the stream's time base, None is open. seek: the keyframe to begin decoding at, early enough for
-        filters that need frames before, None for the beginning. Nothing is put on the shelf. Raises as iterating does.
+        filters that need frames before, None for the beginning. If no filter does and a keyframe is shown at `begin`, decoding
+        begins there instead. Nothing is put on the shelf. Raises as iterating does.
         """
         frames: Iterator[Frame] = iter(self)
-        if (begun := self._part_from(seek)) is not None:
+        begun = self._from_keyframe(begin) if seek is not None and begin is not None else None
+        if begun is not None or (begun := self._part_from(seek)) is not None:
             self._starts, self._decoder = begun[0].starts, None
             frames = self._read(*begun)
         return self._within(frames, begin, end)
@@ -188,6 +192,24 @@ class FileSource:
         self.counters.frames = 0
         wanted = WantedFrames(part, self._options, shelf=PacketShelf(), counters=self.counters, notes=notes)
         return wanted, part
+
+    def _from_keyframe(self, begin: int) -> tuple[WantedFrames, Opened] | None:
+        """As `_part_from`, from the keyframe shown at `begin`. None if frames may be interlaced, because a deinterlacer
+        compares them with earlier ones, and if this keyframe cannot be decoded by itself."""
+        opened = self._opened
+        if opened is not None and self._deinterlaces and not is_progressive(opened.context):
+            return None
+        before = replace(self.counters)
+        with contextlib.suppress(SourceOpenError):
+            begun = self._part_from(begin)
+            first = begun[0].first if begun is not None else None
+            # With intra refresh, the first whole frame comes later than such a keyframe.
+            whole = first is not None and first.pts == begin and first.key_frame and not first.is_corrupt
+            if whole and self.counters.damaged_packets == before.damaged_packets:
+                return begun
+        for name in SourceCounters.__dataclass_fields__:
+            setattr(self.counters, name, getattr(before, name))
+        return None
 
     def _within(self, frames: Iterator[Frame], begin: int | None, end: int | None) -> Iterator[Frame]:
         ticks = self._deinterlacer.ticks
