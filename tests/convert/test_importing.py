@@ -294,7 +294,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=words):
             import_model(tmp_path / f"{name}.onnx", target)
     (tmp_path / "evil.PTH").write_bytes(pickle.dumps(print))
-    with pytest.raises(WeightsError, match=r"evil.PTH holds more than tensors, which is never executed"):
+    with pytest.raises(WeightsError, match=r"evil.PTH holds code beside tensors, and vsr never executes it"):
         import_model(tmp_path / "evil.PTH", target)
     target.mkdir()
     with pytest.raises(ConfigError, match="exists"):
