@@ -330,7 +330,7 @@ def test_files_of_others_in_the_folder_stay(output: Path, folder: Path) -> None:
 
 def test_a_file_of_the_folders_name_is_left_alone(output: Path, folder: Path) -> None:
     folder.write_text("mine")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         Recorded(output).run()
     assert folder.read_text() == "mine"
 

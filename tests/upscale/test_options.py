@@ -43,7 +43,7 @@ def test_a_scale_that_a_model_does_not_come_to_is_refused_and_others_are_named()
     spec = find_model("fast-x2")
     NetworkOptions().check_reached(spec, 2)
     NetworkOptions(scale=4).check_reached(spec, 4)
-    with pytest.raises(ConfigError, match="x3 cannot be reached by fast-x2, which comes to x4") as refused:
+    with pytest.raises(ConfigError, match="x3 cannot be reached by fast-x2, which enlarges by 4") as refused:
         NetworkOptions(scale=3).check_reached(spec, 4)
     assert refused.value.hint is not None
     assert "bicubic-x3" in refused.value.hint
