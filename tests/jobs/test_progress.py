@@ -53,6 +53,21 @@ def test_time_stamps_tell_where_nothing_is_counted() -> None:
     assert [one.eta_s for one in said[1:]] == [pytest.approx(2.0 * (25 - n)) for n in range(2, 26)]
 
 
+def test_the_time_left_goes_by_the_last_minute() -> None:
+    """A machine that has become three times as slow has three times as long to go; of hours, by their last quarter."""
+    times = list(range(0, 40_000, 40))
+    now = [0.0]
+    pace = Pace(info(duration_s_from_header=40.0), SourceOptions(), lambda: now[0])
+    left = []
+    for done, pts in enumerate(times, 1):
+        now[0] += 0.3 if done > 500 else 0.1
+        pace.wrote(Frame([], 64, 48, PixelFormat("gray"), pts=pts, time_base=Fraction(1, 1000)))
+        left.append(told(pace, done).eta_s)
+    assert left[499] == pytest.approx(50, rel=0.02)
+    assert left[500 + 210] == pytest.approx(0.3 * 289, rel=0.05)
+    assert left[-1] == pytest.approx(0, abs=0.01)
+
+
 def test_a_part_is_measured_against_the_part() -> None:
     whole = info(duration_s_from_header=100.0, num_frames_from_header=2500)
     for wanted, times in (

@@ -21,7 +21,7 @@ from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
 from vsr.jobs.folder import JOURNAL, JobFolder, check_free, job_folder
 from vsr.jobs.outlook import Outlook, Preview
-from vsr.jobs.progress import OnProgress, Progress
+from vsr.jobs.progress import OnProgress, Progress, TimeLeft
 from vsr.jobs.report import Report
 from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
 from vsr.jobs.upscale import UpscaleJob
@@ -324,6 +324,7 @@ class _Watch:
         self._taken = self._made = self._bytes = 0
         self._under_way: dict[int, Progress] = {}
         self._began: tuple[float, int] | None = None
+        self._left = TimeLeft()
 
     def finished(self, reports: Mapping[int, Report]) -> None:
         """Note the finished segments, by their numbers."""
@@ -343,7 +344,7 @@ class _Watch:
         now = time.monotonic()
         since, before = self._began = self._began or (now, self._made)
         fps = (done - before) / (now - since) if now > since else part.fps
-        eta_s = (known - done) / fps if known is not None and fps > 0 else None
+        share = min(1.0, done / total) if total else None
         speed = part.speed * fps / part.fps if part.speed is not None and part.fps > 0 else None
         item, items = self._number
         self._on_progress(
@@ -353,10 +354,10 @@ class _Watch:
                 frames_total=known,
                 fps=fps,
                 speed=speed,
-                eta_s=eta_s,
+                eta_s=self._left.at(share) if known is not None else None,
                 item=item,
                 items=items,
-                share=min(1.0, done / total) if total else None,
+                share=share,
                 bytes=self._bytes + sum(each.bytes for each in self._under_way.values()),
                 # A segment's own share is of the whole input.
                 bytes_expected=round(self._bytes / self._made * total) if self._made else part.bytes_expected,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -45,13 +46,41 @@ OnProgress = Callable[[Progress], None]
 # Most seconds by which a header's length misses the real one: by the last frame, or by rounding.
 _MOST_OVER_S = 1.0
 
+_RECENT_S = 60.0
+_BETWEEN_S = 1.0
+
 # The first picture has many more bytes than the ones after it.
 _LEAST_PACKETS = 24
 
 
+class TimeLeft:
+    """Seconds left, at the pace of the last minute, or of the last quarter of a long job: other programs come and go."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: float | None = None
+        # When how much was done, 0 to 1.
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def at(self, share: float | None) -> float | None:
+        """The time left now that this share is done. None where it is unknown, and at first."""
+        if not share:
+            return None
+        now = self._clock()
+        if self._began is None:
+            self._began = now
+        if not self._seen or now - self._seen[-1][0] >= _BETWEEN_S:
+            self._seen.append((now, share))
+        recent = max(_RECENT_S, (now - self._began) / 4)
+        while len(self._seen) > 1 and now - self._seen[1][0] >= recent:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return (now - since) * (1 - share) / (share - before) if share > before else None
+
+
 class Pace:
     """The share of an input that is done, by the times of its frames if its length is known, otherwise by their count; and the
-    time left, at the pace since the first frame.
+    time left.
 
     `wrote` may be called on another thread than `progress`. done_s: playing time of the written frames.
     """
@@ -60,12 +89,11 @@ class Pace:
         self, info: VideoInfo, wanted: SourceOptions, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._info = info
-        self._clock = clock
+        self._left = TimeLeft(clock)
         self._span = span_s(info, wanted)
         self._is_part = wanted.start_s is not None or wanted.duration_s is not None
         self._first: Fraction | None = None
         self.done_s = 0.0
-        self._since: tuple[float, float] | None = None
 
     def wrote(self, frame: Frame) -> None:
         """Note a frame that was handed to the encoder."""
@@ -86,22 +114,13 @@ class Pace:
         # A header that counted too few must not show more than all.
         known = total if total and total >= done else None
         share = self._share(done, known)
-        return Progress(input, done, known, fps, speed, self._left_s(share), item, items, doing, share=share)
+        return Progress(input, done, known, fps, speed, self._left.at(share), item, items, doing, share=share)
 
     def _share(self, done: int, total: int | None) -> float | None:
         # A header whose length is passed says nothing of how much is left.
         if self._span and self._first is not None and self.done_s <= self._span + _MOST_OVER_S:
             return min(1.0, self.done_s / self._span)
         return done / total if total else None
-
-    def _left_s(self, share: float | None) -> float | None:
-        if not share:
-            return None
-        now = self._clock()
-        if self._since is None:
-            self._since = now, share
-        at, before = self._since
-        return (now - at) * (1 - share) / (share - before) if share > before else None
 
 
 def expected_bytes(counters: SinkCounters, share: float | None) -> int | None:
