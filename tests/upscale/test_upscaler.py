@@ -252,11 +252,11 @@ class _SmallDevice(OpenVinoBackend):
 @pytest.mark.parametrize(
     ("pixels", "notes"),
     [
-        (2 * 300 * 200, ["5 frames at a time; going on with 2"]),
+        (2 * 300 * 200, ["5 frames at a time; continuing with 2"]),
         (
             160 * 160,
-            ["5 frames at a time; going on with 2", "2 frames at a time; going on with 1",
-             "a whole frame; going on with tiles of 256", "tiles of 256; going on with tiles of 128"],
+            ["5 frames at a time; continuing with 2", "2 frames at a time; continuing with 1",
+             "a whole frame; continuing with tiles of 256", "tiles of 256; continuing with tiles of 128"],
         ),
     ],
 )  # fmt: skip
