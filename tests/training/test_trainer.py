@@ -281,7 +281,7 @@ def test_what_may_change_when_it_is_resumed(pictures: Path, tmp_path: Path) -> N
     more = dataclasses.replace(config, data=[pictures / "train", pictures / "val"])
     result = train(more)
     assert (result.steps, result.psnr) == (3, {})
-    assert "8 pictures, where the training had 6: it will not end as it would have with those" in told
+    assert "8 pictures; the training began with 6, so its result will differ" in told
     # What was measured a step before is not said of these weights, but stays in the log.
     facts = json.loads((tmp_path / "train.json").read_text())
     assert facts["psnr"] == json.loads(load_tensors(result.weights)[1]["psnr"]) == {}

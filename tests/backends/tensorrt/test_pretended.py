@@ -149,7 +149,7 @@ def test_the_gpu_that_is_named_is_used(
         assert main([*words, "--device", f"cuda:{number}"]) == 0
         assert Memory.used == {number}
     assert main([*words, "--device", "cuda:2"]) == 3
-    assert "there is no cuda:2 here\n" in (said := capsys.readouterr().err)
+    assert "this machine has no cuda:2\n" in (said := capsys.readouterr().err)
     assert "cuda:0 (NVIDIA Pretence 0), cuda:1 (NVIDIA Pretence 1)" in said
     assert main([*words, "--device", "gpu"]) == 2
     assert TensorRTBackend().devices().keys() == {"cuda:0", "cuda:1"}
