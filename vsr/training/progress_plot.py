@@ -56,7 +56,8 @@ def picture_of(
             axes.set_axis_off()
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of characters that the font lacks, which are drawn as boxes.
+        # Matplotlib warns of characters that its font lacks; it draws boxes for them.
+        warnings.simplefilter("ignore")
         figure.savefig(file, format="png", dpi=100)
     return file.getvalue()
 

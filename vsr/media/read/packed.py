@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 # What the encoder writes of itself; the "p" says that it packs.
 _PACKED = re.compile(rb"\x00\x00\x01\xb2DivX\d+[Bb]\d+p")
-# The header of a picture, and no more.
+# A packet that holds the header of a picture and nothing else is at most this long.
 _MAX_UNCODED_BYTES = 8
 _UNCODED = b"\x00\x00\x01\xb6\x51\x30"
 

@@ -151,7 +151,7 @@ class FileSource:
         return frames
 
     def part(self, seek: int | None, begin: int | None, end: int | None) -> Iterator[Frame]:
-        """Instead of all frames, and as they would be among all: those shown from `begin` on and before `end`.
+        """Only the frames with begin <= pts < end, each the same as when all frames are read. Call it instead of iterating.
 
         Times are ticks of the stream's time base, None is open. seek: the keyframe to begin decoding at, early enough for
         filters that need frames before, None for the beginning. If no filter does and a keyframe is shown at `begin`, decoding

@@ -85,10 +85,10 @@ def time_of(frame: VideoFrame) -> Fraction:
 def without_silence(
     frames: Iterable[VideoFrame], end: Fraction | None, name: str, notes: list[str], *, strict: bool
 ) -> Iterator[VideoFrame]:
-    """The timed frames of an input in segments, and a note, once they are all through, of where there were none: FFmpeg leaves
-    out segments it does not get, and says nothing. Times are told from the first frame on.
+    """Pass the timed frames of an HLS or DASH input on. At the end, add a note with the gaps between them, in seconds after the
+    first frame: FFmpeg leaves out missing segments without a message.
 
-    end: where the playlist says that it ends, in seconds. Raises DecodeError for the first gap where `strict`.
+    end: the end by the playlist, in seconds. Raises DecodeError at the first gap if `strict`.
     """
     first: Fraction | None = None
     due = Fraction(0)

@@ -19,11 +19,11 @@ from vsr.models.archs.gated import GatedSpec
 def grown(
     weights: Mapping[str, Tensor], small: ChainSpec, large: ChainSpec, fresh: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Folded weights of a `large` chain that computes what `weights` of a `small` one do.
+    """Folded weights of a `large` chain that gives the same output as a `small` chain with `weights`.
 
-    Added layers pass on what they get; added channels see what `fresh` weights of the large chain make them see, and nothing
-    looks at them yet. With another scale, the last layer and the linear part are those of `fresh`. Raises ConfigError where the
-    one is not larger than the other, or either has skips in its trunk.
+    Added layers pass their input on. Added channels have the weights of `fresh`, a new large chain; later layers ignore them at
+    first. With another scale, the last layer and the linear part are those of `fresh`. Raises ConfigError if the large chain is
+    not larger than the small one, or if either has skips in its trunk.
     """
     fits = small.channels <= large.channels and small.depth <= large.depth
     if (
