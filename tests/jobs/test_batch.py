@@ -63,7 +63,7 @@ def test_after_a_failure_the_same_command_makes_only_what_is_left(
     assert "2 of 3 inputs" in capsys.readouterr().out
     (films / "b.mp4").write_bytes(whole)
     assert run([*COMMAND, "--report", "report.json"]) == 0
-    assert "continuing: 2 of 3 inputs are done" in capsys.readouterr().err
+    assert "going on: 2 of 3 inputs are done" in capsys.readouterr().err
     assert outputs().items() >= made.items()
     assert sorted(outputs()) == ["a_x2.mp4", "b_x2.mp4", "c_x2.mp4"]
     assert batches() == []
@@ -127,7 +127,7 @@ main()
     made = outputs(kind)
     assert sorted(made) == [f"{name}_x2{kind}" for name in ("a", "b")[: 1 + (when == "after")]]
     assert run([*COMMAND, "--report", "report.json"]) == 0
-    assert f"continuing: {len(made)} of 3 inputs are done" in capsys.readouterr().err
+    assert f"going on: {len(made)} of 3 inputs are done" in capsys.readouterr().err
     assert outputs(kind).items() >= made.items()
     assert (len(outputs(kind)), batches()) == (3, [])
     reports = json.loads(Path("report.json").read_text())["reports"]
@@ -162,7 +162,7 @@ def test_an_input_or_an_output_that_changed_is_not_taken_for_done(
     Path("larger/b_x2.mp4").write_bytes(b"somebody else's")
     assert run(COMMAND) == 2
     err = capsys.readouterr().err
-    assert "continuing:" not in err
+    assert "going on:" not in err
     assert err.count("exists") >= 2
     assert Path("larger/b_x2.mp4").read_bytes() == b"somebody else's"
 

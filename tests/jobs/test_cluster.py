@@ -210,7 +210,7 @@ def test_a_head_that_is_killed_leaves_no_task_and_the_job_goes_on_without_the_cl
     network = vsr.NetworkOptions(str(package))
     config = vsr.UpscaleConfig((str(clip),), str(run.output), network, segment=0.4)
     vsr.upscale_many(config, on_said=said.append)
-    assert said[0].startswith("continuing: ")
+    assert said[0].startswith("going on: ")
     assert all_packets(run.output) == expected
     nodes.tell("kill one")
 

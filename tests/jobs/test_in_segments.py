@@ -138,7 +138,7 @@ def test_a_stop_finishes_the_segment_and_the_progress_is_that_of_the_whole(
     seen.clear()
     (whole,) = vsr.upscale_many(config, progress=seen.append, on_said=said.append)
     assert whole.frames_out == FRAMES
-    assert said[0].startswith("continuing: ")
+    assert said[0].startswith("going on: ")
     assert all(report.frames_out <= progress.frames_done for progress in seen)
     assert {progress.frames_total for progress in seen} == {FRAMES}
     # The sound is copied at the end.

@@ -74,7 +74,7 @@ def test_the_same_job_goes_on_and_says_so(output: Path) -> None:
     one = Recorded(output)
     report = one.run()
     assert one.made == [3, 4]
-    assert one.said == ["continuing: 30 of 50 s are done"]
+    assert one.said == ["going on: 30 of 50 s are done"]
     assert whole(output)
     assert report.frames_out == 100
 

@@ -114,7 +114,7 @@ def test_workers_end_with_a_run_that_is_killed_which_goes_on_in_one_process(
         (str(clip),), str(run.output), vsr.NetworkOptions("fast-x2", threads=1), segment=0.4, workers=1
     )
     vsr.upscale_many(config, on_said=said.append)
-    assert said[0].startswith("continuing: ")
+    assert said[0].startswith("going on: ")
     assert all_packets(run.output) == expected
 
 

@@ -131,7 +131,7 @@ def open_batch(
                 lines.append("batch", {"schema": _SCHEMA, "inputs": len(pairs), "options": options})
             batch = Batch(content, lines)
             if there := sum(batch.done(*pair) is not None for pair in pairs):
-                said(f"continuing: {there} of {len(pairs)} inputs are done")
+                said(f"going on: {there} of {len(pairs)} inputs are done")
             try:
                 yield batch
             finally:

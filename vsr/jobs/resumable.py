@@ -163,7 +163,7 @@ class ResumableJob:
                 room = Room(folder.path, head.plan, self._job.estimated_bytes, self._free_bytes, self._said)
                 run = _Run(folder, journal, head, finished, room)
                 if finished:
-                    self._said(f"continuing: {run.how_far}")
+                    self._said(f"going on: {run.how_far}")
                 return self._made(run)
         finally:
             # Where nothing is finished nothing is worth keeping.
