@@ -143,7 +143,7 @@ def chosen_precision(spec: ModelSpec, wanted: Precision | None, offered: Sequenc
 
 
 def unasked_precisions(spec: ModelSpec, offered: Sequence[Precision]) -> list[Precision]:
-    """Those of `offered` that a network may be computed in where none is asked for."""
+    """The precisions in `offered` that a network may be computed in if the user names none."""
     if spec.precision == "fp32":
         return [precision for precision in offered if precision == "fp32"]
     if spec.precision == "shown":

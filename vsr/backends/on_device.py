@@ -77,7 +77,7 @@ def planes_of(picture: SemiPlanar) -> dict[str, Tensor]:
 
 
 def on_host(picture: SemiPlanar) -> list[NDArray[np.uint8]]:
-    """Its planes Y, U, V, [h, w x bytes], in the host's memory."""
+    """The picture's planes Y, U and V, uint8 [h, w x bytes], in the host's memory."""
     return [plane[0, 0].cpu().numpy() for plane in planes_of(picture).values()]
 
 

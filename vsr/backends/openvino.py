@@ -178,8 +178,8 @@ class OpenVinoBackend:
         return Availability(True, f"{devices[self.device]}, {precisions}")
 
     def precisions(self, spec: ModelSpec) -> list[Precision]:
-        """Those that a network may be computed in unasked, and whose speed can be compared; the one taken without that comes
-        first. None on other devices than processors."""
+        """The precisions that can be compared by speed for a network, if the user names none. The first is used without a
+        comparison. An empty list on devices other than processors."""
         return unasked_precisions(spec, runtime.precisions(self.device)) if self.device == "cpu" else []
 
     def facts(self) -> dict[str, object]:
@@ -233,7 +233,8 @@ class OpenVinoBackend:
         return here and self._chosen(spec, options)[1] == "fp32"
 
     def _chosen(self, spec: ModelSpec, options: CompileOptions) -> tuple[Precision, Precision]:
-        """Of the network, and of what is not in 8 bits where that is int8: the first convolution and what is around."""
+        """(precision of the network, precision of its parts outside 8 bits): for int8, the first convolution and the graph
+        around the network. Both are equal for other precisions."""
         offered = runtime.precisions(self.device)
         precision = chosen_precision(spec, options.precision, offered)
         if precision != "int8":
@@ -247,7 +248,7 @@ class OpenVinoBackend:
         plane_shapes: Mapping[str, tuple[int, ...]],
         config: Mapping[str, str | int],
     ) -> str:
-        """Of a graph compiled for a processor, from all that may change it; "" for other devices."""
+        """The key of a graph compiled for a processor: a hash of everything that may change it. "" for other devices."""
         if self.device != "cpu":
             return ""
         try:

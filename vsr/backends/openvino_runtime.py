@@ -54,7 +54,7 @@ def _import_without_converter() -> None:
 
 
 def devices() -> dict[str, str]:
-    """What OpenVINO calls CPU, GPU or GPU.1, NPU or NPU.4000, by our names, and what each is."""
+    """OpenVINO's devices (CPU, GPU or GPU.1, NPU or NPU.4000): from vsr's name for each to the name of its hardware."""
     found = {}
     for theirs in core().available_devices:
         kind, _, number = theirs.lower().partition(".")
@@ -78,8 +78,8 @@ def own_name(device: str) -> str:
 
 
 def precisions(device: str) -> list[Precision]:
-    """Those the device computes in, the fastest first as far as names tell. int8 comes last on a processor without instructions
-    of its own for it, which add up without overflow, and on other devices, where nobody has measured it."""
+    """The precisions the device computes in, the fastest first as far as names tell. int8 comes last on a processor without
+    int8 instructions, which add up without overflow, and on other devices, where int8 was never measured."""
     native = core().get_property(own_name(device), "OPTIMIZATION_CAPABILITIES")
     found: list[Precision] = [p for p in HINTS if p.upper() in native]
     if device == "cpu" or "INT8" in native:

@@ -1,4 +1,4 @@
-"""Which process something was made in: the threads and the GPU of a runtime do not go with a fork."""
+"""Remembers in which process a runtime was started: its threads and its GPU do not survive a fork."""
 
 from __future__ import annotations
 

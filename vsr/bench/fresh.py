@@ -37,7 +37,7 @@ class FreshRun:
 
     @property
     def total(self) -> float:
-        """From the command to the first frame."""
+        """Seconds from the command to the first frame."""
         return self.imports + self.model + self.compile + self.first_frame
 
 
@@ -60,7 +60,7 @@ def fresh_runs(
 
 
 def start_of(runs: Sequence[FreshRun]) -> Start:
-    """Of one at least."""
+    """The spread of each part of the start, over one run or more."""
     return Start(
         *(
             spread([round(getattr(run, name), 3) for run in runs])

@@ -184,7 +184,7 @@ def _over(whole: Part, parts: Iterable[Part]) -> Spread:
 
 @cache
 def _hash_of(folder: Path) -> str:
-    """Of names and contents of a package's files."""
+    """A hash of the names and contents of a package's files."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         digest.update(f"{path.name}\0".encode())

@@ -1,4 +1,4 @@
-"""Which cases there are, and whether there is time for one."""
+"""Lists the cases of a benchmark, and estimates whether there is time for a network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_SIDE = 16384
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where frames go. preset: empty for vsr's default, and where there is none."""
+    """An encoder that frames go to. preset: empty for vsr's default, and for an encoder without presets."""
 
     encoder: str
     preset: str = ""
@@ -107,7 +107,7 @@ def plan(config: BenchConfig) -> Plan:
 
 
 def least_seconds(seconds_a_frame: float, at_once: int, outputs: int) -> float:
-    """What measuring a network takes at least: inferring alone, its steps, and together into each output.
+    """The least time that measuring a network takes: inferring alone, its steps, and the whole job into each output.
 
     at_once: frames under way at a time, twice as many of which are the warm-up.
     """

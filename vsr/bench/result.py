@@ -25,7 +25,7 @@ STEPS = ("copy in", "compute", "chroma", "copy out")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What was run.
+    """The configuration that was measured.
 
     program: "vsr", or the name and version of another. model: name of the package. size: (width, height) of the input frames;
     size_out: of the output frames. device: as for `--device`. threads: the requested number, 0 for all cores. input:
@@ -92,7 +92,7 @@ class StageShare:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """From the command to the first frame, in a fresh process, in seconds.
+    """Seconds from the command to the first frame, in a fresh process.
 
     imports: Python and vsr. model: opening the input, finding and loading model and runtime, opening the output. compile: of
     the network. first_frame: decoding, inferring and handing the first frame to the encoder. total: all of it.

@@ -126,7 +126,7 @@ class _Rates:
         self._missing: set[str] = set()
 
     def of(self, alone: Alone) -> Spread | None:
-        """For that network; None where there is nothing to measure it with."""
+        """The best rate for the network's backend, precision and device; None if nothing can measure it."""
         case = alone.case
         key = " ".join([case.backend, case.precision] + ([case.device] if case.device != "cpu" else []))
         if key not in self.found and key not in self._missing:

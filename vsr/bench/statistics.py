@@ -60,7 +60,7 @@ def quantile(values: Sequence[float], part: float) -> float:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of one value at least."""
+    """The median and quartiles of one value or more."""
     low, median, high = (quantile(values, part) for part in (0.25, 0.5, 0.75))
     found = Spread(median, low, high, len(values))
     settled = len(values) >= SETTLED_REPEATS and found.error <= SETTLED_WITHIN * median
@@ -68,13 +68,13 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def frame_times(seconds: Sequence[float]) -> FrameTimes:
-    """Of one at least."""
+    """The percentiles, in milliseconds, of the seconds of one frame or more."""
     p50, p95, p99 = (1000 * quantile(seconds, part) for part in (0.5, 0.95, 0.99))
     return FrameTimes(digits(p50), digits(p95), digits(p99), len(seconds))
 
 
 def digits(value: float) -> float:
-    """As many as a figure has that is measured."""
+    """The value rounded to five digits, as every measured figure is."""
     return float(f"{value:.5g}")
 
 

@@ -40,9 +40,9 @@ def shipped_suites() -> dict[str, Traversable]:
 
 
 def suite_of(config: BenchConfig) -> Suite:
-    """What a configuration asks for: its suite, whose values give way to those of the configuration, or its values alone.
+    """The suite a configuration names, with the configuration's own values in place of the suite's; without a name, its values.
 
-    Raises ConfigError for a suite that there is not, or that is not whole.
+    Raises ConfigError for a suite that does not exist or is incomplete.
     """
     given = {field.name: getattr(config, field.name) for field in fields(Grid) if getattr(config, field.name)}
     named = config.suite

@@ -64,7 +64,7 @@ class TuneResult:
     left_out: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return asdict(self)
 
 
@@ -174,7 +174,8 @@ def groups(config: TuneConfig, upscaler: Upscaler) -> Iterator[list[Change]]:
 
 
 def _other_devices(config: TuneConfig, upscaler: Upscaler) -> list[str]:
-    """Those that OpenVINO sees beside the processor; none where the device is named, or a GPU of NVIDIA's is there."""
+    """The devices OpenVINO sees beside the current one. Empty if backend or device is named, or if another backend is in use,
+    as on a GPU of NVIDIA's."""
     wanted = config.network
     if (wanted.backend, wanted.device) != ("auto", "auto") or upscaler.backend != "openvino":
         return []
@@ -182,7 +183,7 @@ def _other_devices(config: TuneConfig, upscaler: Upscaler) -> list[str]:
 
 
 def _other_precisions(upscaler: Upscaler, wanted: NetworkOptions) -> list[Precision]:
-    """Those that the network can be computed in here, but for the one it is computed in."""
+    """The precisions the network can be computed in on this machine, without the current one."""
     small = np.zeros((16, 16), np.uint8)
     upscaler.upscale(small)
     found = []

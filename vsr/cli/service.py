@@ -1,4 +1,4 @@
-"""What systemd hears of `vsr stream` as a service, by the protocol of sd_notify(3): datagrams to the socket that it names."""
+"""Reports the state of `vsr stream` to systemd by the protocol of sd_notify(3): datagrams to the socket systemd names."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def table(
 
 
 def _blocks(rows: Sequence[Sequence[str]], indent: str) -> list[str]:
-    """For each row its first cell, and below it a line for each other cell that is not empty."""
+    """Lines for a narrow terminal: each row's first cell, and below it one line for each other cell that is not empty."""
     head, *others = rows
     lines = []
     for first, *cells in others:

@@ -57,7 +57,7 @@ def widest(spec: ModelSpec, layout: GraphLayout, examples: Sequence[Arrays]) -> 
 def _extremes(
     spec: ModelSpec, layout: GraphLayout, examples: Sequence[Arrays]
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Of each tensor that a convolution takes, but for pictures, the least and the largest values of the examples."""
+    """The least and the largest value in each example, by tensor: all inputs of convolutions except pictures."""
     import onnx
 
     model = onnx.load(str(spec.graph(layout)), load_external_data=False)

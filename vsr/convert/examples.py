@@ -22,7 +22,7 @@ _APART = 12
 
 
 def drawn(layout: GraphLayout, multiple: int) -> Arrays:
-    """From left to right a gradient, noise about a wave, and blocks of black and white; planes differ. 8 bits."""
+    """A drawn picture of 8 bits: a gradient, a noisy wave, blocks of black and white, from left to right. Planes differ."""
     random = np.random.default_rng(0)
     side = -(-_SIDE // multiple) * multiple
     planes = {}

@@ -1,4 +1,4 @@
-"""From the weights a training leaves to a package that runs anywhere."""
+"""Makes a package that runs anywhere from the weights of a training."""
 
 from __future__ import annotations
 

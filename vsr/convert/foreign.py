@@ -39,7 +39,7 @@ WHOLE_HALO = 64
 
 @dataclass(frozen=True)
 class Examined:
-    """What running an ONNX network tells.
+    """Facts found by running an ONNX network.
 
     domain: "luma" for one channel, "rgb" for three. peak: the value of white, 1 or 255. size_multiple: of width and height,
     64 at most. halo: input pixels around an output pixel that it depends on; `whole` where that is the whole picture.
@@ -222,7 +222,7 @@ class OnnxNetwork:
         self.weights_file = weights_file
 
     def table(self) -> Mapping[str, Any]:
-        """What `[network]` of the spec says."""
+        """The content of `[network]` in the spec."""
         return {"arch": "onnx", "peak": self._facts.peak, "whole_picture": self._facts.whole}
 
     def add_to(self, graph: GraphBuilder, luma: str) -> str:
@@ -295,7 +295,8 @@ def _first_run(run: Runner, channels: int) -> tuple[int, int]:
 
 
 def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
-    """Which of 1 and 255 as white makes of a picture something like that picture enlarged."""
+    """The value of white, 1 or 255, with which the network's output is closest to its input enlarged. Raises WeightsError if
+    neither is close."""
     picture = probe(channels, side)
     wanted = picture[0, 0].repeat(scale, axis=0).repeat(scale, axis=1)
     errors = {

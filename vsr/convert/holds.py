@@ -25,7 +25,7 @@ _LEAST_DB, _FARTHEST = 48.0, 8
 
 
 def held(spec: ModelSpec) -> tuple[Precision, ...]:
-    """Those of bf16 and fp16 in which a package makes the picture that float32 makes.
+    """The precisions, bf16 or fp16, in which a package makes the picture that float32 makes.
 
     Its network runs in float32 by ONNX Runtime, with weights and what each layer makes rounded as the precision has them: no
     processor or GPU has a say. Pictures: gradients, noise and hard edges, of 8 bits. Half precision holds where no sample is

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Range(IntEnum):
-    """Which codes stand for black and white (FFmpeg's AVColorRange)."""
+    """The codes that stand for black and white (FFmpeg's AVColorRange)."""
 
     UNSPECIFIED = 0
     LIMITED = 1
@@ -15,7 +15,7 @@ class Range(IntEnum):
 
 
 class ChromaLocation(IntEnum):
-    """Where chroma samples sit between luma samples (FFmpeg's AVChromaLocation)."""
+    """The position of chroma samples between luma samples (FFmpeg's AVChromaLocation)."""
 
     UNSPECIFIED = 0
     LEFT = 1

@@ -192,7 +192,7 @@ def stage_failed(stage: str, frame_index: int | None, cause: BaseException) -> V
 
 
 def reason(error: BaseException) -> str:
-    """What an exception of another library, or of the system, says in one line; the name of its type where it says nothing.
+    """The message of an exception of another library or of the system, in one line; the name of its type if it has none.
 
     Without the number, function and file name that OSError and PyAV's errors put around it.
     """

@@ -19,7 +19,7 @@ def packages(extra: str) -> list[str]:
 
 
 def missing(extra: str) -> list[str]:
-    """Those of the packages of an extra that are not installed."""
+    """The packages of an extra that are not installed."""
     return [name for name in packages(extra) if not installed(name)]
 
 

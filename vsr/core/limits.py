@@ -10,7 +10,7 @@ _sharing = 1
 
 
 def share_machine(processes: int) -> None:
-    """From now on count only this process's share of the machine, which several processes divide among themselves."""
+    """Count only this process's share of the machine from now on: `processes` of them divide it."""
     global _sharing  # noqa: PLW0603
     _sharing = processes
 

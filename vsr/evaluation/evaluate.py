@@ -156,7 +156,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _least_side(scale: int) -> int:
-    """From which SSIM has room, once a side is cropped to a multiple of the scale and has lost its borders."""
+    """The least side, in pixels, that leaves room for SSIM after cropping to a multiple of the scale and cutting borders."""
     return -(-(metrics.SSIM_SIDE + 2 * scale) // scale) * scale
 
 
@@ -242,6 +242,6 @@ def _on_rgb(result: Picture, original: Picture, border: int) -> Figures:
 
 
 def _mean(rows: list[Figures]) -> Figures:
-    """Of each figure, over the rows that have it."""
+    """The mean of each figure, over the rows that have it."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}

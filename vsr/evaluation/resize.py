@@ -26,7 +26,7 @@ def cubic_kernel(distance: FloatArray) -> FloatArray:
 
 
 def bicubic_taps(length_in: int, length_out: int, scale: float) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Which input samples make each output sample along one axis, and how much of each.
+    """The input samples that make each output sample along one axis, and the weight of each.
 
     Returns indices int64 [length_out, taps] and weights float64 [length_out, taps]; each row of weights sums to 1.
     """

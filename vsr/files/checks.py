@@ -25,19 +25,20 @@ HINTS = {
 
 
 def place_of(path: Path) -> Path:
-    """Where a file of that name lies: what a symbolic link leads to, be it there or not."""
+    """The place of a file: the target of a symbolic link, whether it exists or not, else the path itself."""
     # Path.is_symlink raises for a name that is too long.
     return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
 
 
 def part_path(path: Path) -> Path:
-    """Where a file lies while it is being written: beside its place, so that renaming is atomic."""
+    """The path of a file while it is being written: beside its place, so that renaming is atomic."""
     place = place_of(path)
     return place.with_name(place.name + PART_SUFFIX)
 
 
 def stat_of(path: Path) -> os.stat_result | None:
-    """What lies there, None for nothing. Raises ConfigError where the system cannot tell, as of a name that is too long."""
+    """The status of the file or folder at `path`; None if there is none. Raises ConfigError if the system cannot tell, for
+    example because the name is too long."""
     try:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):

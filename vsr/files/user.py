@@ -1,4 +1,4 @@
-"""Where a user's own files lie, as the system has it: on Linux by the XDG Base Directory Specification."""
+"""The folders of a user's own files, by the system's rules: on Linux the XDG Base Directory Specification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def config_folder() -> Path:
 
 
 def config_file() -> Path:
-    """Where a user writes down the options that are always wanted, be it there or not: VSR_CONFIG, or one in vsr's folder."""
+    """The path of the user's file of default options, whether it exists or not: VSR_CONFIG, or config.toml in vsr's folder."""
     chosen = os.environ.get("VSR_CONFIG")
     return Path(chosen).expanduser() if chosen else config_folder() / "config.toml"
 

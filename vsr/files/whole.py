@@ -94,13 +94,13 @@ class KeepsFirstError(ABC):
 
 
 class OutputFile(KeepsFirstError):
-    """What FFmpeg writes into: a file under its `.part` name. `bytes` is its length so far.
+    """A file that FFmpeg writes under its `.part` name. `bytes` is its length so far.
 
-    A symbolic link of that name stays: the file is written where it leads to.
+    A symbolic link of that name stays: its target is written.
 
-    `name` is what FFmpeg opens when it moves the index to the front. It is locked until it ends.
-    wait: until another run that writes the same file is done. Raises FileError, and ConfigError for such a run where it is
-    not waited for, and for the name of a device or a pipe.
+    `name` is the URL that FFmpeg opens when it moves the index to the front. The file is locked until it ends.
+    wait: wait for another run that writes the same file; without it, such a run raises ConfigError. Raises FileError, and
+    ConfigError for the name of a device or a pipe.
     """
 
     def __init__(self, path: Path, *, wait: bool = False) -> None:

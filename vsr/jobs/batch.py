@@ -173,7 +173,7 @@ def _begun(folder: Path, config: UpscaleConfig, said: Callable[[str], None]) -> 
 
 
 def _place(config: UpscaleConfig, output: str) -> Path:
-    """Of the batch that a command line makes, whatever lies in its folders by now."""
+    """The path of the batch of a command line. It does not depend on the content of the named folders."""
     named = [*map(_absolute, config.inputs), "", _absolute(config.output or "")]
     number = hashlib.sha256(os.fsencode("\0".join(named))).hexdigest()[:8]
     # The folder the command names, whichever of its outputs comes first.

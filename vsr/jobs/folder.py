@@ -42,7 +42,7 @@ def job_folder(output: Path) -> Path:
 
 
 def segment_name(number: int) -> str:
-    """Of a finished segment's file."""
+    """The name of a finished segment's file."""
     return f"{number:06d}.segment"
 
 
@@ -62,12 +62,12 @@ class JobFolder:
             raise os_error(str(path), error) from error
 
     def attempt(self, number: int, attempt: int) -> Path:
-        """Where a segment is made. Two runners may make one at a time, each its own file; so does a worker that outlives a
-        killed run for a moment."""
+        """The path at which a segment is made. Two runners may make the same segment at once, each in its own file; so may a
+        worker that outlives a killed run for a moment."""
         return self.path / f"{number:06d}.{os.getpid()}.{attempt}"
 
     def segment(self, number: int) -> Path:
-        """Where it lies when it is finished."""
+        """The path of a finished segment."""
         return self.path / segment_name(number)
 
     def joined(self, output: Path) -> Path:

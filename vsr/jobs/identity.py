@@ -30,7 +30,7 @@ SEGMENT = "--segment"
 
 
 def identity(config: UpscaleConfig, path: Path, spec: ModelSpec, backend: str, device: str) -> Identity:
-    """Of a job whose input is a file. Raises SourceOpenError where that cannot be read."""
+    """The identity of a job whose input is a file. Raises SourceOpenError if the file cannot be read."""
     return {
         **input_identity(path),
         **options_of(config),
@@ -44,7 +44,8 @@ def identity(config: UpscaleConfig, path: Path, spec: ModelSpec, backend: str, d
 
 
 def input_identity(path: Path) -> Identity:
-    """Which file it is, and that nobody has changed it: its size, its time, and its first and last MiB."""
+    """A file's path, and facts that show a change of it: its size, its time, and a hash of its first and last MiB. Raises
+    SourceOpenError."""
     try:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
@@ -82,7 +83,7 @@ def _plain(value: Any) -> str | int | float | None:
 
 
 def _hash_of_folder(folder: Path) -> str:
-    """Of the names and bytes of all files."""
+    """A hash of the names and bytes of all files in a folder."""
     checked = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.is_file():

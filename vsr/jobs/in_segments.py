@@ -248,7 +248,7 @@ class Upscaling:
         return job.run()
 
     def _identity(self, url: str, outlook: Outlook, begun: JobHead | None) -> Identity:
-        """Of the job, whose segments are as long as they were begun where nobody says it."""
+        """The identity of the job. Unless the user sets a segment length, the length of the begun job is kept."""
         from vsr.jobs.identity import SEGMENT, identity
 
         backend, device = outlook.backend, outlook.device
@@ -262,7 +262,7 @@ class Upscaling:
     def _runners(
         self, job: UpscaleJob, network: NetworkOptions, outlook: Outlook, watch: _Watch | None
     ) -> Runners:
-        """This process, workers, or a cluster."""
+        """The runners of the job: this process, worker processes, or a cluster."""
         if self._cluster is not None:
             from vsr.jobs.cluster import OnCluster
 

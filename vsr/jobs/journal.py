@@ -60,10 +60,10 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class JournalContent:
-    """What a journal says. head: None where its first line is not whole. joined: the output, which was about to get its name.
+    """The content of a journal. head: None if its first line is incomplete. joined: the output that was about to get its name.
 
-    length: bytes up to the end of the last line that is trusted. damage: a sentence about lines before the last that are not,
-    "" for none.
+    length: bytes up to the end of the last trusted line. damage: a sentence about untrusted lines before the last one, "" for
+    none.
     """
 
     head: JobHead | None = None

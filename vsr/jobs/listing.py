@@ -47,7 +47,7 @@ class JobStatus:
     inputs_done: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return asdict(self)
 
 

@@ -64,7 +64,7 @@ def plan_outputs(config: UpscaleConfig, *, make: bool = True) -> list[tuple[str,
 
 
 def _below(item: str, inputs: Sequence[str]) -> Path | None:
-    """Where an item lies in the folder it was found in."""
+    """The subfolder of an item in the folder it was found in; None for an item that was named itself."""
     roots = [Path(file_name(given)) for given in inputs]
     for root in roots:
         if Path(item).is_relative_to(root) and Path(item) != root:
@@ -178,7 +178,7 @@ def preview_many(
 
 
 def _preview(upscaling: Upscaling, config: UpscaleConfig, url: str, output: str) -> Preview:
-    """Of one input, whose output may lie in a folder that is only made by a run."""
+    """The preview of one input. The output's folder may not exist yet: a run creates it."""
     folder = Path(output).parent
     if config.output is None or not _names_folder(file_name(config.output)) or folder.exists():
         return upscaling.preview(url, output)
@@ -240,6 +240,6 @@ class _OfAll:
 
 
 def _bytes(url: str) -> int:
-    """Of a file; 0 where it is none."""
+    """The bytes of a file; 0 for anything else."""
     path = Path(file_name(url))
     return path.stat().st_size if path.is_file() else 0

@@ -125,7 +125,7 @@ def _folder_of(package: Package) -> str:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """Of names and bytes."""
+    """A hash of the files' names and bytes."""
     digest = hashlib.sha256()
     for name, data in files.items():
         digest.update(name.encode() + b"\0" + hashlib.sha256(data).digest())

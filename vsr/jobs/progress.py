@@ -106,7 +106,7 @@ class Pace:
         self.done_s = float(shown - self._first + (1 / rate if rate else 0))
 
     def progress(self, stats: PipelineStats, input: str, item: int, items: int, doing: str) -> Progress:
-        """Where it stands."""
+        """The progress of the job at this moment."""
         info, done = self._info, stats.stages[-1].items_in
         fps = done / stats.seconds if stats.seconds > 0 else 0.0
         speed = fps / float(info.frame_rate) if info.frame_rate and not info.is_picture else None

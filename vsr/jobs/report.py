@@ -78,7 +78,7 @@ class Report:
         return 3600 * steady_s / self.video_s if self.video_s and steady_s > 0 else None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return asdict(self)
 
     @classmethod
@@ -155,7 +155,7 @@ def counted_once(sentences: Iterable[str]) -> tuple[str, ...]:
 
 
 def _stages_merged(parts: Sequence[Sequence[StageReport]]) -> tuple[StageReport, ...]:
-    """Of parts with the same stages."""
+    """The reports of several parts in one, stage by stage. All parts have the same stages."""
     result = []
     for same in zip(*parts, strict=True):
         busy_s = sum(stage.busy_s for stage in same)

@@ -78,7 +78,7 @@ class Room:
 
 
 def said_bytes(count: int) -> str:
-    """For people: 12 kB, 3.4 GB."""
+    """A number of bytes in words for people: 12 kB, 3.4 GB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

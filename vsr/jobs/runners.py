@@ -32,10 +32,10 @@ class Runners(Protocol):
     """The runners of a job, by their names. Runners may join and leave. A context manager that ends the work in progress."""
 
     def free(self) -> Sequence[str]:
-        """Those that are there and make nothing."""
+        """The runners that are present and idle."""
 
     def start(self, runner: str, task: SegmentTask) -> None:
-        """Let one make a segment."""
+        """Let a free runner make a segment."""
 
     def wait(self, timeout_s: float | None) -> Sequence[Made | Failed]:
         """Wait for events and return them; none if only other runners are free, or after the timeout. Raises Cancelled."""

@@ -1,6 +1,6 @@
-"""Which runner makes which segment: in order, each by one runner, until the end, where fast runners copy what slow ones have.
+"""Assigns segments to runners: in order, each to one runner. At the end, fast runners also make the segments of slow ones.
 
-It knows no segments and no clock: work is counted in frames, and whoever asks says what time it is.
+It knows only the numbers of segments, and has no clock: work is counted in frames, and the caller passes the time.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Schedule:
         return [name for name, runner in self._runners.items() if runner.number is not None]
 
     def take(self, name: str, now: float) -> int | None:
-        """What a runner that makes nothing is to make now; None for nothing yet: then ask again when anything has changed.
+        """The number of the segment that an idle runner should make now; None for no segment yet: ask again after any change.
 
         A runner is known from its first call on.
         """

@@ -1,4 +1,4 @@
-"""Where an input is cut into segments: integers in the time base of its video, and no floats."""
+"""Plans where an input is cut into segments: in integers, in the time base of its video."""
 
 from __future__ import annotations
 

@@ -121,9 +121,9 @@ class UpscaleJob:
                 sink.abandon()
 
     def index(self, url: str, output: str) -> VideoIndex:
-        """Where the work on `url` can be cut; its `uncuttable` says why not, because of the input or of the output.
+        """The places where the work on `url` can be cut. Its `uncuttable` says why not, because of the input or of the output.
 
-        Raises VsrError for what cannot be opened, and Cancelled.
+        Raises VsrError for an input that cannot be opened, and Cancelled.
         """
         with open_source(url, self._reading) as source:
             prepared = self._prepare(source)
@@ -366,7 +366,7 @@ class UpscaleJob:
 
 
 def _stated_bytes(bitrate: int | None, video_s: float | None) -> int | None:
-    """Of a video of this bitrate."""
+    """The bytes of a video of this bitrate (bit/s) and length; None if either is unknown."""
     return round(bitrate * video_s / 8) if bitrate and video_s else None
 
 
@@ -381,7 +381,7 @@ class _Prepared:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Of the coded picture of the output."""
+        """(width, height) of the output's coded picture."""
         return self.writing.size or (self.large.width, self.large.height)
 
 

@@ -34,11 +34,11 @@ class _Worker:
     task: SegmentTask | None = None
 
     def kill(self) -> None:
-        """With all that it has started. From any thread."""
+        """Kill the process and all processes it has started. Any thread may call this."""
         kill(self.process)
 
     def ended(self) -> int:
-        """Its exit code, or the signal that killed it, as a negative number."""
+        """Kill the process, and return its exit code, or the signal that killed it as a negative number."""
         self.kill()
         self.pipe.close()
         for pipe in (self.process.stdin, self.process.stdout):

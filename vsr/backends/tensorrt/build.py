@@ -1,4 +1,4 @@
-"""From a recipe to an engine in the store."""
+"""Builds the engine of a recipe into the store."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _SUBSAMPLED: Mapping[Chroma, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Of a side or a batch: the least, the one to be best at, and the most, as in TensorRT's profiles."""
+    """The least, the best supported and the largest value of a side or a batch, as in TensorRT's profiles."""
 
     min: int
     opt: int
@@ -39,7 +39,7 @@ class Extent:
 
     @staticmethod
     def of(value: Any, name: str) -> Extent:
-        """From a number, or from a list of three. Raises ConfigError."""
+        """The extent that `value` states, a number or a list of three. name: of the value, for messages. Raises ConfigError."""
         given = value if isinstance(value, list) else [value] * 3
         most = MAX_BATCH if name == "batch" else MAX_SIDE
         whole = len(given) == 3 and all(type(n) is int for n in given)

@@ -83,7 +83,7 @@ class Manifest:
     parity: Parity | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The fields as JSON values, with the key."""
         return {"key": self.identity.key, **asdict(self)}
 
 

@@ -105,7 +105,7 @@ class TorchEngine(DeviceEngine):
         return {name: values[name].contiguous() for name in self._outputs}
 
     def captured(self, like: Mapping[str, Any]) -> AbstractContextManager[Captured]:
-        """On CUDA: the engine's steps for inputs shaped as `like`, for one thread at a time."""
+        """The engine's captured steps for inputs shaped as `like`, for one thread at a time. CUDA only."""
         from vsr.backends.torch.captured import Captured
 
         def capture() -> Captured:
@@ -260,7 +260,7 @@ def _unfused(device: torch.device) -> str:
 
 
 def _precisions(device: torch.device) -> list[Precision]:
-    """Those the device multiplies natively, the fastest first."""
+    """The precisions the device multiplies natively, the fastest first."""
     import torch
 
     if device.type == "cuda":

@@ -81,7 +81,8 @@ class _Fusing:
         return [node for node in nodes if node is not None]
 
     def _conv(self, conv: onnx.NodeProto) -> Found | None:
-        """With its bias and the activation after it: 3x3 between features, or from one plane."""
+        """A convolution fused with its bias and the activation after it: 3x3 between features, or from one plane. None for
+        other convolutions."""
         settings = _attributes(conv)
         pads = set(settings.get("pads", [0]))
         others = {*settings.get("strides", ()), *settings.get("dilations", ()), settings.get("group", 1)}
@@ -119,7 +120,8 @@ class _Fusing:
         return helper.make_node(kernel, [conv.input[0], *made], [name], **ways), chain
 
     def _slope(self, conv: onnx.NodeProto, channels: int) -> Tensor | None:
-        """Of the activation that alone follows, for values below 0; None where there is none."""
+        """The slope, for each channel, of the activation that alone uses the convolution's output; it is for values below 0. None
+        without such an activation."""
         after = self._users.get(conv.output[0], [])
         if self._uses[conv.output[0]] != 1 or not after or after[0].op_type not in _ACTIVATIONS:
             return None

@@ -99,7 +99,7 @@ def _reduce_mean(tensor: Tensor, axes: Tensor | None = None, *, keepdims: int = 
 
 
 def _shape(tensor: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
-    """On the host, as all shapes are."""
+    """ONNX's Shape. The result lies on the host, as all shapes do."""
     return torch.tensor(tensor.shape[start:end])
 
 

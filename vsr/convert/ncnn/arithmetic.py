@@ -32,12 +32,12 @@ _SQUARE, _INVERSE_ROOT = 4, 6
 
 
 def _by_channel(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """For what ONNX spreads over [n, c, h, w]."""
+    """The values shaped [c, 1, 1], which ONNX spreads over [n, c, h, w]."""
     return values.reshape(-1, 1, 1)
 
 
 def _activated(net: Graph, layer: Layer, tensor: str) -> str:
-    """What is fused into convolutions: parameters 9 and 10."""
+    """Add the activation that ncnn fuses into convolutions (parameters 9 and 10), and return its output."""
     kind, given = layer.whole(9), layer.several(10)
     wanted = {2: 1, 3: 2, 6: 2}.get(kind, 0)
     if len(given) < wanted:

@@ -1,4 +1,4 @@
-"""What the layers of an ncnn network are translated into: ONNX nodes, between blobs.
+"""The ONNX graph that the layers of an ncnn network are translated into: nodes between blobs.
 
 A blob of ncnn has no batch. Here a picture of c channels is [n, c, h, w], and a vector of c numbers, as global pooling makes
 it, is [n, c, 1, 1], so that it spreads over pictures as in ncnn.

@@ -183,7 +183,7 @@ def _reduction(net: Graph, layer: Layer, taken: Sequence[Blob]) -> list[Blob]:
 
 
 def _reshape(_net: Graph, layer: Layer, taken: Sequence[Blob]) -> list[Blob]:
-    """Of a vector into one of 1x1 pixels, or back."""
+    """Reshape a vector into a picture of 1x1 pixels, or back; pass the blob on, because both have one shape here."""
     blob = one(layer, taken)
     width, height, channels = (layer.whole(at, REST) for at in (0, 1, 2))
     to_vector = (height, channels) == (REST, REST) and width in (-1, blob.channels)
