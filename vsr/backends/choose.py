@@ -1,4 +1,4 @@
-"""Which backend runs, on which device, and why not the others."""
+"""Chooses the backend and the device, and says why the others are not used."""
 
 from __future__ import annotations
 

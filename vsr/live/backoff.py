@@ -32,5 +32,5 @@ class Backoff:
         return wait_s * (1 - self._chance() / 2)
 
     def succeeded(self) -> None:
-        """It worked: the next failure is the first again."""
+        """Report a success: the next failure counts as the first again."""
         self.failed = 0

@@ -27,10 +27,11 @@ def health(
     last_out_at: float | None,
     sinks: Iterable[LiveSink],
 ) -> Health:
-    """What can be said at a time of the clock.
+    """The health of a session at the time `now` of the clock.
 
-    began_at: of the session. first_out_at, last_out_at: when a picture has gone out of the encoder, or to the caller. sinks:
-    those that are required. "starting" is the reason for as long as the timeout after what has to come first.
+    began_at: of the session. first_out_at, last_out_at: times of the first and the last picture from the encoder or to the
+    caller, None before the first. sinks: the required sinks. While the timeout runs from the beginning, or for a sink from the
+    first picture, the reason is "starting".
     """
     if state == "stopped":
         return Health(False, ("stopped",))

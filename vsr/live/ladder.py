@@ -1,4 +1,4 @@
-"""Which network the machine can afford now. It knows only times, and those the caller gives."""
+"""Chooses the network that the machine can afford now. It knows only times, and the caller passes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SETTLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From one rung to another, by their numbers, and why."""
+    """A step from one rung to another, by their numbers, and the reason."""
 
     before: int
     after: int

@@ -21,7 +21,7 @@ _LOG = math.log(_RATIO)
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """In milliseconds; count: of how many. most_ms and sum_ms, of all, are exact."""
+    """Percentiles of durations in milliseconds. count: the number of durations. most_ms, sum_ms: of all durations, exact."""
 
     count: int = 0
     p50_ms: float = 0.0
@@ -61,7 +61,7 @@ class Latency:
             return _percentiles(self._all, self._most_s, self._sum_s)
 
     def recent(self) -> Percentiles:
-        """Of the last ten seconds."""
+        """The percentiles of the last ten seconds."""
         with self._lock:
             self._forget(int(self._clock.now()))
             counts = [sum(column) for column in zip(*(item[1] for item in self._seconds), strict=True)]

@@ -1,4 +1,4 @@
-"""From upscaled frames to packets in the queues of all sinks."""
+"""Encodes upscaled frames, and puts the packets into the queues of all sinks."""
 
 from __future__ import annotations
 

@@ -64,5 +64,5 @@ class StreamReport:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return asdict(self)

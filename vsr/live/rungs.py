@@ -92,7 +92,7 @@ class Rungs:
 
     @property
     def model(self) -> str:
-        """The one in use."""
+        """The id of the network in use."""
         return self._upscalers[self._rung].spec.id
 
     @property
@@ -103,7 +103,7 @@ class Rungs:
 
     @property
     def device(self) -> str:
-        """Of the one in use."""
+        """The device of the network in use."""
         return self._upscalers[self._rung].device
 
     @property

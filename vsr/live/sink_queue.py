@@ -148,7 +148,7 @@ class SinkQueue:
             return item
 
     def put_back(self, item: Item) -> None:
-        """It was not written: it is the next one again."""
+        """Put an item that was not written back to the front of the queue."""
         with self._changed:
             if not self._closed:
                 self._items.appendleft(item)

@@ -93,7 +93,7 @@ class LiveSink:
         return self._worker.alive
 
     def leave(self) -> None:
-        """It is over, whether the end is written or not."""
+        """End the sink now, whether its end is written or not."""
         if self._worker.alive:
             self._worker.leave("stopped")
         self.states.enter("stopped", self.failed.message if self.failed else "")

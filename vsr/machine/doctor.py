@@ -61,7 +61,7 @@ def doctor() -> list[Check]:
 
 
 def _devices() -> list[Check]:
-    """Those that --device names; a kind that no test has run on says so."""
+    """A check for each device that --device can name. It tells if no test of vsr has run on that kind."""
     found = []
     for device, said in devices_here().items():
         unrun = ", which no test of vsr has run on" if device.partition(":")[0] in WATCHED else ""

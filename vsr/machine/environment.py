@@ -42,7 +42,7 @@ class Environment:
     commit: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return asdict(self)
 
     @property
@@ -90,7 +90,7 @@ def _answer(command: list[str]) -> str:
 
 
 def version(name: str) -> str | None:
-    """Of an installed package; vsr's own also where it only lies in a folder."""
+    """The version of an installed package, None if it is not installed; for vsr also if vsr runs from a folder."""
     if name == "vsr":
         return __version__
     from importlib import metadata
@@ -102,7 +102,7 @@ def version(name: str) -> str | None:
 
 
 def cpu_name() -> str:
-    """Of the processor, as the system names it."""
+    """The processor's name, as the system gives it."""
     return _cpu_entry("model name") or platform.processor() or platform.machine()
 
 

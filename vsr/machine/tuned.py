@@ -164,7 +164,7 @@ def machine() -> dict[str, str]:
 
 
 def _nvidia_gpus() -> list[str]:
-    """By their driver's files on Linux; nvidia-smi would take a second."""
+    """The names of NVIDIA GPUs, from the driver's files on Linux; nvidia-smi would take a second."""
     found = []
     for path in sorted(_NVIDIA.glob("gpus/*/information")):
         with contextlib.suppress(OSError):

@@ -43,7 +43,7 @@ class NumberedName(NamedTuple):
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """Which names these are; its group is the number."""
+        """Matches the names of the sequence's files; its group is the number."""
         return re.compile(re.escape(self.before) + r"(\d+)" + re.escape(self.after))
 
 

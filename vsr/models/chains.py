@@ -63,7 +63,7 @@ def _of_process() -> Path:
 
 
 def _key(specs: Sequence[ModelSpec]) -> str:
-    """Of all that the package is made of."""
+    """A hash of the version of vsr and the files of all packages in the chain. Raises WeightsError."""
     digest = hashlib.sha256(__version__.encode())
     for spec in specs:
         try:

@@ -54,7 +54,7 @@ def all_models() -> list[ModelSpec]:
 
 
 def models_folder() -> Path:
-    """Where the user's packages lie by name: VSR_MODELS, or vsr/models in the user's folder for data."""
+    """The folder of the user's packages by name: VSR_MODELS, or vsr/models in the user's folder for data."""
     if chosen := os.environ.get("VSR_MODELS"):
         return Path(chosen).expanduser()
     return data_folder() / "models"

@@ -45,7 +45,7 @@ WEIGHTS_NAME = "weights.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class GraphLayout:
-    """Which frame graph of a package: planes of what kind, in bytes or byte pairs, with chroma sited where."""
+    """The planes that a frame graph of a package takes: their kind, bytes or byte pairs, and the siting of chroma."""
 
     kind: Literal["yuv", "gray", "rgb"]
     bytes_per_sample: int
@@ -156,7 +156,7 @@ class ModelSpec:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON values, with the text of the card."""
+        """The fields as JSON values, with the text of the card."""
         return {
             "id": self.id,
             "title": self.title,

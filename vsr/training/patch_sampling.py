@@ -1,4 +1,4 @@
-"""Where in the pictures patches are drawn, and how often.
+"""Chooses the places in pictures where patches are drawn, and how often.
 
 Most of a photograph is smooth and teaches little (Wang et al., "SamplingAug: on the importance of patch sampling augmentation
 for single image super-resolution", 2021, keep the patches that interpolation does worst).
@@ -55,7 +55,7 @@ class Places:
 
 
 def _cut(places: int, step: int) -> tuple[Ints, Ints]:
-    """Where the squares start along one axis, and how long each is."""
+    """The starts of the squares along one axis, and the length of each."""
     starts = np.arange(0, places, step)
     return starts, np.minimum(step, places - starts)
 

@@ -191,7 +191,7 @@ class Recipe:
         return replace(self, train=train, data=data)
 
     def _scales(self, teacher: str) -> tuple[float, ...]:
-        """Those of `hr_scales` at which there is a ground truth: without a teacher, none beyond the photograph itself."""
+        """The values in `hr_scales` that have a ground truth: without a teacher none above 1, the photograph's own size."""
         scales = self.data.hr_scales
         return scales if teacher else tuple(scale for scale in scales if scale <= 1) or (1.0,)
 
@@ -209,7 +209,7 @@ class Recipe:
 
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Where two tables of `Recipe.as_dict` differ, in words: "[train] lr (0.001, now 0.01)"."""
+    """The differences between two tables of `Recipe.as_dict`, in words: "[train] lr (0.001, now 0.01)"."""
     one, other = _entries(first), _entries(second)
     keys = list(dict.fromkeys([*one, *other]))
     return [f"{k} ({one.get(k)}, now {other.get(k)})" for k in keys if one.get(k) != other.get(k)]

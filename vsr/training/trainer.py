@@ -185,7 +185,7 @@ class _Training:
 
     @property
     def _perceptual(self) -> str:
-        """Whose features pictures are compared by, in words; empty where they are not."""
+        """The network whose features pictures are compared by, in words; empty if they are not compared by features."""
         if not (self.recipe.gan and self.recipe.gan.features):
             return ""
         return "VGG-19's features" if self.config.vgg else "the discriminator's features"

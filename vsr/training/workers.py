@@ -18,7 +18,7 @@ from vsr.core.errors import ConfigError, reason
 
 @dataclass(frozen=True)
 class Workers:
-    """This process among `count`; the one of `rank` 0 measures, writes and speaks."""
+    """The place of this process among `count` processes. The process of `rank` 0 measures, writes and prints."""
 
     rank: int = 0
     count: int = 1

@@ -1,4 +1,4 @@
-"""From a format and its colour to the small inputs of a frame graph."""
+"""Makes the small inputs of a frame graph from a format and its colour."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ def _luma(kind: Kind) -> Kind:
 
 
 def _shifts(format: PixelFormat) -> list[tuple[int, int]]:
-    """By how many bits each plane, but alpha, is narrower and lower than the first."""
+    """(log2 of width, log2 of height) by which each plane except alpha is smaller than the first."""
     chroma = format.log2_chroma
     return {"gray": [(0, 0)], "rgb": [(0, 0)] * 3, "yuv": [(0, 0), chroma, chroma]}[format.kind]
 

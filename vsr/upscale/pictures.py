@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def frame_from_picture(picture: Any) -> Frame:
-    """Of a Frame, a PyAV VideoFrame or a NumPy array, as `frame_from_array` takes it.
+    """The Frame of a Frame, a PyAV VideoFrame or a NumPy array shaped as for `frame_from_array`.
 
     Raises UnsupportedInputError for anything else.
     """

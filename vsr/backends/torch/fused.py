@@ -120,8 +120,8 @@ class _Fusing:
         return helper.make_node(kernel, [conv.input[0], *made], [name], **ways), chain
 
     def _slope(self, conv: onnx.NodeProto, channels: int) -> Tensor | None:
-        """The slope, for each channel, of the activation that alone uses the convolution's output; it is for values below 0. None
-        without such an activation."""
+        """The slope for values below 0, one for each channel, of the activation that alone uses the convolution's output. None
+        if there is no such activation."""
         after = self._users.get(conv.output[0], [])
         if self._uses[conv.output[0]] != 1 or not after or after[0].op_type not in _ACTIVATIONS:
             return None

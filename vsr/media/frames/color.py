@@ -29,7 +29,7 @@ TRANSFERS = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte1
 
 
 def default_chroma_location(fmt: PixelFormat, codec: str) -> ChromaLocation:
-    """Where chroma sits when nothing says it: centred in JPEG, H.263 and MPEG-1, else left; only 4:2:0 has a choice."""
+    """The position of untagged chroma: centred in JPEG, H.263 and MPEG-1, else left; UNSPECIFIED for all but 4:2:0."""
     if fmt.kind != "yuv" or fmt.log2_chroma != (1, 1):
         return ChromaLocation.UNSPECIFIED
     centred = codec in ("mjpeg", "jpeg", "webp", "h263", "mpeg1video")

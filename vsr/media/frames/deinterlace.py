@@ -17,7 +17,7 @@ from vsr.media.types import DeinterlaceMode
 
 
 class Parity(Enum):
-    """Which field of a frame is shown first, by its topmost row."""
+    """The field of a frame that is shown first: the one with the top row of the frame, or the one with the bottom row."""
 
     TOP = "tff"
     BOTTOM = "bff"

@@ -92,7 +92,7 @@ class DeviceFrames:
         self._context = CudaContext(device_id=0, primary_ctx=True)
 
     def __call__(self, frame: Frame) -> VideoFrame:
-        """With pts, duration, time_base and colour set. Raises EncodeError."""
+        """The frame for the encoder, with pts, duration, time_base and colour set. Raises EncodeError."""
         picture = frame.on_device
         assert picture is not None
         try:

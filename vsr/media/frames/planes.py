@@ -28,7 +28,7 @@ _CHROMA = {"410": (2, 2), "411": (2, 0), "420": (1, 1), "422": (1, 0), "440": (0
 
 
 def _tables() -> tuple[dict[str, PixelFormat], dict[PixelFormat, str]]:
-    """Which FFmpeg names lie in memory as one of our formats does, and the name of each of ours."""
+    """(formats by FFmpeg's names, for each FFmpeg format that lies in memory as one of ours; FFmpeg's name of each of ours)."""
     candidates: list[tuple[str, PixelFormat]] = []
     for bits in (8, 9, 10, 12, 14, 16):
         depth = "" if bits == 8 else f"{bits}le"

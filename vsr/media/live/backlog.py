@@ -30,10 +30,10 @@ class Arrived:
 
 
 class Backlog:
-    """From the thread that reads to the one that decodes. Putting never waits, so arrivals are exact however slow decoding is.
+    """The queue of packets between reading and decoding. `put` never waits, so arrivals are exact however slow decoding is.
 
-    Pictures that have waited for 2 s, or that more than 64 MiB wait with, are skipped up to a keyframe that has just come.
-    skipped: how many were.
+    If pictures have waited for 2 s, or more than 64 MiB wait, pictures are skipped up to a keyframe that has just come.
+    skipped: the number of skipped pictures.
     """
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:

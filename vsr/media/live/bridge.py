@@ -1,4 +1,4 @@
-"""For protocols that PyAV's build lacks: the system's ffmpeg carries the bytes through a pipe."""
+"""Opens protocols that PyAV's build lacks: the system's ffmpeg carries the bytes through a pipe."""
 
 from __future__ import annotations
 

@@ -13,10 +13,9 @@ from vsr.files.whole import locked_part
 
 
 class LiveFiles:
-    """What one output writes, of which one file is locked until `close`.
+    """The files that one output writes. One of them is locked until `close`.
 
-    bytes: written so far. error: the first that the system gave; nothing is written from then on. FFmpeg would tell of it late
-    or never.
+    bytes: written so far. error: the system's first error; nothing is written after it. FFmpeg would report it late or never.
     """
 
     def __init__(self, path: Path, locked: FileIO) -> None:
@@ -38,7 +37,7 @@ class LiveFiles:
         return LiveFile(self, path, file)
 
     def closed(self, path: Path) -> None:
-        """FFmpeg has closed one of them."""
+        """FFmpeg has closed one of the files."""
 
     def close(self, *, remove: bool) -> None:
         """Unlock the file, and remove it if asked to, unless it is a device or a pipe. Repeated calls are allowed."""
@@ -61,7 +60,7 @@ class RecordingFile(LiveFiles):
         super().__init__(path, FileIO(path, "w") if special else locked_part(path))
 
     def target(self) -> LiveFile:
-        """It, for FFmpeg."""
+        """The recording's file, for FFmpeg."""
         return self.file(self._path, self._locked)
 
 

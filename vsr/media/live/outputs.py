@@ -124,7 +124,7 @@ class Output:
 
     @property
     def seconds(self) -> float:
-        """Of video written so far."""
+        """Seconds of video written so far."""
         return self._seconds if self._began is not None else 0.0
 
     _seconds = 0.0

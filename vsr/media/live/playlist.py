@@ -73,9 +73,9 @@ class Playlist:
         return playlist
 
     def continued(self, target_s: int, there: Iterable[str]) -> Playlist:
-        """What follows it at another start: the same list, or, where it must not change any more, one whose numbers go on.
+        """The playlist after a restart: this one, or a new one whose numbers go on if this one must not be continued.
 
-        target_s: that is needed from here on. there: the names of the files that there are.
+        target_s: the target duration needed from now on. there: the names of the existing files.
         """
         if (
             not self.ended
@@ -109,7 +109,7 @@ class Playlist:
         return gone
 
     def text(self) -> str:
-        """As it is served."""
+        """The playlist's text, as it is served."""
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:3",

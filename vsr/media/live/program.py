@@ -1,4 +1,4 @@
-"""Which streams go out together, and of what parameters."""
+"""The streams that go out together, and their parameters."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Segments(LiveFiles):
 
     @property
     def options(self) -> dict[str, str]:
-        """Of FFmpeg's muxer."""
+        """The options of FFmpeg's muxer."""
         return {**_OPTIONS, "segment_start_number": str(self._playlist.next)}
 
     def begins(self, packet: Encoded) -> bool:

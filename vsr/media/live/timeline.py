@@ -146,7 +146,7 @@ class _Course:
         return time + self.rate * (even - stamp)
 
     def steer(self, even: float) -> None:
-        """From that stamp on, go to where the quickest arrivals are, by a rate that changes little."""
+        """From stamp `even` on, approach the times of the quickest arrivals, by a rate that changes little."""
         now = self.time(even)
         off = even + self.quickest.way(even) - now
         off -= _within(off, _OFF_S)
@@ -154,7 +154,7 @@ class _Course:
         self.rate = 1 + self.quickest.slope_near(0.0) + _within(off / _BACK_IN_S, _MOST_RATE)
 
     def follow(self, even: float, leader: _Course) -> None:
-        """From that stamp on, go where the leader goes, so that equal stamps go out together, unless the two clocks differ."""
+        """From stamp `even` on, approach the leader's times, so that equal stamps go out together unless the clocks differ."""
         own, its = self.quickest, leader.quickest
         apart_s = [way - its.way(stamp) for stamp, way in own.points]
         if self._apart_s is None and its.known:
@@ -194,7 +194,7 @@ class _Course:
         return False
 
     def _expected(self, usual: float, arrival: float) -> float:
-        """Where its stamps should go on."""
+        """The stamp, without jumps, that should come next. usual: the median step. arrival: of the packet. All in seconds."""
         next_one = self.last + usual
         on_time = arrival - self.quickest.way(next_one)
         return on_time if on_time - next_one > _PAUSE_S else next_one
@@ -227,7 +227,7 @@ class _Course:
         return expected, True
 
     def _forget(self) -> None:
-        """Its stamps mean other times from here on."""
+        """Forget the arrivals so far: from now on the stamps mean other times."""
         self.quickest = Quickest()
         self._apart_s = None
 

@@ -35,7 +35,7 @@ def animation_in(path: Path) -> Animation | None:
 
 
 def _png(file: BinaryIO) -> Animation | None:
-    """By the chunks (PNG, third edition, 5 and 11.3.6)."""
+    """The animation in an APNG, by its chunks (PNG, third edition, 5 and 11.3.6)."""
     stated = found = 0
     damage = ""
     file.seek(len(_PNG))
@@ -69,7 +69,7 @@ def _blocks(file: BinaryIO, length: int, first: bytes) -> Iterator[bytes]:
 
 
 def _gif(file: BinaryIO) -> Animation:
-    """By the blocks (GIF89a, 17 to 27). One that lacks nothing but its trailer is whole."""
+    """The animation in a GIF, by its blocks (GIF89a, 17 to 27). A file that lacks only its trailer is whole."""
     size = os.fstat(file.fileno()).st_size
     file.seek(10)
     file.seek(13 + _table(file.read(1)))

@@ -39,12 +39,12 @@ def is_cut_jpeg(data: bytes) -> bool:
 
 
 def tags_of_file(path: Path) -> FoundTags:
-    """Those of a picture file; none where Pillow doesn't read it."""
+    """The tags of a picture file; none if Pillow cannot read it."""
     return _tags_found(path)
 
 
 def tags_of_bytes(data: bytes) -> FoundTags:
-    """Those of a picture file in memory; none where Pillow doesn't read it."""
+    """The tags of a picture file in memory; none if Pillow cannot read it."""
     return _tags_found(io.BytesIO(data))
 
 
@@ -66,7 +66,7 @@ class SequenceTags:
         return tags_of_file(self._files[number]) if 0 <= number < len(self._files) else FoundTags()
 
     def at(self, number: int) -> PictureTags:
-        """Those of one file, its orientation among the EXIF; empty where it has none."""
+        """The tags of one file, its orientation in the EXIF data; empty if it has none."""
         found = self._read(number)
         self._turned += found.orientation != self.first.orientation
         tags = found.tags or PictureTags()

@@ -64,9 +64,9 @@ class Read:
 
 
 def cut_off(opened: Opened, read: Read, frames: int) -> str | None:
-    """What is there of an input that was read to its end, and what it states; None where nothing is known to be missing.
+    """A sentence on what is missing from an input that was read to its end; None if nothing is known to be missing.
 
-    frames: those that came, where all of it was read; 0 otherwise.
+    frames: the number of frames that came, if all of the input was read; 0 otherwise.
     """
     names = opened.container.format.name.split(",")
     missing = _missing_bytes(opened, names, read.packet_bytes) or (

@@ -1,4 +1,4 @@
-"""From packets to decoded frames: damage is stepped over, copied packets go on the shelf."""
+"""Decodes packets into frames: damage is stepped over, copied packets go on the shelf."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def retimed(info: VideoInfo, ticks: int, rate: Fraction) -> VideoInfo:
 
 
 def told_parity(context: VideoCodecContext) -> Parity | None:
-    """Which field comes first in each frame, where the container says so and the codec cannot; None for progressive video."""
+    """The first field of each frame, if only the container states it; None if the codec does, or the video is progressive."""
     return None if context.name in _FRAMES_TELL else _PARITIES.get(context.field_order)
 
 

@@ -78,7 +78,7 @@ class _NotedFile(io.FileIO):
 
 
 def excerpt(path: Path, blocks: Collection[int]) -> Excerpt:
-    """These blocks of a file. Raises SourceOpenError."""
+    """The blocks of a file with these numbers. Raises SourceOpenError."""
     parts: list[tuple[int, bytes]] = []
     try:
         with path.open("rb") as file:

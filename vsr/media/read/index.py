@@ -1,4 +1,4 @@
-"""Where an input can be cut: the times of its pictures, and at which of them decoding can begin."""
+"""Finds the places where an input can be cut: the times of its pictures, and the pictures at which decoding can begin."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Opened:
 
     @property
     def time_base(self) -> Fraction:
-        """Of the stream's timestamps, in seconds."""
+        """The unit of the stream's timestamps, in seconds."""
         return fraction(self.stream.time_base) or Fraction(1, 90000)
 
     def close(self) -> None:

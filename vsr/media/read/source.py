@@ -136,7 +136,7 @@ class FileSource:
         self._frames = self._read(wanted, opened)
 
     def _file_number(self, frame: VideoFrame) -> int:
-        """Which file of a sequence a frame comes from, from 0: damaged ones before it leave a gap in its time."""
+        """The number of the sequence's file that a frame comes from, from 0. Damaged files before it leave a gap in time."""
         return round(time_of(frame) * self._rate)
 
     def __enter__(self) -> Source:

@@ -65,6 +65,6 @@ def clock_origin(container: InputContainer) -> Fraction:
 
 
 def stated_end(container: InputContainer, wanted: TimeRange) -> Fraction | None:
-    """Where the container says that it ends, in seconds; None where it does not say, or all that is wanted ends earlier."""
+    """The end that the container states, in seconds; None if it states none, or an earlier end is wanted."""
     length, start = container.duration, container.start_time or 0
     return Fraction(start + length, 1_000_000) if length and wanted.end is None else None

@@ -122,12 +122,12 @@ class PacketTimes:
         self._waiting: list[int] = []
 
     def note(self, packet: Packet[Any]) -> None:
-        """A packet that goes to the decoder."""
+        """Note a packet that goes to the decoder."""
         if packet.pts is None and packet.dts is not None and packet.size and not packet.is_discard:
             heapq.heappush(self._waiting, packet.dts)
 
     def drop(self, packet: Packet[Any]) -> None:
-        """It gives no picture."""
+        """Forget the time of a packet that gives no picture."""
         if packet.pts is None and packet.dts in self._waiting:
             self._waiting.remove(packet.dts)
             heapq.heapify(self._waiting)

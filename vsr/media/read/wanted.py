@@ -1,4 +1,4 @@
-"""From an opened input to its wanted decoded frames, each with its time."""
+"""Gives the wanted frames of an opened input, decoded, each with its time."""
 
 from __future__ import annotations
 

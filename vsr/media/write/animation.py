@@ -43,7 +43,7 @@ def with_last_duration(packet: bytes, container_format: str, last: Fraction, who
 
 
 def _webp_durations(data: bytearray) -> list[int]:
-    """Where the milliseconds of each picture of an animated WebP file lie."""
+    """The offset of each picture's duration (milliseconds) in an animated WebP file, in bytes."""
     places, at = [], len("RIFFsizeWEBP")
     while at + 8 <= len(data):
         if data[at : at + 4] == b"ANMF":

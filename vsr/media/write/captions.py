@@ -39,7 +39,7 @@ def _sei(cc_data: bytes, codec: str) -> bytes:
 
 
 def _escaped(data: bytes) -> bytes:
-    """With emulation prevention: no three bytes may look like a start code."""
+    """The data with emulation prevention bytes: no three bytes may look like a start code."""
     out = bytearray()
     zeros = 0
     for byte in data:
@@ -52,7 +52,7 @@ def _escaped(data: bytes) -> bytes:
 
 
 def _first_slice(packet: bytes, codec: str) -> int | None:
-    """Where the start code of the first slice begins."""
+    """The offset of the first slice's start code; None if there is no slice."""
     position = packet.find(b"\x00\x00\x01")
     while position >= 0 and position + 3 < len(packet):
         header = packet[position + 3]

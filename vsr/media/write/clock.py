@@ -35,7 +35,7 @@ class OutputClock:
         self._closes_gaps = container.constant_rate and container.format != "avi"
 
     def ticks(self, time: Fraction) -> int:
-        """Where a frame goes that the source shows at `time` seconds. Raises EncodeError where the container has no place."""
+        """The pts of a frame that the source shows at `time` seconds. Raises EncodeError if the container cannot express it."""
         self.settle(time)
         seconds = time + self.shift
         exact = seconds / self._time_base

@@ -182,7 +182,7 @@ def copy_container_facts(
 
 
 def chapters_before(chapters: Sequence[Any], end: Fraction | None) -> list[Any]:
-    """Those that begin before a time, none of them going on after it: MP4 would last as long as they do."""
+    """The chapters that begin before `end` (seconds), cut at `end`: MP4 would last as long as they do. None keeps them all."""
     if end is None:
         return list(chapters)
     return [

@@ -36,7 +36,7 @@ _FLV_FOURCC = frozenset({"aac", "mp3", "ac3", "eac3"})
 
 @dataclass(slots=True)
 class CopyPlan:
-    """Which streams of the input the output will hold, and sentences about the others.
+    """The streams of the input that the output will hold, and sentences about the others.
 
     covers: cover pictures to be attached, by stream index, where the container keeps them as attachments. converted: the
     encoders of streams that are converted to another codec, by stream index. notes: sentences about these.

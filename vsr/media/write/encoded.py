@@ -98,7 +98,7 @@ class Template:
 
     @property
     def time_base(self) -> Fraction:
-        """Of the packets, in seconds."""
+        """The unit of the packets' timestamps, in seconds."""
         time_base = fraction(self.stream.time_base)
         assert time_base
         return time_base

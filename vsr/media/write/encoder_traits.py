@@ -68,7 +68,7 @@ TRAITS: dict[str, Traits] = {
 
 
 def traits_of(encoder: str) -> Traits:
-    """Those of a video encoder by FFmpeg's name, guessed from its own option table for one that is not listed."""
+    """The traits of a video encoder by FFmpeg's name; for an encoder that is not listed, guessed from its own option table."""
     return TRAITS.get(encoder) or _guessed_traits(encoder)
 
 

@@ -1,4 +1,4 @@
-"""Which encoder, which pixel format, and the options the user's few words become for it."""
+"""Chooses the encoder and the pixel format, and turns the user's few words into options of the encoder."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def joined(paths: Sequence[Path], template: Template) -> Iterator[Encoded]:
 
 
 def _rising(times: Sequence[int], before: int | None) -> dict[int, int]:
-    """Where each picture goes that is shown at one of `times`: later by a tick where another is there already."""
+    """The new time of each picture shown at one of `times`, in ticks: one after the previous, if that is there already.
+
+    before: the last time that is taken, None for none."""
     moved: dict[int, int] = {}
     for time in sorted(times):
         before = moved[time] = time if before is None or time > before else before + 1

@@ -162,7 +162,7 @@ class Part:
         self.delay = sum(dts < first for dts in decoded[:_MOST_REORDERED])
 
     def packets(self) -> Iterator[Encoded]:
-        """Its packets, with the times their encoder gave them. Raises FileError for one that has changed."""
+        """The part's packets, with the times their encoder gave them. Raises FileError for a part that has changed."""
         with self._opened() as file:
             file.seek(0)
             crc = zlib.crc32(file.read(self._first))

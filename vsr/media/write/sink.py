@@ -121,7 +121,7 @@ class VideoSink(EndsOnce):
 
     @property
     def template(self) -> Template:
-        """Of the video's packets."""
+        """The template of the video's packets."""
         return self._encoding.template
 
     def write_parts(self, packets: Iterable[Encoded], first: Fraction, shelved: Iterator[Fraction]) -> None:

@@ -14,7 +14,7 @@ from vsr.core.tables import checked, filled
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where an architecture lives, as strings so that listing them loads nothing.
+    """The module and the class names of an architecture, as strings so that listing them loads nothing.
 
     In `module`: `spec` is the dataclass of hyperparameters, `trainable` the nn.Module built from one that is trained and
     has `fold()`, `plain` the one that runs and loads what `fold()` gives.

@@ -105,7 +105,7 @@ class PlainCommunity(nn.Module):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """By spandrel's names."""
+        """Load weights by spandrel's names."""
         return self.network.load_state_dict(state_dict, strict, assign)
 
     def forward(self, picture: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where each part of a frame was in the frame before: one vector for every block of 4x4 samples.
+"""Finds where each part of a frame was in the frame before: one vector for every block of 4x4 samples.
 
 A coarse match at a quarter of the size, then steps of Lucas and Kanade ("An iterative image registration technique with an
 application to stereo vision", 1981) at a quarter, half and all of the size. Everything is built of operators that the
@@ -113,7 +113,7 @@ def _sampled(plane: Tensor, x: Tensor, y: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _smoothed(plane: Tensor) -> Tensor:
-    """By 1, 2, 1 each way: what is halved then looks alike wherever it lies between samples."""
+    """The plane smoothed by 1, 2, 1 each way: after halving, a detail looks alike wherever it lies between samples."""
     for axis in (2, 3):
         size = plane.shape[axis]
         padded = functional.pad(plane, (0, 0, 1, 1) if axis == 2 else (1, 1, 0, 0), mode="replicate")

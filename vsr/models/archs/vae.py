@@ -27,7 +27,7 @@ class VaeSpec(NetworkSpec):
 
 
 class VaeDecoder(LumaNetwork):
-    """As it runs, with the latent at zero. `sampled` gives the weights for another."""
+    """The network as it runs, with the latent at zero. `sampled` gives the weights for another latent."""
 
     def __init__(self, spec: VaeSpec, compute_dtype: torch.dtype = torch.float32) -> None:
         super().__init__(spec, compute_dtype)
@@ -71,7 +71,7 @@ class VaeDecoder(LumaNetwork):
 
 
 class Vae(VaeDecoder):
-    """As it trains: the decoder, and the encoder that is left behind."""
+    """The network as it trains: the decoder, and the encoder, which only training uses."""
 
     def __init__(self, spec: VaeSpec, compute_dtype: torch.dtype = torch.float32) -> None:
         super().__init__(spec, compute_dtype)

@@ -96,7 +96,7 @@ class _Part:
 
     @property
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Its large arrays, by their names in a graph of the chain."""
+        """The part's large arrays, by their names in a graph of the chain."""
         return {
             self._prefix + name: np.ascontiguousarray(array)
             for name, array in self._constants.items()
@@ -193,7 +193,7 @@ class _Chain:
             safetensors.numpy.save_file(weights, self.weights_file)
 
     def table(self) -> Mapping[str, Any]:
-        """What `[network]` of the spec says."""
+        """The content of `[network]` in the spec."""
         return {"arch": "chain of packages", "parts": [part.spec.id for part in self._parts]}
 
     def add_to(self, graph: GraphBuilder, luma: str) -> str:

@@ -21,7 +21,7 @@ CHROMA_REACH = 10
 
 
 class RgbNetwork(Protocol):
-    """What such a graph is made around."""
+    """A network on RGB, which a frame graph is built around."""
 
     @property
     def scale(self) -> int: ...
@@ -175,7 +175,7 @@ class _Colour:
         return graph.add("Concat", [red, green, blue], "rgb/in", axis=1)
 
     def luma_of(self, rgb: str) -> str:
-        """Also splits `rgb` into rgb/r, rgb/g and rgb/b."""
+        """Add the nodes that split `rgb` into rgb/r, rgb/g and rgb/b and make luma of them, and return the name of luma."""
         graph = self._graph
         graph.split(rgb, ["rgb/r", "rgb/g", "rgb/b"], axis=1)
         parts = [graph.add("Mul", [f"rgb/{name}", f"k/{name}"], f"rgb/{name}_part") for name in "rgb"]
