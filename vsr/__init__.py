@@ -14,7 +14,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 if TYPE_CHECKING:
     from vsr.api import *  # noqa: F403
-else:  # A type checker that sees it takes any name for one that is there.
+else:  # Hidden from type checkers, which would take any name for an existing one.
 
     def __getattr__(name: str) -> Any:
         if name.startswith("_"):

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from vsr.upscale.options import NetworkOptions
     from vsr.upscale.upscaler import Upscaler
 
-# Name: module it comes from (and its name there, where that differs).
+# Name: its module, and its name there if that differs.
 _HOMES: Mapping[str, str] = {
     "BenchComparison": "vsr.bench.compare",
     "BenchConfig": "vsr.bench.config",
@@ -179,7 +179,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # A type checker that sees it takes any name for one that is there.
+if not TYPE_CHECKING:  # Hidden from type checkers, which would take any name for an existing one.
 
     def __getattr__(name: str) -> Any:
         home = _HOMES.get(name)

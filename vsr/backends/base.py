@@ -26,7 +26,7 @@ returns the milliseconds that a GPU took, None where none was at work or none we
 NOT_FINITE = "not_finite"
 """An output that counts samples of a network that are infinite or not a number; see vsr.backends.guarded."""
 
-# On a GPU: one frame is copied in, one computed, one copied out.
+# Frames in progress on a GPU: one is copied in, one computed, one copied out.
 IN_FLIGHT = 3
 
 

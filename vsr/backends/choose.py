@@ -11,7 +11,7 @@ from vsr.backends.devices import full_name, listed
 from vsr.backends.watched import WatchedBackend
 from vsr.core.errors import ConfigError, MissingDependencyError
 
-# In the order `auto` prefers them without a GPU. Modules are named, not imported: a runtime loads when it is asked for.
+# Backends in the order `auto` prefers them without a GPU. Modules are named, not imported: a runtime loads at its first use.
 BACKENDS: Mapping[str, str] = {
     "openvino": "vsr.backends.openvino",
     "onnxruntime": "vsr.backends.onnxruntime",
@@ -120,7 +120,7 @@ def _best_on(device: str, passed_over: list[str]) -> Backend:
             passed_over.append(f"{candidate} not used: {availability.reason}")
             remedy = availability.remedy
     if kind == "cuda" and not has_nvidia_gpu():
-        # No package helps then.
+        # Without a driver, no package helps.
         passed_over, remedy = ["there is no NVIDIA driver"], ""
     raise MissingDependencyError(
         f"{device} cannot be used here: " + "; ".join(passed_over), hint=remedy or _what_is_here()
@@ -134,7 +134,7 @@ def _what_is_here() -> str:
     return "this machine has " + listed({name: max(said.values()) for name, said in found.items()})
 
 
-# On Linux, in Windows' subsystem for Linux, and on Windows.
+# Files of the NVIDIA driver on Linux, in Windows' subsystem for Linux, and on Windows.
 _OF_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll")
 
 

@@ -21,7 +21,7 @@ from vsr.backends.openvino import run_once
 from vsr.core.errors import ConfigError, InferenceError
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
-# Of identical pictures.
+# The PSNR of identical pictures.
 _MOST_DB = 100.0
 MIN_PSNR_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
 """How near to float32 an engine must be at least."""

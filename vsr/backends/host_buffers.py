@@ -23,8 +23,7 @@ class HostBuffers:
 
     def __init__(self, allocate: Callable[[int], NDArray[np.uint8]], most_bytes: int = MOST_BYTES) -> None:
         self._allocate, self._most_bytes = allocate, most_bytes
-        # Buffers that nobody uses, by size. What is put back comes from the garbage collector, which may interrupt anything:
-        # a deque needs no lock.
+        # Unused buffers, by size. The garbage collector puts buffers back, and may interrupt anything: a deque needs no lock.
         self._free: defaultdict[int, deque[NDArray[np.uint8]]] = defaultdict(deque)
         self._lock, self._bytes = threading.Lock(), 0
 

@@ -22,7 +22,7 @@ from vsr.files.whole import write_whole
 MOST_BYTES = 256 << 20
 """Of all files together: those used longest ago go."""
 _MOST_BYTES_EACH = 64 << 20
-# Of one process: a folder of pictures has as many sizes as pictures.
+# Graphs that one process adds: a folder of pictures may have as many sizes as pictures.
 _MOST_NEW = 8
 _DIGEST_BYTES = hashlib.sha256().digest_size
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Rows begin at multiples of this number of samples.
 _ROW = 16
-# What P010 shifts its codes of 10 bits up by.
+# Bits by which P010 shifts its codes of 10 bits up.
 _P010_SHIFT = 6
 
 
@@ -69,7 +69,7 @@ def inference() -> Generator[None]:
 
 def planes_of(picture: SemiPlanar) -> dict[str, Tensor]:
     """Planes y, u and v, uint8 [1, 1, h, w x bytes], on the picture's device."""
-    # Capsules, since frames of FFmpeg's take no stream to wait for: they are on the default one, as this is.
+    # DLPack capsules, since FFmpeg's frames take no stream to wait for: they are on the default stream, as this work is.
     luma, chroma = (_from_dlpack(array.__dlpack__()) for array in (picture.luma, picture.chroma))
     return {
         name: _bytes(codes) for name, codes in (("y", luma), ("u", chroma[..., 0]), ("v", chroma[..., 1]))
@@ -101,7 +101,7 @@ def _joined(outputs: Mapping[str, Tensor], *, deep: bool) -> SemiPlanar:
         plane = outputs[f"{name}_out"][0, 0].view(kind)
         return plane << _P010_SHIFT if deep else plane
 
-    # One piece of memory, as NVENC takes it: it looks for chroma right below luma, a row as far from the next.
+    # One piece of memory, as NVENC takes it: it looks for chroma right below luma, with the same distance between rows.
     height, width = (luma := codes("y")).shape
     whole = luma.new_empty(height * 3 // 2, -(-width // _ROW) * _ROW)[:, :width]
     chroma = whole[height:].as_strided((height // 2, width // 2, 2), (whole.stride(0), 2, 1))

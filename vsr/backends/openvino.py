@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 
 _FEW_CORES = 4
-# OpenVINO joins elementwise steps where it knows the size, which rounds otherwise. What it makes for a size, some 20 parts in a
-# graph, it keeps: for some tens of sizes, not for thousands.
+# If OpenVINO knows the size, it joins elementwise steps, and results are rounded differently. It keeps its code for each size,
+# some 20 parts in a graph: the cache holds some tens of sizes, not thousands.
 _FOR_ANY_SIZE: Mapping[str, str | int] = {"SNIPPETS_MODE": "DISABLE", "CPU_RUNTIME_CACHE_CAPACITY": 500}
 _KEPT = KeptGraphs()
 
@@ -93,7 +93,7 @@ class OpenVinoEngine(Engine):
     @contextmanager
     def _request(self) -> Generator[openvino.InferRequest]:
         """One that nobody else uses meanwhile; OpenVINO's errors in our words."""
-        request = self._idle.get()  # It makes one picture at a time.
+        request = self._idle.get()  # A request makes one picture at a time.
         try:
             yield request
         except (MemoryError, RuntimeError) as error:
@@ -109,7 +109,7 @@ class OpenVinoEngine(Engine):
 
         shared = []
         for name, dtype in self._inputs.items():
-            # OpenVINO takes none that is read-only, as Pillow's are.
+            # OpenVINO takes no read-only arrays, and Pillow's are read-only.
             shared.append(np.require(inputs[name], requirements=["C", "W"]).view(dtype))
             request.set_tensor(name, openvino.Tensor(shared[-1], shared_memory=True))
         return shared
@@ -118,7 +118,7 @@ class OpenVinoEngine(Engine):
         import openvino
 
         outputs = {}
-        # Outputs of our own, so that they outlive the next run.
+        # vsr's own output arrays, so that they outlive the next run.
         for name, (shape, dtype) in self._outputs.items():
             large = np.empty(shape or self._larger(request, name), dtype)
             outputs[name] = large.view(np.uint8)
@@ -164,7 +164,7 @@ class OpenVinoBackend:
         if importlib.util.find_spec("openvino") is None:
             return Availability(False, "openvino is not installed", "pip install openvino")
         try:
-            # The processor is there. Listing others loads their plugins, which takes as long as all else here.
+            # The processor is always there. Listing other devices loads their plugins, which takes as long as all else here.
             devices = runtime.devices() if self.device != "cpu" else {"cpu": runtime.name_of("CPU")}
             if self.device not in devices:
                 return not_there(self.device, devices)
@@ -217,7 +217,7 @@ class OpenVinoBackend:
                 _keep(key, compiled)
             return OpenVinoEngine(compiled, precision, spec.scale, options.in_flight)
         except (MemoryError, RuntimeError) as error:
-            # The latter of a thread that gets no stack.
+            # RuntimeError comes from a thread that gets no stack.
             if is_out_of_memory(error) or "Resource temporarily unavailable" in str(error):
                 raise out_of_memory() from error
             where, hint = "", "if the package was copied, copy it again: its files may be damaged"
@@ -260,7 +260,7 @@ class OpenVinoBackend:
                 "shapes": plane_shapes,
                 "config": config,
             }
-        except OSError:  # Compiling says why.
+        except OSError:  # Compiling reports the reason.
             return ""
         return key_of(facts)
 
@@ -313,7 +313,7 @@ def _names(ports: Iterable[Any]) -> list[str]:
 
 
 def _last_line(error: BaseException) -> str:
-    # OpenVINO's first line names a source file of its own; the last one what went wrong.
+    # The first line of OpenVINO's message names one of its source files; the last line says what went wrong.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 

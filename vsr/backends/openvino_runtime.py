@@ -62,7 +62,7 @@ def devices() -> dict[str, str]:
         if kind in KINDS:
             found[name] = name_of(theirs)
     if "cpu" not in found:
-        # It is left out without a word where memory is short: asked for by name, it says why.
+        # OpenVINO leaves the processor out if memory is short, without a message. Asked for by name, it gives the reason.
         found["cpu"] = name_of("CPU")
     return found
 

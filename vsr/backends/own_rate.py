@@ -15,7 +15,7 @@ from vsr.models.spec import Precision
 
 CHANNELS, SIDE, LAYERS = 128, 64, 4
 _OPERATIONS = 2 * 9 * CHANNELS * CHANNELS * SIDE * SIDE * LAYERS
-_WEIGHT = 0.03  # Keeps the values of every layer within what 8 and 16 bits hold.
+_WEIGHT = 0.03  # Keeps the values of every layer in the range of 8 and 16 bits.
 
 
 class Convolutions(NamedTuple):

@@ -32,7 +32,7 @@ class Pool(Generic[Item]):
             self._free.put(item)
 
     def _take(self, make: Callable[[], Item]) -> Item:
-        with self._lock:  # One is made at a time.
+        with self._lock:  # One item is made at a time.
             if self._free.empty() and self._made < self._most:
                 try:
                     item = make()

@@ -19,10 +19,10 @@ from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import VsrError
 from vsr.upscale.options import NetworkOptions
 
-# As many as a run of several frames has under way, and some.
+# A few more frames than are in progress at once in a long run.
 _FRAMES_FOR_MEMORY = 24
 _MOST_RUNS = 9
-_KIB = 1024 if sys.platform != "darwin" else 1  # What the system counts memory in.
+_KIB = 1024 if sys.platform != "darwin" else 1  # The system's unit of memory.
 
 
 @dataclass(frozen=True, slots=True)

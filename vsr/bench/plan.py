@@ -157,7 +157,7 @@ def _outputs(grid: Grid, left_out: dict[str, LeftOut] | None) -> Iterator[Output
         taken = [preset for preset in dict.fromkeys(grid.presets) if preset in known]
         yield from (Output(name, preset) for preset in taken or [_default_preset(name)])
     unknown = [preset for preset in grid.presets if not any(preset in known for known in presets.values())]
-    # A suite's may be of an encoder that is not here.
+    # A suite's preset may belong to an encoder that this machine lacks.
     if unknown and not left_out:
         hint = "; ".join(f"{name} has {', '.join(known)}" for name, known in presets.items() if known)
         raise ConfigError(f"no encoder given has a preset {unknown[0]!r}", hint=hint or "give --encoder, too")

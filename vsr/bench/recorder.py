@@ -53,7 +53,7 @@ class Recorder:
         self._fps: list[float] = []
         self._cpu_ms: list[float] = []
         self._between: list[float] = []
-        # Frames, seconds and processor seconds of the repeat that is not over yet.
+        # Frames, seconds and processor seconds of the current repeat.
         self._window: tuple[int, float, float] = (0, 0.0, 0.0)
         self._frames, self.warm = 0, False
         self.begin()

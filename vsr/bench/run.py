@@ -78,7 +78,7 @@ def bench(config: BenchConfig, say: Callable[[str], None] | None = None) -> Benc
     )
 
 
-# Fields of BenchConfig whose options are called neither like them nor like one of them.
+# Options of BenchConfig's fields that are named neither like the field nor like its singular.
 _OPTIONS = {"batches": "batch", "in_flights": "in-flight", "budget_s": "budget"}
 
 
@@ -145,5 +145,5 @@ class _Rates:
                 return None
             seconds = repeats(work.run, SYSTEM_CLOCK.now() + _SECONDS_FOR_A_RATE)
         except (RuntimeError, ImportError):
-            return None  # The runtime lacks them on that device: the share is left open.
+            return None  # The runtime lacks the precision on that device: the share stays unknown.
         return spread([1e-9 * work.operations / each for each in seconds])

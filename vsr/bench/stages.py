@@ -33,7 +33,7 @@ from vsr.upscale.options import NetworkOptions
 from vsr.upscale.planes import Kind
 from vsr.upscale.upscaler import Upscaler
 
-# Frames kept to be given again and again: few enough for memory, enough that an encoder sees motion.
+# Number of kept frames, which are given in turn: few enough for memory, enough that an encoder sees motion.
 _KEPT_FRAMES = 24
 _KEPT_BYTES = 256 << 20
 

@@ -52,7 +52,7 @@ def suite_of(config: BenchConfig) -> Suite:
     if config.input is not None:
         given["sizes"] = ()
     if config.encoders:
-        given["presets"] = config.presets  # The suite's are of its own encoders.
+        given["presets"] = config.presets  # The suite's presets belong to its own encoders.
     return replace(
         suite,
         grid=tuple(replace(grid, **given) for grid in suite.grid),

@@ -136,7 +136,7 @@ def search(
             before: list[float] = []
             after: list[float] = []
             for turn in range(_ROUNDS):
-                # In turns, so that what else the machine does meets both alike.
+                # In turns, so that the machine's other load affects both alike.
                 for setting in (base, other) if turn % 2 == 0 else (other, base):
                     (before if setting is base else after).append(fps(setting, each_s))
             ratios = [new / old for new, old in zip(after, before, strict=True)]
@@ -191,7 +191,7 @@ def _other_precisions(upscaler: Upscaler, wanted: NetworkOptions) -> list[Precis
         try:
             with Upscaler(replace(wanted, precision=precision)) as other:
                 other.upscale(small)
-        except (ConfigError, EngineError):  # Each says why; there is nothing to be done.
+        except (ConfigError, EngineError):  # This machine cannot use the precision.
             continue
         found.append(precision)
     return [precision for precision in found if precision != upscaler.precision]

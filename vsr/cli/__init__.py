@@ -9,6 +9,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vsr` with the arguments (None for the arguments of the process) and return its exit code."""
     try:
         from vsr.cli.app import run
-    except KeyboardInterrupt:  # What is imported takes a moment.
+    except KeyboardInterrupt:  # The imports take a moment.
         return 130
     return run(arguments)

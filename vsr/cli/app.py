@@ -23,7 +23,7 @@ from vsr.files.user import config_file
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
 
-# Name → (module, one line of help): known here so that `vsr --help` imports none of the modules.
+# Name → (module, one line of help), listed here so that `vsr --help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "upscale": ("vsr.cli.upscale", "Upscale video files, pictures, sequences or streams that end."),
     "jobs": ("vsr.cli.jobs", "List, show, export and remove unfinished jobs."),
@@ -106,7 +106,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         tell_error(error)
         return error.exit_code
     except BrokenPipeError:
-        return _unwritten()  # Whoever read our output has enough.
+        return _unwritten()  # The reader of our output has closed the pipe.
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
             _tell(f"cannot write to standard output: {reason(error)}", None)
@@ -124,7 +124,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _unwritten() -> int:
-    # Python flushes stdout once more at exit: let that go nowhere.
+    # Python flushes stdout once more at exit: send that to the null device.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 

@@ -69,7 +69,7 @@ def _options(
                 f"{path}: [{where}] {key} takes text or a number", hint="write it as on the command line"
             )
         assert parameter.name is not None
-        # As it would be written on the command line.
+        # The value as it would be written on the command line.
         typed = value if parameter.is_flag else [str(one) for one in values]
         found[parameter.name] = typed if parameter.is_flag or parameter.multiple else typed[0]
     return found

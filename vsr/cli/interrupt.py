@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from vsr.core.control import Control
 
-# The last comes when the terminal is closed; on Windows, by Ctrl-Break, too.
+# The last signal comes when the terminal is closed; on Windows also from Ctrl-Break.
 if sys.platform == "win32":
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
 else:
@@ -65,7 +65,7 @@ def _heard() -> list[signal.Signals]:
 
 def _listen(received: int, control: Control, heard: Sequence[signal.Signals]) -> None:
     seen = 0
-    while number := os.read(received, 1):  # Nothing once the other end is closed.
+    while number := os.read(received, 1):  # Empty once the other end is closed.
         if number[0] not in heard:
             continue
         if sys.platform != "win32" and number[0] == signal.SIGHUP:

@@ -170,7 +170,7 @@ def import_model(
         from vsr.models.registry import CHECKPOINT_SUFFIXES
 
         if file.suffix.lower() in CHECKPOINT_SUFFIXES:
-            # It also needs more than the package that was missed first.
+            # It needs more packages than the first missing one.
             raise MissingDependencyError(error.message, hint=install("torch")) from error
         raise
     _show_written(printer, spec)

@@ -68,7 +68,7 @@ class Service:
 
     def _send(self, text: str) -> bool:
         if self._socket is not None:
-            with contextlib.suppress(OSError):  # nobody listens, or takes what is there already
+            with contextlib.suppress(OSError):  # nobody listens, or the socket's buffer is full
                 self._socket.send(text.encode())
                 return True
         return False
@@ -82,7 +82,7 @@ def _watchdog_s() -> float | None:
 
 
 def _connected() -> socket.socket | None:
-    # Not for what vsr starts.
+    # Taken out of the environment, so that processes vsr starts do not use it.
     place = os.environ.pop("NOTIFY_SOCKET", "")
     if not place.startswith(("/", "@")) or not hasattr(socket, "AF_UNIX"):
         return None

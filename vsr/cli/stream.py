@@ -217,7 +217,7 @@ def tell_change(change: Change) -> None:
     """A line for each change of state; of a sink, for trouble only."""
     if change.of and change.state not in ("stalled", "reconnecting"):
         return
-    # The reason begins with the sink's name by itself.
+    # The reason may begin with the sink's name already.
     named = change.of if not change.why.startswith(change.of) else ""
     said = (named, change.state, change.why)
     note(": ".join(filter(None, said)))

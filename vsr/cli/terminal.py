@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 # Control characters except the tab, line ends, and characters that change the direction of writing.
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-# What begins with a backslash in JSON: two surrogates that are one character, a byte of a name that is no UTF-8, and the rest.
+# Escapes in JSON: two surrogates for one character, a byte of a name that is not UTF-8, and all others.
 _BACKSLASHED = re.compile(r"\\ud[89ab]..\\ud[c-f]..|\\udc([89a-f].)|\\.")
 _CLEAR = "\r\033[K"
 

@@ -148,7 +148,7 @@ def command(
             )
         )
     if not speaks():
-        return 0  # Even if stopped: torchrun would end the one that still writes.
+        return 0  # Even if stopped: otherwise torchrun would end the process that still writes.
     printer.show(result, lambda: lines(result))
     return 0 if result.finished else 130
 

@@ -238,12 +238,12 @@ def command(
         note(sentence)
 
     def skipped(output: str) -> None:
-        # Expected, so a job that runs every night says nothing with --quiet.
+        # Nothing is wrong here, so a job that runs every night prints nothing with --quiet.
         if not printer.quiet:
             note(f"{output} exists, so its input is skipped")
 
     with interrupts(control), progress_bar(quiet=printer.quiet, as_json=shown == "json") as progress:
-        # With the reports of an unfinished earlier run.
+        # Contains the reports of an unfinished earlier run, too.
         run.reports = api.upscale_many(
             config,
             progress=progress,

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 from vsr.convert.foreign import Runner, input_of, probe
 from vsr.core.errors import WeightsError
 
-# Sides to look at: multiples of all that is usual, and larger than what such networks leave out.
+# Sides of the test pictures: multiples of all usual factors, and larger than the border that such networks leave out.
 _SIDES = 128, 192
 _PADDED = "with/border"
 
@@ -23,7 +23,7 @@ def bordered(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         made = [run(probe(channels, side)).shape[2:] for side in _SIDES]
     except WeightsError:
-        return model  # Whoever runs it next says why.
+        return model  # The next run of the network reports the reason.
     (first, second), apart = made, _SIDES[1] - _SIDES[0]
     scale, rest = divmod(second[0] - first[0], apart)
     if rest or scale < 1 or any(height != width for height, width in made):

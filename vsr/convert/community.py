@@ -21,14 +21,14 @@ try:
     import torch
     from torch import Tensor, nn
 
-    with warnings.catch_warnings():  # Here and below: its networks' own.
+    with warnings.catch_warnings():  # Here and below: warnings of spandrel and its networks.
         warnings.simplefilter("ignore")
         import spandrel
 except ModuleNotFoundError as error:
     raise MissingDependencyError(
         f"importing checkpoints needs {error.name}", hint=install("torch")
     ) from error
-except (ImportError, RuntimeError) as error:  # A torchvision for another build of torch.
+except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision is made for another build of torch.
     raise MissingDependencyError(
         f"spandrel cannot be loaded: {reason(error)}",
         hint="torch and torchvision must fit: pip install --force-reinstall torch torchvision",
@@ -66,7 +66,7 @@ def onnx_from_checkpoint(path: Path) -> onnx.ModelProto:
         try:
             model = _exported(network, reads_code=reads_code)
             difference = _difference(network, model)
-        except Exception as error:  # Both raise whatever their many parts do.
+        except Exception as error:  # Both exporters pass on the exceptions of their many parts.
             reasons.append(reason(error))
             continue
         if difference < _CLOSE:
@@ -113,7 +113,7 @@ def _tensors(path: Path) -> dict[str, Any]:
             f"{path} holds code beside tensors, and vsr never executes it",
             hint="save its state_dict alone, best as .safetensors",
         ) from error
-    except Exception as error:  # torch and safetensors have each their own for damaged files.
+    except Exception as error:  # torch and safetensors each have their own exceptions for damaged files.
         raise WeightsError(f"{path} is not a whole checkpoint: {reason(error)}") from error
     if not isinstance(loaded, dict):
         raise WeightsError(f"{path} holds no table of tensors")

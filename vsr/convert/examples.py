@@ -17,7 +17,7 @@ from vsr.models.spec import GraphLayout
 from vsr.upscale.graph_inputs import small_inputs
 
 _SIDE = 96
-# One of every few frames of the clip, so that they differ much.
+# Distance between the frames taken from the clip: they should differ much.
 _APART = 12
 
 

@@ -21,19 +21,20 @@ from vsr.models.graphs.rgb_graph import CHROMA_REACH
 
 Array = npt.NDArray[np.float32]
 
-# What it is run on first: multiples of all that networks ask of a side, the usual ones before the rare.
+# Sides of the first test pictures: multiples of all factors that networks need, the usual ones before the rare.
 _SIDES = (64, 96, 80, 112, 120, 192)
 _LARGEST_MULTIPLE = 64
 _FARTHEST = 256
-# Of white: what a network that keeps the size may take from a picture with noise, or add to it.
+# Largest mean change, as a part of white, that a network which keeps the size may make to a picture with noise.
 _NEARLY = 0.05
-# Of white: a 400th of an 8-bit code. Layers by the hundred reach further, and say less there.
+# Least change that counts as an influence, as a part of white: a 400th of an 8-bit code. Hundreds of layers reach further, but
+# matter less there.
 _FELT = 1e-5
 # Arrays below this stay in the graphs; the others go to the file that all graphs share.
 _SMALL = 32
-# Before the names of others: theirs may be any, ours among them.
+# Prefix for the names in a foreign network: they may be anything, vsr's own names included.
 _FOREIGN = "net/of/"
-# Where a network depends on the whole picture, what is further off has little say.
+# Halo, in input pixels, of a network that depends on the whole picture: pixels further off matter little.
 WHOLE_HALO = 64
 
 
@@ -65,7 +66,7 @@ class Runner:
             self._session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # The runtime has no common base for what it raises.
+        except Exception as error:  # The runtime's exceptions have no common base class.
             raise WeightsError(f"ONNX Runtime cannot load it: {reason(error)}") from error
         (self._input,) = (port.name for port in self._session.get_inputs())
 
@@ -95,7 +96,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {reason(error)}") from error
-    except Exception as error:  # protobuf, onnx and the file system each have their own.
+    except Exception as error:  # protobuf, onnx and the file system each have their own exceptions.
         raise WeightsError(f"{path} is not a whole ONNX network: {reason(error)}") from error
     return generalised(model, path)
 
@@ -134,7 +135,7 @@ def generalised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 def require_finite(tensor: npt.NDArray[Any], which: str) -> None:
     """Raise WeightsError where a tensor, named by `which`, holds NaN or infinity, of which only black pictures come."""
-    # Masks hold minus infinity, and a limit that is none is infinite.
+    # Masks contain minus infinity, and a limit without effect is infinite.
     if np.isnan(tensor).any() or (tensor.size > 1 and np.isposinf(tensor).any()):
         raise WeightsError(f"{which} has values that are not finite", hint="train or export it again")
 
@@ -145,7 +146,7 @@ def _require_pictures(port: onnx.ValueInfoProto, who: str) -> None:
     if kind.elem_type != TensorProto.FLOAT:
         found = TensorProto.DataType.Name(kind.elem_type).lower()
         raise WeightsError(f"{who} {found}, not float32", hint="export it in fp32")
-    if not kind.HasField("shape"):  # An output that nobody described.
+    if not kind.HasField("shape"):  # An output without a stated shape.
         return
     sizes = [dim.dim_value for dim in kind.shape.dim]
     shape = [dim.dim_value or dim.dim_param or "?" for dim in kind.shape.dim]
@@ -189,7 +190,7 @@ def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
         scale=scale,
         peak=peak,
         size_multiple=multiple,
-        # A block that the network takes together may begin that much earlier.
+        # A network that works on blocks of pixels may take a block that begins this much earlier.
         halo=WHOLE_HALO if halo is None else halo + multiple - 1,
         whole=halo is None,
         macs_per_pixel=_macs(model, channels, side) // side**2,
@@ -207,7 +208,7 @@ class OnnxNetwork:
         self.domain = facts.domain
         self.scale, self.parameters = facts.scale, facts.parameters
         self.halo = facts.halo + (CHROMA_REACH if facts.domain == "rgb" else 0)
-        # Chroma of half or a quarter the width goes through an RGB network at the full one.
+        # Chroma of half or a quarter of the width goes through an RGB network at full width.
         self.size_multiple = (
             math.lcm(facts.size_multiple, 4) if facts.domain == "rgb" else facts.size_multiple
         )
@@ -285,7 +286,7 @@ def _first_run(run: Runner, channels: int) -> tuple[int, int]:
         )
         if enlarges:
             raise unfit
-        refused = refused or unfit  # A side that is no multiple of what it needs may have been cut to one.
+        refused = refused or unfit  # The network may have cut the side to a multiple that it needs.
     assert refused is not None
     sides = ", ".join(map(str, _SIDES[1:]))
     raise WeightsError(
@@ -304,9 +305,9 @@ def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
         for peak in (1.0, 255.0)
     }
     best = min(errors, key=errors.__getitem__)
-    # Between the two, 1 where both are as good: a network of nothing but convolutions without biases.
+    # 1 if both are about as good, as for a network of convolutions without biases.
     best = 1.0 if errors[1.0] < 1.5 * errors[best] else best
-    if scale == 1 and errors[1.0] < _NEARLY:  # What hardly changes a picture may change it less still at 255.
+    if scale == 1 and errors[1.0] < _NEARLY:  # A network that hardly changes a picture may change it even less at 255.
         best = 1.0
     if not errors[best] < 0.15:
         raise WeightsError("it makes no such picture of a picture: white is neither 1 nor 255 there")
@@ -336,7 +337,7 @@ def _halo(run: Runner, channels: int, scale: int, peak: float, side: int) -> int
         after[..., middle, middle] = before[..., middle, middle]
         inside = slice(edge * scale, 3 * edge * scale)
         changed = np.abs(run(after) - run(before))[0, :, inside, inside].max(axis=0) > _FELT * peak
-        # How far from its nearest side each pixel of the middle lies, in input pixels.
+        # The distance of each pixel of the middle from its nearest side, in input pixels.
         along = np.arange(changed.shape[0]) // scale
         along = np.minimum(along, along[::-1])
         reach = int((np.minimum.outer(along, along) + 1)[changed].max(initial=0))

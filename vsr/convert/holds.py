@@ -19,8 +19,9 @@ from vsr.models.graphs.quantize import quantized
 from vsr.models.spec import GraphLayout, ModelSpec, Precision
 
 _TRIED: tuple[Precision, ...] = ("bf16", "fp16")
-# Beside float32 in 8 bits: a code in the root mean square, more only at hard edges. Trained weights (animevideov3, x2) reach
-# 52 dB and 5 codes in bf16, 61 dB and 1 code in fp16; in int8 animevideov3 (x4) reaches 35 dB, Real-CUGAN (x2) 33 dB.
+# Limits of the difference from float32, in 8 bits: a code in the root mean square, more only at hard edges. Trained weights
+# (animevideov3, x2) reach 52 dB and 5 codes in bf16, 61 dB and 1 code in fp16; in int8 animevideov3 (x4) reaches 35 dB,
+# Real-CUGAN (x2) 33 dB.
 _LEAST_DB, _FARTHEST = 48.0, 8
 
 
@@ -71,7 +72,7 @@ def _run(model: onnx.ModelProto, inputs: Arrays) -> NDArray[np.int16]:
     """All samples of the result. NaN becomes some code, far from the result of float32."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    # Whatever makes two roundings into none.
+    # No optimization may remove a pair of roundings.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -59,7 +59,7 @@ def import_model(
             name,
             title or f"Imported from {file.name}",
             licence or "not stated",
-            precision="shown",  # The picture itself goes through its layers, and may not bear to be rounded there.
+            precision="shown",  # The picture itself goes through its layers, and rounding may spoil it.
             training={"source": file.name},
             card=_card(name, title, file, facts),
         )

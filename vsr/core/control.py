@@ -19,7 +19,7 @@ class Control:
     def __init__(self) -> None:
         self._stopped = False
         self._cancelled = False
-        # Its appending and taking are atomic: a handler may run between any two steps of the thread it interrupts.
+        # A deque's append and pop are atomic: a signal handler may run between any two steps of the thread it interrupts.
         self._callbacks: deque[Callable[[], None]] = deque()
 
     @property
@@ -38,7 +38,7 @@ class Control:
 
     def cancel(self) -> None:
         """End at once: drop the work in progress, and wake all waiting threads."""
-        self._cancelled = True  # First: nobody who sees that it is stopped may take it for a mere stop.
+        self._cancelled = True  # Set first: a thread that sees the stop must see that it is a cancellation.
         self._stopped = True
         self._call_back()
 

@@ -158,7 +158,7 @@ class PipelineError(VsrError):
         self.frame_index = frame_index
 
 
-# What runtimes in C++, the loader of libraries and the threads of Python say where memory ends.
+# Messages of C++ runtimes, of the loader of libraries and of Python's threads when memory runs out.
 _NO_MEMORY = (
     "bad_alloc", "can't alloc", "cannot allocate memory", "unable to allocate", "failed to map segment", "out of memory",
     "can't start new thread",

@@ -18,7 +18,7 @@ def share_machine(processes: int) -> None:
 def cores() -> int:
     """Processors this process may keep busy."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # `docker run --cpus`, and Kubernetes' limits: microseconds of processor time in a period of microseconds.
+    # The limit of `docker run --cpus` and of Kubernetes: microseconds of processor time in a period of microseconds.
     quota, _, period = _read("cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit():
         there = min(there, -(-int(quota) // int(period)))

@@ -14,17 +14,17 @@ _ADDRESS = re.compile(rf"(?<![\w+.-]){_SCHEME}(?::/+|:?//)[^\s'\"<>`|]+")
 _LOGIN = re.compile(r"(?<![\w.%+-])(?!testsrc:)[\w.%+-]*:[^\s/@'\"]+@(?=[\w\[])")
 _SECRETS = "api_?key|stream_?key|pass|passphrase|passwd|password|passwort|pwd|secret|signature|streamid|token|access_?token|jwt"
 _WORDS = f"{_SECRETS}|auth|authorization|credentials?|key|login|session|sid|sig|ticket|tkt|usr|user|username"
-# "password=x", as a query, as parameters or in a path: up to the beginning of the next one.
+# "password=x" in a query, in parameters or in a path: up to the beginning of the next entry.
 _VALUE = r"((?:^|[^a-z0-9])(?:[a-z0-9]+[_-])*?(?:%s)\s*=)(?:(?!_[a-z]\w*=)[^&;,/?#\s'\"])+"
 _SECRET = re.compile(_VALUE % _SECRETS, re.IGNORECASE)
 _GIVEN = re.compile(_VALUE % _WORDS, re.IGNORECASE)
 _NAMED = re.compile(rf"(/(?:{_WORDS})/)[^/?#]+", re.IGNORECASE)
-# "Authorization: Bearer x", as in headers.
+# "Authorization: Bearer x" in a header.
 _HEADER = re.compile(r"((?:authorization|cookie|token|api-?key)\s*:\s*)[^\r\n'\"]+", re.IGNORECASE)
-# In a path: "name:password", and words that only a machine makes up.
+# "name:password" in a path, and words in a path that only a machine makes up.
 _PAIR = re.compile(r"(?<=/)([^/:?#]*[^/:?#\d][^/:?#]*:)[^/?#]+")
 _RANDOM = re.compile(r"(?<=/)(?=[^/?#]*[0-9])(?=[^/?#]*[a-zA-Z])[a-zA-Z0-9]{16,}(?=$|[/?#])")
-# Shorter ones would be found in any text.
+# Shorter secrets would be found in any text.
 _LEAST_KNOWN = 4
 
 _known: set[str] = set()
@@ -82,7 +82,7 @@ def hide(error: BaseException | None) -> None:
             if isinstance(value, str) and value != masked(value):
                 try:
                     setattr(one, name, masked(value))
-                except AttributeError:  # PyAV's is one of the arguments
+                except AttributeError:  # in PyAV's errors it is one of the arguments
                     continue
 
 
@@ -104,7 +104,7 @@ def _masked_address(match: re.Match[str]) -> str:
 
 def _without_login(rest: str) -> str:
     login, _, after = rest.rpartition("@")
-    # A password may hold "/", "?" and "#", unless it is a path or a query that holds the "@".
+    # A password may contain "/", "?" and "#". But the "@" may also belong to a path or a query.
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if login and ("@" in host or not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", host)):
         return after

@@ -33,7 +33,7 @@ def read_table(path: Path | Traversable) -> dict[str, Any]:
     except RecursionError as error:
         raise ConfigError(f"{path} is not TOML: its values are nested too deeply") from error
     except ValueError as error:
-        # tomllib's own, and Python's of bytes that are not UTF-8 and of numbers of too many digits.
+        # An error of tomllib, or Python's error for bytes that are not UTF-8 or for a number with too many digits.
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 

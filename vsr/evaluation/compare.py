@@ -175,7 +175,7 @@ def _luma_and_rgb(frame: Frame, info: VideoInfo, size: tuple[int, int]) -> tuple
     """The frame as it is displayed, `size` (width, height) samples."""
     frame = replace(frame, pts=None, time_base=Fraction(1, 25))
     if frame.format.alpha:
-        # So that no colour that nobody sees comes in where it is resized.
+        # Otherwise invisible colour would get into visible samples when it is resized.
         frame = replace(frame, planes=[*extended_colour(frame), frame.planes[-1]])
     lying = size[::-1] if info.rotation % 180 else size
     name = "rgba" if frame.format.alpha else "rgb24"

@@ -9,7 +9,7 @@ from vsr.core.frame import Frame
 from vsr.media.address import is_sequence
 from vsr.media.types import Source
 
-# Matroska and FLV round to milliseconds: an input's first frame, and the one that is looked at.
+# Matroska and FLV round to milliseconds, both the input's first frame and the compared frame.
 _SLACK_S = Fraction(2, 1000)
 # 24 and 23.976 frames a second are 0.001 apart.
 _RATE_SLACK = 0.0005

@@ -34,7 +34,7 @@ def bicubic_taps(length_in: int, length_out: int, scale: float) -> tuple[npt.NDA
     width = 4.0 / widen
     centre = (np.arange(length_out, dtype=np.float64) + 0.5) / scale - 0.5
     first = np.floor(centre - width / 2).astype(np.int64) + 1
-    # One tap more than the support: after rounding the ends it may be needed, else its weight is zero.
+    # One tap more than the support: rounding the ends may need it; otherwise its weight is zero.
     indices = first[:, None] + np.arange(math.ceil(width) + 1)
     weights = cubic_kernel((centre[:, None] - indices) * widen)
     weights /= weights.sum(axis=1, keepdims=True)

@@ -21,7 +21,7 @@ if sys.platform == "win32":
     import _winapi
     import msvcrt
 
-    # From winnt.h, fileapi.h and winerror.h.
+    # Constants from winnt.h, fileapi.h and winerror.h.
     _SHARE_READ, _SHARE_WRITE, _SHARE_DELETE = 1, 2, 4
     _OPEN_ALWAYS = 4
     _SHARING_VIOLATION = 32
@@ -124,13 +124,13 @@ else:
         return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
     def _alone(path: Path, flags: int, *, wait: bool) -> int:
-        # Who only looks needs no more than a shared lock, which NFS gives of a file that is open for reading.
+        # A reader needs only a shared lock, which NFS grants for a file that is open for reading.
         how = fcntl.LOCK_EX if flags & os.O_RDWR else fcntl.LOCK_SH
         while True:
             descriptor = open_ordinary(path, flags)
             try:
                 _lock(descriptor, how if wait else how | fcntl.LOCK_NB)
-                # Unless another run has renamed or deleted it before it was locked here.
+                # False if another run has renamed or deleted the file before it was locked here.
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
                     return descriptor
             except FileNotFoundError:

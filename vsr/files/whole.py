@@ -26,7 +26,7 @@ def locked_part(part: Path, *, wait: bool = False) -> FileIO:
     except BlockingIOError as error:
         raise _in_use(part) from error
     try:
-        # Only now: another run may have been writing it. A part left by a killed run is of no use to anyone.
+        # Only now that it is locked: another run may have been writing it. A part left by a killed run is of no use.
         file.truncate()
     except BaseException:
         file.close()
@@ -143,7 +143,7 @@ class OutputFile(KeepsFirstError):
         """Make sure of every byte on the disk, then give the file its name."""
         try:
             os.fsync(self._file.fileno())
-            # Renamed while it is locked: another run may take the part the moment it is not.
+            # Rename while the lock is held: once it is released, another run may take the part.
             os.replace(self.part, place_of(self.path))
             self._file.close()
             sync_folder(self.part.parent)

@@ -102,7 +102,7 @@ class Batch:
             "input": asdict(one.input) if one.input else None,
             "report": report.as_dict(),
         }
-        with suppress(FileError):  # Of a full disk: the output is whole all the same.
+        with suppress(FileError):  # The disk may be full; the output is whole all the same.
             self._lines.append("done", entry)
         self._content.done[_absolute(output)] = one
 
@@ -120,7 +120,7 @@ def open_batch(
         return
     try:
         folder = JobFolder(_place(config, pairs[0][1]))
-    except FileError:  # Where it cannot be written the outputs cannot be either, each of which says so.
+    except FileError:  # If the batch cannot be written, neither can the outputs, and each reports it.
         yield Batch(BatchContent())
         return
     with folder:
@@ -152,7 +152,7 @@ def begun_batch(config: UpscaleConfig, pairs: Sequence[tuple[str, str]]) -> Batc
     check_free(folder)
     try:
         return Batch(_begun(folder, config, lambda _: None))
-    except FileError:  # Then a run begins without it, too.
+    except FileError:  # Then a run begins without a batch, too.
         return Batch(BatchContent())
 
 
@@ -176,7 +176,7 @@ def _place(config: UpscaleConfig, output: str) -> Path:
     """The path of the batch of a command line. It does not depend on the content of the named folders."""
     named = [*map(_absolute, config.inputs), "", _absolute(config.output or "")]
     number = hashlib.sha256(os.fsencode("\0".join(named))).hexdigest()[:8]
-    # The folder the command names, whichever of its outputs comes first.
+    # The folder that the command names, whatever output comes first.
     named_folder = Path(file_name(config.output)) if config.output else None
     folder = named_folder if named_folder and named_folder.is_dir() else place_of(Path(output)).parent
     return folder / f"{_NAME}{number}{SUFFIX}"

@@ -43,9 +43,9 @@ from vsr.upscale.options import NetworkOptions
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-# A frame on each core, as in one process; with more of them a task has no more frames under way.
+# A frame on each core, as in one process; with more cores a task has no more frames in progress.
 _CPUS_A_TASK = 4
-# How often it is looked for nodes that came or went, and whether the job is cancelled.
+# Interval of the checks for new or lost nodes, and for cancellation.
 _LOOK_S = 1.0
 _CHECK_S = 0.2
 _END_S = 10.0
@@ -98,9 +98,9 @@ def connected(where: str, device: str, threads: int) -> Generator[Cluster]:
     try:
         _check_reached(os.environ.get("RAY_ADDRESS", "") if where == "auto" else where)
         with _signals_kept(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # What matters is raised as well.
+            warnings.simplefilter("ignore")  # Important ones are raised as errors, too.
             ray.init(address=where, **options)
-    except Exception as error:  # Ray's own, gRPC's and the system's, of any kind
+    except Exception as error:  # exceptions of Ray, gRPC and the system, of any kind
         raise WorkerError(
             f"no cluster answers at {redacted(where)}: {reason(error)}",
             hint="`ray start --head` starts one; its port must be open to us, its Ray the same as here, its token known",
@@ -253,7 +253,7 @@ class OnCluster:
             task.path.write_bytes(data)
         except OSError as error:
             raise os_error(str(task.path), error) from error
-        # By the clock of the head: the clocks of nodes may differ.
+        # The time on the head's clock: the clocks of nodes may differ.
         began = time.time() - report.seconds
         report = replace(report, input=redacted(task.url), started=round(began, 3), nodes={node: report.fps})
         if self._on_progress is not None:

@@ -112,7 +112,7 @@ class JobFolder:
         try:
             for name in (RUNNING, JOURNAL):
                 (self.path / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # somebody else's file, or another run that has just begun
+            with contextlib.suppress(OSError):  # another program's file, or another run has just begun
                 self.path.rmdir()
         except OSError as error:
             raise os_error(str(self.path), error) from error
@@ -139,7 +139,7 @@ def _locked(path: Path) -> IO[bytes]:
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             sync_folder(path.parent)
-        # Where it is not found its job has ended, and removed the folder just now.
+        # If the file is not found, its job has just ended and removed the folder.
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISDIR(path.lstat().st_mode):
                 raise ConfigError(f"{path} is not a folder", hint="rename it, or choose another output")

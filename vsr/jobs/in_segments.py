@@ -41,7 +41,7 @@ OnMade = Callable[["Report", "Identified"], None]
 """Gets the report of an output that is whole and which file it is. It is about to get its name, or has it, and what lies beside
 it still says so."""
 
-# What packets of FFmpeg's own encoders are made for; more gain nothing.
+# The number of threads FFmpeg's own encoders are made for; more gain nothing.
 _MOST_CODEC_THREADS = 16
 
 
@@ -90,7 +90,7 @@ class Upscaling:
             plan = begun.plan if begun else self._plan(url, output)
             if plan is not None and len(plan.segments) > 1:
                 if on_begin is not None:
-                    # What was begun may have its output by now: whose that is, is told below.
+                    # A begun job may have its output by now; the check below tells whether it is this job's.
                     on_begin(self._seen(self._to_look(replacing=bool(begun)).preview(url, output)))
                 watch = _Watch(plan, on_progress, item, items) if on_progress else None
                 return self._in_segments(url, Path(output), begun, plan, watch, on_made)
@@ -273,7 +273,7 @@ class Upscaling:
         if (workers := self._workers or outlook.workers) > 1:
             from vsr.jobs.workers import Workers
 
-            # A worker has a share of the machine, for which nobody has tuned: it would choose for itself.
+            # A worker has a share of the machine, which has no tuning: with "auto" it would choose its own device.
             devices = (outlook.device,) if self._devices == ("auto",) else self._devices
             return Workers(workers, devices, self._control, watch)
 

@@ -81,7 +81,7 @@ class Lines:
         payload = json.dumps({kind: entry}, separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(payload), payload)
         try:
-            # A line that a full disk has cut off must not stand before the next one.
+            # A line that was cut off by a full disk must not stay before the next one.
             os.ftruncate(self._file, self._length)
             left = memoryview(line)
             while left:

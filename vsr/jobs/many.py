@@ -42,7 +42,7 @@ def plan_outputs(config: UpscaleConfig, *, make: bool = True) -> list[tuple[str,
     folder = Path(output) if output is not None and _names_folder(output) else None
     below: dict[str, Path] = {}
     if config.recursive and folder is not None:
-        # What an earlier run wrote there is no input of this one.
+        # Outputs of an earlier run in that folder are no inputs of this run.
         items = [item for item in items if not _is_in(item, folder)]
         below = {item: place for item in items if (place := _below(item, config.inputs)) is not None}
     if output is None or folder is not None:
@@ -118,7 +118,7 @@ def upscale_many(
         for item, (url, output) in enumerate(pairs):
             control.check()
             if item in before:
-                with suppress(VsrError):  # A run that was killed may have left it, and it is in nobody's way.
+                with suppress(VsrError):  # A killed run may have left the folder, which does no harm.
                     upscaling.forget(Path(output))
                 reports.append(before[item])
                 continue

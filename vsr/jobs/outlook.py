@@ -8,7 +8,7 @@ from typing import Any
 from vsr.core.limits import cores
 from vsr.models import ModelSpec, Precision
 
-# What two cores with AVX2 and an H100 were seen to do, rounded. A segment twice as long or as short as meant does no harm.
+# Measured rates of two cores with AVX2 and of an H100, rounded. A segment twice as long or as short as meant does no harm.
 _MACS_A_CORE = 40e9
 _MACS_A_GPU = 20e12
 _PIXELS_A_CORE = 40e6  # decoded, encoded and converted

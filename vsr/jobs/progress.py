@@ -43,7 +43,7 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 
-# Most seconds by which a header's length misses the real one: by the last frame, or by rounding.
+# Most seconds by which a header's length differs from the real one, because of the last frame or of rounding.
 _MOST_OVER_S = 1.0
 
 _RECENT_S = 60.0
@@ -59,7 +59,7 @@ class TimeLeft:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began: float | None = None
-        # When how much was done, 0 to 1.
+        # Pairs of a time and the share done by then, 0 to 1.
         self._seen: deque[tuple[float, float]] = deque()
 
     def at(self, share: float | None) -> float | None:
@@ -111,13 +111,13 @@ class Pace:
         fps = done / stats.seconds if stats.seconds > 0 else 0.0
         speed = fps / float(info.frame_rate) if info.frame_rate and not info.is_picture else None
         total = None if self._is_part else info.num_frames_from_header
-        # A header that counted too few must not show more than all.
+        # If the header counts too few frames, the progress must not exceed 100 %.
         known = total if total and total >= done else None
         share = self._share(done, known)
         return Progress(input, done, known, fps, speed, self._left.at(share), item, items, doing, share=share)
 
     def _share(self, done: int, total: int | None) -> float | None:
-        # A header whose length is passed says nothing of how much is left.
+        # Once the header's length is passed, it says nothing about the rest.
         if self._span and self._first is not None and self.done_s <= self._span + _MOST_OVER_S:
             return min(1.0, self.done_s / self._span)
         return done / total if total else None
@@ -127,7 +127,7 @@ def expected_bytes(counters: SinkCounters, share: float | None) -> int | None:
     """About how long the output will be, of which this share is encoded; None where unknown."""
     if not share or counters.packets < _LEAST_PACKETS:
         return None
-    # The encoder holds frames back, whose bytes are still to come; the container holds back packets.
+    # The encoder holds frames back, so their bytes are still to come; the container holds packets back.
     video = counters.video_bytes * counters.frames / counters.packets
     return round((video + max(0, counters.bytes - counters.video_bytes)) / share)
 

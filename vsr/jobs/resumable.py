@@ -166,7 +166,7 @@ class ResumableJob:
                     self._said(f"going on: {run.how_far}")
                 return self._made(run)
         finally:
-            # Where nothing is finished nothing is worth keeping.
+            # Without a finished segment, there is nothing to keep.
             if not finished:
                 folder.remove()
 
@@ -268,7 +268,7 @@ class ResumableJob:
         join_s = self._clock.now() - began
         place = place_of(output)
         try:
-            with target.open("r+b") as file:  # Windows syncs only what is open for writing.
+            with target.open("r+b") as file:  # Windows syncs only files that are open for writing.
                 os.fsync(file.fileno())
                 whole = Identified.of(os.fstat(file.fileno()))
                 run.journal.joined(whole)

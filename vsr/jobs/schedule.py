@@ -11,9 +11,9 @@ from statistics import median
 
 ATTEMPTS = 3
 
-# How many times longer than expected a runner may take before nobody counts on it.
+# A runner that takes this many times longer than expected is not counted on any more.
 _OVERDUE = 3
-# A copy is worth its work where it comes in less than this share of the time the other still needs.
+# A second runner makes the same segment only if it needs less than this share of the time that the first one still needs.
 _COPY_SHARE = 0.9
 
 

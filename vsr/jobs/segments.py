@@ -101,7 +101,7 @@ def _cuts(index: VideoIndex, length: int, scene_cuts: frozenset[int]) -> list[in
     shown = frozenset(times)
     keyframes = [tick for tick in index.keyframes if tick in shown]
     origin, cuts = times[0], list[int]()
-    # What is half of an odd number of ticks counts as a whole tick more.
+    # Half of an odd number of ticks is rounded up.
     half = (length + 1) // 2
     last = origin
     stop = bisect_right(keyframes, times[-1] - half)

@@ -50,7 +50,7 @@ class UpscaleJob:
         self._config = config
         self._control = control or Control()
         self._pool = UpscalerPool()
-        # Of the next picture, at most one; shared by all `configured`.
+        # The opened source of the next picture, at most one, by URL; shared by all `configured`.
         self._ahead: dict[str, Source] = {}
 
     def __enter__(self) -> UpscaleJob:

@@ -79,7 +79,7 @@ class Workers:
             device=self._devices[runner],
             threads=network.threads and max(1, network.threads // len(self._devices)),
         )
-        with contextlib.suppress(OSError):  # It is gone, which is heard by its pipe.
+        with contextlib.suppress(OSError):  # The worker is gone, which its pipe reports.
             worker.pipe.send(replace(task, config=replace(task.config, network=network)))
 
     def _started(self, runner: str) -> _Worker:
@@ -99,7 +99,7 @@ class Workers:
         finally:
             its.close()
         self._workers[runner] = _Worker(process, ours)
-        self._control.check()  # Who cancelled before this one was known did not end it.
+        self._control.check()  # A cancellation before this worker was known has not ended it.
         return self._workers[runner]
 
     def wait(self, timeout_s: float | None) -> Sequence[Made | Failed]:

@@ -124,4 +124,4 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return ""  # Not Linux, or a container that hides it.
+        return ""  # Not Linux, or a container hides the file.

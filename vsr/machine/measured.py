@@ -33,12 +33,12 @@ from vsr.models import GraphLayout, ModelSpec, Precision
 BUDGET_S = 0.3
 """For the runs; a run of each at least, however long it takes."""
 _MOST_TURNS = 5
-# What is less exact must be faster by more than measurements differ.
+# A less exact precision must be faster by this factor, which is more than measurements differ.
 _LEAST_GAIN = 1.1
-# Of a run: enough for all cores, and a few hundredths of a second.
+# The size of a run: enough work for all cores, and a few hundredths of a second.
 _MACS, _LEAST_SIDE, _MOST_SIDE = 1.5e9, 48, 160
 _LAYOUT = GraphLayout("gray", 1)
-# Of gray in limited range, as `vsr.models.spec` has them.
+# The small inputs for gray in limited range, as in `vsr.models.spec`.
 _SMALL_INPUTS = {
     "gain": np.float32(1 / 255),
     "bias": np.float32(0),

@@ -96,7 +96,7 @@ class Worker(ABC):
             self._items_in += count(item)
             self._cpu_s = time.thread_time()
             yield item
-            del item  # while waiting for the next one, this one may go
+            del item  # so that its memory is free while waiting for the next one
 
     def _give(self, outputs: Channel[Any], item: Any) -> bool:
         amount = self.count_out(item)

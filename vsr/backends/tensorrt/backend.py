@@ -98,7 +98,7 @@ class TensorRTEngine(DeviceEngine):
         """
         parity = compare(self, batches)
         if fault := parity.fault(self._limit_db):
-            with contextlib.suppress(EngineNotFoundError):  # Another thread refused it too.
+            with contextlib.suppress(EngineNotFoundError):  # Another thread has refused the engine, too.
                 self._store.remove(self.manifest.identity.key)
             raise EngineBuildError(
                 f"the engine of {self.spec.id} in {self.precision} {fault}, and was removed",
@@ -118,13 +118,13 @@ class TensorRTEngine(DeviceEngine):
             return slot.on_device(inputs)
 
     def _slot(self, inputs: Mapping[str, Any]) -> _Slot:
-        with on_gpu(self._gpu), _making:  # Its errors in our words.
+        with on_gpu(self._gpu), _making:  # Translates CUDA's errors.
             try:
                 return _Slot(
                     self._library, self._engine, inputs, self._runtime_cache, self._gpu, self._buffers
                 )
             except BaseException as error:
-                # What was allocated is freed here, in the context it was made in, not with the traceback.
+                # Memory is freed here, in the context that allocated it, and not later with the traceback.
                 traceback.clear_frames(error.__traceback__)
                 raise
 
@@ -164,7 +164,7 @@ class _Slot:
         import pycuda.driver as cuda
 
         self._gpu, self._buffers = gpu, buffers
-        # Nor does it wait for the default stream, on which FFmpeg and torch work.
+        # This stream does not wait for the default one, on which FFmpeg and torch work.
         self._stream = cuda.Stream(_NON_BLOCKING)
         self._graph: CapturedWork | None = None
         self._context = library.context(engine, runtime_cache)
@@ -191,7 +191,7 @@ class _Slot:
         for name in self._inputs:
             cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
         self._enqueue()
-        self._stream.synchronize()  # By now all is chosen and allocated.
+        self._stream.synchronize()  # From here on all kernels are chosen and all memory is allocated.
         if not library.captures:
             self._graph = captured(self._stream.handle, self._enqueue)
 
@@ -246,7 +246,7 @@ class TensorRTBackend:
 
     name, kinds = "tensorrt", ("cuda",)
     in_flight = IN_FLIGHT
-    batch = 1  # Each batch size needs an engine of its own, and nobody has measured whether larger ones are faster.
+    batch = 1  # Each batch size needs an engine of its own, and larger ones were never measured.
 
     def __init__(self, device: str = "cuda:0") -> None:
         self.device, self._gpu = device, gpu_number(device)

@@ -98,7 +98,7 @@ def serving_engine(recipe: EngineRecipe, store: EngineStore, *, gpu: int = 0) ->
                 if now == manifest.identity and store.whole(now):
                     return manifest
         except (ConfigError, MissingDependencyError):
-            continue  # It is of a library, a setting or a layer that is not here.
+            continue  # The engine's library, setting or layer is not here.
     return None
 
 
@@ -126,7 +126,7 @@ def build_engine(
         found = None if again else store.whole(wanted.identity)
         return BuiltEngine(found, store.folder / found.identity.key, was_there=True) if found else None
 
-    # Looked for without the lock too: a store that is only read needs none.
+    # Look without the lock, too: a store that is only read needs none.
     if built := there():
         return built
     if not may_build:
@@ -181,7 +181,7 @@ def _graph(path: Path, spec: ModelSpec, recipe: EngineRecipe) -> bytes:
         model = onnx.load(str(path), load_external_data=False)
         if recipe.precision in ("int8", "fp8"):
             weights = {tensor.name: to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
-    except Exception as error:  # protobuf, numpy and the file system each have their own.
+    except Exception as error:  # protobuf, numpy and the file system each have their own exceptions.
         raise EngineBuildError(
             f"{path}, or its weights, cannot be read: {reason(error)}", hint="copy the package again"
         ) from error

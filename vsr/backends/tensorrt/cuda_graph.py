@@ -21,13 +21,13 @@ class CapturedWork:
         from cuda.bindings import driver
 
         self._driver, self._stream = driver, stream
-        # Only what this thread does may disturb it.
+        # Only calls of this thread may disturb the capture.
         mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         _checked(driver.cuStreamBeginCapture(stream, mode))
         try:
             work()
         finally:
-            ended = driver.cuStreamEndCapture(stream)  # Also where it failed: the stream is used on.
+            ended = driver.cuStreamEndCapture(stream)  # Also after a failure: the stream stays in use.
         graph = _checked(ended)
         try:
             self._graph = _checked(driver.cuGraphInstantiate(graph, 0))
@@ -44,7 +44,7 @@ def captured(stream: int, work: Callable[[], None]) -> CapturedWork | None:
     """None where it cannot be captured: then it has to be done step by step."""
     try:
         return CapturedWork(stream, work)
-    except (ImportError, RuntimeError, InferenceError):  # The second where there is no driver.
+    except (ImportError, RuntimeError, InferenceError):  # RuntimeError: there is no driver.
         return None
 
 

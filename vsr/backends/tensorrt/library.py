@@ -122,7 +122,7 @@ class TensorRT:
             config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False)
         monitor = _make_monitor(trt, on_progress)
         config.progress_monitor = monitor
-        # On a thread of its own: where it runs, TensorRT swallows what Ctrl-C raises.
+        # The build has a thread of its own: on the thread where it runs, TensorRT swallows the exception of Ctrl-C.
         with ThreadPoolExecutor(1, "build") as pool:
             pool.submit(int).result()  # An interrupt while the thread starts would leave it behind.
             try:
@@ -168,7 +168,7 @@ class TensorRT:
         """An execution context. TensorRT-RTX captures its work in a CUDA graph by itself, and keeps the kernels it compiles
         for this GPU in the file `runtime_cache`, see `save_runtime_cache`. Raises DeviceMemoryError, InferenceError."""
         self._log.errors.clear()
-        if self.captures and self._context_config is None:  # Contexts share it, and the graphs that it keeps.
+        if self.captures and self._context_config is None:  # Contexts share it and its graphs.
             self._context_config = self._configured(engine, runtime_cache)
         config = [self._context_config] if self.captures else []
         context = engine.create_execution_context(*config)
@@ -187,12 +187,12 @@ class TensorRT:
     def _configured(self, engine: Any, runtime_cache: Path) -> Any:
         trt, config = self._module, engine.create_runtime_config()
         config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        # A context runs frames of one size: the kernels for it at once, not some others until those are compiled.
+        # A context runs frames of one size: compile the kernels for it at once, instead of using others until they are ready.
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
         self._runtime_cache = config.create_runtime_cache()
-        with contextlib.suppress(OSError):  # where nothing was compiled yet
+        with contextlib.suppress(OSError):  # if nothing was compiled yet
             self._runtime_cache.deserialize(read_ordinary(runtime_cache))
         config.set_runtime_cache(self._runtime_cache)
         return config
@@ -201,7 +201,7 @@ class TensorRT:
         """Write the kernels that were compiled for the contexts so far, for the next start."""
         data = self._runtime_cache.serialize() if self._runtime_cache is not None else None
         if data is not None:
-            with contextlib.suppress(FileError):  # Of a store that may only be read.
+            with contextlib.suppress(FileError):  # The store may be read-only.
                 write_whole(path, bytes(data))
 
     def ports(self, engine: Any) -> list[Port]:
@@ -221,7 +221,7 @@ class TensorRT:
         """A builder or a runtime. Raises MissingDependencyError."""
         try:
             return kind(log)
-        except TypeError as error:  # pybind11's, where the library makes none.
+        except TypeError as error:  # From pybind11, if the library makes no engine.
             raise self._too_old(log.reason) from error
 
     def _too_old(self, reason: str) -> MissingDependencyError:

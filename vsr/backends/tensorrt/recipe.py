@@ -17,7 +17,7 @@ from vsr.models.spec import ALL_LAYOUTS, GraphLayout, ModelSpec, Precision
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
 MAX_SIDE, MAX_BATCH = 16_384, 64
-# Larger frames are tiled; for more, TensorRT takes gigabytes to build.
+# Pixels of the largest frame. Larger frames are tiled, because TensorRT would need gigabytes to build an engine for them.
 MAX_PIXELS = 1 << 28
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vsr.backends.torch.captured import Captured
     from vsr.backends.torch.ops import Step, Values
 
-# Faster than batches of one on a GPU: docs/gpu.md has by how much.
+# On a GPU this batch is faster than single frames: docs/gpu.md has the figures.
 _BATCH = 4
 _NEEDED = ("torch", "onnx")
 
@@ -160,7 +160,7 @@ class TorchBackend:
         return TorchBackend(device)
 
     def takes_any_size(self, spec: ModelSpec, options: CompileOptions) -> bool:
-        return self.device == "cpu"  # On a GPU a capture is of one size.
+        return self.device == "cpu"  # On a GPU a capture takes one size.
 
     def probe(self) -> Availability:
         missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
@@ -204,7 +204,7 @@ class TorchBackend:
                 model = guarded(model)
             fused = device.type == "cuda" and precision != "fp32" and not _unfused(device)
             graph = compiled(model.graph, dtype, device, fused=fused)
-        except Exception as error:  # protobuf's, onnx's and torch's share no base class
+        except Exception as error:  # exceptions of protobuf, onnx and torch share no base class
             if is_out_of_memory(error):
                 raise out_of_memory() from error
             raise EngineBuildError(

@@ -20,9 +20,9 @@ from vsr.backends.host_buffers import HostBuffers
 Run = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 _WARM_UPS = 3
-# Of planes, and of a count.
+# The types of planes, and of a count.
 _KINDS = {torch.uint8: np.uint8, torch.float32: np.float32}
-# Beginning a capture waits for the whole device, which breaks another that is under way.
+# Beginning a capture waits for the whole device, which breaks another capture in progress.
 _capturing = threading.Lock()
 
 
@@ -43,7 +43,7 @@ class Captured:
         self._inputs = {name: _tensor(array).to(device, copy=True) for name, array in example.items()}
         with torch.cuda.device(device):  # Memory is pinned in the context of the current one.
             self._host = {name: tensor.cpu().pin_memory() for name, tensor in self._inputs.items()}
-        # float32 means float32 here, not its shorter form for matrix units.
+        # float32 means float32 here, not TF32, the shorter form for matrix units.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with _capturing, exact, torch.cuda.stream(self._stream):
             self._stream.wait_stream(torch.cuda.default_stream(device))
@@ -111,11 +111,11 @@ class Captured:
             self._graph.replay()
             found = {name: output.clone() for name, output in self._outputs.items()}
             self._stream.synchronize()
-        for tensor in found.values():  # It was made on this stream, and is used on the other.
+        for tensor in found.values():  # The tensor was made on this stream, and is used on the other one.
             tensor.record_stream(torch.cuda.default_stream(self._stream.device))
         return found
 
 
 def _tensor(array: NDArray[np.generic] | Tensor) -> Tensor:
-    # A copy: torch warns of arrays that may not be written to.
+    # Copied, because torch warns of read-only arrays.
     return array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))

@@ -20,13 +20,13 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-# Taps from and to this number of channels fit into the memory of a multiprocessor.
+# The taps between this number of channels fit into the memory of a multiprocessor.
 _MAX_CHANNELS = 64
-# Fewer channels than this, and no convolution after: they leave the network, and are wanted as planes of float32.
+# Fewer channels than this, with no convolution after them, leave the network: they are wanted as planes of float32.
 _FEATURES = 32
 _ACTIVATIONS = ("PRelu", "Relu", "LeakyRelu")
 _MIN_CAPABILITY = (8, 0)
-# What a program makes: pixels of a row, in the simple kernels more, and values.
+# The size of a program's work: pixels of a row, pixels of a row in the simple kernels, values.
 _COLUMNS, _LONG, _BLOCK = 64, 256, 4096
 
 Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
@@ -42,11 +42,11 @@ def trouble(device: torch.device) -> str:
     try:
         ones = torch.ones((1, 16, 2, 2), dtype=torch.float16, device=device)
         taps, nothing = ones.new_ones((9, 16, 16)), torch.zeros(16, device=device)
-        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # Where Triton launches.
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # Triton launches on it.
             sums = _convolve(ones, taps, nothing, nothing, dtype=torch.float16, active=0, planes=1)
         # Of the nine places of each pixel, four lie inside.
         return "" if bool((sums == 4 * 16).all()) else "Triton miscalculates"
-    except Exception as error:  # Triton's, its compilers' and the driver's share no base class.
+    except Exception as error:  # Exceptions of Triton, its compilers and the driver share no base class.
         return " ".join(str(error).split())[:200] or type(error).__name__
 
 

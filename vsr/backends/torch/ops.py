@@ -88,7 +88,7 @@ def _slice(
 
 
 def _gather(tensor: Tensor, at: Tensor, *, axis: int = 0) -> Tensor:
-    # One by one: the places lie on the host, from where nothing may be copied while a CUDA graph is captured.
+    # One by one: the places lie on the host, and nothing may be copied from there while a CUDA graph is captured.
     taken = torch.stack([tensor.select(axis, place) for place in at.flatten().tolist()], axis)
     return taken.reshape(*tensor.shape[:axis], *at.shape, *tensor.shape[axis + 1 :])
 
@@ -104,7 +104,7 @@ def _shape(tensor: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
 
 
 def _space_to_depth(tensor: Tensor, blocksize: int) -> Tensor:
-    # torch puts a channel's pixels beside each other, ONNX all channels of a pixel.
+    # torch puts the pixels of a channel beside each other, ONNX puts the channels of a pixel beside each other.
     batch, channels, height, width = tensor.shape
     packed = functional.pixel_unshuffle(tensor, blocksize)
     blocks = packed.view(batch, channels, blocksize**2, height // blocksize, width // blocksize)
@@ -150,7 +150,7 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Unsqueeze": lambda x, axes: x.unsqueeze(*axes.tolist()),
 }
 
-# Attributes that torch calls otherwise, operators whose others must be known here, and values that say nothing.
+# Attributes with another name in torch, operators whose other inputs must be known here, and values without an effect.
 _NAMES = {"alpha": "negative_slope"}
 _STRICT = {"Conv", "ConvTranspose", "Pad", "Resize"}
 _SILENT = {"antialias": 0, "exclude_outside": 0, "dilations": [1, 1], "auto_pad": "NOTSET"}
@@ -176,7 +176,7 @@ def compiled(
         value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
         # Shapes, axes, pads and factors are read by the host.
         constants[name] = value if value.dtype == torch.int64 or name in on_host else value.to(device)
-    for node in graph.node:  # Once, rather than in every run.
+    for node in graph.node:  # Done once, not in every run.
         weight = constants.get(node.input[1]) if node.op_type == "Conv" else None
         if weight is not None and weight.shape[1] > 1:
             constants[node.input[1]] = weight.to(dtype, memory_format=torch.channels_last)

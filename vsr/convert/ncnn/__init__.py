@@ -25,7 +25,7 @@ def onnx_from_ncnn(param: Path) -> onnx.ModelProto:
     """
     layers = read_ncnn(param, _LAYERS)
     refused: list[tuple[int, WeightsError]] = []
-    for channels in (3, 1):  # A .param need not say how many there are.
+    for channels in (3, 1):  # A .param need not state the number of channels.
         graph, done = Graph(channels), 0
         try:
             for layer in layers:
@@ -34,5 +34,5 @@ def onnx_from_ncnn(param: Path) -> onnx.ModelProto:
             return graph.model(param.name, layers)
         except WeightsError as error:
             refused.append((done, error))
-    _, told = max(refused, key=lambda each: each[0])  # The one that got further is of so many channels.
+    _, told = max(refused, key=lambda each: each[0])  # The attempt that got further has the right number of channels.
     raise WeightsError(f"{param.name}: {told.message}", hint=told.hint) from told

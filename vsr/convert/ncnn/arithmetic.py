@@ -186,7 +186,7 @@ def _swish(net: Graph, _layer: Layer, tensor: str) -> str:
 
 
 def _gelu(net: Graph, layer: Layer, tensor: str) -> str:
-    if layer.whole(0):  # By tanh, which differs from the exact one in the third place.
+    if layer.whole(0):  # The approximation by tanh, which differs from the exact GELU in the third place.
         cube = net.add("Mul", [tensor, net.add("Mul", [tensor, tensor])])
         inner = net.add("Add", [tensor, net.add("Mul", [cube, net.constant(0.044715)])])
         share = net.add("Tanh", [net.add("Mul", [inner, net.constant(0.79788452)])])

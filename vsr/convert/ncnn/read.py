@@ -26,7 +26,7 @@ _ARRAY = -23300
 REST = -233
 """ncnn's number for "whatever there is"."""
 _FP32, _FP16, _INT8 = 0, 0x01306B47, 0x000D4B38
-# More than any network has: what a damaged number asks for is not read.
+# More layers than any network has: a damaged number must not be obeyed.
 _MOST_LAYERS = 100_000
 
 
@@ -164,7 +164,7 @@ def _inner_product(layer: Layer) -> list[tuple[int, bool]]:
 
 
 def _scale(layer: Layer) -> list[tuple[int, bool]]:
-    if layer.whole(0) == REST:  # By another blob.
+    if layer.whole(0) == REST:  # By the values of another blob.
         return []
     return [(layer.whole(0), False)] * (2 if layer.whole(1) else 1)
 

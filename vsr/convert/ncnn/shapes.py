@@ -56,7 +56,7 @@ def _crop(net: Graph, layer: Layer, taken: Sequence[Blob]) -> list[Blob]:
         last = [_END if end in (REST, 0) else int(end) for end in ends]
         return _cropped(net, layer, blob, [int(start) for start in starts], last, axes)
     offsets = [layer.whole(at) for at in (2, 1, 0)]
-    if len(taken) == 2:  # To the size of the other.
+    if len(taken) == 2:  # Crop to the size of the other blob.
         like = taken[1]
         begins = net.whole(offsets)
         end = net.add("Add", [begins, net.add("Shape", [like.tensor], start=1, end=4)])
