@@ -307,7 +307,7 @@ def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
     best = min(errors, key=errors.__getitem__)
     # 1 if both are about as good, as for a network of convolutions without biases.
     best = 1.0 if errors[1.0] < 1.5 * errors[best] else best
-    if scale == 1 and errors[1.0] < _NEARLY:  # A network that hardly changes a picture may change it even less at 255.
+    if scale == 1 and errors[1.0] < _NEARLY:  # A network that changes little may change even less at 255.
         best = 1.0
     if not errors[best] < 0.15:
         raise WeightsError("it makes no such picture of a picture: white is neither 1 nor 255 there")

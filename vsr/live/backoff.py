@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 
 FIRST_S = 0.25
-# Servers lock out who comes too often with a wrong password.
+# Servers lock out a client that connects too often with a wrong password.
 MOST_DENIED_S = 15.0
-# A stream is to be back within three seconds of its server: the wait is the largest part of that.
+# A stream must be back within three seconds of its server: the wait is the largest part of that time.
 MOST_S = 1.5
 
 

@@ -67,7 +67,7 @@ class FreshQueue(Generic[T]):
                 left_s = end - self._clock.now()
                 if self._closed or left_s <= 0:
                     return None
-                # Whatever wakes it, or nothing does: items may have come before it has the lock again.
+                # Check the queue after every wake-up and timeout: items may have come before this thread got the lock again.
                 self._clock.wait(self._changed, left_s)
 
     def close(self) -> None:

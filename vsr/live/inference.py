@@ -15,10 +15,10 @@ from vsr.live.starts import Starts
 from vsr.media.live.capture import Captured
 
 _TICK_S = 0.05
-# So many frames in a row were late behind the network, though they seemed fresh enough before it: only the newest may still do.
+# If this number of frames in a row was late after the network, though fresh enough before it, only the newest frame is taken.
 _TOO_MANY = 3
 _DEFAULT_INTERVAL_S = 1 / 30
-# Frames that may wait, whatever their rate: a guard for the memory, beside the budget.
+# The queue's least capacity in frames, whatever their rate: a guard for the memory, beside the budget.
 _LEAST_CAPACITY = 64
 _FASTEST = 60
 # Times are averaged over about this number of frames.
@@ -55,7 +55,7 @@ class Inference:
         self._interval_s = _DEFAULT_INTERVAL_S
         self._late_seen = 0
         self._late_in_a_row = 0
-        # What a frame takes, lately.
+        # Recent averages of a frame's time.
         self._infer_s = self._encode_s = 0.0
 
     def put(self, captured: Captured) -> None:
@@ -87,8 +87,8 @@ class Inference:
 
     def is_late(self, captured: Captured) -> bool:
         """Whether an upscaled frame would be too old once it is encoded. It is counted as dropped then."""
-        # Now and then one frame is encoded, however long the last ones took: otherwise vsr would never see that encoding is
-        # quick again.
+        # After several late frames in a row one is encoded, however long the last ones took: otherwise vsr would never see that
+        # encoding is quick again.
         encode_s = self._encode_s if self._late_in_a_row < _TOO_MANY else 0.0
         late = self._clock.now() + encode_s - captured.at > self._budget_s
         if late:
@@ -135,7 +135,7 @@ class Inference:
         self._size = size
         if before is None or self._clock.now() - captured.at <= self._budget_s:
             return True
-        # The frames that came meanwhile would be late, and all after them: it goes on with the next that comes.
+        # The frames that came meanwhile would be late, and so would all after them: continue with the next new frame.
         self.queue.empty(self.queue.late)
         self.queue.lose(self.queue.late)
         return False

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-# Down: in the last seconds this number of frames was late, or the work took more than this part of the time between two frames.
+# Step down if this number of frames was late in the last seconds, or the work took more than this part of the frame interval.
 _WINDOW_S = 1.5
 _DROPS = 2
 _FULL_LOAD = 0.92
-# Up: after so long without either, the heavier networks are measured, and again after a longer and longer wait. The longest
-# wait bounds how long a machine that has become idle goes unnoticed.
+# Step up: after this time without either, the heavier networks are measured, and again after longer and longer waits. The
+# longest wait bounds how long a machine that has become idle goes unnoticed.
 _CALM_S = 4.0
 _MOST_WAIT_S = 10.0
 # Measuring takes at most this part of the machine's time.
 _MEASURING = 0.04
-# A step up that is taken back within this time was a mistake: the next one waits twice as long.
+# If a step up is taken back within this time, it was a mistake: the next one waits twice as long.
 _REGRET_S = 15.0
 _MOST_CALM_S = 120.0
-# After a step nothing is judged for a moment: the queue still holds frames from before.
+# After a step, frames are not judged for this time: the queue still holds frames from before.
 _SETTLE_S = 1.0
 
 

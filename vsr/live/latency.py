@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 
-# Buckets, each a fiftieth wider than the one before: percentiles are right to 2 %.
+# Buckets of durations, each 2 % wider than the one before: percentiles are exact to 2 %.
 _LEAST_S = 1e-4
 _RATIO = 1.02
 _BUCKETS = 700
@@ -39,7 +39,7 @@ class Latency:
         self._lock = threading.Lock()
         self._all = [0] * _BUCKETS
         self._most_s = self._sum_s = 0.0
-        # By second: how many in each bucket, and [the most, the sum].
+        # One entry for each second: (second, number of durations in each bucket, [longest, sum]).
         self._seconds: deque[tuple[int, list[int], list[float]]] = deque()
 
     def add(self, seconds: float) -> None:

@@ -16,13 +16,13 @@ from vsr.models.spec import CALIBRATED, Precision
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.pool import UpscalerPool
 
-# From the heaviest to the one that always keeps up.
+# The families from the heaviest to the one that always keeps up.
 _FAMILIES = ("quality", "balanced", "fast", "bicubic")
 # Each network is measured for this time, and at least this number of times.
 _MEASURE_S = 0.25
 _LEAST_RUNS = 3
-# The part of the time between two frames that a network may take: decoding, encoding and other programs need the rest. At the
-# start it is measured while nothing else runs, later beside the stream.
+# The part of the frame interval that a network may take: decoding, encoding and other programs need the rest. At the start
+# networks are measured while nothing else runs, later beside the stream.
 _ROOM_AT_START = 0.6
 _ROOM = 0.7
 # A network that would, by its size, take this many times the time between two frames is not tried.
@@ -87,7 +87,7 @@ class Rungs:
         self._frame: Frame | None = None
         self._lock = threading.Lock()
         self._rung = 0
-        # The one that upscaled the last frame.
+        # The network that upscaled the last frame.
         self._last: int | None = None
 
     @property
@@ -155,14 +155,14 @@ class Rungs:
         known = place + 1
         if not cost_s or known >= len(self._upscalers) - 1:
             return 0.0
-        # Small networks are not bound by their multiply-adds.
+        # The time of small networks does not follow their multiply-adds.
         ratio = self._upscalers[place].spec.macs_per_pixel / self._upscalers[known].spec.macs_per_pixel
         return cost_s * ratio / 4
 
     def _times(self, place: int, frame: Frame, hopeless_s: float) -> list[float]:
         """Seconds of some runs. One of several networks, if it takes longer than `hopeless_s`, runs once."""
         upscaler = self._upscalers[place]
-        upscaler.upscale(frame)  # compiles
+        upscaler.upscale(frame)  # compiles the network
         times: list[float] = []
         # For a single network a few runs are enough: the stream waits for it.
         end = self._clock.now() + (0.0 if self.pinned else _MEASURE_S)
@@ -238,7 +238,7 @@ class Rungs:
         if self._measurer is not None:
             self._measurer.join(_END_S)
             if self._measurer.is_alive():
-                return  # Compiling cannot be interrupted. What is open ends with the process.
+                return  # Compiling cannot be interrupted. Open networks end with the process.
         for sequence in self._sequences:
             sequence.close()
         self._pool.close()

@@ -244,7 +244,7 @@ class Session:
                 return
             began = self._clock.now()
             if self._parts.sinks:
-                # It may have waited for the encoder. Behind it none is left out: the next ones refer to it.
+                # The frame may have waited for the encoder. Encoded frames are never left out: the next ones refer to them.
                 if self._inference.is_late(captured):
                     continue
                 with self.counting.encode.busy():
@@ -260,7 +260,7 @@ class Session:
             self.counting, self._inference.queue, self._parts.sinks, self._parts.rungs,
         )  # fmt: skip
         drops = {reason: count for reason, count in dict(queue.drops).items() if count}
-        # Of a sink that works; where none does, of one that did.
+        # The latency of a sink that works, else of one that used to work.
         latencies = [sink.latency for sink in sinks] if sinks else [counting.latency]
         recents = [latency.recent() for latency in latencies]
         overall, recent = min(

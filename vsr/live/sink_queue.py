@@ -12,7 +12,7 @@ from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
-# A sink that is this far behind is too slow: it goes on with the next keyframe.
+# A sink that is this far behind is too slow, and continues at the next keyframe.
 _MOST_BEHIND_S = 2.0
 _MOST_BYTES = 64 << 20
 
@@ -82,7 +82,7 @@ class SinkQueue:
         self._state = SinkState.UNTIL_KEYFRAME
         self._items: deque[Item] = deque()
         self._bytes = 0
-        # Frames the thread has taken and not confirmed: not written, not known to be on the disk, or not known to be received.
+        # Frames taken by the thread and not yet confirmed (written and on the disk, or received).
         self._unconfirmed = 0
 
     @property

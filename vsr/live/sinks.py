@@ -18,7 +18,7 @@ from vsr.media.live.outputs import Output
 from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
-# So many threads of a sink may hang. Then no new one is started until one of them ends.
+# Most hanging threads of a sink. Beyond that, no new one is started until one of them ends.
 _MOST_LEFT = 4
 
 
@@ -204,7 +204,7 @@ class _Worker:
             self.queue.confirm_but(0)
         finally:
             if sink.destination.recordings is not None and not output.kept and not self.queue.left:
-                sink.files = number - 1  # The recording is removed.
+                sink.files = number - 1  # The empty recording is removed.
 
     def _write(self, output: Output, item: Item) -> None:
         sink, packet = self._sink, item.packet
@@ -213,7 +213,7 @@ class _Worker:
                 output.write(packet)
         except MediaError:
             if sink.destination.is_file:
-                self.queue.confirm_but(output.frames - output.kept)  # What came before is on the disk.
+                self.queue.confirm_but(output.frames - output.kept)  # Earlier frames are on the disk.
             raise
         if not item.frames:
             return

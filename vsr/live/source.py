@@ -11,7 +11,7 @@ from vsr.live.states import StateLog
 from vsr.media.live.address import Address
 from vsr.media.live.capture import Capture
 
-# So many connections may be left behind in calls of FFmpeg that do not return. Then no new one is made until one of them ends.
+# Most connections left behind in calls of FFmpeg that do not return. Beyond that, no new one is made until one of them ends.
 _MOST_LEFT = 8
 # Opening has its own timeout in FFmpeg, with a better message; the watchdog comes after it.
 _GRACE_S = 0.5

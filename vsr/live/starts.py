@@ -5,7 +5,7 @@ from __future__ import annotations
 from vsr.core.frame import Frame, Reset
 from vsr.media.live.capture import Captured
 
-# More than this time and this number of frames is a gap, whether the source left frames out or vsr dropped them.
+# A pause longer than this time and this number of frames is a gap, whether the source left frames out or vsr dropped them.
 _GAP_S = 0.5
 _GAP_FRAMES = 3
 

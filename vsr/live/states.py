@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 State = Literal["connecting", "streaming", "stalled", "reconnecting", "stopped"]
 
-# Changes remembered; a stream that flaps for weeks must not grow the report.
+# Number of remembered changes: a stream that flaps for weeks must not grow the report.
 _KEPT = 200
 
 

@@ -38,7 +38,7 @@ def chained(specs: Sequence[ModelSpec]) -> ModelSpec:
         )
     key = _key(specs)
     kept: Path | None = None
-    with contextlib.suppress(RuntimeError):  # A user without a home.
+    with contextlib.suppress(RuntimeError):  # The user has no home folder.
         kept = cache_folder() / "chains" / key
     if kept and (kept / "model.toml").is_file():
         return load_spec(kept)

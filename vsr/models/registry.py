@@ -43,7 +43,7 @@ def own_models() -> list[ModelSpec]:
     """The specs of the user's complete packages."""
     found = []
     for path in sorted(models_folder().glob("*/model.toml")):
-        with contextlib.suppress(WeightsError):  # A damaged one says so when it is asked for.
+        with contextlib.suppress(WeightsError):  # A damaged package is reported when it is asked for.
             found.append(load_spec(path.parent))
     return found
 

@@ -18,7 +18,7 @@ from vsr.training.recipe import Recipe, differing, recipe_from_dict
 # Entries of [train] that may change when a training is resumed, because no earlier step depends on them.
 _MAY_CHANGE = ("steps", "val_every")
 _SHOWN = 4
-# What torch says on each device, and of sizes that no number holds.
+# Parts of torch's messages for lack of memory on each device, and for sizes beyond any number.
 _NO_MEMORY = ("allocate", "out of memory", "not enough memory", "verflow")
 
 

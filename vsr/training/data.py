@@ -28,12 +28,12 @@ from vsr.training.teacher import taught
 
 Picture = npt.NDArray[np.uint8]
 
-# Of each video: most frames, and the distance between them.
+# Most frames taken from a video, and the distance between them.
 VIDEO_FRAMES = 16
 VIDEO_EVERY = 24
 
-# Of a rendered picture, in high resolution. Of every so many, the first holds patterns of single pixels, and the second is
-# combed, by a movement of up to so many pixels of the low resolution.
+# Side of a rendered picture, in high resolution. Of every four pictures the first contains patterns of single pixels, and the
+# second is combed, by a movement of up to 12 pixels of the low resolution.
 RENDERED_SIDE = 384
 SPECIAL_EVERY = 4
 _MOST_MOVED = 12
@@ -97,7 +97,7 @@ class PatchPool:
             partial(_pair, photo, recipe, s, number)
             for number, photo in enumerate(photos)
             for s in recipe.data.hr_scales
-            # What holds no patch is left out before it is reduced: of a pixel or two nothing would be left.
+            # Pictures too small for a patch are left out before they are reduced: nothing would be left of a pixel or two.
             if math.ceil(min(photo.pixels.shape[:2]) * s - 1e-9) >= self.patch * self.scale
         ]
         pairs = _run(jobs)

@@ -38,7 +38,7 @@ def suited(config: TrainConfig) -> Recipe:
     if config.resume:
         path = (config.checkpoints or config.out) / CHECKPOINT
         if not path.exists():
-            return recipe  # Which is said where all is that cannot be resumed.
+            return recipe  # Reported later, by the check of everything that is needed to resume.
         told = recipe_from_dict(recipe.name, {k: v for k, v in _stored(path).items() if k != "name"})
         return replace(recipe, scale=told.scale, spec=told.spec)
     if config.init is None or not config.init.is_file():
@@ -106,7 +106,7 @@ def _of_this_size(
     if small == recipe.spec:
         return weights
     architecture = architecture_of(recipe.arch)
-    # What it says it is, it must be: growing takes it at its word.
+    # Check that the weights fit the network that the file states, because growing relies on it.
     architecture.load(architecture.trainable)(small).load_folded(weights)
     return _GROW[recipe.arch](weights, small, recipe.spec, network.fold())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-# Parameters of glibc's mallopt, and values no tensor of a step reaches.
+# Parameters of glibc's mallopt, and values beyond the size of any tensor in a step.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST_BYTES = 2**30
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 _MOMENTUM = 0.95
-# Of the quintic Newton-Schulz iteration, chosen there for speed: singular values end between about 0.7 and 1.2.
+# Coefficients of the quintic Newton-Schulz iteration, which its authors chose for speed: singular values end between about 0.7
+# and 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _ITERATIONS = 5
 _NARROW = 16

@@ -26,7 +26,7 @@ def held(out: Path, checkpoints: Path) -> Generator[None]:
                     afterwards.callback(_remove_empty, missing)
             except OSError as error:
                 raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
-            try:  # Not only when the first checkpoint is due.
+            try:  # Tried now, not only when the first checkpoint is due.
                 with tempfile.TemporaryFile(dir=folder):
                     pass
             except OSError as error:
@@ -38,7 +38,7 @@ def held(out: Path, checkpoints: Path) -> Generator[None]:
 
 
 def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Which says that something is in it.
+    with contextlib.suppress(OSError):  # The folder is not empty.
         folder.rmdir()
 
 

@@ -38,7 +38,7 @@ class Places:
             tops, rows = _cut(pair.lr.shape[0] - patch + 1, step)
             lefts, columns = _cut(pair.lr.shape[1] - patch + 1, step)
             errors = _errors(pair, patch, step) if error_power else np.zeros((len(tops), len(lefts)))
-            # The floor, so that in a picture without errors all are alike; of the largest, so that no power makes all zero.
+            # With the floor, all places of a picture without errors are alike. Relative to the largest, no power makes them all zero.
             relative = (errors + ERROR_FLOOR) / (errors.max() + ERROR_FLOOR)
             weight = np.outer(rows, columns) * relative**error_power
             weights.append((weight * (share / weight.sum())).ravel())

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from vsr.core.errors import WeightsError, reason
 
-# Convolutions of each block, their channels, and the place of the compared one, the last of each, in torchvision's numbering.
+# Convolutions of each block, and their channels. Compared is the last convolution of each.
 _BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
 # Real-ESRGAN's weights of the five blocks.
 _WEIGHTS = (0.1, 0.1, 1.0, 1.0, 1.0)
@@ -85,7 +85,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (
         Exception
-    ) as error:  # torch, pickle and safetensors each have errors of their own for damaged files.
+    ) as error:  # torch, pickle and safetensors each have their own exceptions for damaged files.
         raise WeightsError(
             f"cannot read {path}: {reason(error)}",
             hint="torchvision's vgg19 weights, .pth or .safetensors, can be",

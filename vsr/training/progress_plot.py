@@ -33,7 +33,7 @@ def picture_of(
 ) -> bytes:
     """A PNG of the log's `rows` and of crops of up to three pictures of `sets`: bicubic, network, original, where a network
     has most to win. `upscale` takes uint8 [h, w] and gives uint8 [h*scale, w*scale]."""
-    # One of each set, then the next of each.
+    # One picture of each set, then the next of each.
     turns = chain.from_iterable(zip_longest(*sets.values()))
     pairs = [pair for pair in turns if pair is not None][:_PICTURES]
     figure = Figure(figsize=(9, 3.2 + 3 * len(pairs)), layout="constrained")
@@ -51,7 +51,7 @@ def picture_of(
         ):
             axes = figure.add_subplot(grid[line, 2 * column : 2 * column + 2])
             axes.imshow(luma[top : top + side, left : left + side], cmap="gray", vmin=0, vmax=255)
-            # Names of files are text, not formulas, and of any characters.
+            # File names are text, not formulas, and may contain any characters.
             axes.set_title(printable(f"{pair.name}: {title}"), fontsize=8, parse_math=False)
             axes.set_axis_off()
     file = io.BytesIO()

@@ -12,7 +12,7 @@ from vsr.core.errors import ConfigError, reason
 from vsr.core.tables import checked, filled, one_of, only_known, prefixed, read_table, short
 from vsr.models.archs import COMMUNITY, spec_from_dict
 
-# What float32 holds, in which the steps are computed.
+# The largest value of float32, in which the steps are computed.
 _LARGEST = 3.4e38
 
 

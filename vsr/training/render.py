@@ -69,8 +69,8 @@ def _pattern(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[n
     cell, threshold = rng.integers(1, 4), rng.random()
     if (
         kind == 0
-    ):  # Checkers and stripes, upright, level and oblique; but no lines that alternate one by one, which
-        # interlaced pictures have, and fine grids that a camera saw.
+    ):  # Checkers and stripes, upright, level and oblique; but no lines that alternate one by one, as in
+        # interlaced pictures and in a camera's pictures of fine grids.
         down, right = [(1, 1), (0, 1), (1, 0), (1, 2), (2, 1)][rng.integers(5)]
         period = int(rng.integers(2, 5))
         if cell == 1 and period == 2 and not down * right % 2:
@@ -95,7 +95,7 @@ def _pattern(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[n
 
 
 def _colour(rng: random.Random) -> Colour:
-    if rng.random() < 0.4:  # Black and white are what text mostly is.
+    if rng.random() < 0.4:  # Text is mostly black and white.
         level = rng.choice((0, 0, 20, 235, 255, 255))
         return level, level, level
     return rng.randrange(256), rng.randrange(256), rng.randrange(256)

@@ -80,7 +80,7 @@ class TrainStep:
             (CHUNK, 2), device=device
         )  # Learning rate, share of the mean squared error.
         self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
-        self._loss_sum = torch.zeros(2, device=device)  # The network's, and the discriminator's.
+        self._loss_sum = torch.zeros(2, device=device)  # The network's loss, and the discriminator's.
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -180,11 +180,11 @@ class TrainStep:
         say("compiling the network, half a minute at most")
         eager = self._network
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Advice on precision, which the recipe chose.
+            warnings.simplefilter("ignore")  # Advice on precision, which the recipe has chosen.
             try:
                 self._network = torch.compile(eager, dynamic=False)
                 self._advance()
-            except Exception as error:  # A compiler's, torch's and Triton's own share no base class.
+            except Exception as error:  # Exceptions of compilers, torch and Triton share no base class.
                 self._network = eager
                 self._drop_gradients()
                 say(f"the network could not be compiled, which makes training slower: {reason(error)}")

@@ -42,7 +42,8 @@ from vsr.training.step import CHUNK, TrainStep, compute_dtype, device_lock, own_
 from vsr.training.validation import psnr_by_set, upscaled_luma
 from vsr.training.workers import Workers, joined
 
-# A discriminator that only guesses has 1.39, one that is never deceived 0. So many chunks in a row below this: it has won.
+# With a loss below this for so many chunks in a row, the discriminator has won. If it only guesses the loss is 1.39, and 0 if it
+# is never deceived.
 DISCRIMINATOR_WON = 0.05
 WON_CHUNKS = 5
 
@@ -63,7 +64,7 @@ def train(config: TrainConfig) -> TrainResult:
     if device.type == "cpu":
         keep_freed_memory()
     with own_stream(device), joined(device) as workers:
-        if workers.rank:  # The first speaks and writes for all.
+        if workers.rank:  # Only the first process prints and writes.
             config = replace(
                 config,
                 on_progress=lambda progress: None,
@@ -93,14 +94,14 @@ class _Training:
         self.checkpoint = (config.checkpoints or config.out) / disk.CHECKPOINT
         check_existing(config, self.checkpoint)
         self.step, self.since, self.seconds_before, self.step_s = 0, 0, 0.0, 0.0
-        # As last measured, and after which step.
+        # The last measured PSNR, and the step after which it was measured.
         self.psnr: dict[str, float] = {}
         self.measured = 0
         self.rows: list[dict[str, Any]] = []
         self.won, self.note = 0, ""
         self.warn = config.on_warning or config.on_message
         with device_lock:
-            self._make_network()  # Before the pictures, which take longer to be read than --init to be refused.
+            self._make_network()  # Made before the pictures are read: refusing a wrong --init is quicker than reading.
             self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
             photos = (
                 config.photos if config.photos is not None else load_photos(config.data, rgb=self.recipe.rgb)
@@ -149,7 +150,7 @@ class _Training:
 
     def _make_network(self) -> None:
         dtype = compute_dtype(self.recipe.train.precision, self.device)
-        # Drawn on the CPU whatever the device, and without touching the caller's random state.
+        # Weights are drawn on the CPU for every device, without touching the caller's random state.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.recipe.train.seed)
             arch = ", ".join(f"{key} = {value}" for key, value in self.recipe.as_dict()["arch"].items())
@@ -299,7 +300,7 @@ class _Training:
                 if self.note:
                     row["note"], self.note = self.note, ""
                 self.rows.append(row)
-            # First of all, so that the weights are on disk whatever goes wrong in the measurement.
+            # Save first, so that the weights are on disk whatever goes wrong in the measurement.
             weights = self._save(last, seconds, finished=finished)
             if not self.workers.rank and last is not None and self.sets:
                 network = self._measure(weights)

@@ -37,7 +37,7 @@ def psnr_by_set(
     def upscale(luma: Luma) -> Luma:
         return upscaled_luma(network, luma, scale, size_multiple)
 
-    # Every picture has a size of its own: searching for the fastest algorithm would take longer than any saves.
+    # Every picture has a size of its own: the search for the fastest algorithm would take longer than it saves.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
         return {
             name: evaluate_luma(upscale, pairs, scale, ("psnr",)).mean["psnr"] for name, pairs in sets.items()

@@ -14,7 +14,7 @@ Codes = NDArray[np.uint8] | NDArray[np.uint16]
 Floats = NDArray[np.float32]
 
 
-_HARDLY = 16  # Codecs that lose something make noise of alpha around what shows.
+_HARDLY = 16  # Lossy codecs leave noise in alpha around visible samples.
 
 
 def extended_colour(frame: Frame) -> Sequence[Plane]:

@@ -13,11 +13,11 @@ from vsr.backends.base import Backend, CompileOptions, Engine
 from vsr.backends.process import OfProcess
 from vsr.models import GraphLayout, ModelSpec
 
-# A stream needs one or two, pictures three for each kind of them.
+# A stream needs one or two engines, pictures need three for each format.
 _MAX_ENGINES = 4
 # The first sizes of pictures have engines of their own, which are faster; all others share one.
 _OWN_SIZES = 2
-# Pixels from which on compiling an engine for one size takes less time than an engine for any size would lose.
+# From this number of pixels on, compiling an engine for one size takes less time than an engine for any size loses.
 _LARGE = 1_000_000
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -36,7 +36,7 @@ class EngineCache:
         self._engines: OrderedDict[_Key, Engine] = OrderedDict()
         self._users: Counter[_Key] = Counter()
         self._sizes: Counter[tuple[GraphLayout, int]] = Counter()
-        self._lock = threading.Lock()  # While an engine is made.
+        self._lock = threading.Lock()  # Held while an engine is made.
         self._process = OfProcess()
 
     @property

@@ -14,7 +14,7 @@ from vsr.upscale.tiles import TilePlan
 MAX_RUN_PIXELS = 4 * 1280 * 720
 """LR pixels of frames that go in one run together."""
 _MOST_FRAMES = 64
-# Memory of vsr's widest network for an LR pixel, and the share of the memory for runs in progress.
+# Bytes that vsr's widest network needs for an LR pixel, and the share of the memory for runs in progress.
 _BYTES_PER_PIXEL = 400
 _SHARE = 4
 _MIN_TILE = 128
@@ -67,7 +67,7 @@ class Portion:
                 return [result for part in parts for result in work(part)]
             except DeviceMemoryError as error:
                 with self._lock:
-                    if (tile, frames) == (self.tile, self._frames):  # Else another thread saw to it.
+                    if (tile, frames) == (self.tile, self._frames):  # Otherwise another thread has done it.
                         self._take_less(len(pictures), kind, plan(kind), error)
 
     def _together(self, count: int, kind: Kind) -> int:

@@ -23,10 +23,10 @@ from vsr.upscale.on_device import run_on_device
 from vsr.upscale.planes import Kind, cut, padded, paste, stacked
 from vsr.upscale.tiles import TilePlan, Window
 
-# Above this many LR pixels a frame is cut into tiles: the widest shipped network then takes about a gigabyte.
+# A frame of more LR pixels is cut into tiles: the widest shipped network then needs about a gigabyte.
 _MAX_PIXELS = 2_500_000
 _DEFAULT_TILE = 1024
-# Sides that make more than this are cut too, however narrow the picture: grids of GPU kernels end at 65535 rows of a result.
+# A side that becomes longer than this is cut, too, however narrow the picture: grids of GPU kernels end at 65535 rows.
 _MAX_ROWS = 64_000
 
 
@@ -159,7 +159,7 @@ class Network:
                 np.empty((len(p), 1, p.shape[2] * scale, p.shape[3] * scale), np.uint8)
                 for p in whole.values()
             ]
-            # Where one picture is under way, its tiles are side by side.
+            # If only one picture is in progress, its tiles are computed side by side.
             together = 1 if in_flight > 1 else self.at_once(kind)
             with ThreadPoolExecutor(together, "tile") as tiles:
                 for _ in tiles.map(lambda window: fill_in(window, max(in_flight, together)), plan):
@@ -241,7 +241,7 @@ class Network:
         log2_chroma = kind.format.log2_chroma
         multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in log2_chroma))
         width, height = -(-kind.width // multiple) * multiple, -(-kind.height // multiple) * multiple
-        # Chroma looks two of its own samples around.
+        # The resize of chroma reaches two chroma samples to each side.
         halo = max(self.spec.halo, 2 << max(log2_chroma))
         tile, longest, most = self._portion.tile, max(width, height), _MAX_ROWS // self.spec.scale
         if tile is None:

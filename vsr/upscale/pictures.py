@@ -68,7 +68,7 @@ def frame_from_array(array: NDArray[Any]) -> Frame:
         8 * array.dtype.itemsize,
         alpha=array.ndim == 3 and array.shape[2] == 4,
     )
-    # Full range, sRGB's primaries are left unsaid.
+    # Full range; sRGB's primaries stay unspecified.
     color = Color(range=Range.FULL)
     return Frame(planes, array.shape[1], array.shape[0], pixel_format, color)
 

@@ -8,7 +8,7 @@ from vsr.models.registry import Use
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.upscaler import Upscaler
 
-# Pictures of many sizes, all enlarged to one, want an Upscaler for each factor.
+# Pictures of many sizes that are all enlarged to one size need an Upscaler for each factor.
 _MOST = 4
 
 

@@ -10,9 +10,9 @@ from vsr.backends.process import OfProcess
 from vsr.core.frame import Frame, Reset
 from vsr.upscale.planes import Kind
 
-# Frames of one kind, and how many such runs may be under way.
+# A function of frames of one kind, and of the number of such runs that may be in progress.
 Upscale = Callable[[list[Frame], int], list[Frame]]
-# Threads are started when they are needed.
+# Most threads; they are started when they are needed.
 _MOST_THREADS = 256
 
 
@@ -34,7 +34,7 @@ class Sequence:
         self._upscale, self._size, self._in_flight = upscale, batch, in_flight
         self._kind: Kind | None = None
         self._batch: list[Frame] = []
-        self._largest = 0  # Batch of this kind so far.
+        self._largest = 0  # Largest batch of this kind so far.
         self._begun: deque[Future[list[Frame]]] = deque()
         self._done: list[Frame] = []
         self._failed: Exception | None = None
@@ -106,7 +106,7 @@ class Sequence:
         if not self._batch:
             return
         in_flight = self._in_flight(self._batch[0])
-        self._collect(in_flight - 1)  # Of frames of another kind there may have been more.
+        self._collect(in_flight - 1)  # For another kind of frames, more may have been in progress.
         if self._failed is not None:
             return
         if in_flight == 1:

@@ -55,7 +55,7 @@ class TilePlan:
             return
         step = self._up(self.tile)
         for begin in range(0, size, step):
-            # A window at the picture's end moves inwards, so that all have one size.
+            # A window at the picture's end moves inwards, so that all windows have one size.
             start = min(max(begin - self._up(self.halo), 0), size - length)
             yield Window(start, length, begin, min(begin + step, size))
 

@@ -175,7 +175,7 @@ class Upscaler:
             kind = Kind.of(frame)
             if in_flight is not None or self.on_gpu:
                 return in_flight or self.network.at_once(kind)
-            if kind not in first:  # It comes sooner where it has all cores.
+            if kind not in first:  # With all cores it is done sooner.
                 first.add(kind)
                 return 1
             return self.network.at_once(kind)
@@ -208,7 +208,7 @@ class Upscaler:
         any_device = (options.backend, options.device) == ("auto", "auto")
         try:
             tuned = tuned_for(self.spec, self._backend.name, None if any_device else self._backend.device)
-        except ConfigError as error:  # Without it all runs, if slower.
+        except ConfigError as error:  # Everything works without a tuning, if slower.
             self.notes.append(f"{error.message}; not used")
             return Tuned()
         if any_device and tuned.device not in ("", self._backend.device):

@@ -34,5 +34,5 @@ def onnx_from_ncnn(param: Path) -> onnx.ModelProto:
             return graph.model(param.name, layers)
         except WeightsError as error:
             refused.append((done, error))
-    _, told = max(refused, key=lambda each: each[0])  # The attempt that got further has the right number of channels.
+    _, told = max(refused, key=lambda each: each[0])  # The right number of channels got further.
     raise WeightsError(f"{param.name}: {told.message}", hint=told.hint) from told

@@ -30,11 +30,11 @@ _FILES = Path(__file__).parent / "files"
 _TYPES = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
 _FIGURES_S = 0.5
 _CLOSE_S = 3.0
-# Connections take descriptors from the stream's own files and sockets: no more than this at a time.
+# Most connections at a time: they use descriptors that the stream's files and sockets need, too.
 _MOST_CONNECTIONS = 64
-# Whoever has not asked for anything, with the token, within this time is let go.
+# A connection without a request with the token is closed after this time.
 _STRANGER_S = 10.0
-# Wide enough for any screen.
+# Most pixels of a picture's width: enough for any screen.
 _MOST_WIDTH = 1920
 
 
@@ -76,7 +76,7 @@ class PageServer:
             ) from error
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
-        # Browsers keep cookies by host, whatever the port. The cookie holds no token, and is good after a restart, too.
+        # Browsers keep cookies by host, whatever the port. The cookie contains no token, and stays valid after a restart.
         self._cookie = f"vsr-{self.port}"
         self._pass = hmac.digest((token or "").encode(), self._cookie.encode(), "sha256").hex()
         self._only_here = _is_loopback(self._socket.getsockname()[0])
@@ -85,7 +85,7 @@ class PageServer:
         self._ending: asyncio.Event | None = None
         self._picture: bytes | None = None
         self._newer: asyncio.Event | None = None
-        # Connections that have not asked for anything, or without the token: the oldest first.
+        # Connections that have sent no request with the token, the oldest first.
         self._strangers: dict[asyncio.BaseTransport, None] = {}
         self._listening = threading.Event()
         self._threads = [
@@ -160,7 +160,7 @@ class PageServer:
         while True:
             try:
                 connection, _ = await loop.sock_accept(self._socket)
-            except OSError:  # No descriptor is left, or the other side has gone already.
+            except OSError:  # No descriptor is left, or the client has gone already.
                 await asyncio.sleep(_FIGURES_S)
                 continue
             if len(server.connections) >= _MOST_CONNECTIONS:
@@ -262,7 +262,7 @@ class PageServer:
             assert self._newer is not None
             await self._newer.wait()
             assert self._picture is not None
-            # Who is slow gets the newest when it is ready for it.
+            # A slow client gets the newest picture when it is ready for one.
             await live.send_bytes(self._picture)
 
     async def _send_figures(self, live: web.WebSocketResponse) -> None:

@@ -70,7 +70,7 @@ class NetworkSpec:
         network = self.network(replace(self, **dict.fromkeys(self.widths, 2))).double()
         with torch.no_grad():
             for parameter in network.parameters():
-                # Neither the middle overflows nor the edges underflow, hundreds of layers deep.
+                # With these values neither the middle overflows nor the edges underflow, even with hundreds of layers.
                 parameter.fill_(3.0 / parameter[0].numel() if parameter.dim() > 1 else 0.5)
         unit, side = self.size_multiple, 64
         while True:

@@ -137,7 +137,7 @@ class Chain(nn.Module):
         self.compute_dtype = compute_dtype
         self.rounded = False
         first, *trunk, last = spec.widths
-        # The trunk's kernels are of one shape, so they are kept, and folded, as one stack.
+        # The trunk's kernels have one shape, so they are kept and folded as one stack.
         self.first = KernelStack(1, *first, identity=False)
         self.trunk = KernelStack(len(trunk), *trunk[0], identity=spec.skip_every == 0)
         self.last = KernelStack(1, *last, identity=False)
@@ -280,7 +280,7 @@ def plain_chain_from_weights(spec: ChainSpec, weights: dict[str, Tensor]) -> Pla
     return network.eval()
 
 
-# Largest value of a layer that weights are scaled to: far from both ends of what float16 holds, 6e-8 and 65504.
+# Weights are scaled so that a layer's largest value is this, far from both ends of float16's range, 6e-8 and 65504.
 _PEAK = 8.0
 
 

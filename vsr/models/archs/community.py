@@ -124,7 +124,7 @@ class Community(nn.Module):
         super().__init__()
         self.spec, self.compute_dtype = spec, compute_dtype
         self.network = _built(spec).train()
-        for part in self.network.modules():  # What SPAN folds its kernels into, which no gradient reaches.
+        for part in self.network.modules():  # SPAN's folded kernels, which no gradient reaches.
             part._modules.pop("eval_conv", None)
 
     def train(self, mode: bool = True) -> Community:

@@ -35,7 +35,7 @@ def grown(
     ):
         raise ConfigError(f"{large} cannot begin as {small}", hint="give weights of the recipe's own network")
     state = {name: tensor.clone() for name, tensor in fresh.items()}
-    # Where the small chain's layers go: the first, the trunk's spread evenly, the last.
+    # The small chain's layers, by their places in the large chain: the first, the trunk's spread evenly, the last.
     places = {1 + layer * large.depth // small.depth: 1 + layer for layer in range(small.depth)}
     places |= {0: 0, large.depth + 1: small.depth + 1}
     for layer in range(large.depth + 2 if small.scale == large.scale else large.depth + 1):

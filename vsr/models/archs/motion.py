@@ -14,10 +14,10 @@ from torch.nn import functional
 BLOCK = 4
 """Side of a block, in samples."""
 
-_REACH = 4  # Of the coarse match, in samples of a quarter of the size: 16 of the frame.
-_COARSE = 9  # Side of its windows there.
-_LEAST = 0.1 / 255  # By so much for each sample of its length a shift must be better than none.
-_LEVELS = ((4, 3, 7), (2, 2, 8), (1, 2, 12))  # Shrunk by, steps, side of the windows.
+_REACH = 4  # The coarse match's, in samples at a quarter of the size: 16 of the frame.
+_COARSE = 9  # Side of the coarse match's windows, in the same samples.
+_LEAST = 0.1 / 255  # A shift must be better than none by this for each sample of its length.
+_LEVELS = ((4, 3, 7), (2, 2, 8), (1, 2, 12))  # (Factor of shrinking, steps, side of the windows).
 _LONGEST_STEP = 1.0
 _FLOOR = 2e-5  # Added to the squares of gradients: flat windows stay where they are.
 
@@ -68,7 +68,7 @@ def _coarse(now: Tensor, before: Tensor) -> Tensor:
         1,
     )
     table = torch.tensor(shifts, dtype=now.dtype)
-    # Where nothing tells shifts apart, as in a clear sky, the shortest is taken.
+    # If all shifts match equally, as in a clear sky, the shortest is taken.
     best = (mean_around(apart, _COARSE) + _LEAST * table.norm(dim=1)[:, None, None]).argmin(1)
     return BLOCK * table[best].permute(0, 3, 1, 2)
 

@@ -35,7 +35,7 @@ class _Rows(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         rows, slopes = ctx.saved_tensors
         gradient = _as_rows(gradient)
-        # What of the gradient is where the rows are not positive, in one pass.
+        # The gradient where the rows are not positive, 0 elsewhere, in one pass.
         negative = torch.ops.aten.hardtanh_backward(gradient, rows, -torch.inf, _LEAST_POSITIVE)
         of_features = torch.addcmul(gradient, negative, slopes - 1)
         # The sum over rows as a product, which adds up in float32.

@@ -36,7 +36,7 @@ class VaeDecoder(LumaNetwork):
         self.activation = nn.ReLU()
         initialise_for_relu(self.convs)
         self.tail = last_conv(spec.channels, spec.scale**2)
-        # From the latent to each channel's scale, less one, and shift. At first the latent says nothing.
+        # Map the latent to each channel's scale minus one, and shift. At first the latent has no effect.
         self.bends = nn.ModuleList(nn.Linear(spec.latent, 2 * spec.channels, bias=False) for _ in widths)
         for parameter in self.bends.parameters():
             nn.init.zeros_(parameter)

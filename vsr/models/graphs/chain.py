@@ -26,7 +26,7 @@ from vsr.models.graphs.package import PackageFacts, write_package
 from vsr.models.graphs.rgb_graph import CHROMA_REACH, add_luma_weights, rgb_graph
 from vsr.models.spec import WEIGHTS_NAME, GraphLayout, ModelSpec, Precision
 
-# Of a frame graph: what the network takes, and the node that takes what it gives.
+# By domain: the layout of the frame graph, the network's input in it, and the node that takes the network's output.
 _ENDS: Mapping[str, tuple[GraphLayout, str, str]] = {
     "luma": (GraphLayout("gray", 1), "luma/normal", "luma/residual"),
     "rgb": (GraphLayout("rgb", 1), "rgb/in", "rgb/out"),
@@ -34,7 +34,7 @@ _ENDS: Mapping[str, tuple[GraphLayout, str, str]] = {
 # Arrays below this stay in the graphs.
 _SMALL = 32
 _HALVES: tuple[Precision, ...] = ("bf16", "fp16")
-# Luma of limited range, which networks on luma see, of luma in 0..1.
+# Limited-range luma, the input of networks on luma, is luma in 0..1 times the first plus the second.
 _EXCURSION, _BLACK = 219 / 255, 16 / 255
 
 
@@ -47,7 +47,7 @@ def write_chain(specs: Sequence[ModelSpec], name: str, folder: Path) -> ModelSpe
             name,
             ", then ".join(spec.id for spec in specs),
             ", ".join(dict.fromkeys(spec.licence for spec in specs)),
-            # The picture between two networks goes through layers, and may not bear to be rounded there.
+            # The picture between two networks goes through layers, and rounding may spoil it.
             precision="fp32" if exact else "shown",
             holds=tuple(half for half in _HALVES if all(_holds(spec, half) for spec in specs)),
         )
@@ -69,7 +69,7 @@ class _Part:
         path = spec.graph(layout)
         try:
             graph = onnx.load(str(path)).graph
-        except Exception as error:  # protobuf, onnx and the file system each have their own.
+        except Exception as error:  # protobuf, onnx and the file system each have their own exceptions.
             raise WeightsError(f"{path} cannot be read: {reason(error)}") from error
         makers = {output: node for node in graph.node for output in node.output}
         if given_to not in makers or self._taken not in makers:
@@ -177,7 +177,7 @@ class _Chain:
         self.scale, halo, multiple, macs = 1, 0, 1, 0
         for spec in specs:
             halo += -(-spec.halo // self.scale)
-            # What it takes is so many times as large as the picture that goes into the chain.
+            # This part's input is `scale` times as large as the chain's input.
             multiple = math.lcm(multiple, spec.size_multiple // math.gcd(spec.size_multiple, self.scale))
             macs += spec.macs_per_pixel * self.scale**2
             self.scale *= spec.scale

@@ -79,7 +79,7 @@ def write_package(
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             _fill(part, network, facts, make)
-            load_spec(part)  # One that cannot be read back must not replace a good one.
+            load_spec(part)  # A package that cannot be read back must not replace a good one.
             _put(part, target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -171,6 +171,6 @@ def _toml_value(value: Any) -> str:
         return f"[{', '.join(map(_toml_value, value))}]"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, str):  # Names of files may hold bytes that are no character.
+    if isinstance(value, str):  # File names may contain bytes that are no character.
         value = value.encode(errors="replace").decode()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -79,7 +79,7 @@ class _Colour:
         for name in ("gain", "bias", "chroma_gain"):
             graph.input(name, TensorProto.FLOAT, [])
         add_luma_weights(graph)
-        # Cb = (B - Y) / (2 (1 - kb)), and Cr likewise of R: the chroma of a colour that is all blue is a half.
+        # Cb = (B - Y) / (2 (1 - kb)), and Cr likewise from R: pure blue has a Cb of a half.
         for name in "br":
             rest = graph.add("Sub", [graph.constant("1", 1.0), f"k/{name}"], f"rest/{name}")
             graph.add("Mul", [rest, graph.constant("2", 2.0)], f"reach/{name}")
