@@ -13,7 +13,7 @@ def close_input(container: InputContainer, *decoders: CodecContext) -> None:
     interpreter's lock held, whenever the last reference goes: 4 s for 4K HEVC on two busy cores, in which no other thread
     runs. A flush waits without the lock, and leaves nothing to wait for.
     """
-    # Where FFmpeg has no decoder there is no context, which PyAV's types don't say.
+    # Without a decoder in FFmpeg the context is None, which PyAV's types do not say.
     own = (stream.codec_context for stream in container.streams if stream.codec_context)
     for decoder in {*own, *decoders}:
         decoder.flush_buffers()

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import av.logging
 
 _TIMEOUT_S = 30.0
-# "[libx264 @ 0x55d0c8c3ea80] "
+# The sender of a message: "[libx264 @ 0x55d0c8c3ea80] "
 _SPEAKER = re.compile(r"^(\[[^\]]* @ \w+\] )+")
 
 

@@ -11,9 +11,9 @@ Codes = npt.NDArray[np.uint8]
 
 TRANSPARENT = 255
 """The index of transparent samples; no other sample has it."""
-_SAMPLE = 10_000  # pixels that a palette is made of
-_WORSE = 1.3  # times the error that a palette had when it was made: then another is made
-# Bayer's, of 8 x 8: thresholds from -1 to 1.
+_SAMPLE = 10_000  # pixels that a palette is made from
+_WORSE = 1.3  # a new palette is made at this multiple of the error the palette had at first
+# Bayer's matrix of 8 x 8 thresholds from -1 to 1.
 _FOUR = np.array([[0, 2], [3, 1]])
 _SIXTEEN = np.block([[4 * _FOUR + offset for offset in row] for row in _FOUR])
 _BAYER = (np.block([[4 * _SIXTEEN + offset for offset in row] for row in _FOUR]) / 31.5 - 1).astype(

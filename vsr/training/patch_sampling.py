@@ -38,7 +38,7 @@ class Places:
             tops, rows = _cut(pair.lr.shape[0] - patch + 1, step)
             lefts, columns = _cut(pair.lr.shape[1] - patch + 1, step)
             errors = _errors(pair, patch, step) if error_power else np.zeros((len(tops), len(lefts)))
-            # With the floor, all places of a picture without errors are alike. Relative to the largest, no power makes them all zero.
+            # The floor makes all places of a picture without errors alike. Divided by the largest, no power makes all zero.
             relative = (errors + ERROR_FLOOR) / (errors.max() + ERROR_FLOOR)
             weight = np.outer(rows, columns) * relative**error_power
             weights.append((weight * (share / weight.sum())).ravel())

@@ -42,8 +42,8 @@ from vsr.training.step import CHUNK, TrainStep, compute_dtype, device_lock, own_
 from vsr.training.validation import psnr_by_set, upscaled_luma
 from vsr.training.workers import Workers, joined
 
-# With a loss below this for so many chunks in a row, the discriminator has won. If it only guesses the loss is 1.39, and 0 if it
-# is never deceived.
+# With a loss below this for so many chunks in a row, the discriminator has won. The loss is 1.39 if it only guesses, and 0 if
+# it is never deceived.
 DISCRIMINATOR_WON = 0.05
 WON_CHUNKS = 5
 

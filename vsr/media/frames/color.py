@@ -18,7 +18,7 @@ UNSPECIFIED = 2
 RGB_MATRIX = 0
 """The identity matrix: samples are R, G and B themselves."""
 
-# FFmpeg's names of the code points of H.273 that are met in practice; others stay numbers.
+# FFmpeg's names of the common code points of H.273; others stay numbers.
 MATRICES = {0: "gbr", 1: "bt709", 2: "unspecified", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m",
             8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 14: "ictcp"}  # fmt: skip
 PRIMARIES = {1: "bt709", 2: "unspecified", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film",
@@ -54,7 +54,7 @@ def color_from_av(
     if fmt.kind == "rgb":
         return Color(RGB_MATRIX, primaries, transfer, Range.FULL)
     matrix = _tag(frame.colorspace, base.matrix)
-    if matrix == RGB_MATRIX:  # RGB pictures that were brought to gray or YUV
+    if matrix == RGB_MATRIX:  # RGB pictures that were converted to gray or YUV
         matrix = UNSPECIFIED
     color_range = _range(frame.color_range)
     if frame.format.name.startswith("yuvj"):

@@ -16,15 +16,15 @@ from av.video.frame import VideoFrame
 from vsr.core.errors import InferenceError, reason
 from vsr.core.frame import Plane
 
-# At the edges of a picture swscale weighs the outermost samples otherwise than if they went on. So they do go on here, so far.
+# At the edges of a picture swscale weighs the outermost samples differently than if they continued. So this number is added.
 _EDGE = 4
-# What is enlarged in one direction and not yet in the other must not be cut off at white: depths with room above the codes.
+# Between the two directions of a resize samples must not be cut off at white: depths with room above the codes, by bits.
 _ROOM = {8: 9, 9: 16, 10: 16}
-# At factors that are no power of two, positions are off by more the further right and down they lie.
+# At other factors positions are wrong, by more the further right and down they lie.
 _SCALES = (2, 4)
-# From FFmpeg 9 on, places of chroma are heeded only where it is half as large as luma; that takes twice as long.
+# From FFmpeg 9 on, the position of chroma has an effect only if chroma is half as large as luma, which takes twice as long.
 _ONLY_HALVED = av.library_versions["libavfilter"] >= (12,)
-# Places of chroma in units of 1/256 sample of luma, with chroma as large as luma and half as large.
+# Positions of chroma in units of 1/256 luma sample, for chroma as large as luma and half as large.
 _COSITED, _CENTRED = (-64, 0), (0, 128)
 
 
@@ -93,7 +93,7 @@ class _Scaler:
         frame = VideoFrame(*self._padded, self._pix_fmt)
         frame.pts, frame.time_base = 0, Fraction(1, 1)
         (width, height), edge = self._size, _EDGE
-        for number, plane in enumerate(planes, start=1):  # The luma is whatever lies there.
+        for number, plane in enumerate(planes, start=1):  # Luma stays uninitialized.
             rows = _samples(frame, number)
             rows[edge:-edge, edge:-edge] = plane
             rows[edge:-edge, :edge] = plane[:, :1]

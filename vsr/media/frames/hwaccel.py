@@ -39,7 +39,7 @@ def decoding_device(kind: str | None) -> tuple[HWAccel | None, str]:
 
 
 def _accelerator(kind: str) -> HWAccel:
-    # CUDA's frames stay there: networks and encoders can use them unchanged.
+    # CUDA's frames stay on the GPU: networks and encoders can use them unchanged.
     return HWAccel(kind, allow_software_fallback=True, is_hw_owned=kind == "cuda")
 
 
@@ -88,7 +88,7 @@ class DeviceFrames:
     """Makes frames that lie on a device into those its encoder takes, without a copy."""
 
     def __init__(self) -> None:
-        # One for all: it holds what encoders know their frames by.
+        # One context for all frames: encoders recognize their frames by it.
         self._context = CudaContext(device_id=0, primary_ctx=True)
 
     def __call__(self, frame: Frame) -> VideoFrame:

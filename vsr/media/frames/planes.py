@@ -58,7 +58,7 @@ def _exists(name: str) -> bool:
 
 _PLANAR, _NAMES = _tables()
 _GRAY_ALPHA = {"ya8": 8, "ya16le": 16, "ya16be": 16}
-# Float samples have no home among ours; 16 bits hold what lies between 0 and 1.
+# vsr has no float formats; float samples become 16 bits, which hold the values from 0 to 1.
 _FLOAT = ("f16", "f32")
 
 
@@ -180,7 +180,7 @@ def converted(frame: VideoFrame, name: str, *, size: tuple[int, int] | None = No
             width=width,
             height=height,
             format=name,
-            # Said to both ends alike where nothing is to be mapped: swscale refuses some matrices it needn't even use.
+            # Both ends get the same matrix if nothing is mapped: swscale refuses some matrices even if it does not use them.
             src_colorspace=_sws_matrix(before) if crosses else 5,
             dst_colorspace=_sws_matrix(after) if crosses else 5,
             interpolation=int(interpolation),
@@ -190,7 +190,7 @@ def converted(frame: VideoFrame, name: str, *, size: tuple[int, int] | None = No
         )
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise DecodeError(f"cannot convert {frame.format.name} to {name}: {reason(error)}") from error
-    if result is frame:  # PyAV gives the frame itself back where nothing is to be done
+    if result is frame:  # PyAV returns the frame itself if there is nothing to do
         return frame
     tag_frame(result, after)
     result.pts, result.duration = frame.pts, frame.duration

@@ -15,7 +15,7 @@ from vsr.media.frames.planes import pixel_format
 
 _FLAGS = "accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
-# swscale's names of the matrices it knows, by H.273 code; the rest count as BT.601.
+# swscale's names of the matrices it knows, by H.273 code; others count as BT.601.
 _MATRIX = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 
 
@@ -69,7 +69,7 @@ class Converter:
             options.append(f"in_color_matrix={_MATRIX.get(color.matrix, 'bt601')}")
             options.append(_place("in_chroma_loc", pix_fmt, color))
         if not _is_rgb(to_pix_fmt):
-            # Left as it was unless it really changes: two names for one matrix are no change.
+            # The matrix is set only if it really changes: two names for one matrix are no change.
             options.append(f"out_color_matrix={_MATRIX.get(to_color.matrix, 'bt601')}")
             options.append(_place("out_chroma_loc", to_pix_fmt, to_color))
         scale = graph.add("scale", ":".join(option for option in options if option))

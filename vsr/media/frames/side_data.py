@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# Frames of these may carry an ICC profile, whose side data PyAV frees twice.
+# Frames of these codecs may carry an ICC profile, whose side data PyAV frees twice.
 _ICC_CODECS = frozenset({"png", "apng", "mjpeg", "webp", "tiff", "libjxl", "jpegxl", "jpeg2000"})
 
 _SEGMENT, _TRACKS, _TRACK, _VIDEO, _COLOUR = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B0
@@ -33,14 +33,14 @@ _CHROMA_X, _CHROMA_Y = 0x55B7, 0x55B8
 _CROP_LEFT, _CROP_TOP, _CROP_RIGHT, _CROP_BOTTOM = 0x54CC, 0x54BB, 0x54DD, 0x54AA
 _STEREO_MODE, _PROJECTION, _PROJECTION_TYPE = 0x53B8, 0x7670, 0x7671
 _BLOCK_ADDITIONS, _ADDITION_TYPE, _ADDITION_DATA = 0x41E4, 0x41E7, 0x41ED
-# How far the first chroma sample is from the first luma sample, across and down: 1 for not at all, 2 for half a pixel.
+# The distance of the first chroma sample from the first luma sample, across and down: 1 for none, 2 for half a pixel.
 _SITINGS = {
     (1, 1): ChromaLocation.TOPLEFT,
     (2, 1): ChromaLocation.TOP,
     (1, 2): ChromaLocation.LEFT,
     (2, 2): ChromaLocation.CENTER,
 }
-# FFmpeg's names, by Matroska's numbers.
+# FFmpeg's names of stereo modes, by Matroska's numbers.
 _STEREO_MODES = dict(
     enumerate(
         "mono left_right bottom_top top_bottom checkerboard_rl checkerboard_lr row_interleaved_rl row_interleaved_lr "
@@ -86,10 +86,10 @@ def stream_details(stream: VideoStream) -> StreamDetails:
     """Let FFmpeg write a Matroska header of the stream into memory, and read from it the facts that PyAV lacks."""
     header = io.BytesIO()
     try:
-        # Not strict, or the stream's four-character code from another container would be refused.
+        # Not strict: otherwise the stream's four-character code from another container would be refused.
         with av.open(header, "w", format="matroska", container_options={"strict": "experimental"}) as output:
             copy = output.add_mux_stream("h264")
-            # Copies all parameters of the stream, the codec included.
+            # The filter copies all parameters of the stream, the codec included.
             BitStreamFilterContext("null", stream, copy)
             copy.time_base = stream.time_base or Fraction(1, 1000)
             output.start_encoding()
@@ -130,12 +130,12 @@ def _blocks(frame: VideoFrame, codec: str) -> Iterator[tuple[Type, bytes]]:
     if codec in _ICC_CODECS:
         return
     try:
-        # Not `frame.side_data`: the frame keeps that, and that the frame. Both would stay in memory until Python's collector
-        # comes, which counts objects and not their size.
+        # Not `frame.side_data`: it and the frame refer to each other. Both would stay in memory until Python's collector comes,
+        # which counts objects and not their size.
         blocks: Any = SideDataContainer(frame)  # type: ignore[call-arg]
-    except ValueError:  # a kind newer than PyAV, as EXIF in AVIF is for PyAV 18, hides all
+    except ValueError:  # a kind unknown to PyAV, like EXIF in AVIF for PyAV 18, hides all
         return
-    # By their places: iterating gives values up to PyAV 18, and kinds from 19 on.
+    # By index, because iterating gives values up to PyAV 18, and kinds from 19 on.
     with contextlib.suppress(IndexError):
         for place in itertools.count():
             yield blocks[place].type, bytes(blocks[place])

@@ -15,7 +15,7 @@ from vsr.media.frames.deinterlace import Parity
 from vsr.media.frames.planes import av_name, converted, is_direct, pixel_format
 from vsr.media.rational import fraction
 
-_CYCLE = 5  # frames of video, which are four of film
+_CYCLE = 5  # frames of video for four of film
 
 
 class InverseTelecine:
@@ -60,7 +60,7 @@ class InverseTelecine:
         try:
             if self._graph is None:
                 self._graph, self._key, self._count = _filters(frame, self._order), key, 0
-            # Of the same length for decimate, whatever the container's rounding is.
+            # decimate gets frames of equal length, however the container rounds.
             frame.pts, frame.time_base = self._count, Fraction(1, 30)
             self._graph.vpush(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -102,7 +102,7 @@ class InverseTelecine:
         with contextlib.suppress(av.BlockingIOError, av.EOFError):
             while True:
                 frame = self._graph.vpull()
-                if frame.format.name != self._key[2]:  # FFmpeg converts what these filters do not take
+                if frame.format.name != self._key[2]:  # FFmpeg converts formats the filters lack
                     raise DecodeError(
                         f"cannot remove telecine from {self._key[2]}",
                         hint="only from 4:2:0, 4:2:2 and 4:4:4 of 8 bits",
@@ -133,7 +133,7 @@ def _timed(frame: VideoFrame, pts: int, duration: int) -> VideoFrame:
 def _filters(frame: VideoFrame, order: str) -> Graph:
     graph = Graph()
     graph.threads = 1
-    # add_buffer has no frame rate, which decimate wants.
+    # add_buffer sets no frame rate, and decimate needs one.
     size = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
     graph.link_nodes(
         graph.add("buffer", f"{size}:time_base=1/30:frame_rate=30"),

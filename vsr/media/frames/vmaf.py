@@ -59,7 +59,7 @@ class Vmaf(ABC):
     """Takes frames one after the other, and has the figures in the end."""
 
     def __init__(self, width: int, height: int, folder: Path) -> None:
-        # An odd side has no samples of chroma of its own.
+        # The last sample of an odd side has no chroma samples of its own.
         self._width, self._height = width // 2 * 2, height // 2 * 2
         self._folder = folder
 
@@ -118,7 +118,7 @@ class _InPyav(Vmaf):
     def close(self) -> None:
         if self._graph is not None:
             self._graph = self._inputs = self._out = None
-            # libvmaf writes its log when the graph goes, whose parts refer to each other.
+            # libvmaf writes its log when the graph is freed, and the parts of the graph refer to each other.
             gc.collect()
 
     def _pull(self) -> None:
@@ -198,7 +198,7 @@ def _program() -> str | None:
         import imageio_ffmpeg
 
         found.append(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):  # RuntimeError: it has no program for this system
+    except (ImportError, RuntimeError):  # RuntimeError: the package has no program for this system
         pass
     for program in filter(None, found):
         listed = subprocess.run(

@@ -23,11 +23,11 @@ _NETWORK = frozenset("rtsp rtsps rtmp rtmps rtmpe rtmpt rtmpts http https udp rt
 BRIDGED = frozenset({"srt"})
 """Protocols PyAV's FFmpeg is built without; the system's ffmpeg carries their bytes."""
 
-# A stream is analysed no longer than this before its first frame is given; FFmpeg would guess its frame rate for seconds.
+# The longest analysis of a stream before its first frame, in microseconds; FFmpeg would guess its frame rate for seconds.
 _ANALYSE = {"analyzeduration": "500000", "fpsprobesize": "0"}
 _TRANSPORT = "rtsp_transport"
 _LONGEST_TEST_SIDE = 16384
-# These may have a port alone: where to listen.
+# An address of these may be a port alone, to listen on.
 _LISTENING = frozenset({"udp", "rtp", "srt", "tcp"})
 
 
@@ -155,7 +155,7 @@ def _network(text: str, timeout_s: float) -> Address:
     if scheme == "rtsps":
         options |= {_TRANSPORT: "tcp", **socket_timeout(timeout_s)}
     elif scheme == "rtsp":
-        # Over TCP nothing is lost. Where it is refused, UDP comes next.
+        # Over TCP nothing is lost. If it is refused, UDP comes next.
         options |= {_TRANSPORT: "tcp+udp", "rtsp_flags": "prefer_tcp", **socket_timeout(timeout_s)}
         return Address(text, redacted(text), None, options, otherwise={_TRANSPORT: "udp"})
     elif scheme in BRIDGED:

@@ -32,7 +32,7 @@ _IN_TIME = {
 }
 # A longer gap is not filled.
 _GAP_S = 1.0
-# The rate of the times is that of the last seconds.
+# The rate of the times is taken from the last seconds.
 _LOOKED_BACK_S = 3.0
 
 
@@ -51,7 +51,7 @@ class AudioEncoder:
         self._stream = stream
         self._resampler: AudioResampler | None = None
         self._form: tuple[object, ...] = ()
-        # By frame: its time, and that which its samples alone would give it. In seconds.
+        # For each frame: its time, and its time by the number of samples alone. In seconds.
         self._times: deque[tuple[float, float]] = deque()
         self._next_s = self._step_s = self._lead_s = 0.0
         # The end of the given sound, in samples.

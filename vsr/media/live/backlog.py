@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-# Decoding that is this far behind goes on with the next keyframe that is up to date.
+# If decoding is this far behind, it continues at the next keyframe that is up to date.
 _BEHIND_S = 2.0
 _UP_TO_DATE_S = 0.5
 _MOST_BYTES = 64 << 20

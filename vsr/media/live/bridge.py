@@ -21,9 +21,9 @@ if sys.platform == "linux":
 
 _WAIT_S = 2.0
 _PIPE_BYTES = 16 << 10
-# What ffmpeg reports of its progress, which begins once the other side is there.
+# A line of ffmpeg's progress reports, which begin once the other side is connected.
 _PROGRESS = re.compile(r"\w+=.*")
-# Which part of FFmpeg speaks.
+# The part of FFmpeg that sends a message, at the beginning of its line.
 _SPEAKER = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\] ")
 
 
@@ -48,12 +48,12 @@ class Bridge:
             )
         stdin: Any = self._process.stdin
         if reads:
-            with contextlib.suppress(BrokenPipeError):  # it has ended; `said` has the reason
+            with contextlib.suppress(BrokenPipeError):  # ffmpeg has ended; `said` has the reason
                 stdin.write(os.fsencode(given))
                 stdin.close()
         pipe: Any = self._process.stdout if reads else stdin
         if not reads and sys.platform == "linux":
-            # What waits in the pipe is not seen by anybody.
+            # A short pipe, because nobody sees the data that waits in it.
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._pipe = pipe
         self.pipe: RawIOBase = pipe.raw

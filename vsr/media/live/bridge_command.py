@@ -28,7 +28,7 @@ _PACKET_BYTES = 7 * 188
 _PROGRESS_S = 0.5
 # Secrets of SRT: they give access.
 _SECRETS = frozenset({"passphrase", "streamid"})
-# As data, ffmpeg neither waits for pictures nor looks at them.
+# With the stream as plain data, ffmpeg neither waits for pictures nor analyses them.
 _DATA = {"format": "data", "raw_packet_size": _PACKET_BYTES}
 _AS_IT_IS = {"format": "data", "codec": "copy", "map": 0, "flush_packets": 1}
 _MUXED_AGAIN = {
@@ -113,7 +113,7 @@ def parted(url: str) -> tuple[str, dict[str, str]]:
         if name not in _SECRETS and masked(pair) == pair:
             shown.append(pair)
             continue
-        # As FFmpeg reads them in an address.
+        # FFmpeg reads "+" in an address as a space.
         value = value.replace("+", " ")
         options.setdefault(name, unquote(value) if name == "streamid" else value)
     host = rest.rpartition("@")[2].partition("/")[0]

@@ -34,7 +34,7 @@ from vsr.media.read.streams import choose_stream
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-# Demuxers that make the times up: the time a packet arrived at is better.
+# Demuxers that make the times up: a packet's time of arrival is better.
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
 
 
@@ -142,7 +142,7 @@ class Capture:
             container = opened(self.address, self._timeout_s, self._url, self._hear)
         except (av.FFmpegError, ValueError, OSError) as error:
             raise self._explained(refused_source(self.address, error, self._timeout_s)) from error
-        # Nothing may have come yet. FFmpeg's own timeout has to come first, or the next connection would find the port taken.
+        # Maybe no packet has come yet. FFmpeg's own timeout must come first, or the next connection would find the port taken.
         self._hear()
         try:
             self._demux(container)
@@ -231,7 +231,7 @@ class Capture:
                 return
             stamp = packet.dts if packet.dts is not None else packet.pts
             if pace is not None and stamp is not None and packet.time_base and packet.size:
-                # What is read only after it was due was not here before.
+                # A packet that is read after it was due has arrived only now.
                 at = max(at, pace.due(stamp * packet.time_base))
                 if self._clock.wait(self._left, max(0.0, at - self._clock.now())):
                     return

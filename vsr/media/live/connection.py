@@ -18,7 +18,7 @@ from vsr.media.live.program import Program
 from vsr.media.write.encoded import Encoded
 
 _WAIT_S = 2.0
-# A header of the parameters of encoded streams, before any packet.
+# The format of the header with the parameters of the encoded streams, sent before any packet.
 PARAMETERS_FORMAT = "mp4"
 _PARAMETERS = {"movflags": "+empty_moov"}
 
@@ -35,7 +35,7 @@ class Connection:
         self._process = started(
             "vsr.media.live.connection_process", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        self._hear()  # Only now it waits for nobody but the server.
+        self._hear()  # From here on the process waits only for the server.
 
     def open(self, format: str, options: dict[str, str], program: Program) -> None:
         """Connect, and write the header."""
@@ -44,7 +44,7 @@ class Connection:
         for template in templates:
             template.add_to(container)
         container.start_encoding()
-        # MP4 has the parameter sets in another form than the packets.
+        # MP4 has the parameter sets in another form than the packets have.
         extradata = [(template.stream.codec_context.extradata or b"").hex() for template in templates]
         self._ask(
             parameters.getvalue(),
@@ -88,7 +88,7 @@ class Connection:
     def _ask(self, data: bytes | memoryview, **message: Any) -> None:
         stdin = self._process.stdin
         assert stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # It has ended: there is no answer.
+        with contextlib.suppress(BrokenPipeError):  # The process has ended: there is no answer.
             stdin.write(json.dumps({**message, "size": len(data)}).encode() + b"\n")
             stdin.write(data)
             stdin.flush()

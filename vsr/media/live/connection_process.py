@@ -33,7 +33,7 @@ if sys.platform == "linux":
 
 _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes of a socket that have not been sent yet
 _LEAST_WAIT_S, _MOST_WAIT_S = 0.0005, 0.01
-# What FFmpeg says says more than errors of these numbers.
+# FFmpeg's log says more than errors with these numbers.
 _VAGUE = frozenset({errno.EIO, errno.EPERM, errno.EINVAL})
 
 
@@ -95,7 +95,7 @@ class _Server:
         packet.stream = self._streams[message["stream"]]
         self._container.mux_one(packet)
         wait_s = _LEAST_WAIT_S
-        # What waits here is too old to go out, some day. It had better wait where it can be dropped.
+        # Data that waits in the sockets may become too old to send. It should wait in the queue, which can drop it.
         while any(map(_unsent, self._sockets)):
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _MOST_WAIT_S)

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 # All live video is converted to a format that every player and encoder accepts.
 LIVE_FORMAT = PixelFormat("yuv", 8, (1, 1))
 
-# A decoder that made frames, and then makes none from this number of packets in this time, was made for an earlier format of
-# the source.
+# If a decoder made frames, and then makes none from this number of packets in this time, the source has changed its format.
 _BARREN_S = 1.0
 _BARREN_PACKETS = 10
 
@@ -135,8 +134,8 @@ class _Decoder:
 
     def __init__(self, stream: VideoStream) -> None:
         self._context = stream.codec_context
-        # Threads on frames would hold as many of them back. FFmpeg's "low_delay" is not for B-frames: MPEG-2 and MPEG-4 then
-        # come out of order, and H.264 and HEVC no earlier.
+        # Each frame thread would hold a frame back. FFmpeg's "low_delay" is not for B-frames: MPEG-2 and MPEG-4 then come out
+        # of order, and H.264 and HEVC no earlier.
         self._context.thread_type = "SLICE"
         sar = fraction(stream.sample_aspect_ratio)
         self.sar = sar if sar and sar > 0 else Fraction(1)

@@ -19,9 +19,9 @@ from vsr.media.live.recordings import Recordings
 from vsr.media.write.containers import MPEGTS_CODECS, container_for
 from vsr.media.write.encoders import encoder_named
 
-# FFmpeg holds packets of one stream back until the other has some, but not for longer than this.
+# FFmpeg holds packets of one stream back until the other has some, but not longer than this (in microseconds).
 _INTERLEAVE = {"flush_packets": "1", "max_interleave_delta": "300000"}
-# The step by which a recording grows; the last one is lost when the machine stops.
+# A recording grows in fragments of this length (in microseconds); the last fragment is lost if the machine stops.
 _FRAGMENTS = {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
 _FRAGMENTED = {
     "mp4": _FRAGMENTS,
@@ -136,7 +136,7 @@ def _server(text: str, timeout_s: float) -> Destination:
         options |= {"flvflags": "no_duration_filesize"}
     url = text
     if scheme == "udp" and "pkt_size=" not in text:
-        # Whole packets of MPEG-TS in each datagram. PyAV hands protocols no options.
+        # Each datagram contains whole packets of MPEG-TS. PyAV passes no options to protocols.
         url += f"{'&' if '?' in text else '?'}pkt_size=1316"
     bridged = scheme in BRIDGED
     note = ""

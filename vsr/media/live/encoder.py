@@ -19,9 +19,9 @@ from vsr.media.write.encoded import Encoded, Template
 from vsr.media.write.encoder_traits import TRAITS
 from vsr.media.write.encoders import EncoderPlan, encoder_named, merged, plan_encoder
 
-# At most so long from one keyframe to the first frame that may be the next.
+# Most seconds from one keyframe to the first frame that may be the next keyframe.
 KEYFRAME_S = 2.0
-# Visually close to the source and a third of the bits of what files get: it has to go through a network.
+# Visually close to the source, with a third of the bits of files: the stream must fit through a network.
 _CRF = 23.0
 # A picture of this size takes the least time and bits with one slice, on one thread.
 _ONE_THREAD_PIXELS = 1280 * 720
@@ -82,7 +82,7 @@ class LiveEncoder:
         """Packets of a frame whose pts is in ticks of the timeline. Raises EncodeError."""
         picture = av_from_frame(frame, "yuv420p")
         assert picture.pts is not None
-        # The encoder counts frames, of which a source may send fewer than it says.
+        # The encoder counts frames, and a source may send fewer frames than it states.
         due = self._keyframe_pts is not None and picture.pts - self._keyframe_pts >= KEYFRAME_S * TICKS
         if keyframe or due:
             picture.pict_type = PictureType.I

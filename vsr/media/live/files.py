@@ -24,7 +24,7 @@ class LiveFiles:
         self._path = path
         self._locked = locked
         found = os.fstat(locked.fileno())
-        # Some file systems count no names.
+        # Some file systems do not count a file's names.
         self._is_named = stat.S_ISREG(found.st_mode) and found.st_nlink > 0
 
     def check_there(self) -> None:
@@ -55,7 +55,7 @@ class RecordingFile(LiveFiles):
 
     def __init__(self, path: Path) -> None:
         found = stat_of(path)
-        # Of a device or a pipe there is nothing to lock.
+        # A device or a pipe is not locked.
         special = found is not None and not stat.S_ISREG(found.st_mode)
         super().__init__(path, FileIO(path, "w") if special else locked_part(path))
 

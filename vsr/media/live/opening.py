@@ -12,7 +12,7 @@ from vsr.core.errors import SourceTimeoutError
 from vsr.media.closing import close_input
 from vsr.media.live.address import Address, microseconds
 
-# So much may come before the first picture.
+# Most bytes before the first picture.
 _PROBED_BYTES = 32 << 20
 # These containers list all of their streams before the first packet.
 _DESCRIBED = frozenset({"rtsp", "sdp"})
@@ -30,8 +30,8 @@ def opened(
     container = _over_some_transport(address, timeout_s, url, heard)
     if container.streams.video or not container.streams or not _may_get_picture(address, container):
         return container
-    # Servers of RTMP give sound at once, and pictures from the next keyframe on. PyAV knows only the streams that were there
-    # when it opened the source, and FFmpeg would spend that long on every source if it were asked to at first.
+    # RTMP servers send sound at once, and pictures from the next keyframe on. PyAV knows only the streams found when it opened
+    # the source. If FFmpeg waited for pictures at the first attempt, it would spend that time on every source.
     close_input(container)
     heard()
     patience = {"analyzeduration": microseconds(timeout_s), "probesize": str(_PROBED_BYTES)}
@@ -61,7 +61,7 @@ def _over_some_transport(
         if not address.otherwise or isinstance(error, _FINAL):
             raise
         refused = error
-    # FFmpeg itself goes on with UDP where TCP is refused as RFC 2326 says (461). Others refuse it in words of their own.
+    # FFmpeg itself continues with UDP if TCP is refused with RFC 2326's code (461). Some servers refuse it with another code.
     heard()
     try:
         return _once(address, timeout_s, url(), address.otherwise)
@@ -70,7 +70,7 @@ def _over_some_transport(
 
 
 def _once(address: Address, timeout_s: float, url: str, options: Mapping[str, str]) -> InputContainer:
-    # Its own interrupt, which FFmpeg asks for most waits, though not for all.
+    # PyAV's interrupt, which FFmpeg checks in most waits, though not in all.
     timeout = None if address.paced or address.device else (timeout_s, timeout_s)
     began = time.monotonic()
     try:
@@ -80,5 +80,5 @@ def _once(address: Address, timeout_s: float, url: str, options: Mapping[str, st
     except (av.FFmpegError, OSError) as error:
         if time.monotonic() - began < timeout_s or isinstance(error, av.HTTPError):
             raise
-        # Interrupted while it reads an answer, FFmpeg reports invalid data. Its timeout runs on the machine's clock.
+        # If it is interrupted while it reads an answer, FFmpeg reports invalid data. The timeout runs on the machine's clock.
         raise TimeoutError from error

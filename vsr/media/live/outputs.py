@@ -46,7 +46,7 @@ class Output:
         self._container: OutputContainer | None = None
         self._streams: dict[str, Stream] = {}
         self._began: Fraction | None = None
-        # Frames before the last keyframe, and how much was written then: more means that those are written, too.
+        # (Frames before the last keyframe, bytes written then): more bytes mean that those frames are written, too.
         self._before_keyframe = (0, 0)
         self._on_disk = 0
         try:
@@ -149,7 +149,7 @@ class Output:
         stream = self._streams.get(packet.kind)
         if self._container is None or stream is None or at < self._began:
             return
-        # A recording begins at zero; elsewhere time goes on, whatever connection it is.
+        # A recording begins at zero; other outputs continue in time across connections.
         zero = self._began if self.destination.recordings is not None else Fraction(0)
         shared = packet.shared(stream, -round(zero / packet.time_base))
         if self._segments is not None and packet.kind == "video":

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 
-# Later than this, or earlier: the stream has jumped, or the machine slept.
+# If a packet is earlier or later than this, the stream has jumped, or the machine slept.
 _LOST_S = 3.0
 
 

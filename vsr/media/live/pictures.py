@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vsr.core.frame import Frame
 from vsr.media.frames.planes import av_from_frame
 
-_QUALITY = 4  # of 2 to 31, less is better
+_QUALITY = 4  # from 2 to 31, less is better
 
 
 def rgb_array(frame: Frame) -> NDArray[np.uint8]:

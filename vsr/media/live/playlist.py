@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-# Of segments: fewer where they are long, as soon as they last three times the target duration.
+# Most segments in the list; fewer if they are long and last three times the target duration.
 _KEPT = 6
 _LEAST_TARGETS = 3
 

@@ -11,7 +11,7 @@ from statistics import median
 # The quickest arrival of each such interval is kept, for this number of intervals: two minutes.
 _WINDOW_S = 0.5
 _KEPT_WINDOWS = 240
-# With fewer, no rate is known.
+# With fewer intervals, no rate is known.
 _LEAST_WINDOWS = 4
 # The error of the slope: the scatter of the quickest arrivals, times this factor, divided by their time span; at least this
 # much.

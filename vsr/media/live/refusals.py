@@ -105,7 +105,7 @@ def _unknown_host(url: str) -> str | None:
     """The host of an address that no name server knows."""
     try:
         host = urlsplit(url).hostname if is_url(url) else None
-    except ValueError:  # no address, which FFmpeg says better
+    except ValueError:  # no address, and FFmpeg's message is better
         return None
     if host is None:
         return None

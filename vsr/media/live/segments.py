@@ -24,7 +24,7 @@ from vsr.media.live.playlist import Playlist, Segment
 from vsr.media.write.encoded import Encoded
 from vsr.media.write.targets import OutputNull
 
-# From this length on, missing time between segments is marked as a gap, in which players would otherwise wait.
+# Missing time between segments of this length or more is marked as a gap: players would otherwise wait there.
 _GAP_S = 1.0
 # FFmpeg's muxer "segment" begins another file with each packet that is a keyframe, and counts on across them.
 MUXER = "segment"
@@ -68,7 +68,7 @@ class Segments(LiveFiles):
         else:
             self._playlist = before.continued(needed_s, (entry.name for entry in path.parent.iterdir()))
         self._longest_s = self._playlist.duration_s
-        # No longer named, with when each may be deleted.
+        # Segments that are no longer in the list: (time at which the file may be deleted, its name).
         named = {segment.name for segment in self._playlist.segments}
         self._gone = deque(
             (clock.now() + 2 * _most_s(self._playlist), name)
@@ -76,7 +76,7 @@ class Segments(LiveFiles):
             if number < self._playlist.next and name not in named
         )
         self._begun: deque[_Begun] = deque()
-        # What is to be added to seconds of the timeline for Unix time, since the last discontinuity.
+        # Unix time at second 0 of the timeline, valid since the last discontinuity.
         self._unix_at_0 = 0.0
 
     @property
@@ -139,7 +139,7 @@ class Segments(LiveFiles):
         self._longest_s = max(
             self._longest_s, self._playlist.duration_s + sum(one.duration_s for one in gone)
         )
-        # RFC 8216, 6.2.2: it is there for as long as somebody may ask for it who has the longest list that named it.
+        # RFC 8216, 6.2.2: a removed segment stays available for its own duration and that of the longest list that named it.
         self._gone += [(now + one.duration_s + self._longest_s, one.name) for one in gone]
         self._write()
         if self.error is None:
@@ -164,7 +164,7 @@ class Segments(LiveFiles):
 
     def _begin(self, begins: float, ends: float, discontinuity: bool, *, anew: bool) -> None:
         if anew:
-            # Whatever somebody does to the clock, the dates of a list do not go back.
+            # The dates of a list never go back, even if the machine's clock is set back.
             before = self._begun[-1] if self._begun else None
             least = before.at + (before.duration_s or 0.0) if before is not None else self._named_until()
             self._unix_at_0 = max(time.time(), least) - begins

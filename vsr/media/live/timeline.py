@@ -22,29 +22,29 @@ from vsr.media.live.quickest import Quickest
 TICKS = 90_000
 TIME_BASE = Fraction(1, TICKS)
 
-# Least distance of frames, for containers that count milliseconds; between two connections it is a little more.
+# The least distance of frames, for containers that count milliseconds; between two connections it is a little more.
 _LEAST_STEP = TICKS // 1000
 _LEAST_GAP_S = 0.01
 # Stamps that go back by more than this, or are this much earlier than the quickest arrival allows, have jumped.
 _JUMP_S = 0.3
-# A step of less, in which sound and pictures are brought together as a rule, is followed. From this on it is taken for one.
+# A smaller step usually aligns sound and pictures, and is followed. A change counts as such a step from this size on.
 _STEP_S = 0.05
-# How far from where it should go on a stamp may be for a jump that is known already to explain it.
+# A known jump explains a stamp if the stamp is then at most this far from the expected one.
 _SAME_S = 0.25
-# When stamps jump and nothing came for so long before, the source paused as well.
+# If stamps jump after this time without packets, the source has also paused.
 _PAUSE_S = 0.5
 _MIXED_S = 1.0
 # Sound and pictures of one connection are not further apart than this.
 _APART_S = 10.0
 _KEPT_STEPS = 15
-# What is off by more than the first is brought back with this time constant, at this rate at most.
+# An error of more than the first is corrected with this time constant, at this rate at most.
 _OFF_S = 0.01
 _BACK_IN_S = 30.0
 _MOST_RATE = 0.005
-# The same for one kind that goes where the other goes.
+# The same for the kind of stream that follows the other kind.
 _TOGETHER_IN_S = 2.0
 _MOST_TOGETHER_RATE = 0.05
-# Arrivals of sound and pictures run apart by less as servers fill and drain their buffers. By more, their clocks differ.
+# Arrivals of sound and pictures drift apart by less while servers fill and drain their buffers. By more, their clocks differ.
 _OWN_CLOCK_S = 0.5
 # Servers report within this time how the clocks of sound and pictures belong together.
 _YOUNG_S = 20.0
@@ -62,7 +62,7 @@ class Timeline:
         self._lock = threading.Lock()
         self._ticks: dict[str, int] = {}
         self._base: Fraction | None = None
-        # Of this connection, by kind of stream, the first one first.
+        # The courses of this connection, by kind of stream, in order of their first packets.
         self._courses: dict[str, _Course] = {}
         self.jumps = 0
 
@@ -102,7 +102,7 @@ class Timeline:
         self.jumps += jumped
         time = course.time(even)
         if course.quickest.add(even, arrival):
-            # Sound is sent ahead or held back more freely than pictures are.
+            # Pictures lead, because sound is sent ahead or held back more freely.
             leader = self._courses.get("video", course)
             course.steer(even) if course is leader else course.follow(even, leader)
         return time
@@ -114,7 +114,7 @@ class Timeline:
             if abs(stamp - jump - first.last) > _APART_S:
                 jump = stamp - first.last
             return _Course(jump, stamp - jump, first.time(stamp - jump), first.rate)
-        # Not before anything that has gone out already.
+        # The stream begins after everything that has gone out already.
         begin = max([arrival, *(ticks / TICKS + _LEAST_GAP_S for ticks in self._ticks.values())])
         return _Course(0.0, stamp, begin, 1.0)
 
@@ -134,9 +134,9 @@ class _Course:
         self.quickest = Quickest()
         self._jumped_at = -math.inf
         self._steps: deque[float] = deque(maxlen=_KEPT_STEPS)
-        # Since the last time it was steered.
+        # (even stamp, output time) at the last `steer` or `follow`.
         self._from = last, time
-        # How much later than the leader's its packets came at first, with equal stamps, and whether that has changed for good.
+        # The first delay of this kind's packets behind the leader's with equal stamps, and whether it has changed for good.
         self._apart_s: float | None = None
         self._is_alone = False
 

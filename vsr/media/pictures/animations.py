@@ -30,7 +30,7 @@ def animation_in(path: Path) -> Animation | None:
             return _png(file)
         if start.startswith((b"GIF87a", b"GIF89a")):
             return _gif(file)
-        # A sequence by its brand; its container shows whether it is complete (ISO/IEC 23000-22).
+        # The brand marks a sequence; its container shows whether it is complete (ISO/IEC 23000-22).
         return Animation(True) if start[4:12] == b"ftypavis" else None
 
 

@@ -14,7 +14,7 @@ from vsr.media.pictures.pillow import pillow_opened
 from vsr.media.pictures.tags import orientation_of, tags_of
 from vsr.media.types import PictureTags
 
-_PIPED = "_pipe"  # how FFmpeg calls its demuxers of a picture's bytes: "jpeg_pipe", "png_pipe"
+_PIPED = "_pipe"  # end of FFmpeg's names for demuxers of a picture's bytes: "jpeg_pipe", "png_pipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class SequenceTags:
         found = self._read(number)
         self._turned += found.orientation != self.first.orientation
         tags = found.tags or PictureTags()
-        if tags.exif is None and any(found.orientation):  # where it stood elsewhere, as in TIFF
+        if tags.exif is None and any(found.orientation):  # if it stood elsewhere, as in TIFF
             tags = replace(tags, exif=exif_with_orientation(ORIENTATIONS[found.orientation]))
         return tags
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from PIL import Image
 
-# Pillow tries all it has where it is given no list, whatever a file is called: EPS among them, for which it starts Ghostscript.
-# TGA has no mark to know it by and comes last.
+# Without a list Pillow tries all its formats, whatever the file's name. One of them is EPS, for which it starts Ghostscript.
+# TGA has no signature and comes last.
 _FORMATS = (
     "PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "JPEG2000", "PPM", "SGI", "SUN", "PCX", "DDS", "QOI", "TGA"
 )  # fmt: skip
@@ -35,14 +35,14 @@ def pillow_opened(file: Path | BinaryIO) -> Iterator[Image.Image | None]:
     from PIL import Image
 
     with _limit_lock:
-        # The guard against huge pictures is for servers; ours is FFmpeg's own limit, checked by the caller.
+        # Pillow's guard against huge pictures is for servers; vsr's callers check FFmpeg's limit.
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
                     image = open_image(file)
-                except Exception:  # Its plugins raise whatever broken bytes lead them to; FFmpeg decides.
+                except Exception:  # Broken bytes make Pillow's plugins raise any exception; FFmpeg decides.
                     yield None
                     return
                 with image:

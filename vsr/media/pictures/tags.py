@@ -34,7 +34,7 @@ def tags_of(image: Image.Image) -> PictureTags | None:
         try:
             block = image.getexif()
             exif = block.tobytes() if len(block) and image.format in ("PNG", "WEBP", "JPEG") else None
-        except Exception:  # A broken block is not worth keeping, and no reason to fail a good picture.
+        except Exception:  # A broken block is dropped: a good picture must not fail because of it.
             exif = None
     if not isinstance(icc, bytes):
         icc = None
@@ -57,7 +57,7 @@ def orientation_of(image: Image.Image) -> tuple[int, bool]:
     """(rotation, mirrored) of an image's EXIF orientation, as in VideoInfo."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # As above: a broken block turns nothing.
+    except Exception:  # A broken block gives no orientation.
         return 0, False
     return ORIENTATIONS.get(value, (0, False))
 
@@ -71,6 +71,6 @@ def read_picture_tags(path: Path) -> PictureTags | None:
 def plays_of(image: Image.Image) -> int | None:
     """How often an opened animation plays, 0 for endlessly; None where it does not say."""
     loop = image.info.get("loop")
-    if image.format == "GIF":  # which counts how often it plays again
+    if image.format == "GIF":  # GIF counts the repeats after the first time
         return 1 if loop is None else loop and loop + 1
     return loop if isinstance(loop, int) else None

@@ -16,7 +16,7 @@ from vsr.media.ebml import identifier_of, size_of
 from vsr.media.read.opened import Opened
 
 _SEGMENT = 0x18538067
-# What a Matroska file begins with, and its segment consists of (RFC 9559, 5.1).
+# The elements at the beginning of a Matroska file and in its segment (RFC 9559, 5.1).
 _ELEMENTS = frozenset({
     0x1A45DFA3, _SEGMENT, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1F43B675, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367,
     0xEC, 0xBF,
@@ -27,7 +27,7 @@ _BOXES = frozenset(
 _MAX_OGG_PAGE = 27 + 255 + 255 * 255
 _NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-# Packet sizes of MPEG-TS, and where the sync byte 0x47 lies in them: plain, with times (M2TS), with parity.
+# Packet sizes of MPEG-TS, and the place of the sync byte 0x47: plain, with times (M2TS), with parity.
 _TS_PACKETS = ((188, 0), (192, 4), (204, 0))
 # Containers whose header states the length, so that FFmpeg does not guess it from the bytes.
 _STATE_DURATION = frozenset({"mp4", "matroska", "avi", "asf", "flv", "mxf"})
@@ -128,7 +128,7 @@ def _mov(file: BinaryIO, end: int) -> int | None:
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:], "big")
-        if size < 8 or head[4:8] not in _BOXES:  # 0 extends to the end; others are not part of it
+        if size < 8 or head[4:8] not in _BOXES:  # size 0 means up to the end; other boxes are foreign
             return None
         at += size
     return at

@@ -27,9 +27,9 @@ from vsr.media.read.time_range import FORMAT_HAS_DISCONTINUITIES
 from vsr.media.read.timestamps import Discontinuities, PacketTimes, Starts
 from vsr.media.types import PacketShelf, SourceCounters
 
-# Errors of av_read_frame in a row, after which the rest of a file counts as lost.
+# After this number of errors of av_read_frame in a row, the rest of a file counts as lost.
 _MAX_READ_ERRORS = 32
-# Packets, and bytes of them, without one frame, after which a stream counts as undecodable.
+# After this number of packets and of bytes without a frame, a stream counts as undecodable.
 MAX_DUMB_PACKETS = 2000
 MAX_DUMB_BYTES = 256 << 20
 
@@ -63,13 +63,13 @@ class Decoder:
         self.discontinuities = Discontinuities() if discontinuous else None
         self.read = Read()
         self._holds_pictures = holds_pictures(opened.container.format.name)
-        # Of a file that ends too early FFmpeg's decoder makes up the rest, and only logs it.
+        # If a JPEG file ends too early, FFmpeg's decoder makes up the rest, and only logs it.
         self._is_jpeg = self._holds_pictures and opened.context.name == "mjpeg"
         self._packets = 0
         self.picture: bytes | None = None
         """The first packet where packets are whole picture files, tags and all."""
         self._dumb_packets = self._dumb_bytes = 0
-        # AVI knows no presentation times; what FFmpeg makes up for B-frames isn't in order.
+        # AVI has no presentation times, and FFmpeg's times for B-frames are not in order.
         self._times_are_of_packets = opened.container.format.name == "avi"
         self._times = PacketTimes()
         self._unpacker = Unpacker(opened.stream) if opened.context.name == "mpeg4" else None
@@ -87,7 +87,7 @@ class Decoder:
                 if self._far_beyond(packet):
                     return
                 continue
-            if packet.has_sidedata("encryption_info"):  # Noise, from which a decoder may make pictures.
+            if packet.has_sidedata("encryption_info"):  # Noise to a decoder, which may make pictures of it.
                 raise encrypted(self._opened.name)
             if not self._packets and self._holds_pictures:
                 self.picture = bytes(packet)
@@ -135,7 +135,7 @@ class Decoder:
                     yield packet
                 return
             except IndexError:
-                return  # PyAV at the end of an input in which streams turned up on the way
+                return  # PyAV raises it at the end of an input in which streams turned up on the way
             except (av.FFmpegError, OSError, MemoryError) as error:
                 if self._opened.live or isinstance(error, av.ExitError) or is_lost(self._opened.url, error):
                     raise read_error(self._opened.url, error) from error
@@ -178,7 +178,7 @@ class Decoder:
         try:
             return self._context.decode(packet)
         except av.BlockingIOError:
-            # The decoder is stuck on the packets it holds: it starts again with this packet.
+            # The decoder is stuck on its packets: start again with this packet.
             self._context.flush_buffers()
             return self._context.decode(packet)
 

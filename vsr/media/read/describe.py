@@ -21,11 +21,11 @@ from vsr.media.pictures.packets import FoundTags, holds_pictures
 from vsr.media.rational import fraction
 from vsr.media.read.opened import Opened
 
-# Codecs whose pictures say themselves whether they are interlaced.
+# Codecs whose pictures state whether they are interlaced.
 _FRAMES_TELL = frozenset("h264 hevc vvc mpeg1video mpeg2video mpeg4 vc1 wmv3 cavs".split())
 _NEVER_INTERLACED = frozenset("vp8 vp9 av1".split())
 _PROGRESSIVE = 1
-# AVFieldOrder: which field is shown first, by whether it also lies first.
+# The first field by AVFieldOrder, whose values also state which field is stored first.
 _PARITIES = {2: Parity.TOP, 3: Parity.BOTTOM, 4: Parity.BOTTOM, 5: Parity.TOP}
 
 
@@ -38,7 +38,7 @@ def untagged_color(opened: Opened, fmt: PixelFormat) -> Color:
     color = color_from_codec(opened.context, location)
     is_picture = opened.is_picture or holds_pictures(opened.container.format.name)
     if is_picture and fmt.kind == "gray" and not color.range:
-        color = replace(color, range=Range.FULL)  # PGM and its like have no tag for it
+        color = replace(color, range=Range.FULL)  # PGM and similar formats have no tag for the range
     return color
 
 

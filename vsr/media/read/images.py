@@ -31,7 +31,7 @@ READABLE_PICTURES = frozenset({
     ".qoi", ".hdr", ".dds", ".gif",
 })
 # fmt: on
-# Modes FFmpeg's decoders take for something else, or not at all.
+# Modes that FFmpeg's decoders misread or refuse.
 _PILLOW_MODES = frozenset({"CMYK", "LAB", "HSV", "YCbCr"})
 _STILL_TIME_BASE = Fraction(1, 25)
 

@@ -9,7 +9,7 @@ from av.container import InputContainer
 from vsr.media.ebml import LANGUAGE_BCP47, elements, find_tracks
 
 _TRACK, _TYPE = 0xAE, 0x83
-# Video, audio, subtitles, metadata: FFmpeg makes streams of these, in order.
+# FFmpeg makes streams from these types, in order: video, audio, subtitles, metadata.
 _STREAMS = frozenset({1, 2, 17, 33})
 _MAX_BYTES = 16 << 20
 

@@ -11,7 +11,7 @@ from vsr.media.read.opened import open_video
 from vsr.media.read.source import FileSource
 from vsr.media.types import Source, SourceOptions
 
-# Formats that FFmpeg reads well: files it refuses are damaged, and Pillow would fill in the rest.
+# Formats that FFmpeg reads well: a file it refuses is damaged, and Pillow would fill in the rest.
 _FFMPEG_KNOWS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP"})
 
 

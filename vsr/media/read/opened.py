@@ -103,11 +103,11 @@ def _opened(
     wants_rate = options.frame_rate is not None and (made_times or sequence)
     chosen = choose_copied(container, stream, nothing=sequence or is_picture)
     context = decoder_context(stream)
-    # With threads on frames, damage among the last packets costs more of them, without a word: see `Decoder` for files that
-    # can be read again.
+    # With frame threads, damage in the last packets costs more frames, without an error: see `Decoder` for files that can be
+    # read again.
     exact = options.strict or made_times or is_read_once(url)
     context.thread_type = "SLICE" if exact else "AUTO"
-    # Pictures cropped at the left by less than a SIMD register would come too wide otherwise.
+    # Otherwise pictures cropped at the left by less than a SIMD register would come too wide.
     context.flags |= int(Flags.unaligned)
     context.thread_count = options.threads
     return Opened(

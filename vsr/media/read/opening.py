@@ -33,11 +33,11 @@ RECONNECTING = {"reconnect": "1", "reconnect_delay_max": "16", "seg_max_retry": 
 IN_SEGMENTS = frozenset({"hls", "dash"})
 """Demuxers of what lies in pieces of some seconds, fetched one by one."""
 
-# FFmpeg takes any text for ANSI art, and these open devices and scripts rather than media.
+# FFmpeg takes any text for ANSI art, and some of these formats open devices and scripts instead of media.
 _REFUSED_FORMATS = frozenset({"tty", "lavfi", "bin", "xbin", "adf", "idf"})
-# Of text that is no UTF-8. PyAV 19 keeps such bytes by itself.
+# Handles text that is not UTF-8. PyAV 19 keeps such bytes by itself.
 _TEXT: dict[str, Any] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
-# How far into a file it is looked for streams that are announced and do not come: in microseconds and bytes.
+# Limits of the search for announced streams that do not come, in microseconds and bytes.
 _PATIENT = {"analyzeduration": "120000000", "probesize": "134217728"}
 
 
@@ -64,13 +64,13 @@ def open_container(
         number = name.pattern.fullmatch(files[0].name) if name else None
         options["start_number"] = str(int(number[1])) if number else "0"
         options["framerate"] = str(frame_rate or DEFAULT_SEQUENCE_RATE)
-        # "%" in folder names is no pattern.
+        # A "%" in a folder's name is no pattern.
         address = "file:" + str(files[0].parent).replace("%", "%%") + "/" + Path(url).name
         demuxer = "image2"
     else:
         path = Path(file_name(url))
         check_file(path)
-        # The protocol is said, or "a:b.mp4" would be one; and what image2 opens is one file, not a pattern.
+        # The protocol is stated, or the "a" of "a:b.mp4" would be one. image2 must open one file, not a pattern.
         address = f"file:{path}"
         options["pattern_type"] = "none"
         if frame_rate is not None:
@@ -106,7 +106,7 @@ def open_container(
 
 def _has_unknown_streams(container: InputContainer) -> bool:
     """Whether there are streams of which nothing came while FFmpeg looked, as sound that begins late in a recording."""
-    # Where FFmpeg has no decoder there is no context, which PyAV's types don't say.
+    # Without a decoder in FFmpeg the context is None, which PyAV's types do not say.
     if any(
         stream.codec_context and not stream.codec_context.sample_rate for stream in container.streams.audio
     ):

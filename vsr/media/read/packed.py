@@ -11,9 +11,9 @@ from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-# What the encoder writes of itself; the "p" says that it packs.
+# The encoder's mark in the stream; its "p" says that packets are packed.
 _PACKED = re.compile(rb"\x00\x00\x01\xb2DivX\d+[Bb]\d+p")
-# A packet that holds the header of a picture and nothing else is at most this long.
+# A packet that contains only the header of a picture has at most this length.
 _MAX_UNCODED_BYTES = 8
 _UNCODED = b"\x00\x00\x01\xb6\x51\x30"
 

@@ -16,7 +16,7 @@ from vsr.media.frames.color import MATRICES, PRIMARIES, TRANSFERS
 from vsr.media.read.open import open_source
 from vsr.media.types import ContentLight, MasteringDisplay, SourceOptions
 
-# Frames decoded to see whether they are flagged interlaced or carry captions.
+# Number of frames decoded to see whether they are flagged interlaced or carry captions.
 _FRAMES_LOOKED_AT = 12
 
 

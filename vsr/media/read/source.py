@@ -35,7 +35,7 @@ from vsr.media.read.uniform import Uniform
 from vsr.media.read.wanted import WantedFrames
 from vsr.media.types import Carried, PacketShelf, Source, SourceCounters, SourceOptions
 
-# Frames that may be in progress in a decoder: one for each thread, the waiting ones, and the look-ahead.
+# Most frames in progress in a decoder: one for each thread, the waiting ones, and the look-ahead.
 _MOST_THREADS = 16
 _MOST_AHEAD = 16 + 8
 
@@ -171,7 +171,7 @@ class FileSource:
         assert decoder is not None
         more = 2 * (
             (self._options.threads or _MOST_THREADS) + _MOST_AHEAD
-        )  # two packets for each frame of fields
+        )  # a frame of two fields has two packets
         for packet in decoder.packets():
             stamp = packet.pts if packet.pts is not None else packet.dts
             more -= end is not None and stamp is not None and stamp >= end
@@ -203,7 +203,7 @@ class FileSource:
         with contextlib.suppress(SourceOpenError):
             begun = self._part_from(begin)
             first = begun[0].first if begun is not None else None
-            # With intra refresh, the first whole frame comes later than such a keyframe.
+            # With intra refresh, the first whole frame comes later than a keyframe.
             whole = first is not None and first.pts == begin and first.key_frame and not first.is_corrupt
             if whole and self.counters.damaged_packets == before.damaged_packets:
                 return begun

@@ -35,7 +35,7 @@ def choose_copied(container: InputContainer, main: VideoStream, *, nothing: bool
     """The streams whose packets are copied; the others are discarded at the demuxer. `nothing` discards all (pictures)."""
     chosen = CopiedStreams()
     manifest = container.format.name in IN_SEGMENTS
-    # The other videos of an AVIF sequence are its first picture, and alpha.
+    # The other videos of an AVIF sequence are its first picture and its alpha.
     nothing = nothing or container.metadata.get("major_brand", "").strip() == "avis"
     others = 0
     for stream in container.streams:
@@ -127,5 +127,5 @@ def frame_rate(stream: VideoStream) -> Fraction | None:
     found = (fraction(stream.guessed_rate), fraction(stream.average_rate))
     rates = [rate for rate in found if rate is not None and 0 < rate <= 1000]
     if len(rates) == 2 and abs(rates[0] / rates[1] - 1) > Fraction(2, 100):
-        return min(rates)  # variable, or counted in fields
+        return min(rates)  # a variable rate, or a rate of fields
     return rates[0] if rates else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMAT_HAS_DISCONTINUITIES = 0x0200
 """AVFMT_TS_DISCONT: the container's clock is the broadcaster's, and may begin anew."""
-# No file waits that long before it begins: such a clock counted something else.
+# A file's own time begins within these seconds; a clock with a later start has counted something else.
 _MAX_WAIT_S = 10
 
 
@@ -52,11 +52,11 @@ def wanted_range(container: InputContainer, options: SourceOptions, *, made_time
 
 def clock_origin(container: InputContainer) -> Fraction:
     """The time, in seconds, at which the input begins by a clock that counted before; 0 where its time is a file's own."""
-    # None where nobody knows it, which PyAV's types don't say.
+    # start_time is None if it is unknown, which PyAV's types do not say.
     origin = Fraction(container.start_time or 0, 1_000_000)
     if not container.format.flags & FORMAT_HAS_DISCONTINUITIES and abs(origin) < _MAX_WAIT_S:
         return Fraction(0)
-    # The container's start is rounded; that of the stream which begins at that time is exact.
+    # The container's start is rounded; the start of the stream that begins then is exact.
     starts = [
         s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base
     ]

@@ -16,7 +16,7 @@ from vsr.core.errors import DecodeError
 from vsr.core.frame import Reset
 from vsr.media.types import SourceCounters
 
-# As ffmpeg's dts_delta_threshold.
+# The same as ffmpeg's dts_delta_threshold.
 _JUMP_S = 10
 _BACKWARD_S = Fraction(1, 10)
 _KEPT_OFFSETS = 4
@@ -47,7 +47,7 @@ class Discontinuities:
         self._last[packet.stream_index] = time + offset
         self._next[packet.stream_index] = time + offset + (packet.duration or 0) * packet.time_base
         if packet.pts is not None and not 0 <= (packet.pts - stamp) * packet.time_base < _JUMP_S:
-            packet.pts = None  # damaged: no picture is shown before it is decoded, or this much later
+            packet.pts = None  # damaged: pictures are not shown before they are decoded, or this much later
         if offset:
             ticks = round(offset / packet.time_base)
             if packet.pts is not None:
@@ -64,14 +64,14 @@ class Discontinuities:
         if index not in self._last:
             return latest
         last, expected = self._last[index], self._next[index]
-        # Subtitles and data are silent for as long as they like.
+        # Subtitles and data may pause for any time.
         sparse = packet.stream.type not in ("video", "audio")
         if time + latest >= last - _BACKWARD_S and (sparse or time + latest <= expected + _JUMP_S):
             return latest
         for offset in self._offsets:
             if offset != latest and abs(time + offset - expected) < _JUMP_S:
                 return offset
-        # After everything before it, so that no stream runs backwards.
+        # The packet goes after all earlier ones, so that no stream runs backwards.
         self._offsets.appendleft(max(self._next.values()) - time)
         self.count += 1
         return self._offsets[0]

@@ -72,7 +72,7 @@ class Uniform:
         """Note, once, that a frame is to be shown in another shape than the first. sar: of its samples."""
         shape = Fraction(frame.width, frame.height) * sar
         self._shape = self._shape or shape
-        # Sizes of one shape are rounded.
+        # Sizes of the same shape differ by rounding.
         if abs(shape / self._shape - 1) > _SAME_SHAPE and not self._shape_noted:
             self._shape_noted = True
             self._notes.append(

@@ -17,7 +17,7 @@ from vsr.media.read.time_range import FORMAT_HAS_DISCONTINUITIES, TimeRange, sta
 from vsr.media.read.timestamps import Clock, Starts, time_of, without_silence
 from vsr.media.types import PacketShelf, SourceCounters, SourceOptions
 
-# How far to step back when a container's index leads behind the wanted time; then its beginning.
+# Seconds to step back if a container's index leads behind the wanted time; None for the beginning.
 _SEEK_BACK_S = (0, 10, None)
 _SEEK_MARGIN_S = 10
 
@@ -86,7 +86,7 @@ class WantedFrames:
         opened = self._opened
         origin = opened.stream.start_time or 0
         if opened.container.format.flags & FORMAT_HAS_DISCONTINUITIES:
-            # FFmpeg looks there for when packets are decoded, which is earlier.
+            # In these formats FFmpeg seeks by decoding times, which are earlier.
             origin -= int(_SEEK_MARGIN_S / opened.time_base)
         target = origin if back is None else max(origin, int((start - back) / opened.time_base))
         try:
@@ -154,7 +154,7 @@ def _trimmed(
             continue
         if wanted.end is not None and time_of(frame) >= wanted.end:
             decoder.done = True
-            for _ in frames:  # the copied packets that still lie in the range
+            for _ in frames:  # collects the copied packets that are still in the range
                 pass
             return
         counters.damaged_frames += frame.is_corrupt

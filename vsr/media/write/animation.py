@@ -35,7 +35,7 @@ def with_last_duration(packet: bytes, container_format: str, last: Fraction, who
         struct.pack_into(">HH", data, at + 24, min(delay.numerator, 0xFFFF), delay.denominator)
         struct.pack_into(">I", data, at + 30, zlib.crc32(data[at : at + 30]))
     if container_format == "webp" and (places := _webp_durations(data)):
-        # Of pictures that are alike the encoder makes one: the last stays until the end.
+        # The encoder joins equal pictures into one, so the last one stays until the end.
         earlier = sum(int.from_bytes(data[at : at + 3], "little") for at in places[:-1])
         left = min(max(0, round(whole * 1000) - earlier), _LONGEST_WEBP_MS)
         data[places[-1] : places[-1] + 3] = left.to_bytes(3, "little")

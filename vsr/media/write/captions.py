@@ -28,7 +28,7 @@ def with_captions(packet: bytes, cc_data: bytes, codec: str) -> bytes:
 
 def _sei(cc_data: bytes, codec: str) -> bytes:
     count = min(len(cc_data) // 3, _MAX_TRIPLETS)
-    # process_cc_data_flag and the count, em_data, then the packets and marker bits.
+    # process_cc_data_flag with the count, em_data, then the packets and marker bits.
     payload = _HEADER + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
     size = len(payload)
     message = (

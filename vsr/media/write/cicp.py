@@ -9,7 +9,7 @@ from typing import BinaryIO
 from vsr.core.color import Color
 from vsr.media.types import PictureTags
 
-# Of H.273: PQ and HLG; BT.2020 and the two of P3.
+# Codes of H.273: PQ and HLG; BT.2020 and both P3 primaries.
 _HDR_TRANSFERS = frozenset({16, 18})
 _WIDE_PRIMARIES = frozenset({9, 11, 12})
 _PNG_HEADER_BYTES = 33  # signature and IHDR, before the colour chunks
@@ -18,7 +18,7 @@ _PNG_HEADER_BYTES = 33  # signature and IHDR, before the colour chunks
 def needs_cicp(color: Color, tags: PictureTags) -> bool:
     """Whether a picture would look wrong altogether as sRGB, which is what one without tags and profile is taken for."""
     if tags.icc_profile:
-        return False  # it says more than code points, which would take precedence
+        return False  # the profile says more than code points, and they would take precedence
     return color.transfer in _HDR_TRANSFERS or color.primaries in _WIDE_PRIMARIES
 
 

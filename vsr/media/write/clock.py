@@ -31,7 +31,7 @@ class OutputClock:
         self._frames = 0
         self._settled = False
         self._last: int | None = None
-        # Of the formats with a constant rate only AVI numbers its frames.
+        # AVI is the only format with a constant rate that numbers its frames.
         self._closes_gaps = container.constant_rate and container.format != "avi"
 
     def ticks(self, time: Fraction) -> int:
@@ -49,7 +49,7 @@ class OutputClock:
         if self._last is not None and pts <= self._last:
             pts = self._last + 1  # two frames at one time: the encoder takes them in order only
         if self._closes_gaps and self._last is not None and pts > self._last + 1:
-            self._closes_gaps = False  # Said once.
+            self._closes_gaps = False  # Warn only once.
             self._warnings.append(
                 f"there is a gap before {float(seconds):.3f} s, which {self._container.format} cannot express: the frames "
                 "after it are earlier than in the input (.mkv and .mp4 keep the gap)"
@@ -70,7 +70,7 @@ class OutputClock:
             # No container here begins before zero.
             self.shift -= seconds
         elif seconds and self._container.constant_rate:
-            # Frames are numbered there, from the first on. What else there is moves along.
+            # The container numbers its frames from the first on. The other streams move along.
             self.shift -= seconds
             self._warnings.append(
                 f"the video begins at {float(seconds):.3f} s, which {self._container.format} cannot say: "

@@ -16,7 +16,7 @@ import av
 from vsr.core.errors import ConfigError
 from vsr.core.frame import PixelFormat
 
-# MPEG-TS is given anything as "private data" by FFmpeg, which nothing reads back; these have a type of their own.
+# These codecs have a type of their own in MPEG-TS. FFmpeg writes others as "private data", which nothing reads back.
 MPEGTS_CODECS = frozenset(
     "h264 hevc mpeg1video mpeg2video mpeg4 vvc vc1 dirac cavs jpeg2000 jpegxs evc aac aac_latm mp1 mp2 mp3 ac3 eac3 ac4 dts "
     "truehd opus s302m pcm_bluray dvb_subtitle dvb_teletext hdmv_pgs_subtitle hdmv_text_subtitle arib_caption klv "
@@ -34,7 +34,7 @@ IS_MOV = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "ismv", "f4v"})
 """Containers of the ISO base media family."""
 
 
-# Of QuickTime's metadata, by which Apple's and Android's telephones name place, make and time.
+# A key of QuickTime's metadata. With such keys, Apple's and Android's phones store place, make and time.
 _DOTTED_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2,}")
 
 
@@ -113,7 +113,7 @@ class Container:
         return deep if fmt.bits > 8 else plain
 
 
-# Keys the MP4 muxer has an atom for; anything else is silently left out by it.
+# Keys the MP4 muxer has an atom for; it leaves others out silently.
 _MP4_KEYS = frozenset(
     "title artist author album_artist composer writer album date year comment genre copyright grouping lyrics description "
     "synopsis show episode_id network keywords episode_sort season_number media_type hd_video gapless_playback compilation "
@@ -150,7 +150,7 @@ CONTAINERS: dict[str, Container] = {
                   stream_metadata=frozenset({"language", "service_name", "service_provider"})),
         Container("avi", constant_rate=True, b_frames=False, metadata=_INFO_KEYS,
                   stream_metadata=frozenset({"title", "language"}),
-                  muxer_options={"avoid_negative_ts": "disabled"}),  # it numbers frames: moved ones would be off by one
+                  muxer_options={"avoid_negative_ts": "disabled"}),  # AVI numbers frames: moved ones would be off by one
         Container("nut", encoders=("ffv1", "ffv1", "ffv1"), b_frames=False, metadata=None, stream_metadata=None,
                   chapters=True, keeps_clock=True),
         Container("yuv4mpegpipe", encoders=("wrapped_avframe",) * 3, constant_rate=True, streams=False),
@@ -186,7 +186,7 @@ def container_for(url: str, container_format: str | None) -> Container:
     if container_format is not None:
         return _by_format(_ALIASES.get(container_format, container_format))
     if url == STDOUT:
-        # Raw pictures, because another program on the same machine reads the pipe.
+        # Raw pictures for the pipe, because its reader is another program on the same machine.
         return replace(CONTAINERS["nut"], encoders=_RAW)
     if url == NULL:
         return CONTAINERS["null"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.stream import Stream
 
-# FFmpeg's encoders, by container; `mov` stands for its family.
+# FFmpeg's encoders by container; `mov` stands for its family.
 _SOUND = {"webm": "libopus", "mov": "aac", "mpegts": "aac", "flv": "aac", "matroska": "flac"}
 _TEXT = {"webm": "webvtt", "mov": "mov_text", "matroska": "subrip"}
 # Codecs whose subtitles are text rather than pictures.
@@ -31,7 +31,7 @@ _BIT_RATE_OF_CHANNEL = 80_000
 def encoder_for(stream: Stream, container: Container) -> str | None:
     """The encoder that converts a stream to a form that the container can hold; None if there is none."""
     name = "mov" if container.format in IS_MOV else container.format
-    # None where FFmpeg has no decoder, which PyAV's types don't say.
+    # Without a decoder in FFmpeg the context is None, which PyAV's types do not say.
     if not stream.codec_context:
         return None
     if isinstance(stream, AudioStream):
@@ -47,7 +47,7 @@ def add_converted(output: OutputContainer, stream: Stream, encoder: str) -> Stre
         rate = _OPUS_RATE if encoder == "libopus" else min(given.sample_rate, _MAX_AAC_RATE)
         sound = output.add_stream(encoder, rate=rate)
         assert isinstance(sound, AudioStream)
-        # Opus knows where its speakers are by their number; of PCM there may be no more than that, either.
+        # Opus derives the speakers' positions from their number; PCM may state no more than the number, either.
         sound.codec_context.layout = SPEAKERS.get(given.channels) or given.layout.name
         sound.codec_context.bit_rate = _BIT_RATE_OF_CHANNEL * sound.codec_context.channels
         sound.codec_context.time_base = Fraction(1, rate)
@@ -55,7 +55,7 @@ def add_converted(output: OutputContainer, stream: Stream, encoder: str) -> Stre
     text = output.add_stream(encoder)
     assert isinstance(text, SubtitleStream)
     assert isinstance(stream, SubtitleStream)
-    stream.codec_context.open(strict=False)  # which makes the header
+    stream.codec_context.open(strict=False)  # makes the header
     text.codec_context.subtitle_header = stream.codec_context.subtitle_header
     text.codec_context.time_base = Fraction(1, 1000)
     return text

@@ -44,7 +44,7 @@ class PacketCopier:
     def prepared(self, packet: Packet[Any]) -> Packet[Any] | None:
         """The packet ready for muxing, None where it isn't to be copied."""
         stream = self._streams.get(packet.stream_index)
-        # The demuxer's flush packet has no data; real ones without data say nothing either.
+        # The demuxer's flush packet has no data; other packets without data have no content, either.
         if stream is None or packet.size == 0:
             return None
         time_base = fraction(packet.time_base) or Fraction(1)
@@ -62,12 +62,12 @@ class PacketCopier:
         assert packet.dts is not None
         if self._from_zero and stream.type == "audio" and packet.dts + (packet.duration or 0) / 2 < 0:
             return None
-        # From FFmpeg 9 on, Matroska's muxer does that where it knows of the priming, which PyAV 19 tells.
+        # From FFmpeg 9 on, Matroska's muxer keeps early audio itself if it knows the priming, which PyAV 19 passes on.
         knows = getattr(stream.codec_context, "initial_padding", 0)
         if self._keeps_early_audio and stream.type == "audio" and not knows:
             self._keep_early(packet, stream)
             time_base = fraction(packet.time_base) or Fraction(1)
-        # Muxers refuse dts that go back, as they do at a joint or where they had to be guessed.
+        # Muxers refuse dts that go back, which happens at a joint or if dts had to be guessed.
         last = self._last_dts.get(stream.index)
         if last is not None and packet.dts * time_base < last:
             dts = -int(-last // time_base)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
 
-# Metadata that a muxer writes by itself, or that is true of the input file only.
+# Metadata that a muxer writes by itself, or that holds for the input file only.
 _CONTAINER_KEYS_LEFT = frozenset(
-    # The last two lines are MXF's, of the file and of who wrote it.
+    # The last two lines are MXF's, about the file and the program that wrote it.
     "major_brand minor_version compatible_brands encoder software duration "
     "uid generation_uid product_uid material_package_umid operational_pattern_ul modification_date "
     "company_name product_name product_version product_version_num toolkit_version_num application_platform".split()
 )
 _STREAM_KEYS_LEFT = frozenset(
     "encoder duration rotate vendor_id alpha_mode variant_bitrate file_package_umid file_package_name "
-    "major_brand minor_version compatible_brands".split()  # of HLS in fragments
+    "major_brand minor_version compatible_brands".split()  # from HLS in fragments
 )
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 _STATISTICS = ("bps", "number_of_frames", "number_of_bytes", "_statistics_", "source_id", "duration-")
@@ -115,7 +115,7 @@ def kept_stream_metadata(metadata: dict[str, str], container: Container) -> tupl
         for key, value in metadata.items()
         if key.lower() not in _STREAM_KEYS_LEFT and not key.lower().startswith(_STATISTICS)
     }
-    if "title" not in wanted and "name" in wanted:  # how MP4 calls it when read; it is written from "title"
+    if "title" not in wanted and "name" in wanted:  # MP4's key when it is read; it is written from "title"
         wanted["title"] = wanted["name"]
     wanted.pop("name", None)
     if not container.is_mov:
@@ -145,11 +145,11 @@ def _allowed(wanted: dict[str, str], allowed: frozenset[str] | None) -> tuple[di
         return wanted, []
     known = {key.lower() for key in allowed}
     kept = {key: value for key, value in wanted.items() if key.lower() in known}
-    # Muxers make a track of a timecode, and some refuse the file for one that is none.
+    # Muxers make a track from a timecode, and some refuse the file if it is malformed.
     kept = {
         key: value for key, value in kept.items() if key.lower() != "timecode" or _TIMECODE.fullmatch(value)
     }
-    # Language-tagged doubles and a handler's default name are no loss to speak of.
+    # Copies with a language tag and a handler's default name are no loss worth a warning.
     quiet = ("handler_name", "language", "encoder")
     return kept, [key for key in wanted if key not in kept and key.split("-")[0].lower() not in quiet]
 

@@ -70,7 +70,7 @@ def plan_copy(
         return plan
     for stream in source:
         if _is_chapter_track(stream):
-            continue  # the chapters themselves are copied, and the muxer makes a track of them where it needs one
+            continue  # the chapters themselves are copied, and the muxer makes a track from them if it needs one
         if _is_made_timecode(stream, container):
             continue
         # Matroska keeps covers as attached files; a muxer given a video stream would make it a second video.
@@ -180,12 +180,12 @@ def _refusal(
     if container.format == "avi" and codec_name(stream) == "h264" and _is_packed(stream):
         return "it is packed as in MP4, which AVI does not know"
     nameless = codec_name(stream) in ("", "bin_data", "none") and decoder_of(stream) is None
-    # GoPro's measurements are the only data that FFmpeg calls so when it reads MP4, and it writes them there again.
+    # In MP4, FFmpeg gives this name only to GoPro's measurements, and can write them to MP4 again.
     is_gpmd = codec_name(stream) == "bin_data" and "mp4" in stream.container.format.name
     holds = is_gpmd if container.is_mov else container.format not in ("avi", "flv")
     if nameless and stream.type == "data" and not holds:
-        return "no known codec"  # a header can be written for some of these, but nothing that reads back
-    # Without the video first, so that its own refusal is not taken for the stream's; some containers cannot do without.
+        return "no known codec"  # some of these get a header, but cannot be read back
+    # Try without the video first, so that a refused video is not taken for a refused stream; some containers need a video.
     alone = _header_error(container, [stream], None)
     return alone and (_header_error(container, [stream], add_video) if add_video else alone)
 

@@ -22,14 +22,14 @@ from vsr.media.frames.color import apply_color
 from vsr.media.write.encoded import nowhere
 from vsr.media.write.encoders import EncoderPlan
 
-# What decides whether an encoder opens, beside its options.
+# The settings that decide whether an encoder opens, beside its options.
 _SETTINGS = (
     "width", "height", "pix_fmt", "time_base", "framerate", "sample_aspect_ratio", "flags", "global_quality", "max_b_frames",
     "gop_size", "colorspace", "color_primaries", "color_trc", "color_range",
 )  # fmt: skip
 _UNKNOWN = re.compile(r"(?:Error parsing option|Unknown option:?) '?([\w-]+)")
-# Freed on the way, it encodes all frames it has, for as long as PyAV holds the interpreter's lock: 11 s for 60 frames in 4K.
-# Others end with those under way.
+# If this encoder is freed before its end, it encodes all frames it has, while PyAV holds the interpreter's lock: 11 s for 60
+# frames in 4K. Other encoders only finish the frames in progress.
 _WORKS_OFF = frozenset({"libsvtav1"})
 _ON_DEVICES = ("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")
 

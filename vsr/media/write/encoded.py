@@ -16,7 +16,7 @@ from vsr.media.rational import fraction
 from vsr.media.write.containers import IS_MOV
 from vsr.media.write.targets import OutputNull
 
-# A codec that Matroska has a name for, by kind of stream.
+# For each kind of stream, a codec that Matroska has a name for.
 _STAND_INS = {"audio": "pcm_s16le", "video": "ffv1"}
 
 
@@ -117,7 +117,7 @@ class Template:
         """Add a stream with these parameters to a container. Raises what PyAV raises."""
         stream = add_like(output, self.stream)
         stream.time_base = self.time_base
-        # PyAV takes the tag for another container's; here it is the encoder's name for its samples.
+        # PyAV drops the tag as one of another container, but here it is the encoder's name for its samples.
         tag = self.stream.codec_context.codec_tag
         if self.codec == "hevc" and output.format.name in IS_MOV:
             tag = "hvc1"  # the tag Apple's players insist on

@@ -13,13 +13,13 @@ from vsr.media.frames.color import color_after
 from vsr.media.frames.planes import av_name, is_direct, pixel_format
 from vsr.media.write.encoder_traits import traits_of
 
-# Codecs whose decoders hand alpha back, among those whose encoders list a format with it.
+# Encoders that list a format with alpha and whose decoders return the alpha.
 _ALPHA = frozenset(
     "gif prores_ks ffv1 png apng qtrle libvpx libvpx-vp9 libwebp libwebp_anim utvideo magicyuv ffvhuff huffyuv rawvideo "
     "tiff bmp qoi jpeg2000 cfhd exr dpx hap".split()
 )
 
-# What an encoder lists, and refuses without its option `strict=experimental`.
+# Formats that an encoder lists, but refuses without its option `strict=experimental`.
 _REFUSED = {"libvpx-vp9": frozenset({"yuva422p", "yuva444p", "gbrap"})}
 
 
@@ -27,7 +27,7 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
     """The encoder's format that loses least; among equals the one that wastes least."""
     formats = av.Codec(encoder, "w").video_formats
     if encoder == "gif":
-        return "pal8"  # The others have a palette that is the same for all.
+        return "pal8"  # The encoder's other formats have a fixed palette.
     if not formats:
         return av_name(wanted)
     best: tuple[float, str] | None = None
@@ -38,7 +38,7 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
         try:
             cost = _cost(wanted, pixel_format(name), alpha=encoder in _ALPHA)
         except DecodeError:
-            continue  # lies on a device
+            continue  # its samples lie on a device
         if video_format.is_bit_stream or video_format.has_palette or video_format.bits_per_pixel < 8:
             cost += 500
         if not is_direct(name):

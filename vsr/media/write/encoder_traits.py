@@ -40,8 +40,8 @@ _NVENC = Traits("cq", (0, 51), 18, "preset", tuple(f"p{i}" for i in range(1, 8))
 _QSV = Traits("global_quality", (1, 51), 18, "preset", tuple(X264_PRESETS[2:9]), "medium")
 _LOSSLESS = Traits(lossless=True, bitrate=False)
 
-# "veryfast" costs a third of "medium" in x264 and less still in x265: on the few cores beside an upscaler, the network must not
-# wait for the encoder. Quality is held by the crf; only the size of the file pays.
+# "veryfast" costs a third of "medium" in x264 and even less in x265: on the few cores beside an upscaler, the network must not
+# wait for the encoder. The crf keeps the quality; only the file gets larger.
 TRAITS: dict[str, Traits] = {
     "libx264": _X264,
     "libx264rgb": _X264,

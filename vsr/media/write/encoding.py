@@ -21,7 +21,7 @@ from vsr.media.write.encoders import EncoderPlan, encoder_named, plan_encoder
 from vsr.media.write.file_encoder import FileEncoder
 from vsr.media.write.losses import lost_by_video
 
-# What these hold is for players, most of which take 4:2:0 alone.
+# Containers for players, most of which play only 4:2:0.
 _FOR_PLAYERS = frozenset({"mp4", "ipod", "webm"})
 
 
@@ -53,7 +53,7 @@ class Encoding:
         said = (f"{k}={v}" for k, v in plan.options.items() if k not in plan.traits.options)
         self.encoder = " ".join((plan.name, plan.pix_fmt, *said))
         self._frame_time = 1 / info.frame_rate if info.frame_rate else Fraction(1, 25)
-        # The frames' facts, with the size, format and colour they are brought to.
+        # The facts about the frames, with the size, format and colour they are converted to.
         encoded = replace(info, width=size[0], height=size[1], format=plan.format, color=plan.color)
         encoder = self._encoder = self._opened(container, encoded, carried, options.threads)
         self._encodable = Encodable(plan, size, on_device=encoder.on_device)
@@ -129,7 +129,7 @@ def _plan(container: Container, info: VideoInfo, size: tuple[int, int], options:
     name = options.encoder or container.default_encoder(info.format)
     fmt = info.format
     if container.format == "yuv4mpegpipe" and options.pix_fmt is None:
-        # Y4M names few formats: planar YUV and gray.
+        # Y4M has only a few formats: planar YUV and gray.
         wanted = fmt if fmt.kind != "rgb" else PixelFormat("yuv", min(fmt.bits, 12))
         options = replace(options, pix_fmt=av_name(replace(wanted, alpha=False)))
     if fmt.kind == "rgb" and options.pix_fmt is None and container.format in _FOR_PLAYERS:

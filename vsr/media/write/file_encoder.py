@@ -59,7 +59,7 @@ class FileEncoder:
         self.on_device = on_device
         self._format = container.format
         self._sent: dict[int, _Sent] = {}
-        self._span = 0, 0, 0  # where the first and the last frame begin, and the last one's end
+        self._span = 0, 0, 0  # the beginnings of the first and the last frame, and the end of the last
         device = HWAccel("cuda", options={"primary_ctx": "1"}) if on_device else None
         unit = 1 / self.frame_rate if plan.traits.counts_frames else self.time_base
         self._encoder = VideoEncoder(plan, (info.width, info.height), self.frame_rate, unit, device=device)
@@ -74,7 +74,7 @@ class FileEncoder:
             context.sample_aspect_ratio = info.sar
         context.flags |= int(Flags.frame_duration)
         context.thread_type = "AUTO"
-        # Threads on frames hold frames back, and copying samples needs none.
+        # Frame threads hold frames back, and copying samples needs no threads.
         context.thread_count = 1 if self.plan.name == "rawvideo" else threads
         if (info.rotation or info.mirrored) and container.rotation:
             stream.set_display_matrix(display_matrix(info.rotation, info.mirrored))

@@ -29,7 +29,7 @@ from vsr.media.write.cicp import insert_cicp, needs_cicp
 from vsr.media.write.endings import EndsOnce
 from vsr.media.write.losses import lost_by_picture
 
-# What also holds moving pictures; a still goes into these as a picture all the same.
+# Formats that can also hold moving pictures; a still is written to these as a picture.
 _ANIMATED = frozenset({".gif", ".webp", ".avif"})
 
 
@@ -73,7 +73,7 @@ class _Part:
         self.close()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # of a full disk, which was reported already
+        with contextlib.suppress(OSError):  # for example on a full disk, which was reported already
             self.file.close()
 
 
@@ -117,7 +117,7 @@ class PictureSink(EndsOnce):
         self._check_open()
         target = self._next()
         picture = as_picture(frame, self._format, self._size)
-        tags = frame.side.get("picture_tags", self._tags)  # the files of a sequence have their own
+        tags = frame.side.get("picture_tags", self._tags)  # each file of a sequence has its own tags
         part: _Part | None = None
         try:
             part = self._begun(target)

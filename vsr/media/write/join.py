@@ -20,7 +20,7 @@ def joined(paths: Sequence[Path], template: Template) -> Iterator[Encoded]:
     """
     parts = [Part(path, template) for path in paths]
     delay = max(part.delay for part in parts)
-    shown: list[int] = []  # When pictures are shown, in that order.
+    shown: list[int] = []  # The times at which pictures are shown, rising.
     moved: list[dict[int, int]] = []
     for part in parts:
         moved.append(_rising(part.times, shown[-1] if shown else None))

@@ -12,11 +12,11 @@ from vsr.media.write.copy import describe
 from vsr.media.write.encoders import EncoderPlan
 from vsr.media.write.hdr_params import hdr_options
 
-# Of matrix, primaries and transfer.
+# The code for an unspecified matrix, primaries or transfer.
 _UNSPECIFIED = 2
-# Codecs whose streams say what colours the samples stand for.
+# Codecs whose streams state the colours of their samples.
 _TELLS_COLOR = frozenset("h264 hevc av1 vp9 mpeg2video".split())
-# Codecs whose streams do not say the shape of a sample.
+# Codecs whose streams do not state the shape of a sample.
 _NO_SAR = frozenset(
     "vp8 vp9 av1 prores utvideo huffyuv ffvhuff qtrle png rawvideo magicyuv jpeg2000 cfhd".split()
 )

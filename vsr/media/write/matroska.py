@@ -25,7 +25,7 @@ _PADDED = re.compile(rb"(?:~{48})+\Z")
 _TRACK, _NUMBER, _NAME, _VIDEO, _DELAY, _CRC, _VOID = 0xAE, 0xD7, 0x536E, 0xE0, 0x56AA, 0xBF, 0xEC
 _WIDTH, _HEIGHT, _UNIT, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0x54B0, 0x54BA, 0x54B2, 0xB0, 0xBA
 _STEREO_MODE, _PROJECTION = 0x53B8, 0x7670
-# By stereo mode: the shape of one eye's picture, of which the size is said, to that of both. As FFmpeg reads it.
+# By stereo mode: the shape of one eye's picture divided by that of both. The display size is one eye's, as FFmpeg reads it.
 _EYE = dict.fromkeys((1, 11, 8, 9), Fraction(1, 2)) | dict.fromkeys((2, 3, 6, 7), Fraction(2))
 
 
@@ -105,7 +105,7 @@ def _with_display(video: bytes, sar: Fraction) -> bytes:
     pixels = {identifier: int.from_bytes(data, "big") for identifier, data in parts}
     width, height = pixels.get(_PIXEL_WIDTH, 1), pixels.get(_PIXEL_HEIGHT, 1)
     shape = Fraction(width, height) * sar * _EYE.get(pixels.get(_STEREO_MODE, 0), 1)
-    # Exact where whole numbers allow it; FFmpeg reads the shape back from the quotient.
+    # Exact if whole numbers allow it; FFmpeg reads the shape back from the quotient.
     width = round(height * shape)
     if Fraction(width, height) != shape and max(shape.numerator, shape.denominator) < 1 << 16:
         scale = max(1, height // shape.denominator)
@@ -119,5 +119,5 @@ def _void(room: int) -> bytes:
         return b""
     if room < 9:
         return bytes([_VOID, 0x80 | (room - 2)]) + b"\x00" * (room - 2)
-    # A size of eight bytes, so that any room is filled.
+    # The size has eight bytes, so that it fits any room.
     return bytes([_VOID]) + (room - 9 | 1 << 56).to_bytes(8, "big") + b"\x00" * (room - 9)

@@ -86,7 +86,7 @@ class Muxer:
         self._elements: dict[int, TrackElements] = {}
         self._converters: dict[int, Converter] = {}
         self._begun: set[int] = set()
-        # A pipe has no seeking; written bytes are final.
+        # A pipe cannot seek, so its written bytes are final.
         self._amends = container.is_matroska and isinstance(target, OutputFile)
         try:
             self._container = av.open(
@@ -114,7 +114,7 @@ class Muxer:
                     scale = joined if joined <= _MAX_MOVIE_TIMESCALE else scale
             options["movie_timescale"] = str(scale)
         if container.format == "yuv4mpegpipe":
-            options["strict"] = "-1"  # more than 8 bits
+            options["strict"] = "-1"  # for more than 8 bits
         tags = self._carried.picture_tags
         if tags is not None and tags.plays is not None:
             options |= muxer_options(container.format, tags.plays) or {}
@@ -129,7 +129,7 @@ class Muxer:
 
     def _add_others(self) -> None:
         container, carried = self._format, self._carried
-        # Attached files last: Matroska numbers its tracks without them.
+        # Attached files come last: Matroska numbers its tracks without them.
         attached = {s.index for s in self._copied.streams if s.type == "attachment"} | set(
             self._copied.covers
         )
@@ -154,7 +154,7 @@ class Muxer:
                 self._warnings.append(
                     f"video stream metadata {', '.join(sorted(lost))} is left out: {container.format} has no place for it"
                 )
-            # FFmpeg decodes one layer: one eye of a picture for two.
+            # FFmpeg decodes one layer, which is one eye of a stereo picture.
             self._video.disposition = carried.stream.disposition & ~Disposition.multilayer
         language = self._language(carried.stream) if carried.stream is not None else TrackElements()
         self._note_elements(
@@ -210,7 +210,7 @@ class Muxer:
             )
         why = muxer_reason(error)
         if isinstance(error, av.FFmpegError):
-            # FFmpeg's error is often no more than "invalid argument": the reason is in its log.
+            # FFmpeg's error is often only "invalid argument": the reason is in its log.
             context = self._template.stream.codec_context
             assert isinstance(context, VideoCodecContext)
             looks = context.width, context.height, context.pix_fmt, context.framerate

@@ -34,15 +34,15 @@ _MAGIC = b"vsr part 1\n"
 _LENGTH = struct.Struct("<I")
 _HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it is a keyframe, bytes
 _END = struct.Struct("<QI")
-_IS_END = 2  # in the place of a keyframe's 1
-# Of all codecs: HEVC and H.264 keep 16 pictures.
+_IS_END = 2  # instead of a keyframe's 1
+# Most reordered pictures of any codec: HEVC and H.264 keep 16.
 _MOST_REORDERED = 16
 _ANIMATIONS = GUESSES_LAST | {"gif"}
-# Their alpha lies beside the packets' bytes, where PyAV cannot put anything.
+# The alpha of these codecs is stored beside the packets' bytes, and PyAV cannot write it there.
 _ALPHA_BESIDE = frozenset({"vp8", "vp9"})
-# Packets that point at a picture in the memory of the process that made them.
+# The codec of packets that point at a picture in the memory of their process.
 _POINTING = "wrapped_avframe"
-# Nobody reads these beyond the encoder, or they are in the packet as well.
+# Side data that nothing reads behind the encoder, or that is in the packet as well.
 _NOT_NEEDED = frozenset({"quality_stats", "cpb_properties", "a53_cc", "prft"})
 
 
