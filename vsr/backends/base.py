@@ -20,7 +20,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 Steps = Mapping[str, Callable[[], float | None]]
-"""Those of "copy in", "compute" and "copy out" that there are, in this order. Each may be repeated, and runs to its end. It
+"""The existing steps of "copy in", "compute" and "copy out", in this order. Each may be repeated, and runs to its end. It
 returns the milliseconds that a GPU took, None where none was at work or none were measured."""
 
 NOT_FINITE = "not_finite"
@@ -93,7 +93,7 @@ class Availability:
 
 
 def not_there(device: str, devices: Mapping[str, str]) -> Availability:
-    """The answer of a backend that sees these devices, and not the one it was to run on."""
+    """The answer of a backend that sees `devices`, but not the requested `device`."""
     return Availability(False, f"it sees no {device}", f"it sees {listed(devices)}")
 
 
@@ -164,11 +164,11 @@ class Backend(Protocol):
 
     @property
     def device(self) -> str:
-        """The one it runs on, by its full name: cpu, gpu:0, cuda:1, npu."""
+        """The device it runs on, by its full name: cpu, gpu:0, cuda:1, npu."""
 
     @property
     def in_flight(self) -> int:
-        """How many threads may run one of its engines at once, and should."""
+        """The number of threads that should run one of its engines at once, and the most that may."""
 
     @property
     def batch(self) -> int:

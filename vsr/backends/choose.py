@@ -20,7 +20,7 @@ BACKENDS: Mapping[str, str] = {
 }
 _ON_GPUS = ("tensorrt", "torch")
 WATCHED = ("gpu", "npu")
-"""Kinds of devices that no test has run on: what they make of the first frames is compared with float32."""
+"""Kinds of devices that no test has run on: their results for the first frames are compared with float32."""
 
 
 def load_backend(name: str) -> Backend:
@@ -48,8 +48,8 @@ def devices_here(names: Iterable[str] = BACKENDS) -> dict[str, dict[str, str]]:
 def choose_backend(
     name: str = "auto", device: str = "auto", *, measured: str = "cpu"
 ) -> tuple[Backend, list[str]]:
-    """The backend to use, and a sentence for each better one that `auto` had to pass over. More are added to that list where a
-    device turns out not to do.
+    """The backend to use, and a sentence for each better backend that `auto` had to pass over. More sentences are added to that
+    list if a device turns out to be unfit.
 
     device: see vsr.backends.devices. measured: the device that measuring found OpenVINO to be fastest on here; it is taken
     where neither backend nor device are named and there is no NVIDIA GPU, and the processor where it fails.

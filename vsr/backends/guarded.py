@@ -24,7 +24,7 @@ from vsr.models.spec import GraphLayout, ModelSpec, Precision
 # The PSNR of identical pictures.
 _MOST_DB = 100.0
 MIN_PSNR_DB: Mapping[Precision, int] = {"fp32": 60, "fp16": 50, "bf16": 40, "int8": 35, "fp8": 35}
-"""How near to float32 an engine must be at least."""
+"""The least PSNR, in dB, of an engine's result to that of float32."""
 _LARGEST: Mapping[Precision, float] = {
     "fp32": 3.4e38,
     "bf16": 3.39e38,

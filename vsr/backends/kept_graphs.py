@@ -28,7 +28,7 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def key_of(facts: Mapping[str, object]) -> str:
-    """The key of a graph, from all that it was made of and for."""
+    """The key of a graph: a hash of everything it was made from and for."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 

@@ -28,7 +28,7 @@ class DeviceEngine(GuardedEngine):
     """An engine that also takes and gives what lies on its own device."""
 
     dlpack_device: tuple[int, int]
-    """Where that is, as DLPack counts devices: (1, 0) for the host, (2, 0) for the first CUDA device."""
+    """The device by DLPack's numbers: (1, 0) for the host, (2, 0) for the first CUDA device."""
 
     def reached_by_torch(self) -> bool:
         """Whether torch, where it is installed, was made for the engine's device."""

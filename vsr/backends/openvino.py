@@ -92,7 +92,7 @@ class OpenVinoEngine(Engine):
 
     @contextmanager
     def _request(self) -> Generator[openvino.InferRequest]:
-        """One that nobody else uses meanwhile; OpenVINO's errors in our words."""
+        """A request that no other thread uses meanwhile; raises vsr's errors for OpenVINO's."""
         request = self._idle.get()  # A request makes one picture at a time.
         try:
             yield request
@@ -104,7 +104,7 @@ class OpenVinoEngine(Engine):
             self._idle.put(request)
 
     def _copy_in(self, request: openvino.InferRequest, inputs: Arrays) -> list[NDArray[np.generic]]:
-        """Hand the inputs over; what is returned must live until they are computed, as OpenVINO does not keep it alive."""
+        """Hand the inputs over. The returned arrays must live until the run ends, because OpenVINO does not keep them alive."""
         import openvino
 
         shared = []
@@ -142,10 +142,10 @@ class OpenVinoBackend:
 
     @property
     def in_flight(self) -> int:
-        """One more than are computed at a time: its planes are made ready meanwhile.
+        """One frame more than are computed at a time: its planes are prepared meanwhile.
 
-        Those computed have a core each: with two, a thread that waits for a core holds up the other. Many cores have several
-        threads for a frame, as memory has its limits; how many are best is not measured there.
+        Each frame has one core: with two, a thread that waits for a core holds up the other. On many cores a frame has
+        several threads, because memory has its limits; the best number was not measured there.
         """
         return 1 + max(min(cores(), _FEW_CORES), cores() // _FEW_CORES) if self.device == "cpu" else 1
 
@@ -183,7 +183,7 @@ class OpenVinoBackend:
         return unasked_precisions(spec, runtime.precisions(self.device)) if self.device == "cpu" else []
 
     def facts(self) -> dict[str, object]:
-        """The versions and the processor, on which it depends what is compiled, and how fast it is."""
+        """The versions and the processor, which decide the compiled code and its speed."""
         import openvino
 
         return {
@@ -281,7 +281,7 @@ def _keep(key: str, compiled: openvino.CompiledModel) -> None:
 
 
 def _division(device: str, options: CompileOptions) -> dict[str, str | int]:
-    """How a device is divided among the runs that are under way."""
+    """OpenVINO's options that divide a device among the runs in progress."""
     if device != "cpu":
         return {"PERFORMANCE_HINT": "LATENCY"}
     threads = options.threads or cores()

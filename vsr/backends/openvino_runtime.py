@@ -1,4 +1,4 @@
-"""OpenVINO's runtime, imported without what nobody here uses of it, and the devices that it sees."""
+"""OpenVINO's runtime, imported without its unused parts, and the devices that it sees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HINTS: Mapping[Precision, str] = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 
 
 def imported() -> ModuleType:
-    """OpenVINO, without what nobody here uses of it. Raises ImportError."""
+    """OpenVINO, imported without its unused parts. Raises ImportError."""
     if "openvino" not in sys.modules:
         _import_without_converter()
     return import_module("openvino")

@@ -1,4 +1,4 @@
-"""How fast a runtime computes here at best: large convolutions one after another, as networks for video have them, but wider.
+"""The best rate of a runtime on this machine: large convolutions one after another, like a video network's, but wider.
 
 A network's share of this rate shows how much a faster runtime, or other layers, could still gain.
 """

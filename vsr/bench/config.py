@@ -14,7 +14,7 @@ MAX_IN_FLIGHT = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Every combination of its values is a case. What is empty is vsr's own choice.
+    """Every combination of its values is a case. Empty fields are vsr's own choice.
 
     scales: that the models reach exactly. sizes: (width, height) of synthetic frames in: even, and up to 16384 pixels a side
     once enlarged. batches: frames in a run of the network. in_flights: runs under way at once. encoders: as FFmpeg names them;

@@ -16,8 +16,8 @@ WINDOW_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """How long a pass is not counted: `least` frames, and then until `most` frames or `seconds` since the first are over. It
-    compiles, fills queues and the encoder's look-ahead."""
+    """The uncounted beginning of a pass: `least` frames, then until `most` frames or `seconds` since the first are over. It
+    compiles, and fills queues and the encoder's look-ahead."""
 
     least: int = 2
     most: int = 48
@@ -69,7 +69,7 @@ class Recorder:
         """Whether the next frame counts."""
 
     def frame(self) -> bool:
-        """One frame has come out. Whether it is enough."""
+        """Note that a frame has come out, and return whether there are enough."""
         now, cpu = self._clock.now(), self._cpu()
         self._frames += 1
         if self._frames == 1:

@@ -82,7 +82,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class StageShare:
-    """How a stage spent the time of a run, as parts of 1: busy, starved (waiting for frames), blocked (waiting for room)."""
+    """How a stage spent the time of a run, in parts of 1: busy, starved (waiting for frames), blocked (waiting for room)."""
 
     name: str
     busy: float

@@ -117,7 +117,7 @@ def encode_alone(
 def together(
     network: NetworkOptions, clip: str, output: Output, folder: Path, recorder: Recorder
 ) -> tuple[Report, tuple[StageShare, ...]]:
-    """Run the job over and over. What it reports, and what its stages did in the steady state."""
+    """Run the job over and over, and return its report and the figures of its stages in the steady state."""
     path = "null:" if output.encoder == NULL else str(folder / "together.mkv")
     config = UpscaleConfig((clip,), path, network, sink=replace(_options(output), overwrite=True))
     begun: PipelineStats | None = None
@@ -162,7 +162,7 @@ def side_by_side(
     record: Recorder | None = None
 
     def come(number: int, frames: int) -> None:
-        """So many frames of its segment are done by a worker. A worker counts from when it has one."""
+        """Note that a worker has done this number of its segment's frames. A worker counts from its first segment on."""
         nonlocal record
         if record is not None:
             for _ in range(frames - seen.get(number, 0)):

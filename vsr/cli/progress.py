@@ -1,4 +1,4 @@
-"""How far a job is, on stderr: a bar in a terminal, a line now and then elsewhere, or JSON for programs."""
+"""Shows the progress of a job on stderr: a bar in a terminal, a line now and then elsewhere, or JSON for programs."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ _INTERVAL_S = 1.0
 
 
 class Service:
-    """A context manager. Called now and then, it says that the stream has begun, what it does, and that it is alive. Nothing
-    happens where no service manager asked for that.
+    """A context manager. Called now and then, it reports that the stream has begun, what it does, and that it is alive. Nothing
+    happens if no service manager asked for it.
 
-    It is alive unless the source gives pictures and none goes out any more: what is lost outside is connected to again, and a
-    restart would not help.
+    The stream is alive unless the source gives pictures and none goes out any more. A lost source or sink is connected again,
+    and a restart would not help.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Service:
 
 
 def _watchdog_s() -> float | None:
-    """How often at least systemd wants to hear that we are alive, None for never."""
+    """The longest interval, in seconds, at which systemd expects a sign of life; None if it expects none."""
     ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     asked = os.environ.get("WATCHDOG_USEC", "")
     return int(asked) / 1e6 if ours and asked.isdecimal() and int(asked) else None

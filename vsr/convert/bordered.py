@@ -15,8 +15,8 @@ _PADDED = "with/border"
 
 
 def bordered(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network; where it leaves out as much on each side of every picture, one that takes pictures with their edges
-    repeated so far, and so gives all of them."""
+    """The same network; if it leaves out an equal border of every picture, a network that repeats the picture's edges by that
+    border first, and so gives whole pictures."""
     given = input_of(model)
     channels = given.type.tensor_type.shape.dim[1].dim_value
     run = Runner(model)

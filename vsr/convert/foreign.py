@@ -1,4 +1,4 @@
-"""Networks of others: an ONNX file with pictures in and pictures out, and what running it tells of it."""
+"""Networks of others: an ONNX file that makes pictures from pictures, and the facts found by running it."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _require_pictures(port: onnx.ValueInfoProto, who: str) -> None:
 
 
 def _channels(model: onnx.ModelProto, path: Path) -> int:
-    """How many channels a network takes that leaves it open: of three and one those it runs on."""
+    """The number of channels of a network that leaves it open: three if it runs on three, else one."""
     run = Runner(model)
     for channels in (3, 1):
         for side in _SIDES:
@@ -175,7 +175,7 @@ def _channels(model: onnx.ModelProto, path: Path) -> int:
 
 
 def examine(model: onnx.ModelProto, peak: float | None = None) -> Examined:
-    """Find out by running it, but for `peak` where that is known.
+    """Find the facts of a network by running it; `peak` may be known already.
 
     Raises WeightsError for a network that neither keeps the size nor enlarges two to eight times, or does not take every size.
     """
@@ -315,7 +315,7 @@ def _peak(run: Runner, channels: int, scale: int, side: int) -> float:
 
 
 def _multiple(run: Runner, channels: int, scale: int, first: int) -> int:
-    """The least that is enough more than the side it runs on, of which it is a part."""
+    """The least factor of the side `first` that, added to it, gives another side the network runs on."""
     for multiple in (size for size in range(1, _LARGEST_MULTIPLE + 1) if first % size == 0):
         side = first + multiple
         try:
@@ -329,7 +329,8 @@ def _multiple(run: Runner, channels: int, scale: int, first: int) -> int:
 
 
 def _halo(run: Runner, channels: int, scale: int, peak: float, side: int) -> int | None:
-    """How far into the middle of a picture it is felt that everything around has changed; None for all the way."""
+    """The distance, in input pixels, up to which a change around the middle of a picture has an effect in it; None for any
+    distance."""
     while side <= _FARTHEST:
         edge, middle = side // 4, slice(side // 4, 3 * side // 4)
         before = probe(channels, side) * np.float32(peak)

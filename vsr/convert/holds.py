@@ -49,8 +49,8 @@ def held(spec: ModelSpec) -> tuple[Precision, ...]:
 
 def int8_ends(spec: ModelSpec) -> tuple[Ends, bool]:
     """The input ranges of a package's convolutions for int8 (see `ModelSpec.calibration`), and whether it holds in int8, as
-    `held` says. The pictures are those of `held`, and parts of frames of the clip that comes with vsr: every other one
-    calibrates, the rest decide."""
+    `held` says. The pictures are the ones of `held`, and parts of frames of vsr's clip: every other picture calibrates,
+    the rest decide."""
     layout = GraphLayout("rgb" if spec.domain == "rgb" else "gray", 1)
     picture, frames = drawn(layout, spec.size_multiple), filmed(layout, spec.size_multiple)
     ends = widest(spec, layout, [picture, *frames[::2]])

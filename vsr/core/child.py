@@ -1,4 +1,4 @@
-"""Processes of ours that end with us, however we end. What is secret goes to them through a pipe: everybody may read a command
+"""Child processes of vsr that end with it, however it ends. They get secrets through a pipe: everybody may read a command
 line.
 
 child.py WORD...: becomes that command.

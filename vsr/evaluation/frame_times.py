@@ -16,7 +16,7 @@ _RATE_SLACK = 0.0005
 
 
 class Moments:
-    """Looks at the times of the frames that are compared; `notes` says how those of each input differ from the first's.
+    """Compares the times of the compared frames; `notes` says how each input's times differ from the first input's.
 
     Pictures and sequences have no time of their own and are left alone.
     """

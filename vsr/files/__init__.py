@@ -1,1 +1,1 @@
-"""Files: those that appear whole, those that one run has alone, checks of paths, and the user's folders."""
+"""Files that appear whole, files that one run has alone, checks of paths, and the user's folders."""

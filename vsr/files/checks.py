@@ -100,5 +100,5 @@ def make_folder(folder: Path) -> None:
 
 
 def os_error(what: str, error: OSError) -> FileError:
-    """The user's words for what the operating system refused."""
+    """The error, in the user's words, for an operation that the system refused."""
     return FileError(f"cannot write {what}: {reason(error)}", hint=HINTS.get(error.errno or 0))

@@ -11,7 +11,7 @@ _FOLDERS = PlatformDirs("vsr", appauthor=False)
 
 
 def config_folder() -> Path:
-    """vsr's folder for what the user chose, be it there or not."""
+    """vsr's folder for the user's choices, whether it exists or not."""
     return _FOLDERS.user_config_path
 
 
@@ -22,10 +22,10 @@ def config_file() -> Path:
 
 
 def data_folder() -> Path:
-    """vsr's folder for what the user has brought, be it there or not."""
+    """vsr's folder for the user's own data, whether it exists or not."""
     return _FOLDERS.user_data_path
 
 
 def cache_folder() -> Path:
-    """vsr's folder for what can be made again, be it there or not."""
+    """vsr's folder for data that can be made again, whether it exists or not."""
     return _FOLDERS.user_cache_path

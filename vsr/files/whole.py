@@ -152,7 +152,7 @@ class OutputFile(KeepsFirstError):
         return self.path
 
     def keep(self) -> Path:
-        """Close it under the name of a part that nobody writes to; its path."""
+        """Close the file under the name of a part that no run writes to, and return its path."""
         try:
             os.fsync(self._file.fileno())
             kept = kept_part(self.part)

@@ -66,7 +66,7 @@ class Cluster:
         self.threads = threads or max(1, min([_CPUS_A_TASK, *map(int, self._sizes("CPU"))]))
 
     def capacity(self) -> int:
-        """How many tasks the nodes that are there make at a time."""
+        """The number of tasks that the present nodes run at a time."""
         if self.device == "cuda":
             return sum(map(int, self._sizes("GPU")))
         return sum(int(size) // self.threads for size in self._sizes("CPU"))
@@ -77,7 +77,7 @@ class Cluster:
         return {**wants, "max_retries": 0, "scheduling_strategy": "SPREAD"}
 
     def _sizes(self, resource: str) -> list[float]:
-        """How many there are on each node that has some."""
+        """The number of tasks on each node that has room for any."""
         nodes = [node["Resources"].get(resource, 0.0) for node in self.ray.nodes() if node["Alive"]]
         return [size for size in nodes if size >= 1]
 

@@ -107,7 +107,7 @@ class JobFolder:
             raise os_error(str(self.path), error) from error
 
     def remove(self) -> None:
-        """Remove all that is ours, the journal last, and the folder unless something else lies there. Raises FileError."""
+        """Remove all files of the job, the journal last, and the folder unless it contains other files. Raises FileError."""
         self.clear()
         try:
             for name in (RUNNING, JOURNAL):
@@ -186,7 +186,7 @@ def _signed(data: bytes) -> str:
 
 
 def worked_on(path: Path) -> str:
-    """Who works on the job of a folder, in words; "" for nobody. Looks, and changes nothing."""
+    """The run that works on the job of a folder, in words; "" for none. Changes nothing."""
     with contextlib.suppress(OSError):
         if is_alone(path / RUNNING):
             return _signed(read_ordinary(path / RUNNING))

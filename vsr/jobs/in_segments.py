@@ -139,8 +139,8 @@ class Upscaling:
         return found if at_once else self._seen(found)
 
     def _is_made(self, url: str, output: Path, begun: JobHead) -> bool:
-        """Whether what was begun has its output already, but was killed just then. Raises ConfigError where this job is another
-        than that which was begun."""
+        """Whether the begun job has its output already, but was killed just then. Raises ConfigError if this job differs from
+        the begun one."""
         from vsr.jobs.identity import check_same
         from vsr.jobs.journal import read_journal
         from vsr.jobs.resumable import is_output
@@ -157,7 +157,7 @@ class Upscaling:
         return self._job.configured(replace(self._config, sink=writing, skip_existing=False))
 
     def _seen(self, found: Preview) -> Preview:
-        """The same as it is made in segments: on a cluster by nodes, of which nobody knows how fast they are."""
+        """The preview of a job in segments: on a cluster the nodes make it, whose speed is unknown."""
         if self._cluster is None:
             return found
         there = replace(found, device=f"{self._cluster.device} of a cluster", seconds=None)
@@ -188,7 +188,7 @@ class Upscaling:
                 folder.remove()
 
     def _plan(self, url: str, output: str) -> SegmentPlan | None:
-        """How it is cut; None for one pass, because that is asked for or the best."""
+        """The plan of the segments; None for one pass, because it is asked for or the best."""
         seconds = self._config.segment
         if seconds == 0:
             return None
@@ -298,9 +298,9 @@ def _at_head(config: UpscaleConfig, device: str) -> UpscaleConfig:
 
 
 def fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None = None) -> UpscaleConfig:
-    """The same with all that packets depend on, so that each segment is what it is whoever makes it, and whenever.
+    """The configuration with everything fixed that packets depend on, so that all runners make equal segments at any time.
 
-    Those of x264 depend on how many threads it has.
+    The packets of x264 depend on its number of threads.
     """
     if begun is not None:
         threads, precision = begun.config["sink"]["threads"], begun.config["network"]["precision"]
@@ -335,7 +335,7 @@ class _Watch:
             self._under_way.pop(number, None)
 
     def __call__(self, number: int, part: Progress) -> None:
-        """How far a segment is."""
+        """Note the progress of a segment."""
         self._under_way[number] = part
         # Each of the input's pictures may become two; the finished segments show this.
         total = self._plan.frames * self._made // self._taken if self._taken else self._plan.frames

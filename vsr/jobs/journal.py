@@ -21,7 +21,7 @@ from vsr.jobs.tasks import SegmentDone
 SCHEMA = 1
 
 Identity = Mapping[str, str | int | float | None]
-"""All that must be the same for a job to go on, by names that users know: {"--crf": 18.0, "input": "/films/a.mkv"}."""
+"""All values that must be equal for a job to continue, by names that users know: {"--crf": 18.0, "input": "/films/a.mkv"}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _finished(entry: Mapping[str, Any], plan: SegmentPlan) -> Finished:
 
 
 class Journal(Lines):
-    """A journal that is written to. Whoever has one holds the lock of the job's folder."""
+    """A journal that is written to. Its writer holds the lock of the job's folder."""
 
     def begin(self, head: JobHead) -> None:
         """Write the first line. Raises FileError."""

@@ -21,8 +21,8 @@ from vsr.files.ordinary import open_ordinary
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """How much of such a file is trusted. length: bytes up to the end of the last line that is. damage: a sentence about lines
-    before the last that are not, "" for none."""
+    """The trusted part of such a file. length: bytes up to the end of the last trusted line. damage: a sentence about untrusted
+    lines before it, "" for none."""
 
     length: int = 0
     damage: str = ""
@@ -64,7 +64,7 @@ def _item(line: bytes) -> tuple[str, Any]:
 
 
 class Lines:
-    """Such a file that is written to; a context manager that closes it. Nobody else may write to it meanwhile."""
+    """Such a file that is written to; a context manager that closes it. No other writer is allowed meanwhile."""
 
     def __init__(self, path: Path, length: int) -> None:
         """Open or create the file. length: the trusted bytes; the rest is cut off. Raises FileError."""

@@ -1,6 +1,6 @@
 """The work of a node of a cluster: it makes a segment from the blocks it received, and has nothing else of the job.
 
-All that travels is pickled here, so that a node without this vsr can say so.
+All data that travels is pickled here, so that a node without this vsr can report that.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ _PIXELS_A_CORE = 40e6  # decoded, encoded and converted
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """An input and what is to make it larger. frames: as its header has them, None where it does not say.
+    """An input and the network that will enlarge it. frames: from its header, None if it does not say.
 
-    pixels_in, pixels_out: of a frame. passes: how often the network runs on each. spec, backend, device: what was chosen.
-    encoder_threads, precision: what is asked for or was found best here, 0 and None where nothing is. workers: the same of
-    processes that make segments, for a network on the processor.
+    pixels_in, pixels_out: of a frame. passes: how often the network runs on each. spec, backend, device: the choices.
+    encoder_threads, precision: the requested values, or the best ones found here, 0 and None if there are none. workers: the
+    same for processes that make segments, for a network on the processor.
     """
 
     frames: int | None

@@ -1,4 +1,4 @@
-"""How far a job is."""
+"""Measures the progress of a job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vsr.pipeline import PipelineStats
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is.
+    """The progress of a job.
 
     frames_total: None if the header does not say. fps: output frames a second so far. speed: seconds of video done in a second
     of work, None for pictures. eta_s: seconds left, None where unknown; eta_all_s: seconds left for all inputs, if there are
@@ -124,7 +124,7 @@ class Pace:
 
 
 def expected_bytes(counters: SinkCounters, share: float | None) -> int | None:
-    """About how long the output will be, of which this share is encoded; None where unknown."""
+    """The estimated bytes of the output, of which this share is encoded; None if unknown."""
     if not share or counters.packets < _LEAST_PACKETS:
         return None
     # The encoder holds frames back, so their bytes are still to come; the container holds packets back.
@@ -133,7 +133,7 @@ def expected_bytes(counters: SinkCounters, share: float | None) -> int | None:
 
 
 def frames_wanted(info: VideoInfo, wanted: SourceOptions) -> int | None:
-    """About how many frames of an input are wanted; None where nobody knows."""
+    """The estimated number of wanted frames of an input; None if unknown."""
     is_part = wanted.start_s is not None or wanted.duration_s is not None
     if info.num_frames_from_header and not is_part:
         return info.num_frames_from_header
@@ -144,7 +144,7 @@ def frames_wanted(info: VideoInfo, wanted: SourceOptions) -> int | None:
 
 
 def span_s(info: VideoInfo, wanted: SourceOptions) -> float | None:
-    """Seconds of an input that are wanted; None where nobody knows."""
+    """The wanted seconds of an input; None if unknown."""
     if info.is_picture:
         return None
     whole = info.duration_s_from_header

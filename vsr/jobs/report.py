@@ -92,9 +92,9 @@ class Report:
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """One report of an input that was made in parts, in their order. What is counted adds up, and so do the times of stages.
+    """One report of an input that was made in parts, in their order. Counts add up, and so do the times of stages.
 
-    Its seconds are those in which any part was made: parts that were made side by side count once, and a pause does not.
+    Its seconds are the time in which any part was made: parts made side by side count once, and a pause does not count.
     """
     first = reports[0]
     seconds = _covered([(report.started, report.started + report.seconds) for report in reports])
@@ -136,7 +136,7 @@ def _rates(reports: Sequence[Report]) -> dict[str, float]:
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:
-    """How much of a line these spans cover together."""
+    """The length that these spans cover together."""
     length, reached = 0.0, -math.inf
     for begin, end in sorted(spans):
         length += max(0.0, end - max(begin, reached))

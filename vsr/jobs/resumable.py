@@ -34,8 +34,8 @@ _LOOK_S = 1.0
 class Job:
     """One input to one output, in segments.
 
-    url: the input, an absolute path. identity: of all that the output depends on. estimated_bytes: how large the output gets, 0
-    where nobody knows. notes: sentences for the user about how it is made.
+    url: the input, an absolute path. identity: of everything the output depends on. estimated_bytes: of the output, 0 if
+    unknown. notes: sentences for the user about how it is made.
     """
 
     url: str
@@ -71,11 +71,11 @@ class _Run:
 
 
 class ResumableJob:
-    """Runs a job, with what it needs of others.
+    """Runs a job, with functions of its caller.
 
-    plan: cuts the input, where nothing is finished yet. said: gets sentences for the user, at once. finished: gets the reports
-    of what is finished, by the numbers of segments, whenever that changes. made: gets the report of the whole output and which
-    file that is; it has its name, and the folder still says so. free_bytes: room on the disk of a folder.
+    plan: cuts the input, if nothing is finished yet. said: gets sentences for the user, at once. finished: gets the reports of
+    the finished segments, by their numbers, at every change. made: gets the report of the whole output and the state of its
+    file, which has its name; the folder still records it. free_bytes: room on the disk of a folder.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class ResumableJob:
         self._free_bytes = free_bytes
 
     def run(self) -> Report:
-        """Make what is not finished, and join all. After `control.stop` what is under way is finished, and the report names the
-        folder where it is kept, and no output.
+        """Make the unfinished segments, and join all. After `control.stop` segments in progress are finished, and the report
+        names the folder where they are kept, and no output.
 
-        Raises ConfigError where another job lies there, FileError, what runners and the join raise, and Cancelled. What is
-        finished stays.
+        Raises ConfigError if another job lies there, FileError, the errors of runners and of the join, and Cancelled. Finished
+        segments stay.
         """
         path = job_folder(self._job.output)
         if not path.is_dir():
@@ -191,7 +191,7 @@ class ResumableJob:
             raise error
 
     def _make(self, run: _Run) -> None:
-        """All that is not finished, or up to where the job is stopped."""
+        """Make all unfinished segments, or as many as are begun before the job is stopped."""
         segments = run.head.plan.segments
         left = {segment.number: segment.frames for segment in segments if segment.number not in run.finished}
         run.room.check_all(run.in_order)

@@ -14,10 +14,10 @@ _REMEDY = "free some space on that disk"
 
 
 class Room:
-    """Estimates how much is still to be written: the segments that are left, and the output, which is joined of all of them.
+    """Estimates the bytes still to be written: the remaining segments, and the output, which is joined from all segments.
 
-    estimated_bytes: of the output, 0 where nobody knows before segments are finished. said: gets a sentence, once, where the
-    disk will be full before the end.
+    estimated_bytes: of the output, 0 if unknown before segments are finished. said: gets a sentence, once, if the disk will be
+    full before the end.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Room:
         return FileError(f"{error.message}; about {said_bytes(needed)} are needed there", hint=error.hint)
 
     def _needed(self, finished: Collection[Finished]) -> int:
-        """Bytes that are still to be written, 0 where nobody knows."""
+        """The bytes still to be written, 0 if unknown."""
         there, frames = sum(one.bytes for one in finished), self._plan.frames
         made = sum(self._plan.segments[one.done.number].frames for one in finished)
         whole = there * frames // made if made else self._estimated_bytes

@@ -119,7 +119,7 @@ class Schedule:
     def _others_are_faster(
         self, name: str, own_s: float, now: float, waiting: list[tuple[int, _Work]]
     ) -> bool:
-        """Whether the other runners would have made all that waits before this one had made a single segment."""
+        """Whether the other runners would make all waiting segments before this one could make a single segment."""
         others = [
             other
             for other, runner in self._runners.items()
@@ -146,7 +146,7 @@ class Schedule:
         return found
 
     def _remaining_s(self, name: str, now: float) -> float:
-        """How long a runner still needs. Who is late is expected to take as long again as it has taken."""
+        """The seconds a runner still needs. A late runner is expected to need as long again as it has taken."""
         runner = self._runners[name]
         if runner.number is None:
             return 0.0

@@ -84,8 +84,8 @@ def plan_segments(
 
 
 def early_keyframes(index: VideoIndex) -> list[int]:
-    """Keyframes that came before their turn, with which encoders begin a scene: nearer to the one before, by more than a
-    picture, than keyframes of this input may lie apart."""
+    """Keyframes before their regular turn, with which encoders begin a scene: their distance from the previous keyframe is less
+    than the input's longest, by more than a picture."""
     apart = [(later - before, later) for before, later in pairwise(index.keyframes)]
     if not apart or len(index.times) < 2:
         return []
@@ -141,7 +141,7 @@ def is_short(work_s: float) -> bool:
 
 
 def segment_seconds(index: VideoIndex, work_s: float) -> Fraction:
-    """How long segments are where nobody says it: half a minute of work, but 2 s of video at least and 120 s at most.
+    """The default length of segments: half a minute of work, but 2 s of video at least and 120 s at most.
 
     work_s: how long all of it is estimated to take.
     """

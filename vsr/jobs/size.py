@@ -1,4 +1,4 @@
-"""How large the output gets, and how."""
+"""The size of the output, and the way to it."""
 
 from __future__ import annotations
 

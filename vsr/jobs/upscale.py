@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vsr.jobs.tasks import Joined
 
 OnFrame = Callable[[PipelineStats], None]
-"""Takes what the stages have done by then."""
+"""Takes the stages' figures up to now."""
 
 OnWhole = Callable[[Report, os.stat_result], None]
 """Takes the report of an output that is one file and whole, and the state of that file, just before it gets its name."""
@@ -387,7 +387,7 @@ class _Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Began:
-    """When a run began: `at` in seconds since 1970, and by what measures its length."""
+    """The beginning of a run: `at` in seconds since 1970, and the clocks that measure its length."""
 
     at: float = field(default_factory=time.time)
     wall: float = field(default_factory=time.perf_counter)

@@ -53,11 +53,11 @@ class Ladder:
         self._rose_at: float | None = None
 
     def worked(self, now: float, seconds: float) -> None:
-        """A frame took that long in the network."""
+        """Note a frame's time in the network."""
         self._work.append((now, seconds))
 
     def dropped(self, now: float, count: int = 1) -> None:
-        """So many frames were too late."""
+        """Note frames that were dropped because they were too late."""
         self._drops.extend([now] * count)
 
     def step(self, now: float, interval_s: float) -> Step | None:

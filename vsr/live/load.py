@@ -1,4 +1,4 @@
-"""How busy a stage is."""
+"""Measures how busy a stage is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEAST_S = 0.5
 
 
 class Load:
-    """How long one thread was busy during the last seconds."""
+    """The time that one thread was busy during the last seconds."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock

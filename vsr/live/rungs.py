@@ -195,7 +195,7 @@ class Rungs:
                 self._ladder.dropped(self._clock.now(), count)
 
     def step(self, interval_s: float) -> tuple[str, str, str] | None:
-        """Change the network where that is called for: (the one before, the one now, why). Heavier ones are measured beside
+        """Change the network if needed: (the previous network, the new one, the reason). Heavier networks are measured beside
         the stream, on a thread of their own."""
         now = self._clock.now()
         with self._lock:

@@ -116,7 +116,7 @@ class LiveSink:
 
 
 class _Worker:
-    """One thread of a sink, with a queue of its own. Once its queue is left nothing it does counts."""
+    """One thread of a sink, with a queue of its own. Once the queue is left, the thread's actions do not count."""
 
     def __init__(self, sink: LiveSink) -> None:
         self.queue = SinkQueue(sink.counts, sink.want_keyframe, sink.clock)
@@ -138,7 +138,7 @@ class _Worker:
 
     @property
     def stuck_s(self) -> float:
-        """How long a call into FFmpeg has not come back."""
+        """The seconds for which a call into FFmpeg has not returned."""
         since = self._busy_since
         return self._sink.clock.now() - since if since is not None else 0.0
 

@@ -72,7 +72,7 @@ class StateLog:
         self._on_change(change)
 
     def count(self, state: State) -> int:
-        """How often it was entered."""
+        """How often the state was entered."""
         return self._counts[state]
 
     def changes(self) -> list[Change]:

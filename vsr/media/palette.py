@@ -32,8 +32,9 @@ class Paletted:
 class Palettes:
     """Brings the pictures of one stream to 255 colours and transparency.
 
-    A palette serves as long as it does: pictures that share one are smaller, and do not flicker. Up to 255 colours stay as they
-    are. Of more, those of the palette come by median cut and k-means, with ordered dither as strong as they are far apart.
+    A palette is used as long as it fits: pictures that share one are smaller, and do not flicker. Up to 255 colours stay
+    unchanged. For more, the palette is made by median cut and k-means, with ordered dither as strong as its colours are far
+    apart.
     """
 
     def __init__(self) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 DeinterlaceMode = Literal["auto", "on", "field", "telecine", "off"]
-"""auto: what is interlaced, one frame for each. field: the same, one frame for each of its fields. on: every frame.
-telecine: film at 30 frames a second gets its 24 back."""
+"""auto: deinterlace interlaced frames, one frame for each. field: the same, one frame for each of their fields. on:
+deinterlace every frame. telecine: film at 30 frames a second gets its 24 back."""
 
 
 @dataclass(frozen=True, slots=True)

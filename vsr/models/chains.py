@@ -20,13 +20,13 @@ from vsr.files.user import cache_folder
 from vsr.models.spec import ModelSpec, load_spec
 
 MOST = 16
-"""What a chain may come to, per side."""
+"""The largest factor of a chain, per side."""
 
 
 def chained(specs: Sequence[ModelSpec]) -> ModelSpec:
-    """The package of these networks, each of which takes what the one before it gives.
+    """The package of these networks, each of which takes the output of the previous one.
 
-    It is made where there is none. Raises UnknownModelError for a chain that comes to more than MOST times, WeightsError for
+    It is made if it does not exist. Raises UnknownModelError for a chain that comes to more than MOST times, WeightsError for
     a package whose network cannot be told from what is around it, MissingDependencyError without onnx, FileError where nothing
     can be written anywhere.
     """

@@ -38,7 +38,7 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in, the most exact first; int8 and fp8 (E4M3) where a package carries a calibration."""
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
 SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
-"""Inputs of a frame graph beside the planes; it may lack those that it has no use for."""
+"""Inputs of a frame graph beside the planes; a graph may lack the inputs it has no use for."""
 WEIGHTS_NAME = "weights.safetensors"
 """Of the weights file in every package, and in a folder of `vsr train`; graphs refer to it."""
 

@@ -1,4 +1,4 @@
-"""How each stage spent its time."""
+"""Records how each stage spent its time."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Worker(ABC):
 
     @property
     def index(self) -> int | None:
-        """How many items it had taken, for telling where it failed; None before the first."""
+        """The number of items taken, to tell where it failed; None before the first."""
         return self._items_in or None
 
     def run(self) -> None:
@@ -108,7 +108,7 @@ class Worker(ABC):
 
 
 class SourceWorker(Worker):
-    """Iterates the source until it ends, it is stopped, or nobody wants more."""
+    """Iterates the source until it ends, is stopped, or no more items are wanted."""
 
     def __init__(
         self,

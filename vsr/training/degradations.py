@@ -1,4 +1,4 @@
-"""How a low-resolution picture is made from its ground truth."""
+"""Makes a low-resolution picture from its ground truth."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class VggFeatures(nn.Module):
         self.requires_grad_(requires_grad=False)
 
     def forward(self, luma: Tensor) -> list[Tensor]:
-        """Five feature maps, each at half the resolution of the one before."""
+        """Five feature maps, each at half the resolution of the previous one."""
         found: list[Tensor] = []
         features = (luma.expand(-1, 3, -1, -1) - self.mean) / self.std
         for number, layer in enumerate(self.features):

@@ -23,8 +23,8 @@ class DataRecipe:
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
     pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn by their error to the power
     `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). With a `teacher`, the name or path of a package,
-    photographs have for ground truth what it makes of their reduction (see `vsr.training.teacher`), and may be used at up
-    to twice their size."""
+    the ground truth of photographs is the teacher's result for their reduction (see `vsr.training.teacher`), and they may be
+    used at up to twice their size."""
 
     patch: int = 48
     batch: int = 16

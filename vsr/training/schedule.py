@@ -11,7 +11,7 @@ from vsr.training.recipe import TrainRecipe
 
 
 def fraction_done(step: int, steps: int, seconds: float, limit_s: float | None) -> float:
-    """How far a training is, 0..1: by steps, or by the clock where a limit will end it sooner."""
+    """The finished part of a training, 0..1: by steps, or by the clock if a limit will end it sooner."""
     by_clock = seconds / limit_s if limit_s else 0.0
     return min(1.0, max(step / steps, by_clock))
 

@@ -32,9 +32,9 @@ def taught(
     say: Callable[[str], None],
     control: Control,
 ) -> list[LumaPair]:
-    """`pairs` with what `model`, the name or path of a package, makes of their low resolution as ground truth.
+    """`pairs` with new ground truth: the result of `model`, the name or path of a package, for their low resolution.
 
-    `say` is told now and then how far it is. Raises Cancelled once `control` is stopped, for nothing is learnt yet that
+    `say` gets the progress now and then. Raises Cancelled once `control` is stopped, for nothing is learnt yet that
     could be kept, ConfigError for a model of another scale, and what `Upscaler` raises.
     """
     found: dict[int, LumaPair] = {}

@@ -50,7 +50,7 @@ def local_device(device: torch.device) -> torch.device:
 
 
 def speaks() -> bool:
-    """Whether this process is the one that talks to the user."""
+    """Whether this process prints for the user."""
     return os.environ.get("RANK", "0") == "0"
 
 

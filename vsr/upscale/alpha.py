@@ -18,10 +18,10 @@ _HARDLY = 16  # Lossy codecs leave noise in alpha around visible samples.
 
 
 def extended_colour(frame: Frame) -> Sequence[Plane]:
-    """The planes of a frame with alpha, but alpha itself: where that is next to nothing, the mean colour of the nearest samples
-    that show.
+    """The planes of a frame with alpha, without alpha itself. Where alpha is next to nothing, samples get the mean colour of
+    the nearest visible samples.
 
-    A network would draw what nobody sees, mostly black, into the edge of what shows. Samples that show are left as they are.
+    A network would draw invisible colour, mostly black, into the edge of visible parts. Visible samples stay unchanged.
     """
     opaque = replace(frame.format, alpha=False)
     planes = frame.planes[: opaque.num_planes]

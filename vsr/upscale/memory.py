@@ -1,4 +1,4 @@
-"""How much goes through networks at a time: less where memory is short."""
+"""Decides how much goes through networks at a time: less if memory is short."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Result = TypeVar("Result")
 
 
 class Portion:
-    """How much goes through a network at a time. For several threads, and for several networks, which learn from each other.
+    """The amount that goes through a network at a time. For several threads and networks, which learn from each other.
 
-    A run that memory is too short for is repeated with fewer frames, then with smaller tiles; later runs keep to that. tile: LR
-    pixels a side, 0 for no tiles, None to tile only large pictures. notes: gets a sentence for each step.
+    If memory is too short for a run, it is repeated with fewer frames, then with smaller tiles; later runs keep to that. tile:
+    LR pixels a side, 0 for no tiles, None to tile only large pictures. notes: gets a sentence for each step.
     """
 
     def __init__(self, tile: int | None, notes: list[str]) -> None:

@@ -75,7 +75,7 @@ class Network:
         return self._engines.compiled
 
     def at_once(self, kind: Kind) -> int:
-        """How many pictures should be under way: as many as the backend wants, if memory holds them."""
+        """The number of pictures that should be in progress: as many as the backend wants, if memory holds them."""
         width, height = self._plan(kind).window_size
         bytes_per_pixel = kind.format.num_planes * kind.format.bytes_per_sample
         wanted = self._wanted_in_flight or self._backend.in_flight

@@ -65,7 +65,7 @@ class NetworkOptions:
             )
 
     def passes(self, spec: ModelSpec) -> int:
-        """How often a model is run to reach the scale. Raises ConfigError for one that is not to be run twice."""
+        """How often a model is run to reach the scale. Raises ConfigError for a model that must not be run twice."""
         if self.scale is None or self.scale <= spec.scale:
             return 1
         if spec.scale == 1 or "parts" in spec.network:

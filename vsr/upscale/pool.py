@@ -25,9 +25,9 @@ class UpscalerPool:
         self.close()
 
     def upscaler(self, options: NetworkOptions, use: Use = "video") -> Upscaler:
-        """The Upscaler for these options, made where there is none; the pool closes it. Raises what Upscaler raises.
+        """The Upscaler for these options, made if there is none; the pool closes it. Raises the errors of Upscaler.
 
-        When a fifth one is made, the one used longest ago is closed.
+        When a fifth Upscaler is made, the least recently used one is closed.
         """
         key = (options, use)
         if key not in self._kept:

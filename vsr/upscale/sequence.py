@@ -29,8 +29,8 @@ class Sequence:
     def __init__(
         self, upscale: Upscale, batch: Callable[[Frame], int], in_flight: Callable[[Frame], int]
     ) -> None:
-        """upscale: see Upscale. batch: how many frames like this one go together. in_flight: how many batches, the one that
-        begins with this frame among them, may be under way."""
+        """upscale: see Upscale. batch: the number of frames like this one in a run. in_flight: the number of batches that may
+        be in progress, the batch that begins with this frame included."""
         self._upscale, self._size, self._in_flight = upscale, batch, in_flight
         self._kind: Kind | None = None
         self._batch: list[Frame] = []

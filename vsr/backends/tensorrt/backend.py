@@ -49,9 +49,9 @@ _DTYPES = {"uint8": np.uint8, "float": np.float32}
 
 
 class TensorRTEngine(DeviceEngine):
-    """One engine of the store; each thread that runs it has a context, a stream and buffers of its own for the time.
+    """One engine of the store. Each thread that runs it has a context, a stream and buffers of its own meanwhile.
 
-    What it makes of its first frames is compared with float32, unless that was done before. Raises EngineStaleError.
+    Its results for the first frames are compared with float32, unless that was done before. Raises EngineStaleError.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class TensorRTEngine(DeviceEngine):
                         self._say("")
 
     def verify(self, batches: Iterable[Arrays]) -> Parity:
-        """Compare with float32, and write what was found into the manifest.
+        """Compare with float32, and write the result into the manifest.
 
         Raises EngineBuildError where the engine makes another picture; then it is removed from the store.
         """
@@ -135,7 +135,7 @@ class TensorRTEngine(DeviceEngine):
 
 
 def _pinned(size: int) -> NDArray[np.uint8]:
-    """So many bytes, page-locked in the context that is pushed."""
+    """A buffer of this number of bytes, page-locked in the context that is pushed."""
     import pycuda.driver as cuda
 
     found: NDArray[np.uint8] = cuda.pagelocked_empty(size, np.uint8)

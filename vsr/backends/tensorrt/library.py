@@ -36,7 +36,7 @@ _OLD_DRIVER = "driver version is insufficient"
 
 
 def _remedy(library: str) -> str:
-    """How to get it."""
+    """The command that installs it."""
     if library == "tensorrt_rtx":
         return install("rtx")
     return f"{install('tensorrt')} (its libraries come from NVIDIA's index; PyCUDA is compiled, with nvcc)"

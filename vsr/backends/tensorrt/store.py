@@ -1,6 +1,6 @@
 """The store of built engines: a folder for each, with the plan, its manifest and its build log.
 
-An engine's key is a hash of all it depends on, which the manifest lists, so that another library version, driver, GPU, graph or
+An engine's key is a hash of everything it depends on, which the manifest lists: another library version, driver, GPU, graph or
 recipe is another key. Engines can carry code: they are read from this store alone, and only if no byte has changed. The hash
 detects damage, not malice: whoever may write in the store may write a plan and its hash. So a store that everybody may write in
 is refused, and so are links and special files in it.
@@ -45,7 +45,7 @@ _ANOTHER = "name another folder in VSR_ENGINES or --store"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """All that an engine depends on. graph, weights: SHA-256. target: compute capabilities, or the GPU that was there."""
+    """Everything an engine depends on. graph, weights: SHA-256. target: compute capabilities, or the GPU that was there."""
 
     recipe: Mapping[str, Any]
     graph: str

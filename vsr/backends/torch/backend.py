@@ -234,7 +234,7 @@ def _opened(device: str) -> torch.device:
 
 
 def _pinned(size: int) -> NDArray[np.uint8]:
-    """So many bytes, page-locked in the context of the current device."""
+    """A buffer of this number of bytes, page-locked in the context of the current device."""
     import torch
 
     found: NDArray[np.uint8] = torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy()

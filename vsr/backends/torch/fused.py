@@ -1,7 +1,7 @@
 """Several nodes of a frame graph in one kernel, on a CUDA device.
 
 cuDNN convolves, and torch then reads and writes all features once more for the bias and once more for PReLU, which takes
-longer than the convolution. What is replaced here are nodes of the graph, by nodes of the same meaning that
+longer than the convolution. This module replaces such nodes of the graph by nodes of the same meaning that
 `torch_kernels` runs in one pass; everything else stays as it was.
 """
 
@@ -30,7 +30,7 @@ _MIN_CAPABILITY = (8, 0)
 _COLUMNS, _LONG, _BLOCK = 64, 256, 4096
 
 Found = tuple[onnx.NodeProto, list[onnx.NodeProto]]
-"""A node, and those it stands for, the last of which makes the result."""
+"""A node, and the nodes it replaces, the last of which makes the result."""
 
 
 @functools.cache
@@ -153,7 +153,7 @@ class _Fusing:
         return helper.make_node("Interleave", inputs, [chain[-1].output[0]], **ways), chain
 
     def _guard(self, first: onnx.NodeProto) -> Found | None:
-        """How many values are no finite numbers, as `precision.guarded` asks."""
+        """The number of values that are not finite, as `precision.guarded` needs it."""
         chain = self._followed(first, ("Or", "Cast", "ReduceSum"))
         twin = [node for node in self._users[first.input[0]] if node.op_type == "IsInf"]
         if len(chain) != 4 or len(twin) != 1 or self._followed(twin[0], ("Or",))[1:] != chain[1:2]:
@@ -161,7 +161,7 @@ class _Fusing:
         return helper.make_node("CountNotFinite", [first.input[0]], [chain[-1].output[0]]), [twin[0], *chain]
 
     def _followed(self, node: onnx.NodeProto, types: Sequence[str]) -> list[onnx.NodeProto]:
-        """The node, and those of these types after it, each the only user of the one before."""
+        """The node, and the nodes of these types after it, each the only user of the previous one."""
         chain = [node]
         for kind in types:
             after = self._users.get(chain[-1].output[0], [])

@@ -1,4 +1,4 @@
-"""Layers of ncnn that compute: convolutions, activations, and what is done number by number.
+"""Layers of ncnn that compute: convolutions, activations, and arithmetic number by number.
 
 Definitions are those of ncnn's `docs/developer-guide/operators.md` and of its plain C++ layers.
 """

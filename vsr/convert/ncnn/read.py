@@ -1,6 +1,6 @@
 """Networks of ncnn: the text of a .param, and the weights of the .bin beside it.
 
-The format is that of ncnn's `docs/developer-guide/param-and-model-file-structure.md`. What the layers compute stands in
+The format is described in ncnn's `docs/developer-guide/param-and-model-file-structure.md`. The meaning of the layers stands in
 `vsr.convert.ncnn_layers`.
 """
 
@@ -189,7 +189,7 @@ _WITH_WEIGHTS: Mapping[str, Callable[[Layer], list[tuple[int, bool]]]] = {
 
 
 def _weights_of(layer: Layer) -> list[tuple[int, bool]]:
-    """How many numbers each array of a layer has, and whether a tag before it says in what."""
+    """For each array of a layer (number of its values, whether a tag before it states their type)."""
     counts = _WITH_WEIGHTS.get(layer.kind)
     found = counts(layer) if counts else []
     if any(count <= 0 for count, _ in found):

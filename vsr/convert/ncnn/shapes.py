@@ -1,4 +1,4 @@
-"""Layers of ncnn that move numbers, or pool them: what is cut, joined, resized and reordered.
+"""Layers of ncnn that move numbers or pool them: cutting, joining, resizing and reordering.
 
 Definitions are those of ncnn's `docs/developer-guide/operators.md` and of its plain C++ layers.
 """

@@ -29,7 +29,7 @@ class Deinterlacer:
     The filter starts at the first frame that is flagged interlaced, and passes progressive ones through from then on. It holds
     one frame back; frames are given and come with pts set. With `field` all times come in halves of a tick.
 
-    told: the container says that all frames are interlaced, which their codec can't say of each.
+    told: the first field by the container, which says that all frames are interlaced; their codec cannot say it of each.
     """
 
     def __init__(self, mode: DeinterlaceMode, told: Parity | None = None) -> None:
@@ -44,7 +44,7 @@ class Deinterlacer:
         self.by_field = mode == "field"
         """Whether every field becomes a frame."""
         self.ticks = self.rate = 2 if self.by_field else 1
-        """How many ticks a tick becomes, and a frame that is taken frames."""
+        """The factor for times in ticks, and the number of frames made from each frame."""
         each = "each field" if self.by_field else "each one in"
         self.note = f"interlaced: deinterlaced with bwdif, one frame out for {each}"
 

@@ -45,7 +45,7 @@ class InverseTelecine:
         return abs((frame.duration or 0) * (frame.time_base or Fraction(1)) * 30 - 1) < Fraction(1, 10)
 
     def is_second(self, frame: VideoFrame) -> bool:
-        """Whether a frame has the side data of the one before: none has."""
+        """Whether a frame has the side data of the previous one: none has."""
         return False
 
     def push(self, frame: VideoFrame) -> list[VideoFrame]:

@@ -75,7 +75,7 @@ class Vmaf(ABC):
         return {name: float(pooled[name]["mean"]) for name in _NAMES}
 
     def close(self) -> None:  # noqa: B027 - not all hold anything
-        """Let go of what it holds."""
+        """Release the resources of the measurement."""
 
     @abstractmethod
     def _end(self) -> None:

@@ -178,7 +178,7 @@ def socket_timeout(timeout_s: float) -> dict[str, str]:
 
 
 def check_host(url: str) -> None:
-    """Raise ConfigError for an address that names nobody to connect to, nor a port to listen at."""
+    """Raise ConfigError for an address that names neither a host to connect to nor a port to listen on."""
     scheme, _, rest = redacted(url).partition("://")
     place = re.split(r"[/?#]", rest)[0].lstrip("@")
     if not (place.strip(":") if scheme.lower() in _LISTENING else place.partition(":")[0]):

@@ -47,8 +47,8 @@ _ANALYSE = {"analyzeduration": 500_000, "fpsprobesize": 0}
 
 
 def check_ffmpeg(url: str) -> None:
-    """Raise MissingDependencyError where there is no FFmpeg but PyAV's, or no ffmpeg-python, and ConfigError where there is no
-    /dev/fd (Windows), by which ffmpeg gets what is secret."""
+    """Raise MissingDependencyError if the only FFmpeg is PyAV's, or ffmpeg-python is missing, and ConfigError without /dev/fd
+    (Windows), by which ffmpeg gets secrets."""
     if not Path("/dev/fd").exists():
         raise ConfigError(
             f"{redacted(url)}: SRT needs /dev/fd, which this system lacks", hint="rtsp and rtmp work"

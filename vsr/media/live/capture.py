@@ -58,7 +58,7 @@ class Capture:
     """One connection to a source, from opening it to its end.
 
     on_frame and on_audio are called on the thread that decodes: audio with its time in ticks; `busy` is entered there.
-    `heard_at`: when something last came; `seen_at`: when of the picture.
+    `heard_at`: the time at which data last came; `seen_at`: the same for pictures.
     `done` is set at the end, with `error` (None where the source came to its own end).
     """
 

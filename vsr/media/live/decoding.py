@@ -37,10 +37,11 @@ _BARREN_PACKETS = 10
 
 
 class Decoding:
-    """Decodes what a backlog holds until that ends. frames, damaged_packets: how many so far. error: what ended it before.
+    """Decodes the packets of a backlog until its end. frames, damaged_packets: their numbers so far. error: the error that
+    ended it before.
 
-    A frame could be decoded when the packet came that released it. That is a later one than its own where pictures are sent in
-    another order than they are shown in (B-frames).
+    A frame could be decoded when the packet that released it came. This packet is later than the frame's own if pictures are
+    sent in another order than they are shown in (B-frames).
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Decoding:
 class _Decoder:
     """The video's decoder, set to give each frame as early as it can.
 
-    Nobody here asks a frame for its side data: that would tie the two together until the garbage collector comes, which
+    Live code never asks a frame for its side data: that would tie the two together until the garbage collector comes, which
     stops every thread for longer than a frame takes.
     """
 

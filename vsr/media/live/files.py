@@ -65,7 +65,7 @@ class RecordingFile(LiveFiles):
 
 
 class LiveFile:
-    """One of them. Nothing is raised into FFmpeg."""
+    """One of an output's files. Raises nothing into FFmpeg."""
 
     def __init__(self, files: LiveFiles, path: Path, file: FileIO) -> None:
         self.name = str(path)

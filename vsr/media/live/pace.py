@@ -18,7 +18,7 @@ class Pace:
         self._anchor: float | None = None
 
     def due(self, stamp: Fraction) -> float:
-        """When a frame with that time, in seconds, is to be given, on the monotonic clock."""
+        """The time on the monotonic clock at which a frame with this time, in seconds, is due."""
         now = self._clock.now()
         if self._anchor is None or abs(self._anchor + float(stamp) - now) > _LOST_S:
             self._anchor = now - float(stamp)

@@ -1,4 +1,4 @@
-"""How a source's clock runs, by the arrivals that nothing held up."""
+"""Measures the rate of a source's clock by the arrivals that nothing held up."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Quickest:
     """The line below all arrivals: how long after its own time stamp a packet comes if nothing holds it up.
 
     A packet may be late by anything, and is never early. So the line lies below all points (stamp, arrival - stamp) and touches
-    the quickest; of all such lines it is the one that is nearest to the middle of the last two minutes. Its slope is what one
-    clock gains on the other.
+    the quickest; of all such lines it is the nearest to the middle of the last two minutes. Its slope is the gain of one
+    clock on the other.
     """
 
     def __init__(self) -> None:
         self.slope = 0.0
-        """What the line rises by in a second of stamps."""
+        """The rise of the line in a second of stamps."""
         self.doubt = math.inf
         """By how much the slope may be wrong."""
         self._points: deque[tuple[float, float]] = deque(maxlen=_KEPT_WINDOWS)

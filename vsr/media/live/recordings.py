@@ -49,9 +49,9 @@ class Recordings:
         return self._timed or self.rotate_s is not None or self.rotate_bytes is not None
 
     def next(self, number: int = 1, now: datetime | None = None) -> Path:
-        """The name of the next file, the `number`th of this run: none that is there, unless there is but one.
+        """The name of the next file, the `number`th of this run. Existing names are avoided, unless there is only one file.
 
-        now: local time; None for what it is now.
+        now: local time; None for the current time.
         """
         if self._timed:
             named = (now or datetime.now().astimezone()).strftime(self._stem)
@@ -85,7 +85,7 @@ class Recordings:
                     path.unlink()
 
     def remove_old(self, now: float) -> None:
-        """Remove the files that are not to be kept, except the one being written. now: Unix time."""
+        """Remove the files that need not be kept, except the current one. now: Unix time."""
         if self.keep_s is None and self.keep_bytes is None:
             return
         with contextlib.suppress(OSError):

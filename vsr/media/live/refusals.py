@@ -1,6 +1,6 @@
-"""Why a live source or sink could not be opened or broke off, as one of our errors.
+"""The reason why a live source or sink could not be opened or broke off, as one of vsr's errors.
 
-SourceOpenError is for what trying again does not mend; SourceLostError and SourceTimeoutError for what it may.
+SourceOpenError is for faults that another attempt does not mend; SourceLostError and SourceTimeoutError for others.
 """
 
 from __future__ import annotations

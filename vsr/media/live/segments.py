@@ -44,7 +44,7 @@ class _Begun:
 
 
 class Segments(LiveFiles):
-    """The files of one output into a playlist, which goes on from what is there. They are locked until `close`.
+    """The files of one output into a playlist, which continues an existing list. They are locked until `close`.
 
     frames: in segments that the playlist has named.
     """
@@ -187,5 +187,5 @@ class Segments(LiveFiles):
 
 
 def _most_s(playlist: Playlist) -> float:
-    """How long a list may have been before: nobody wrote down how long it was."""
+    """The most seconds that a list may have had before, because its length was not recorded."""
     return max(playlist.duration_s, float(8 * playlist.target_s))

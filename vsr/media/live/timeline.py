@@ -122,8 +122,8 @@ class Timeline:
 class _Course:
     """The way of one kind of stream through the timeline, in one connection.
 
-    even: its stamps, in seconds since the first of the connection, without their jumps. jump: what is taken off them; before:
-    what was before the last jump. last: the last even stamp. rate: seconds that go out for one of its own.
+    even: its stamps, in seconds since the first of the connection, without their jumps. jump: the seconds subtracted from them;
+    before: the same before the last jump. last: the last even stamp. rate: output seconds for one of its own.
     """
 
     def __init__(self, jump: float, last: float, time: float, rate: float) -> None:

@@ -108,7 +108,7 @@ class Decoder:
         yield from self._lost_tail()
 
     def shelved(self) -> Iterator[Fraction]:
-        """Only put what is copied on the shelf, from where the input is now; how far that has come, in seconds of the input.
+        """Only put copied packets on the shelf, from the input's current place on; yields how far it has come, in seconds.
 
         It comes as far as the times of the video's packets tell. Raises what iterating raises.
         """
@@ -225,8 +225,8 @@ class Decoder:
             self._starts.note(packet.pts, Reset.GAP)
 
     def _lost_tail(self) -> Iterator[VideoFrame]:
-        """Frames that stay in the decoder when a damaged packet is among the last: draining stops at the first error, and with
-        threads on frames nobody hears of it.
+        """Frames that stay in the decoder when a damaged packet is among the last: draining stops at the first error, which
+        frame threads do not report.
 
         The last group of pictures is decoded again from a second handle, with errors coming out at their own packet.
         """

@@ -58,7 +58,7 @@ def reads_noted() -> Generator[set[int]]:
 
 
 def noted_file(path: Path) -> io.FileIO | None:
-    """The file to read instead of the one at `path` where that is to be noted. Raises OSError."""
+    """A file to read instead of the one at `path`, if its reads are noted; else None. Raises OSError."""
     noted = _noted.get()
     return noted.files.enter_context(_NotedFile(path, noted.blocks)) if noted is not None else None
 

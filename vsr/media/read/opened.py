@@ -35,7 +35,7 @@ _FORMAT_HAS_NO_TIMES = 0x0080  # AVFMT_NOTIMESTAMPS: raw streams
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An opened input, of which nothing is decoded yet.
+    """An opened input; nothing of it is decoded yet.
 
     url: the address as given, credentials included. name: the same for messages, without them. stream: the video that is read,
     which `context` decodes, on `device` if there is one. details: facts that PyAV has no attribute for. copied: the streams

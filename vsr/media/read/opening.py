@@ -105,7 +105,7 @@ def open_container(
 
 
 def _has_unknown_streams(container: InputContainer) -> bool:
-    """Whether there are streams of which nothing came while FFmpeg looked, as sound that begins late in a recording."""
+    """Whether no packet of a stream came while FFmpeg analysed the input, like sound that begins late in a recording."""
     # Without a decoder in FFmpeg the context is None, which PyAV's types do not say.
     if any(
         stream.codec_context and not stream.codec_context.sample_rate for stream in container.streams.audio

@@ -75,5 +75,5 @@ def _delay(stream: VideoStream, step: int) -> tuple[int, int]:
 
 
 def codes_nothing(packet: Packet[Any]) -> bool:
-    """Whether a packet of MPEG-4 stands for a picture that is not coded: the one before it is shown on."""
+    """Whether a packet of MPEG-4 stands for a picture that is not coded: the previous picture stays."""
     return packet.size <= _MAX_UNCODED_BYTES

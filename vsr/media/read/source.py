@@ -54,7 +54,7 @@ class FileSource:
         tags: FoundTags | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        """Decode the first frame. tags, warnings: of a picture file, found by whoever looked into it.
+        """Decode the first frame. tags, warnings: of a picture file, found by the caller.
 
         Raises SourceOpenError, and what iterating raises; `opened` is closed then.
         """

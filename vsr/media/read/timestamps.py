@@ -78,7 +78,7 @@ class Discontinuities:
 
 
 def time_of(frame: VideoFrame) -> Fraction:
-    """When a frame that has its time is shown, in seconds."""
+    """The time of a frame that has its pts, in seconds."""
     return (frame.pts or 0) * (frame.time_base or Fraction(1))
 
 

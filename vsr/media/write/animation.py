@@ -8,7 +8,7 @@ import zlib
 from fractions import Fraction
 
 GUESSES_LAST = frozenset({"apng", "webp"})
-"""Containers whose last picture gets the time of another, by APNG's muxer and WebP's encoder, unless its packet tells."""
+"""Containers whose last picture gets the duration of another (by APNG's muxer and WebP's encoder) unless its packet has one."""
 
 _MOST_PLAYS = 65535
 _LONGEST_WEBP_MS = (1 << 24) - 1

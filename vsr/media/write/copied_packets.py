@@ -81,7 +81,7 @@ class PacketCopier:
         return packet
 
     def _rise(self, packet: Packet[Any], stream: Stream) -> None:
-        """Put a packet a tick of the output after the one before, where it would be at the same."""
+        """Put a packet at least one tick of the output after the previous one."""
         assert packet.dts is not None
         assert stream.time_base
         last, unit = self._last_ticks.get(stream.index), Fraction(1) * packet.time_base / stream.time_base

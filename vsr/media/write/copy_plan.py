@@ -213,8 +213,8 @@ def _is_packed(stream: Stream) -> bool:
 
 
 def _aborts_flv(stream: Stream) -> bool:
-    """Whether FFmpeg 8's FLV muxer would end the process over an audio stream: it asserts that it has a four-character code
-    where the speakers are not named mono or stereo, as those of PCM in Matroska are not, and a header for these two."""
+    """Whether FFmpeg 8's FLV muxer would end the process because of an audio stream. It asserts a header for Opus and FLAC, and
+    for others a four-character code if the speakers are not named mono or stereo, as for PCM in Matroska."""
     if not isinstance(stream, AudioStream) or decoder_of(stream) is None:
         return False
     codec, context = codec_name(stream), stream.codec_context

@@ -35,9 +35,9 @@ _ON_DEVICES = ("_nvenc", "_qsv", "_amf", "_v4l2m2m", "_vaapi")
 
 
 class VideoEncoder:
-    """An encoder for frames of one size. What is not in the plan is set on `context` before `open`.
+    """An encoder for frames of one size. Settings that are not in the plan are set on `context` before `open`.
 
-    `stream`, with the encoder's parameters once it is open, is what a `Template` is made of.
+    A `Template` is made from `stream`, which has the encoder's parameters once it is open.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _REFUSED = {"libvpx-vp9": frozenset({"yuva422p", "yuva444p", "gbrap"})}
 
 
 def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
-    """The encoder's format that loses least; among equals the one that wastes least."""
+    """The encoder's format that loses least; among equal ones, the format that wastes least."""
     formats = av.Codec(encoder, "w").video_formats
     if encoder == "gif":
         return "pal8"  # The encoder's other formats have a fixed palette.
@@ -54,8 +54,8 @@ def best_pix_fmt(encoder: str, wanted: PixelFormat) -> str:
 
 
 def played_pix_fmt(encoder: str, rgb: PixelFormat, size: tuple[int, int]) -> str | None:
-    """4:2:0 for RGB frames of a size, of 8 or 10 bits, as players take it; None where the sides or the encoder forbid it, or
-    where the encoder is one that loses nothing."""
+    """The 4:2:0 format of 8 or 10 bits that players take, for RGB frames of a size; None if the sides or the encoder forbid it,
+    or if the encoder is lossless."""
     name = best_pix_fmt(encoder, PixelFormat("yuv", min(rgb.bits, 10), (1, 1), rgb.alpha))
     halves = pixel_format(name).kind == "yuv" and pixel_format(name).log2_chroma == (1, 1)
     odd = size[0] % 2 or size[1] % 2
@@ -63,7 +63,7 @@ def played_pix_fmt(encoder: str, rgb: PixelFormat, size: tuple[int, int]) -> str
 
 
 def _cost(wanted: PixelFormat, offered: PixelFormat, *, alpha: bool) -> float:
-    """How much worse `offered` is; losing colour, depth, chroma and alpha in that order, then waste."""
+    """How much worse `offered` is than `wanted`: by loss of colour, depth, chroma and alpha in that order, then by waste."""
     cost = 0.0
     if wanted.kind != offered.kind:
         cost += {"yuvrgb": 30, "rgbyuv": 5, "yuvgray": 1000, "rgbgray": 1000, "grayyuv": 1, "grayrgb": 3}[

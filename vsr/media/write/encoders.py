@@ -29,11 +29,11 @@ from vsr.media.write.encoder_traits import Traits, traits_of
 
 @dataclass(frozen=True, slots=True)
 class EncoderPlan:
-    """An encoder with everything it will be told.
+    """An encoder with all of its settings.
 
-    pix_fmt: FFmpeg's name; format and color: what the frames are brought to. qscale: fixed quantiser, None without. warnings:
-    what of the source's samples the encoder cannot hold. has_list: the user gave a `-params` list, of which FFmpeg only logs
-    what the encoder does not know.
+    pix_fmt: FFmpeg's name; format and color: the frames are converted to these. qscale: fixed quantiser, None without.
+    warnings: properties of the source's samples that the encoder cannot hold. has_list: the user gave a `-params` list, whose
+    unknown entries FFmpeg only logs.
     """
 
     name: str
@@ -72,7 +72,7 @@ def available_encoders() -> tuple[str, ...]:
 
 
 def encoder_named(name: str) -> str:
-    """The name of that video encoder, or of the one FFmpeg takes for a codec of that name: libx265 for "hevc".
+    """The name of a video encoder, or of FFmpeg's encoder for a codec of that name: libx265 for "hevc".
 
     Raises EncoderUnavailableError where this build has none.
     """

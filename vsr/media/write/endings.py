@@ -1,4 +1,4 @@
-"""The three endings of a sink, of which the first one counts."""
+"""The three endings of a sink; only the first call counts."""
 
 from __future__ import annotations
 

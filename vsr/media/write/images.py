@@ -142,7 +142,7 @@ class PictureSink(EndsOnce):
 
 
 class SinglePictureSink(PictureSink):
-    """One picture, which `finish` gives its name."""
+    """A sink for one picture, which gets its name by `finish`."""
 
     _part: _Part | None = None
 
@@ -190,7 +190,7 @@ class SinglePictureSink(PictureSink):
 
 
 class SequenceSink(PictureSink):
-    """Pictures numbered from 1, each of which gets its name at once."""
+    """A sink for pictures numbered from 1. Each gets its name at once."""
 
     def _check_place(self, *, overwrite: bool) -> None:
         self._written: list[Path] = []

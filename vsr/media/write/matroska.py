@@ -18,7 +18,7 @@ from vsr.core.errors import EncodeError
 from vsr.media.ebml import LANGUAGE_BCP47, element, elements, find_tracks, uint
 
 WEBM_STEREO_MODES = frozenset({"left_right", "bottom_top", "top_bottom", "right_left"})
-"""The layouts of pictures for two eyes that WebM allows of those of Matroska."""
+"""Matroska's layouts of pictures for two eyes that WebM allows, too."""
 
 _PAD = "\x7e" * 48
 _PADDED = re.compile(rb"(?:~{48})+\Z")

@@ -193,7 +193,7 @@ class Muxer:
         return immersive.element
 
     def _note_elements(self, track: Stream, elements: TrackElements, *, delays: bool = False) -> None:
-        """Make room for what the header of a Matroska track gets in the end. delays: its delay will show."""
+        """Make room for the final elements in the header of a Matroska track. delays: the track's delay becomes known later."""
         if not self._amends or (elements == TrackElements() and not delays):
             return
         self._elements[track.index] = elements

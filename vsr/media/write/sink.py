@@ -35,7 +35,7 @@ def open_sink(
     url: a file whose ending names the container or picture format, a numbered sequence (`out/%06d.png`), `-` for standard
     output (NUT with raw pictures; Y4M where `container_format` is "yuv4mpegpipe") or `null:`, which counts and forgets. info:
     size, format, colour, sample aspect ratio and rotation of the frames `write` will be given, before `options.size`; its
-    time_base is the source's. dry: it is only to be looked at, and nothing is made. called: what messages call a video, None
+    time_base is the source's. dry: only look at the output, and make nothing. called: the output's name in messages, None
     for its url.
 
     Nothing lies under the final name before `finish`. Raises ConfigError for options that cannot work and for outputs that

@@ -64,7 +64,7 @@ class NetworkSpec:
 
     @cached_property
     def halo(self) -> int:
-        """How far an output pixel looks, in input pixels, found with weights that all count."""
+        """The reach of an output pixel, in input pixels, found with weights that all count."""
         if self.whole:
             return 64  # where distant samples matter little
         network = self.network(replace(self, **dict.fromkeys(self.widths, 2))).double()

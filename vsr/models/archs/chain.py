@@ -79,7 +79,7 @@ class ChainSpec:
 
     @property
     def halo(self) -> int:
-        """How far an output pixel looks, in input pixels: a tile needs this much on each side to match the whole."""
+        """The reach of an output pixel, in input pixels: a tile needs this much on each side to match the whole."""
         reach = (self.depth + 2) * self.unshuffle
         return max(reach + self.unshuffle - 1, self.linear // 2)
 

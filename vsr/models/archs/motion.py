@@ -48,7 +48,7 @@ def spread_out(vectors: Tensor, factor: int) -> Tensor:
 
 
 def mean_around(planes: Tensor, window: int, stride: int = 1) -> Tensor:
-    """Means over windows that are centred on blocks of side `stride`; beyond the edge lies what is at the edge."""
+    """Means over windows that are centred on blocks of side `stride`; the edge is repeated beyond the picture."""
     before = (window - stride) // 2
     after = window - stride - before
     padded = functional.pad(planes, (before, after, before, after), mode="replicate")

@@ -39,7 +39,7 @@ _EXCURSION, _BLACK = 219 / 255, 16 / 255
 
 
 def write_chain(specs: Sequence[ModelSpec], name: str, folder: Path) -> ModelSpec:
-    """Write the package of networks that each take what the one before gives. Raises WeightsError, FileError."""
+    """Write the package of networks that each take the output of the previous one. Raises WeightsError, FileError."""
     with tempfile.TemporaryDirectory() as temporary:
         network = _Chain([_Part(spec, number) for number, spec in enumerate(specs)], Path(temporary))
         exact = any(spec.precision == "fp32" for spec in specs)
@@ -104,7 +104,7 @@ class _Part:
         }
 
     def add_alone(self, graph: GraphBuilder, given: str) -> str:
-        """Add the network itself, and return what it gives."""
+        """Add the network itself, and return the name of its output."""
         names = {self._taken: given, "": ""}
         stored = self.weights
         for name, array in self._constants.items():

@@ -44,7 +44,7 @@ class PackageFacts:
 
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    """Raise ConfigError for a folder that is there and no package, or not to be replaced, and for one that ONNX cannot open."""
+    """Raise ConfigError for an existing folder that is no package or must stay, and for a folder that ONNX cannot open."""
     try:
         str(folder.resolve()).encode()
     except UnicodeEncodeError as error:
