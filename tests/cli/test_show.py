@@ -214,7 +214,7 @@ UNKNOWN = Progress("in.mp4", 60, None, 30.0, None, None)
 
 
 def test_figures() -> None:
-    assert progress.figures(HALFWAY) == "60/120 frames, 30.0 fps, 1.20x real time, 2.0 s left"
+    assert progress.figures(HALFWAY) == "60/120 frames, 30.0 fps, 1.20x real time, 2 s left"
     assert progress.figures(UNKNOWN) == "60 frames, 30.0 fps"
     assert progress.name_of(HALFWAY) == "[2/3] in.mp4"
     assert progress.name_of(UNKNOWN) == "in.mp4"
@@ -227,7 +227,7 @@ def test_a_terminal_gets_a_bar() -> None:
         show(UNKNOWN)
         show(HALFWAY)
     assert "60 frames, 30.0 fps" in stream.getvalue()
-    assert "50%, 30.0 fps, 2.0 s left" in stream.getvalue()
+    assert "50%, 30.0 fps, 2 s left" in stream.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -259,9 +259,9 @@ def test_the_size_to_expect_is_shown_where_it_fits(
     with progress.progress_bar(quiet=False, stream=stream) as show:
         assert show is not None
         show(replace(HALFWAY, bytes=600_000_000, bytes_expected=1_200_000_000))
-    assert ("2.0 s left, about 1.2 GB" in stream.getvalue()) == shown
+    assert ("2 s left, about 1.2 GB" in stream.getvalue()) == shown
     line = progress.figures(replace(HALFWAY, bytes=600_000_000, bytes_expected=1_200_000_000))
-    assert line.endswith("2.0 s left, 600.0 MB of about 1.2 GB")
+    assert line.endswith("2 s left, 600.0 MB of about 1.2 GB")
 
 
 def test_a_line_of_json_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ class Api(ModuleType):
         on_failure: Any,
         on_left: Any,
         on_said: Any,
+        on_skip: Any,
         on_begin: Any,
         on_report: Any,
     ) -> list[Report]:

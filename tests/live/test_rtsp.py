@@ -40,9 +40,10 @@ def test_in_enlarged_and_out_to_a_server_and_a_recording(tmp_path: Path) -> None
     assert set(report.drops) <= {"starting"}
     assert report.size_out == (640, 360)
     for sink in report.sinks:
-        assert sink["frames"] == report.frames_out
-        assert not sink["drops"]
-        assert sink["latency"].count == report.frames_out
+        assert sink["latency"].count == sink["frames"]
+        # A server that answers late, on a busy machine, misses frames, which are counted; a file misses none.
+        assert sink["frames"] + sum(sink["drops"].values()) == report.frames_out
+    assert not report.sinks[1]["drops"]
     assert len(clips.frame_times(recorded)) == report.frames_out
     # RTSP gives the first frame of a connection no time; from there on the source's distances are kept, but for what
     # brings its clock and ours together.

@@ -89,7 +89,7 @@ def test_a_recording_that_exists_is_not_written_over(tmp_path: Path) -> None:
         ("nosuch/folder/index.m3u8", "does not exist"),
         ("recorded.avi", "cannot be avi"),
         ("recorded", "cannot choose the container"),
-        ("http://host/x", "nothing is published over http"),
+        ("http://host/x", "cannot publish over http"),
         ("rtsp:///x", "names no host"),
     ],
 )
