@@ -28,7 +28,7 @@ LINE_INTERVAL_S = 30.0
 
 
 class _NamedPath(click.Path):
-    """A path that is not empty: Path makes the current folder of that."""
+    """A path for an option; an empty string is refused, because Path would take it for the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not value:

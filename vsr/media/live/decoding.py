@@ -1,4 +1,4 @@
-"""Packets of a live source decoded on a thread of their own, each frame with the time from which it could be."""
+"""Decodes the packets of a live source on a thread of its own. Each frame gets the time at which its packets had arrived."""
 
 from __future__ import annotations
 
