@@ -26,7 +26,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def on(system: str, folder: Path, *commands: list[str]) -> Said:
-    """The exit code of each command of vsr, and what it said on standard error and output."""
+    """The exit code, the standard error and the standard output of each command of vsr."""
     places = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "VSR_MODELS", "VSR_CONFIG")
     environment = {name: value for name, value in os.environ.items() if name not in places}
     environment |= {

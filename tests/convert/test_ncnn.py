@@ -1,4 +1,4 @@
-"""Networks of ncnn: each layer computes what torch does, and what cannot be used is refused in one line."""
+"""Networks of ncnn: each layer computes the same as in torch. Files that vsr cannot use are refused in one line."""
 
 from __future__ import annotations
 

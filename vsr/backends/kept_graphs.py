@@ -39,7 +39,7 @@ class KeptGraphs:
         self._new = 0
 
     def find(self, key: str) -> bytes | None:
-        """The graph kept under that key; None where there is none, or it is damaged."""
+        """The graph that is kept under a key. None if there is no graph, or if it is damaged."""
         with contextlib.suppress(OSError, RuntimeError, VsrError):
             path = _path(key)
             kept = read_ordinary(path)

@@ -59,7 +59,7 @@ def open_alone(path: Path, *, wait: bool = False) -> FileIO:
 
 
 def is_alone(path: Path) -> bool:
-    """Whether a run has that file open alone. Raises OSError, also where there is none."""
+    """Whether a run holds the lock of a file. Raises OSError, also if the file does not exist."""
     try:
         os.close(_alone(path, os.O_RDONLY, wait=False))
     except BlockingIOError:

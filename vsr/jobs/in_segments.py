@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from vsr.jobs.tasks import Joined, SegmentDone, SegmentTask
 
 OnMade = Callable[["Report", "Identified"], None]
-"""Gets the report of an output that is whole and which file it is. It is about to get its name, or has it, and what lies beside
-it still says so."""
+"""Gets the report of a complete output, and the identity of its file. The file is about to get its final name, or has it and
+the folder of its job is not removed yet."""
 
 # The number of threads FFmpeg's own encoders are made for; more gain nothing.
 _MOST_CODEC_THREADS = 16

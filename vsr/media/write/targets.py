@@ -35,7 +35,7 @@ class Target(Protocol):
         """End it whole, under its name; its path, None where there is none. Raises FileError."""
 
     def keep(self) -> Path | None:
-        """End it unfinished, under the name of a part; its path, None where there is none. Raises FileError."""
+        """End the output unfinished, and keep it as a part. Return its path, or None if there is no file. Raises FileError."""
 
     def drop(self) -> None:
         """End it and delete the written bytes, unless it has ended before."""
