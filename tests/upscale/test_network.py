@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.support.memory_network import write_memory_network
 from tests.support.usable import backends
 from vsr.backends.base import CompileOptions, Engine, State
 from vsr.backends.choose import choose_backend
@@ -98,25 +99,52 @@ def test_as_many_are_in_the_engine_at_once_as_the_backend_wants(
             np.testing.assert_array_equal(plane, same)
 
 
-def package(folder: Path, states: str) -> Path:
+def package(folder: Path, entries: str) -> Path:
+    """A package of cubic enlargement whose model.toml has further entries."""
     shutil.copytree(find_model("bicubic").folder, folder)
     text = (folder / "model.toml").read_text(encoding="utf-8")
-    (folder / "model.toml").write_text(f"states = {states}\n{text}", encoding="utf-8")
+    (folder / "model.toml").write_text(f"{entries}\n{text}", encoding="utf-8")
     return folder
 
 
 def test_a_model_with_states_is_refused_before_it_runs(tmp_path: Path) -> None:
     assert find_model("fast").states == ()
-    folder = package(tmp_path / "model", '["before", "flow"]')
-    assert load_spec(folder).as_dict()["states"] == ["before", "flow"]
-    with pytest.raises(UnsupportedInputError, match="carries before, flow from frame to frame"):
-        Upscaler(str(folder))
+    with pytest.raises(UnsupportedInputError, match="carries input, output from frame to frame"):
+        Upscaler(str(write_memory_network(tmp_path / "model").folder))
 
 
-@pytest.mark.parametrize("states", ["1", "[1]", '"before"'])
-def test_states_are_names(states: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"states.* must be"):
-        load_spec(package(tmp_path / "model", states))
+def test_what_a_package_says_of_its_memory(tmp_path: Path) -> None:
+    spec = write_memory_network(tmp_path / "mine")
+    assert (spec.states, spec.single) == (("input", "output"), "bicubic-x2")
+    assert spec.as_dict()["states"] == ["input", "output"]
+    assert spec.as_dict()["single"] == "bicubic-x2"
+    shapes = {"y": (3, 1, 20, 60), "u": (3, 1, 10, 30), "v": (3, 1, 10, 30)}
+    assert spec.memory_shapes(GraphLayout("yuv", 2, "left"), shapes) == {
+        "y_before": (3, 1, 20, 60),
+        "y_out_before": (3, 1, 40, 120),
+        "keep": (3,),
+    }
+    of_rgb = write_memory_network(tmp_path / "small", states=["output"]).memory_shapes(
+        GraphLayout("rgb", 1), dict.fromkeys("gbr", (1, 1, -1, -1))
+    )
+    assert of_rgb == {f"{name}_out_before": (1, 1, -1, -1) for name in "gbr"} | {"keep": (1,)}
+    assert find_model("fast").memory_shapes(GraphLayout("gray", 1), {"y": (1, 1, 4, 4)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ("states = 1", r"states.* must be"),
+        ("states = [1]", r"states.* must be"),
+        ('states = "input"', r"states.* must be"),
+        ('states = ["flow"]', r"states.* must be input or output"),
+        ('states = ["output"]', "states and single go together"),
+        ('single = "fast-x2"', "states and single go together"),
+    ],
+)
+def test_a_wrong_memory_is_named(entries: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=said):
+        load_spec(package(tmp_path / "model", entries))
 
 
 @pytest.mark.parametrize("backend", backends())

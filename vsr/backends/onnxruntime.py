@@ -95,7 +95,8 @@ class OnnxRuntimeBackend:
                 f"ONNX Runtime cannot load {spec.id} ({layout.name}): {reason(error)}"
             ) from error
         engine = OnnxRuntimeEngine(session, precision)
-        check_ports(path, layout, engine.inputs, engine.outputs)
+        memory = spec.memory_shapes(layout, plane_shapes)
+        check_ports(path, layout, engine.inputs, engine.outputs, memory)
         return engine
 
 

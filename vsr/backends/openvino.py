@@ -210,8 +210,9 @@ class OpenVinoBackend:
             compiled = _kept(key, config)
             if compiled is None:
                 model = runtime.core().read_model(path)
-                check_ports(path, layout, *(_names(ports) for ports in (model.inputs, model.outputs)))
-                model.reshape({name: list(shape) for name, shape in plane_shapes.items()})
+                memory = spec.memory_shapes(layout, plane_shapes)
+                check_ports(path, layout, _names(model.inputs), _names(model.outputs), memory)
+                model.reshape({name: list(shape) for name, shape in {**plane_shapes, **memory}.items()})
                 in_openvino_form(model, layout.plane_names, layout.bytes_per_sample)
                 compiled = runtime.core().compile_model(model, runtime.own_name(self.device), config)
                 _keep(key, compiled)

@@ -14,6 +14,17 @@ it. A frame graph takes planes and gives planes:
 Samples of more than 8 bits are little-endian byte pairs. Small inputs instead of constants let one graph serve every
 matrix, range and depth.
 
+The memory of a network is the last frame, as planes, and nothing else. A package that has "input", "output" or both in
+`states` has further inputs. The luma planes are "y", or "g", "b", "r":
+
+    "input"    the luma planes with "_before", as "y_before": the planes of the last frame, as they went into the graph
+    "output"   the luma planes with "_out_before", as "y_out_before": the last frame's result, uint8
+               [N, 1, h x scale, w x scale x bytes_per_sample]
+    keep       float32 [N]: 1 where these planes are of the frame before, 0 where a sequence begins
+
+Where keep is 0, the results are the same bytes whatever the planes of the memory hold. There are no further outputs: the
+planes and results of one run are inputs of the next one.
+
 Around a network on luma, chroma is enlarged by cubic convolution (Keys 1981, a = -0.5), where its samples lie. In a graph it is
 exact to the code where `precision` is "fp32"; else kernels are rounded to 1/256, which bfloat16 holds. On a processor Upscalers
 run the graph of luma alone, and `vsr.media.frames.enlarge` does chroma of up to 10 bits at x2 and x4, within one code.
@@ -37,8 +48,12 @@ Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in, the most exact first; int8 and fp8 (E4M3) where a package carries a calibration."""
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
+State = Literal["input", "output"]
+"""A part of the last frame that a network with memory gets: its planes, or its result."""
 SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
 """Inputs of a frame graph beside the planes; a graph may lack the inputs it has no use for."""
+KEEP = "keep"
+"""The input that says for each picture of a batch whether the memory is of the frame before."""
 WEIGHTS_NAME = "weights.safetensors"
 """Of the weights file in every package, and in a folder of `vsr train`; graphs refer to it."""
 
@@ -60,6 +75,11 @@ class GraphLayout:
     @property
     def plane_names(self) -> tuple[str, ...]:
         return {"yuv": ("y", "u", "v"), "gray": ("y",), "rgb": ("g", "b", "r")}[self.kind]
+
+    @property
+    def luma_names(self) -> tuple[str, ...]:
+        """The planes that luma comes from, which are the planes of a memory."""
+        return self.plane_names if self.kind == "rgb" else ("y",)
 
     @staticmethod
     def of(format: PixelFormat, color: Color) -> GraphLayout:
@@ -100,10 +120,11 @@ class ModelSpec:
     which an output pixel depends, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any";
     "fp32" if lower precisions are not enough; or "shown" if vsr uses, unasked, only fp32 and the precisions in `holds`. holds:
     for a network from another program, the precisions among bf16, fp16 and int8 that make the picture of float32, as a test run
-    showed. states: tensors that the network hands from each frame to the next, by their names in the graphs; empty for a
-    network without memory. calibration: for int8, the least and the largest value of each tensor that is the input of a
-    convolution, by its name in the graph; empty if the package has no int8 graphs. network, training, quality: free tables:
-    architecture, provenance, measured figures. Raises ConfigError.
+    showed. states: the parts of the last frame that the network gets; empty for a network without memory. single: for a network
+    with memory, the id of the network of the same family and scale without one, which enlarges single pictures. calibration:
+    for int8, the least and the largest value of each tensor that is the input of a convolution, by its name in the graph; empty
+    if the package has no int8 graphs. network, training, quality: free tables: architecture, provenance, measured figures.
+    Raises ConfigError.
     """
 
     id: str
@@ -118,7 +139,8 @@ class ModelSpec:
     licence: str
     folder: Path
     holds: tuple[Precision, ...] = ()
-    states: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    single: str = ""
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -130,6 +152,11 @@ class ModelSpec:
         in_range("halo", self.halo, 0, 1 << 16)
         in_range("macs_per_pixel", self.macs_per_pixel, 0, 1 << 62)
         in_range("parameters", self.parameters, 0, 1 << 62)
+        if bool(self.states) != bool(self.single):
+            raise ConfigError(
+                "states and single go together",
+                hint="a network with memory names the network that enlarges single pictures",
+            )
 
     def graph(self, layout: GraphLayout, *, int8: bool = False) -> Path:
         """Path of the frame graph for a layout. Raises WeightsError if the package has none."""
@@ -139,6 +166,24 @@ class ModelSpec:
                 f"model package {self.id} has no frame graph {path.name}", hint=f"looked in {self.folder}"
             )
         return path
+
+    def memory_shapes(
+        self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, tuple[int, ...]]:
+        """The shapes of a memory's planes and of KEEP, by input, for planes of these shapes; none for a network without
+        memory. A side of -1, for any, stays so."""
+
+        def larger(side: int) -> int:
+            return side if side < 0 else side * self.scale
+
+        found: dict[str, tuple[int, ...]] = {}
+        for name in layout.luma_names:
+            count, one, height, width = shapes[name]
+            if "input" in self.states:
+                found[f"{name}_before"] = shapes[name]
+            if "output" in self.states:
+                found[f"{name}_out_before"] = count, one, larger(height), larger(width)
+        return {**found, KEEP: shapes[layout.luma_names[0]][:1]} if found else {}
 
     @property
     def numbers_hash(self) -> str:
@@ -170,6 +215,7 @@ class ModelSpec:
             "holds": list(self.holds),
             "licence": self.licence,
             "states": list(self.states),
+            "single": self.single,
             "calibration": dict(self.calibration),
             "network": dict(self.network),
             "training": dict(self.training),
@@ -179,10 +225,17 @@ class ModelSpec:
         }
 
 
-def check_ports(graph: Path, layout: GraphLayout, inputs: Collection[str], outputs: Collection[str]) -> None:
-    """Raise WeightsError unless a frame graph has the right inputs and outputs, by their names."""
-    planes = layout.plane_names
-    larger = [f"{name}_out" for name in planes]
+def check_ports(
+    graph: Path,
+    layout: GraphLayout,
+    inputs: Collection[str],
+    outputs: Collection[str],
+    memory: Collection[str] = (),
+) -> None:
+    """Raise WeightsError unless a frame graph has the right inputs and outputs, by their names. memory: the inputs of its
+    memory."""
+    planes = (*layout.plane_names, *memory)
+    larger = [f"{name}_out" for name in layout.plane_names]
     what = f"model package {graph.parent.name}: {graph.name}"
     hint = "rename them in the graph, or make the package again"
     if not set(planes) <= set(inputs) <= {*planes, *SMALL_INPUTS}:

@@ -148,7 +148,7 @@ def _built(
     say(f"building the engine of {spec.id}{_so_far(store.usual_build_s(library.name, spec.id))}")
     try:
         plan = library.build(
-            wanted.graph, spec.graph(recipe.graph_layout), recipe, on_progress, timing_cache=measured
+            wanted.graph, spec.graph(recipe.graph_layout), recipe, spec, on_progress, timing_cache=measured
         )
     finally:
         say("")

@@ -27,7 +27,7 @@ from vsr.core.errors import (
 from vsr.core.extras import install
 from vsr.files.ordinary import read_ordinary
 from vsr.files.whole import write_whole
-from vsr.models.spec import check_ports
+from vsr.models.spec import ModelSpec, check_ports
 
 OnProgress = Callable[[str, int, int], None]
 """Of building: the name of a phase, steps done, steps in all."""
@@ -85,12 +85,13 @@ class TensorRT:
         graph: bytes,
         path: Path,
         recipe: EngineRecipe,
+        spec: ModelSpec,
         on_progress: OnProgress,
         timing_cache: bytes = b"",
     ) -> Plan:
-        """Compile a frame graph whose weights lie beside `path`. `timing_cache`: measurements of earlier builds on this GPU,
-        which TensorRT-RTX does not use. Ctrl-C ends the build at its next step. Raises EngineBuildError, WeightsError,
-        ConfigError, MissingDependencyError for a driver that is too old."""
+        """Compile a frame graph of `spec`, at `path`, beside which its weights lie. `timing_cache`: measurements of earlier
+        builds on this GPU, which TensorRT-RTX does not use. Ctrl-C ends the build at its next step. Raises EngineBuildError,
+        WeightsError, ConfigError, MissingDependencyError for a driver that is too old."""
         trt = self._module
         log = _make_log(trt)
         builder = self._made(trt.Builder, log)
@@ -106,14 +107,15 @@ class TensorRT:
             )
         inputs = [network.get_input(n).name for n in range(network.num_inputs)]
         outputs = [network.get_output(n).name for n in range(network.num_outputs)]
-        check_ports(path, recipe.graph_layout, inputs, outputs)
+        shapes = recipe.input_shapes(spec)
+        check_ports(path, recipe.graph_layout, inputs, outputs, shapes.keys() - recipe.plane_shapes().keys())
         config = builder.create_builder_config()
         config.builder_optimization_level = recipe.optimization_level
         if recipe.workspace_mb:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, recipe.workspace_mb << 20)
         profile = builder.create_optimization_profile()
-        for name, shapes in recipe.plane_shapes().items():
-            profile.set_shape(name, *shapes)
+        for name, extent in shapes.items():
+            profile.set_shape(name, *extent)
         config.add_optimization_profile(profile)
         config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32.
         self._aim(config, recipe.compute_capabilities)

@@ -21,6 +21,9 @@ MAX_SIDE, MAX_BATCH = 16_384, 64
 MAX_PIXELS = 1 << 28
 Chroma = Literal["4:2:0", "4:2:2", "4:4:4", "4:4:0", "4:1:1", "4:1:0"]
 
+ShapeExtent = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""The least, the best supported and the largest shape of an input, as in TensorRT's profiles."""
+
 _MAX_MB = 1 << 20
 _LAYOUTS = {layout.name: layout for layout in ALL_LAYOUTS}
 # Luma samples across and down for one of chroma.
@@ -127,7 +130,18 @@ class EngineRecipe:
         log2 = across.bit_length() - 1, down.bit_length() - 1
         return PixelFormat(layout.kind, 8 if layout.bytes_per_sample == 1 else 10, log2)
 
-    def plane_shapes(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+    def input_shapes(self, spec: ModelSpec) -> dict[str, ShapeExtent]:
+        """`plane_shapes`, and the same for the memory of a network that has one."""
+        planes = self.plane_shapes()
+        memories = [
+            spec.memory_shapes(self.graph_layout, {name: shapes[which] for name, shapes in planes.items()})
+            for which in range(3)
+        ]
+        return planes | {
+            name: (memories[0][name], memories[1][name], memories[2][name]) for name in memories[0]
+        }
+
+    def plane_shapes(self) -> dict[str, ShapeExtent]:
         """Min, opt and max of each input plane's shape (batch, 1, height, width x bytes of a sample)."""
         layout = self.graph_layout
         shapes = {}

@@ -214,7 +214,7 @@ class TorchBackend:
         inputs, outputs = (
             [value.name for value in ports] for ports in (model.graph.input, model.graph.output)
         )
-        check_ports(path, layout, inputs, outputs)
+        check_ports(path, layout, inputs, outputs, spec.memory_shapes(layout, plane_shapes))
         return TorchEngine(spec, layout, graph, outputs, device, precision, options.threads)
 
 

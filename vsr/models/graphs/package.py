@@ -23,7 +23,7 @@ from vsr.files.checks import make_folder, os_error
 from vsr.models.graphs.frame_graph import frame_graph
 from vsr.models.graphs.networks import Network
 from vsr.models.graphs.quantize import quantized
-from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, Precision, load_spec
+from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, Precision, State, load_spec
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -37,6 +37,8 @@ class PackageFacts:
     licence: str = "Apache-2.0"
     precision: Literal["any", "fp32", "shown"] = "any"
     holds: tuple[Precision, ...] = ()
+    states: tuple[State, ...] = ()
+    single: str = ""
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
@@ -141,6 +143,8 @@ def _spec_toml(network: Network, facts: PackageFacts) -> str:
         "parameters": network.parameters,
         "precision": facts.precision,
         "holds": facts.holds or None,
+        "states": facts.states or None,
+        "single": facts.single or None,
         "licence": facts.licence,
     }
     sections = {
