@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from vsr.cli import text
-from vsr.cli.options import SizeType
+from vsr.cli.options import SIZE
 from vsr.cli.printer import Printer, printing
 from vsr.cli.terminal import escaped, note
 from vsr.models import Precision
@@ -41,7 +41,7 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("target", metavar="RECIPE|MODEL")
-@click.option("--size", type=SizeType(), help="Width and height of the input frames.  [default: 1280x720]")
+@click.option("--size", type=SIZE, help="Width and height of the input frames.  [default: 1280x720]")
 @click.option("--batch", type=click.IntRange(1), help="Frames in a run of the network.  [default: 1]")
 @click.option(
     "--layout",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from fractions import Fraction
 from typing import Any, TypeVar, get_args
 
 import click
 
 from vsr.backends.devices import GRAMMAR
+from vsr.core import quantities
 from vsr.core.errors import ConfigError
-from vsr.jobs.config import MAX_BITRATE, MAX_SECONDS, MAX_TERM
 from vsr.jobs.size import OutputSize, Size
 from vsr.models import Precision
 from vsr.upscale.options import MAX_BATCH, MAX_SCALE, MAX_THREADS, MAX_TILE, NetworkOptions
@@ -20,21 +18,20 @@ from vsr.upscale.options import MAX_BATCH, MAX_SCALE, MAX_THREADS, MAX_TILE, Net
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class SizeType(click.ParamType[tuple[int, int]]):
-    """WIDTHxHEIGHT in pixels."""
+class Quantity(click.ParamType[Any]):
+    """A quantity that a function of vsr.core.quantities reads."""
 
-    name = "WxH"
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
             return value
-        match = re.fullmatch(r"(\d+)[xX×](\d+)", str(value))
-        size = (int(match[1]), int(match[2])) if match else (0, 0)
-        if min(size) < 1:
-            self.fail(f"{value!r} is not a size like 1920x1080", param, ctx)
-        return size
+        try:
+            return self._read(value)
+        except ConfigError as error:
+            self.fail(error.message, param, ctx)
 
 
 class OutputSizeType(click.ParamType[Size]):
@@ -50,95 +47,6 @@ class OutputSizeType(click.ParamType[Size]):
         return (size.width, size.height) if size.width and size.height else str(size)
 
 
-class SecondsType(click.ParamType[float]):
-    """Seconds, or [hours:]minutes:seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", str(value)):
-            self.fail(f"{value!r} is not a time like 90, 1:30 or 0:01:30.5", param, ctx)
-        seconds = 0.0
-        for part in str(value).split(":"):
-            seconds = 60 * seconds + float(part)
-        if seconds > MAX_SECONDS:
-            self.fail(f"{value!r} is not a time of at most {MAX_SECONDS} seconds", param, ctx)
-        return seconds
-
-
-class BitrateType(click.ParamType[int]):
-    """Bits a second, with k or M for thousands or millions."""
-
-    name = "BITS/S"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", str(value))
-        bits = float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()] if match else 0.0
-        if bits > MAX_BITRATE:
-            self.fail(f"{value!r} is not a bit rate of at most {MAX_BITRATE // 1_000_000}M", param, ctx)
-        if round(bits) < 1:
-            self.fail(f"{value!r} is not a bit rate like 8M, 800k or 2500000", param, ctx)
-        return round(bits)
-
-
-class RateType(click.ParamType[Fraction]):
-    """Frames a second, as a number or a fraction."""
-
-    name = "FPS"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
-        if isinstance(value, Fraction):
-            return value
-        try:
-            rate = Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
-            rate = Fraction(0)
-        if rate <= 0:
-            self.fail(f"{value!r} is not a frame rate like 25, 29.97 or 30000/1001", param, ctx)
-        if max(rate.numerator, rate.denominator) > MAX_TERM:
-            self.fail(f"{value!r} is not a frame rate of so few digits as 29.97 or 30000/1001", param, ctx)
-        return rate
-
-
-class KeyValueType(click.ParamType[tuple[str, str]]):
-    """KEY=VALUE."""
-
-    name = "K=V"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, separator, text = str(value).partition("=")
-        if not key or not separator:
-            self.fail(f"{value!r} is not an option like tune=film", param, ctx)
-        return key, text
-
-
-class AmountType(click.ParamType[tuple[float | None, int | None]]):
-    """A time (s, m, h, d) or a size (k, M, G, T): one of (seconds, bytes)."""
-
-    name = "TIME|SIZE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float | None, int | None]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdkMGT])", str(value))
-        amount = float(match[1]) if match else 0.0
-        if not match or amount <= 0:
-            self.fail(f"{value!r} is not a time or size like 30s, 10m, 7d, 500M or 2G", param, ctx)
-        if match[2] in "smhd":
-            return amount * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]], None
-        return None, round(amount * {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[match[2]])
-
-
 class MinutesType(click.ParamType[float]):
     """Minutes, as seconds."""
 
@@ -148,14 +56,14 @@ class MinutesType(click.ParamType[float]):
         return 60 * float(click.FLOAT.convert(value, param, ctx))
 
 
-SIZE = SizeType()
+SIZE = Quantity("WxH", quantities.size)
 OUTPUT_SIZE = OutputSizeType()
 MINUTES = MinutesType()
-SECONDS = SecondsType()
-BITRATE = BitrateType()
-RATE = RateType()
-KEY_VALUE = KeyValueType()
-AMOUNT = AmountType()
+SECONDS = Quantity("TIME", quantities.seconds)
+BITRATE = Quantity("BITS/S", quantities.bitrate)
+RATE = Quantity("FPS", quantities.rate)
+KEY_VALUE = Quantity("K=V", quantities.key_value)
+AMOUNT = Quantity("TIME|SIZE", quantities.amount)
 
 
 def group(*decorators: Callable[[F], F]) -> Callable[[F], F]:

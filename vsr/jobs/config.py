@@ -8,16 +8,13 @@ from pathlib import Path
 
 from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
+from vsr.core.quantities import MAX_BITRATE, MAX_SECONDS, MAX_TERM
 from vsr.core.secrets import redacted
 from vsr.jobs.size import OutputSize, Size
 from vsr.media.types import SinkOptions, SourceOptions
 from vsr.upscale.options import NetworkOptions
 
-MAX_SECONDS = 10**9
-MAX_BITRATE = 10**11
 MAX_WORKERS = 1024
-MAX_TERM = 2**31 - 1
-"""FFmpeg counts both terms of a fraction in 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
