@@ -13,6 +13,7 @@ from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
 from vsr.live.inference import Inference
 from vsr.live.rungs import Rungs
+from vsr.live.turns import Turns
 from vsr.media.live.capture import Captured
 from vsr.media.live.timeline import TICKS, TIME_BASE
 
@@ -24,6 +25,7 @@ class Networks:
 
     def __init__(self, clock: PretendedClock) -> None:
         self._clock = clock
+        self.share = Turns(1, clock).join()
         self.prepared = True
         self.cost_s = self.prepare_s = 0.0
         self.sizes: list[tuple[int, int]] = []

@@ -27,14 +27,13 @@ class Machine:
         rungs = session._parts.rungs
         # All pictures are enlarged by the lightest: what they look like is not tested here.
         enlarge = rungs._upscalers[-1].upscale
-        for cost, upscaler, sequence in zip(COSTS, rungs._upscalers, rungs._sequences, strict=True):
+        for cost, network in zip(COSTS, rungs._shared, strict=True):
 
-            def upscale(frame: Frame, cost: float = cost) -> Frame:
+            def upscale(frame: Frame, cost: float = cost) -> tuple[Frame, None]:
                 clock.advance(cost * self.slowness)
-                return enlarge(frame)
+                return enlarge(frame), None
 
-            monkeypatch.setattr(upscaler, "upscale", upscale)
-            monkeypatch.setattr(sequence, "push", lambda frame, one=upscale: [one(frame)])
+            monkeypatch.setattr(network, "upscale", upscale)
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Session, Machine]:

@@ -71,7 +71,7 @@ class TickingClock(PretendedClock):
 def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
     """On a machine that was busy at the start, nothing seemed to fit."""
     clock = TickingClock()
-    rungs = Rungs(config(SOURCE, model="auto"), clock)
+    rungs = Rungs(config(SOURCE, model="auto"), clock=clock)
     (frame,) = synthetic_frames(48, 32, 1)
     rungs.prepare(frame, interval_s=-1.0)
     assert rungs.model == "bicubic-x2"
@@ -91,14 +91,14 @@ def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
 
 def test_a_heavier_network_that_cannot_be_made_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = TickingClock()
-    rungs = Rungs(config(SOURCE, model="auto"), clock)
+    rungs = Rungs(config(SOURCE, model="auto"), clock=clock)
     (frame,) = synthetic_frames(48, 32, 1)
     rungs.prepare(frame, interval_s=-1.0)
 
     def fails(_frame: object) -> None:
         raise DeviceMemoryError("out of memory", hint="a smaller tile")
 
-    monkeypatch.setattr(rungs._upscalers[2], "upscale", fails)
+    monkeypatch.setattr(rungs._shared[2], "upscale", fails)
     for _ in range(300):
         rungs.upscale(frame)
         clock.advance(0.04)

@@ -58,13 +58,13 @@ def test_another_network_begins_anew_and_measuring_leaves_the_stream_alone(
 ) -> None:
     rungs = Rungs(config("testsrc:160x120@25", model="auto", scale=4))
     pushed: list[tuple[int, Reset | None]] = []
-    for place, sequence in enumerate(rungs._sequences):
+    for place, lane in enumerate(rungs._lanes):
 
-        def push(frame, place=place, whole=sequence.push):  # type: ignore[no-untyped-def]
+        def push(frame, place=place, whole=lane.push):  # type: ignore[no-untyped-def]
             pushed.append((place, frame.starts))
             return whole(frame)
 
-        monkeypatch.setattr(sequence, "push", push)
+        monkeypatch.setattr(lane, "push", push)
     frames = list(synthetic_frames(32, 16, 4))
     frames[0].starts = Reset.START
     rungs.prepare(frames[0], interval_s=1e-6)

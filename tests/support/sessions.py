@@ -135,9 +135,9 @@ def adds_up(report: StreamReport) -> bool:
     return report.in_flight == 0 and report.frames_in == report.frames_out + sum(report.drops.values())
 
 
-def until(reached: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def until(reached: Callable[[], bool], timeout_s: float = 60.0, *, every_s: float = 0.05) -> None:
     """Wait for it."""
     end = time.monotonic() + timeout_s
     while not reached():
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(every_s)

@@ -10,6 +10,7 @@ from vsr.core.clock import Clock
 from vsr.core.errors import ConfigError
 from vsr.core.secrets import redacted
 from vsr.live.config import StreamConfig
+from vsr.live.networks import Networks
 from vsr.live.page.server import parse_listen
 from vsr.live.publish import Publisher
 from vsr.live.rungs import Rungs
@@ -35,8 +36,15 @@ class Assembly:
     notes: tuple[str, ...]
 
 
-def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: Clock) -> Assembly:
-    """The parts a configuration asks for. on_change: called with the changes of the sinks' states.
+def assemble(
+    config: StreamConfig,
+    on_change: Callable[[Change], None],
+    clock: Clock,
+    networks: Networks | None = None,
+    weight: float = 1.0,
+) -> Assembly:
+    """The parts a configuration asks for. on_change: called with the changes of the sinks' states. networks, weight: as of
+    Rungs.
 
     Raises VsrError where something of it cannot work.
     """
@@ -63,7 +71,7 @@ def assemble(config: StreamConfig, on_change: Callable[[Change], None], clock: C
     return Assembly(
         address=address,
         listen=parse_listen(listen) if listen is not None else None,
-        rungs=Rungs(config, clock),
+        rungs=Rungs(config, networks, clock, weight=weight),
         sinks=sinks,
         publisher=Publisher(config.encoder, sinks, keyframe),
         notes=tuple(destination.note for destination, _ in destinations if destination.note),

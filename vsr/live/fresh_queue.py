@@ -70,6 +70,14 @@ class FreshQueue(Generic[T]):
                 # Check the queue after every wake-up and timeout: items may have come before this thread got the lock again.
                 self._clock.wait(self._changed, left_s)
 
+    def wait(self, timeout_s: float) -> bool:
+        """Whether an item waits, after at most that time."""
+        with self._changed:
+            end = self._clock.now() + timeout_s
+            while not self._items and not self._closed and (left_s := end - self._clock.now()) > 0:
+                self._clock.wait(self._changed, left_s)
+            return bool(self._items)
+
     def close(self) -> None:
         """No more items come. What waits can still be taken."""
         with self._changed:

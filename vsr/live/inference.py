@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.frame import Frame
@@ -29,7 +30,7 @@ class Inference:
     """`put` is for the source's thread, `run` for one of its own, in order, with one frame at a time. The rest is for any.
 
     budget_s: how old a frame may be when it goes out. hand_on: takes a frame and its enlargement, on `run`'s thread; False
-    where no more are wanted.
+    where no more are wanted. goes_on: whether it would take another frame at once.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Inference:
         counting: Counting,
         hand_on: Callable[[Captured, StreamFrame], bool],
         clock: Clock = SYSTEM_CLOCK,
+        goes_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self.queue: FreshQueue[Captured] = FreshQueue(
             budget_s, max(_LEAST_CAPACITY, round(_FASTEST * budget_s)), late="starting", clock=clock
@@ -47,6 +49,7 @@ class Inference:
         self._budget_s = budget_s
         self._counting = counting
         self._hand_on = hand_on
+        self._goes_on = goes_on
         self._clock = clock
         self._starts = Starts()
         self._first: Captured | None = None
@@ -77,12 +80,24 @@ class Inference:
     def run(self) -> None:
         """Until the queue is closed and empty, or no more are wanted."""
         self._prepare_first()
-        while True:
-            captured = self.queue.take(_TICK_S, newest=self._late_in_a_row >= _TOO_MANY)
-            if captured is None:
-                if self.queue.finished:
-                    return
-            elif self._fits(captured) and not self._upscale(captured):
+        while not self.queue.finished:
+            if not len(self.queue):
+                self._rungs.share.withdraw()
+            if not self.queue.wait(_TICK_S):
+                continue
+            upscaled = None
+            with self._turn():
+                # A frame is taken when it can be computed: until then a newer one may take its place.
+                captured = self.queue.take(0.0, newest=self._late_in_a_row >= _TOO_MANY)
+                if captured is not None and self._size in (None, _size_of(captured)):
+                    self._size = _size_of(captured)
+                    upscaled = self._upscaled(captured)
+            if captured is None or (upscaled is None and not self._prepared_again(captured)):
+                continue
+            if upscaled is None:
+                with self._turn():
+                    upscaled = self._upscaled(captured)
+            if not self.is_late(captured) and not self._hand_on(captured, upscaled):
                 return
 
     def is_late(self, captured: Captured) -> bool:
@@ -123,30 +138,34 @@ class Inference:
                 assert self._first is not None
                 self.prepare(self._first)
 
-    def _fits(self, captured: Captured) -> bool:
-        """Prepare the networks where the size has changed. False where that took so long that the frame is too old."""
-        size = captured.frame.width, captured.frame.height
-        if size == self._size:
-            return True
-        before, self._size = self._size, None
-        if before is not None:
-            self.queue.late = "size changed"
-            self.prepare(captured)
-        self._size = size
-        if before is None or self._clock.now() - captured.at <= self._budget_s:
+    def _turn(self) -> AbstractContextManager[None]:
+        """The device. The next turn is wanted at once if a frame waits, and the encoder does not."""
+        return self._rungs.share.turn(lambda: len(self.queue) > 0 and self._goes_on())
+
+    def _prepared_again(self, captured: Captured) -> bool:
+        """Prepare the networks for another size. False where that took so long that the frame is too old."""
+        self._size = None
+        self.queue.late = "size changed"
+        self.prepare(captured)
+        self._size = _size_of(captured)
+        if self._clock.now() - captured.at <= self._budget_s:
             return True
         # The frames that came meanwhile would be late, and so would all after them: continue with the next new frame.
         self.queue.empty(self.queue.late)
         self.queue.lose(self.queue.late)
         return False
 
-    def _upscale(self, captured: Captured) -> bool:
+    def _upscaled(self, captured: Captured) -> StreamFrame:
         captured.frame.starts = self._starts.of(captured)
         with self._counting.infer.busy():
             large, model, seconds = self._rungs.upscale(captured.frame)
         self._infer_s += (seconds - self._infer_s) / _LATELY
         self._tell_work()
-        return self.is_late(captured) or self._hand_on(captured, StreamFrame(large, model, captured.at))
+        return StreamFrame(large, model, captured.at)
 
     def _tell_work(self) -> None:
         self.queue.work_s = self._infer_s + self._encode_s
+
+
+def _size_of(captured: Captured) -> tuple[int, int]:
+    return captured.frame.width, captured.frame.height

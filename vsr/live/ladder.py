@@ -61,7 +61,7 @@ class Ladder:
         self._drops.extend([now] * count)
 
     def step(self, now: float, interval_s: float) -> Step | None:
-        """The step down to take, if any. interval_s: between two frames of the source."""
+        """The step down to take, if any. interval_s: the time that there is for a frame."""
         while self._work and self._work[0][0] < now - _WINDOW_S:
             self._work.popleft()
         while self._drops and self._drops[0] < now - _WINDOW_S:
@@ -69,7 +69,7 @@ class Ladder:
         late = len(self._drops)
         if now < self._settled_at or not (self._work or late):
             return None
-        load = sum(seconds for _, seconds in self._work) / max(1, len(self._work)) / interval_s
+        load = (self.cost_s or 0.0) / interval_s
         if late < _DROPS and load <= _FULL_LOAD:
             self._calm_since = now if self._calm_since is None else self._calm_since
             return None
@@ -81,6 +81,11 @@ class Ladder:
         self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s) if regretted else _CALM_S
         self._measure_at, self._wait_s = now, _CALM_S
         return self._go(now, self.rung + 1, why)
+
+    @property
+    def cost_s(self) -> float | None:
+        """Mean time of the last frames in the current network; None if there were none."""
+        return sum(seconds for _, seconds in self._work) / len(self._work) if self._work else None
 
     @property
     def calm(self) -> bool:

@@ -11,10 +11,10 @@ from vsr.core.errors import ConfigError, VsrError
 from vsr.core.frame import Frame, Reset
 from vsr.live.config import StreamConfig
 from vsr.live.ladder import Ladder
+from vsr.live.networks import Networks, SharedNetwork
 from vsr.models.registry import find_model
 from vsr.models.spec import CALIBRATED, Precision
 from vsr.upscale.options import NetworkOptions
-from vsr.upscale.pool import UpscalerPool
 
 # The families from the heaviest to the one that always keeps up.
 _FAMILIES = ("quality", "balanced", "fast", "bicubic")
@@ -51,28 +51,46 @@ class _Found:
 class Rungs:
     """Upscalers of one scale, heaviest first. `upscale` is for one thread, the rest for any.
 
-    The stream goes through a Sequence of each network; measuring does not touch it.
+    The stream goes through a Lane of each network; measuring does not touch it. share: the stream's share of the device, which
+    `upscale` is called with.
     """
 
-    def __init__(self, config: StreamConfig, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Raises ConfigError where there is no network of that scale, and what Upscaler raises."""
+    def __init__(
+        self,
+        config: StreamConfig,
+        networks: Networks | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        weight: float = 1.0,
+    ) -> None:
+        """networks: shared with other streams. weight: of this stream beside them.
+
+        Raises ConfigError where there is no network of that scale, and what Upscaler raises.
+        """
         self._clock = clock
+        self._networks = networks or Networks(clock=clock)
         network = config.network
         names = _FAMILIES if network.model == "auto" else (network.model,)
-        self._pool = UpscalerPool()
-        made = [
-            self._pool.upscaler(replace(network, model=name, precision=_precision(name, network)))
-            for name in names
-        ]
-        scale = network.scale or made[0].scale
-        self._upscalers = [upscaler for upscaler in made if upscaler.scale == scale]
-        if not self._upscalers:
-            raise ConfigError(
-                f"{network.model} enlarges by {made[0].scale}, not by {scale:g}",
-                hint=f"--scale {made[0].scale}, or another --model",
-            )
-        self._sequences = [upscaler.sequence(batch=1, in_flight=1) for upscaler in self._upscalers]
-        self.backend = made[0].backend
+        self._taken: list[NetworkOptions] = []
+        try:
+            made = [
+                self._take(replace(network, model=name, precision=_precision(name, network)))
+                for name in names
+            ]
+            scale = network.scale or made[0].upscaler.scale
+            self._shared = [shared for shared in made if shared.upscaler.scale == scale]
+            if not self._shared:
+                raise ConfigError(
+                    f"{network.model} enlarges by {made[0].upscaler.scale}, not by {scale:g}",
+                    hint=f"--scale {made[0].upscaler.scale}, or another --model",
+                )
+        except BaseException:
+            self._give_back()
+            raise
+        self._upscalers = [shared.upscaler for shared in self._shared]
+        self._lanes = [shared.lane() for shared in self._shared]
+        self.share = self._networks.turns(self._shared[0]).join(weight)
+        self.backend = made[0].upscaler.backend
         self._notes: list[str] = []
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
         self.pinned = len(self._upscalers) == 1
@@ -121,7 +139,7 @@ class Rungs:
         """
         lightest = len(self._upscalers) - 1
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
-        first, _ = self._measure_up(lightest + 1, frame, interval_s, _ROOM_AT_START)
+        first, _ = self._measure_up(lightest + 1, frame, interval_s * self.share.part, _ROOM_AT_START)
         chosen = min(first, lightest)
         if self._ladder is None and self._least_s.get(chosen, 0.0) > self._budget_s:
             raise ConfigError(
@@ -132,10 +150,20 @@ class Rungs:
         with self._lock:
             self._ladder = Ladder(len(self._upscalers), chosen)
             self._rung = self._ladder.rung
+            self._tell_needs(interval_s)
+
+    def _tell_needs(self, interval_s: float) -> None:
+        """Tell the other streams on the device how much of it this one needs."""
+        assert self._ladder is not None
+        cost_s, measured = self._ladder.cost_s, self.measured[self._rung].cost_ms
+        if cost_s is None and measured is not None:
+            cost_s = measured / 1000
+        if cost_s is not None:
+            self.share.needs = cost_s / interval_s
 
     def _measure_up(self, above: int, frame: Frame, interval_s: float, room: float) -> tuple[int, float]:
         """Measure the networks heavier than number `above`, lightest first, up to one that takes more than `room` of the
-        time between two frames: (the heaviest that fits, else `above`; seconds all runs took)."""
+        interval, the time that there is for a frame: (the heaviest that fits, else `above`; seconds all runs took)."""
         best, spent_s, cost_s = above, 0.0, 0.0
         for place in reversed(range(above)):
             hopeless_s = _HOPELESS * interval_s
@@ -161,31 +189,32 @@ class Rungs:
 
     def _times(self, place: int, frame: Frame, hopeless_s: float) -> list[float]:
         """Seconds of some runs. One of several networks, if it takes longer than `hopeless_s`, runs once."""
-        upscaler = self._upscalers[place]
-        upscaler.upscale(frame)  # compiles the network
+        shared = self._shared[place]
+        shared.upscale(frame)  # compiles the network
         times: list[float] = []
         # For a single network a few runs are enough: the stream waits for it.
         end = self._clock.now() + (0.0 if self.pinned else _MEASURE_S)
         while len(times) < _LEAST_RUNS or self._clock.now() < end:
-            started = self._clock.now()
-            upscaler.upscale(frame)
-            times.append(self._clock.now() - started)
+            with self.share.turn():
+                started = self._clock.now()
+                _, own_s = shared.upscale(frame)
+                times.append(self._clock.now() - started if own_s is None else own_s)
             if (times[0] > hopeless_s and not self.pinned) or self._closing:
                 break
         return times
 
     def upscale(self, frame: Frame) -> tuple[Frame, str, float]:
-        """(the larger frame, the model's name, seconds it took) for the stream's next frame."""
+        """(the larger frame, the model's name, seconds it took) for the stream's next frame. The stream has its turn."""
         rung = self._rung
         if rung != self._last and self._last is not None and frame.starts is None:
             frame.starts = Reset.NETWORK
         self._last, self._frame = rung, frame
         started = self._clock.now()
-        (large,) = self._sequences[rung].push(frame)
+        large, own_s = self._lanes[rung].push(frame)
         seconds = self._clock.now() - started
         with self._lock:
             if self._ladder is not None:
-                self._ladder.worked(self._clock.now(), seconds)
+                self._ladder.worked(self._clock.now(), seconds if own_s is None else own_s)
         return large, self._upscalers[rung].spec.id, seconds
 
     def dropped(self, count: int) -> None:
@@ -202,16 +231,22 @@ class Rungs:
             ladder, found = self._ladder, self._found
             if ladder is None:
                 return None
-            step = ladder.step(now, interval_s)
+            available_s = interval_s * self.share.part
+            step = ladder.step(now, available_s)
             if found is not None:
                 self._found = None
                 if found.ladder is ladder:
                     step = step or ladder.measured(now, found.best, found.took_s)
             if step is not None:
                 self._rung = step.after
-            elif ladder.wants_measuring(now) and not (self._measurer and self._measurer.is_alive()):
+            self._tell_needs(interval_s)
+            if (
+                step is None
+                and ladder.wants_measuring(now)
+                and not (self._measurer and self._measurer.is_alive())
+            ):
                 self._measurer = threading.Thread(
-                    target=self._measure_above, args=(ladder, interval_s), name="vsr-measure", daemon=True
+                    target=self._measure_above, args=(ladder, available_s), name="vsr-measure", daemon=True
                 )
                 self._measurer.start()
         return None if step is None else (self._name(step.before), self._name(step.after), step.why)
@@ -239,9 +274,19 @@ class Rungs:
             self._measurer.join(_END_S)
             if self._measurer.is_alive():
                 return  # Compiling cannot be interrupted. Open networks end with the process.
-        for sequence in self._sequences:
-            sequence.close()
-        self._pool.close()
+        for lane in self._lanes:
+            lane.close()
+        self.share.leave()
+        self._give_back()
+
+    def _take(self, options: NetworkOptions) -> SharedNetwork:
+        shared = self._networks.take(options)
+        self._taken.append(options)
+        return shared
+
+    def _give_back(self) -> None:
+        while self._taken:
+            self._networks.give_back(self._taken.pop())
 
 
 def _precision(name: str, network: NetworkOptions) -> Precision | None:

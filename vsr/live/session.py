@@ -15,6 +15,7 @@ from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
 from vsr.live.health import health, missing
 from vsr.live.inference import Inference
+from vsr.live.networks import Networks
 from vsr.live.page.server import PageServer
 from vsr.live.report import StreamReport
 from vsr.live.sinks import LiveSink
@@ -45,9 +46,12 @@ class Session:
         on_change: Callable[[Change], None] = lambda _change: None,
         take: Callable[[StreamFrame], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        networks: Networks | None = None,
+        weight: float = 1.0,
     ) -> None:
         """on_change: called with each change of the source's state and the sinks', on threads of the session. take: called with
-        every upscaled frame, likewise. Raises VsrError where something cannot work.
+        every upscaled frame, likewise. networks: shared with other sessions; weight: of this one beside them. Raises VsrError
+        where something cannot work.
         """
         self.config = config
         self.control = Control()
@@ -55,14 +59,19 @@ class Session:
         self.page: PageServer | None = None
         self._take = take
         self._clock = clock
-        self._parts = assemble(config, on_change, clock)
+        self._parts = assemble(config, on_change, clock, networks, weight)
         self.counting = Counting(clock)
         self.watchers = Watchers(clock)
         self._timeline = Timeline(self.counting.began_at)
-        self._inference = Inference(
-            self._parts.rungs, config.max_latency_s, self.counting, self._hand_on, clock
-        )
         self._encoding: Channel[tuple[Captured, StreamFrame]] = Channel(1)
+        self._inference = Inference(
+            self._parts.rungs,
+            config.max_latency_s,
+            self.counting,
+            self._hand_on,
+            clock,
+            goes_on=lambda: len(self._encoding) < self._encoding.capacity,
+        )
         self._keeper = SourceKeeper(
             self._parts.address,
             config.timeout_s,

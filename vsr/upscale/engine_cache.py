@@ -33,6 +33,7 @@ class EngineCache:
     def __init__(self, backend: Backend, spec: ModelSpec, options: CompileOptions) -> None:
         self.backend, self.precision, self.compile_s = backend.name, "", 0.0
         self._backend, self._spec, self._options = backend, spec, options
+        self._most = _MAX_ENGINES
         self._engines: OrderedDict[_Key, Engine] = OrderedDict()
         self._users: Counter[_Key] = Counter()
         self._sizes: Counter[tuple[GraphLayout, int]] = Counter()
@@ -43,6 +44,10 @@ class EngineCache:
     def compiled(self) -> list[Shapes]:
         """Shapes of the planes that each engine there is takes."""
         return [shapes for _layout, shapes, _in_flight in self._engines]
+
+    def expect(self, streams: int) -> None:
+        """Keep engines for that number of streams."""
+        self._most = max(_MAX_ENGINES, 2 * streams)
 
     @contextmanager
     def taken(
@@ -58,7 +63,7 @@ class EngineCache:
             key = (layout, tuple(shapes.values()), in_flight)
             if key not in self._engines:
                 idle = [other for other in self._engines if not self._users[other]]
-                for other in idle[: max(0, len(self._engines) + 1 - _MAX_ENGINES)]:
+                for other in idle[: max(0, len(self._engines) + 1 - self._most)]:
                     self._engines.pop(other).close()
                 options = replace(self._options, in_flight=in_flight, stills=stills)
                 begun = time.perf_counter()

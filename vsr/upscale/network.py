@@ -74,6 +74,10 @@ class Network:
         """Shapes of the planes that each engine there is takes."""
         return self._engines.compiled
 
+    def expect(self, streams: int) -> None:
+        """Keep engines for that number of streams, which may all have different sizes."""
+        self._engines.expect(streams)
+
     def at_once(self, kind: Kind) -> int:
         """The number of pictures that should be in progress: as many as the backend wants, if memory holds them."""
         width, height = self._plan(kind).window_size

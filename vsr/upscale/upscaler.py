@@ -28,7 +28,7 @@ from vsr.upscale.on_device import LeavesDevice
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.pictures import frame_from_picture, picture_from_frame
 from vsr.upscale.planes import Kind
-from vsr.upscale.sequence import Sequence
+from vsr.upscale.sequence import Sequence, Upscale
 
 if TYPE_CHECKING:
     import av
@@ -159,11 +159,13 @@ class Upscaler:
                 for frame in sequence.push(frame_from_picture(picture)):
                     yield picture_from_frame(frame, picture)
 
-    def sequence(self, *, batch: int | None = None, in_flight: int | None = None) -> Sequence:
+    def sequence(
+        self, *, batch: int | None = None, in_flight: int | None = None, upscale: Upscale | None = None
+    ) -> Sequence:
         """One stream of frames, to be pushed in order. Any number of sequences may share this Upscaler.
 
         batch: frames in a run, None for the Upscaler's own. in_flight: most batches at a time, None for as many as the backend
-        wants and memory holds.
+        wants and memory holds. upscale: enlarges the frames in place of `upscale_batch`, for a network without memory.
         """
 
         def size(frame: Frame) -> int:
@@ -180,10 +182,10 @@ class Upscaler:
                 return 1
             return self.network.at_once(kind)
 
-        def upscale(frames: list[Frame], in_flight: int) -> list[Frame]:
+        def directly(frames: list[Frame], in_flight: int) -> list[Frame]:
             return self.upscale_batch(frames, in_flight=in_flight)
 
-        return Sequence(upscale, size, at_once)
+        return Sequence(upscale or directly, size, at_once)
 
     def upscale_batch(self, frames: abc.Sequence[Frame], *, in_flight: int = 1) -> list[Frame]:
         """Enlarge frames of one size, format and colour in one run. in_flight: number of threads that call this at a time.
