@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.usable import backends
-from vsr.backends.base import Backend, CompileOptions, Engine, State
+from vsr.backends.base import Backend, CompileOptions, Engine
 from vsr.backends.choose import load_backend
 from vsr.core.color import Color
 from vsr.core.errors import InferenceError
@@ -91,19 +91,6 @@ def test_other_shapes_are_refused_or_computed(shape: tuple[int, ...], compiled: 
         compiled.engine.run(compiled.inputs)  # and it still runs
         return
     assert large.shape == (*shape[:2], 2 * shape[2], 2 * shape[3])
-
-
-def test_a_state_without_tensors_changes_nothing(compiled: Compiled) -> None:
-    expected = compiled.engine.run(compiled.inputs)["y_out"]
-    state = compiled.engine.new_state()
-    assert state.tensors == {}
-    for _ in range(2):
-        np.testing.assert_array_equal(compiled.engine.run(compiled.inputs, state)["y_out"], expected)
-
-
-def test_the_state_of_another_network_is_refused(compiled: Compiled) -> None:
-    with pytest.raises(InferenceError, match="no state hidden"):
-        compiled.engine.run(compiled.inputs, State({"hidden": object()}))
 
 
 @pytest.mark.parametrize("backend", backends())

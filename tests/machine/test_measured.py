@@ -91,7 +91,7 @@ class Pretended:
         offset = self.offset.get(options.precision, 0)
 
         class Doubled(Engine):
-            def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+            def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
                 plane = inputs["y"].astype(np.uint8).repeat(2, 2).repeat(2, 3)
                 return {"y_out": np.clip(plane.astype(int) + offset, 0, 255).astype(np.uint8)}
 

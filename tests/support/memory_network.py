@@ -43,7 +43,8 @@ def _graph(layout: GraphLayout, states: Sequence[State]) -> onnx.ModelProto:
     keep = graph.add("Reshape", ["keep", graph.constant("kept", [-1, 1, 1, 1], "int64")], "keep/all")
     for name in layout.plane_names:
         plane = codes_in(graph, name, layout)
-        cubic = add_cubic_residual(graph, plane, 2, layout.siting, name, exact=True)
+        siting = "center" if name in layout.luma_names else layout.siting
+        cubic = add_cubic_residual(graph, plane, 2, siting, name, exact=True)
         large = graph.add("Add", [cubic, plane], f"{name}/large")
         if name in layout.luma_names:
             large = _remembered(graph, name, plane, large, keep, layout, states)

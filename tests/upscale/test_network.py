@@ -13,13 +13,13 @@ import pytest
 
 from tests.support.memory_network import write_memory_network
 from tests.support.usable import backends
-from vsr.backends.base import CompileOptions, Engine, State
+from vsr.backends.base import CompileOptions, Engine
 from vsr.backends.choose import choose_backend
 from vsr.backends.openvino import BACKEND as OPENVINO
 from vsr.backends.openvino import OpenVinoBackend, OpenVinoEngine
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.color import ChromaLocation, Color
-from vsr.core.errors import InferenceError, UnsupportedInputError, WeightsError
+from vsr.core.errors import WeightsError
 from vsr.core.frame import Frame, PixelFormat
 from vsr.models import GraphLayout, find_model
 from vsr.models.spec import ALL_LAYOUTS, load_spec
@@ -107,12 +107,6 @@ def package(folder: Path, entries: str) -> Path:
     return folder
 
 
-def test_a_model_with_states_is_refused_before_it_runs(tmp_path: Path) -> None:
-    assert find_model("fast").states == ()
-    with pytest.raises(UnsupportedInputError, match="carries input, output from frame to frame"):
-        Upscaler(str(write_memory_network(tmp_path / "model").folder))
-
-
 def test_what_a_package_says_of_its_memory(tmp_path: Path) -> None:
     spec = write_memory_network(tmp_path / "mine")
     assert (spec.states, spec.single) == (("input", "output"), "bicubic-x2")
@@ -179,24 +173,6 @@ def test_a_package_that_is_not_what_it_says_is_one_line(
         pytest.raises(WeightsError, match=f"model package .*: .*{said}"),
     ):
         upscaler.upscale(noise(24, 32))
-
-
-@pytest.mark.parametrize("backend", backends())
-def test_a_state_changes_nothing_and_another_networks_is_refused(backend: str) -> None:
-    layout = GraphLayout("gray", 1)
-    planes = {"y": noise(1, 1, 24, 32)} | small_inputs(PixelFormat("gray"), Color())
-    chosen, _notes = choose_backend(backend)
-    with chosen.compile(find_model("fast"), layout, {"y": (1, 1, 24, 32)}) as engine:
-        alone = engine.run(planes)
-        one, other = engine.new_state(), engine.new_state()
-        assert one is not other
-        for _ in range(2):
-            np.testing.assert_array_equal(engine.run(planes, one)["y_out"], alone["y_out"])
-        assert not one.tensors
-        with pytest.raises(InferenceError, match="no state before"):
-            engine.run(planes, State({"before": planes["y"]}))
-        # Nor is it spoilt by that.
-        np.testing.assert_array_equal(engine.run(planes, other)["y_out"], alone["y_out"])
 
 
 @pytest.mark.parametrize("location", [ChromaLocation.LEFT, ChromaLocation.CENTER, ChromaLocation.TOPLEFT])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.devices import listed
 from vsr.core import errors
-from vsr.core.errors import ConfigError, DeviceMemoryError, InferenceError
+from vsr.core.errors import ConfigError, DeviceMemoryError
 from vsr.models.spec import CALIBRATED, GraphLayout, ModelSpec, Precision
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -30,46 +30,23 @@ NOT_FINITE = "not_finite"
 IN_FLIGHT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """The memory of a network from one frame of a stream to the next, made by `Engine.new_state`.
-
-    It belongs to the stream, never to an engine, which any number of streams may share. tensors: by the names of the graph,
-    where the engine computes; none for a network without memory.
-    """
-
-    tensors: Mapping[str, object] = field(default_factory=dict)
-
-
 class Engine(ABC):
     """A frame graph compiled for planes of fixed shapes, or of any; a context manager. Used by as many threads at a time as its
-    backend says: on a GPU, one frame is copied while another is computed. No engine carries a State yet."""
+    backend says: on a GPU, one frame is copied while another is computed. No engine remembers anything: the memory of a network
+    that has one belongs to the stream (`vsr.upscale.recurrent`), and any number of streams may share an engine."""
 
     precision: Precision
 
-    def new_state(self) -> State:
-        """The State before the first frame of a stream."""
-        return State()
-
-    def run(self, inputs: Arrays, state: State | None = None) -> dict[str, NDArray[np.uint8]]:
-        """Planes and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep.
-
-        state: the memory of earlier frames; None for a single frame. Raises InferenceError, also for the state of another
-        network; DeviceMemoryError.
-        """
-        if state is not None and state.tensors:
-            raise InferenceError(f"the network has no state {', '.join(state.tensors)}")
-        return self._planes(inputs)
+    @abstractmethod
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+        """Planes, memory and small inputs in, as `vsr.models.spec` names them; new arrays out, the caller's to keep. Raises
+        InferenceError, DeviceMemoryError."""
 
     @contextmanager
     def steps(self, inputs: Arrays) -> Generator[Steps]:
         """The steps of `run` with these inputs, to be timed one by one: see Steps. None if they cannot be separated. Raises
         as `run`."""
         yield {}
-
-    @abstractmethod
-    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
-        """As `run`."""
 
     def close(self) -> None:  # noqa: B027 - most runtimes let go by themselves
         """Free the resources of the runtime."""

@@ -63,7 +63,7 @@ class GuardedEngine(Engine):
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """As `run`, and with the count, if the graph has one."""
 
-    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         outputs = self.outputs(inputs)
         if count := int(outputs.pop(NOT_FINITE, 0)):
             raise self.not_finite(inputs, count)

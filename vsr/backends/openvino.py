@@ -71,7 +71,7 @@ class OpenVinoEngine(Engine):
             for port in compiled.outputs
         }
 
-    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         with self._request() as request:
             _shared = self._copy_in(request, inputs)
             return self._compute(request)

@@ -91,13 +91,13 @@ class _WatchedEngine(GuardedEngine):
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         return dict(self._engine.run(inputs))
 
-    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         if not self._compared:
             with self._comparing:
                 if not self._compared:
                     self._compare(inputs)
                     self._compared = True
-        return super()._planes(inputs)
+        return super().run(inputs)
 
     def _compare(self, inputs: Arrays) -> None:
         self._say(f"comparing {self._device} with float32 on the processor, on the first frames")

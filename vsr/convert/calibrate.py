@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.base import Arrays
 from vsr.backends.guarded import extremes
+from vsr.backends.memory import memory_of_a_still
 from vsr.convert.examples import middle_of_file
 from vsr.core.errors import ConfigError
 from vsr.media.inputs import MEDIA_SUFFIXES, files_below
@@ -37,7 +38,8 @@ def calibration(spec: ModelSpec, pictures: Sequence[Path]) -> Ends:
     if not files:
         raise ConfigError("no picture to calibrate with was found", hint="name a folder with pictures in it")
     chosen = np.linspace(0, len(files) - 1, min(_PICTURES, len(files))).astype(int)
-    examples = [middle_of_file(str(files[at]), _GRAY, spec.size_multiple, _SIDE) for at in chosen]
+    middles = [middle_of_file(str(files[at]), _GRAY, spec.size_multiple, _SIDE) for at in chosen]
+    examples = [{**inputs, **memory_of_a_still(spec, _GRAY, inputs)} for inputs in middles]
     return {
         name: (_midway(least, np.min), _midway(most, np.max))
         for name, (least, most) in _extremes(spec, _GRAY, examples).items()

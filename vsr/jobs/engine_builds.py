@@ -11,6 +11,7 @@ import numpy as np
 
 from vsr.backends.base import Arrays
 from vsr.backends.devices import gpu_number
+from vsr.backends.memory import memory_of_a_still
 from vsr.backends.tensorrt.backend import TensorRTEngine
 from vsr.backends.tensorrt.build import BuiltEngine, wanted_engine
 from vsr.backends.tensorrt.build import build_engine as build
@@ -75,8 +76,12 @@ def verify_engine(
         raise EngineStaleError(
             f"the engine was built with another {', '.join(differ)}", hint="`vsr engine build` makes it"
         )
-    with TensorRTEngine(manifest, find_model(model), store, gpu=gpu) as engine:
-        engine.verify(batches(recipe, input, frames))
+    spec = find_model(model)
+    with TensorRTEngine(manifest, spec, store, gpu=gpu) as engine:
+        engine.verify(
+            {**inputs, **memory_of_a_still(spec, recipe.graph_layout, inputs)}
+            for inputs in batches(recipe, input, frames)
+        )
         return engine.manifest
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from vsr.backends.base import Arrays, Backend, CompileOptions, Engine
 from vsr.backends.guarded import MIN_PSNR_DB
 from vsr.backends.kept_graphs import key_of
+from vsr.backends.memory import memory_of_a_still
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.tables import filled
 from vsr.files.checks import make_folder
@@ -133,7 +134,8 @@ def chosen(seconds: Mapping[Precision, float]) -> Precision:
 def _measure(spec: ModelSpec, backend: Measurable, names: Sequence[Precision]) -> Measured:
     """Raises as `Backend.compile` and `Engine.run`."""
     picture = _picture(spec)
-    inputs: Arrays = {"y": picture, **{name: np.asarray(value) for name, value in _SMALL_INPUTS.items()}}
+    small = {name: np.asarray(value) for name, value in _SMALL_INPUTS.items()}
+    inputs: Arrays = {"y": picture, **small, **memory_of_a_still(spec, _LAYOUT, {"y": picture})}
 
     def compiled(name: Precision) -> Engine:
         return backend.compile(spec, _LAYOUT, {"y": picture.shape}, CompileOptions(precision=name))

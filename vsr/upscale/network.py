@@ -7,20 +7,24 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsr.backends.base import Backend, CompileOptions, Steps
-from vsr.core.errors import UnsupportedInputError, WeightsError
+from vsr.backends.memory import memory_of_a_still
+from vsr.core.errors import WeightsError
 from vsr.core.frame import PixelFormat, Plane, SemiPlanar
 from vsr.media.frames.enlarge import enlarged_chroma, is_enlarged_closely
 from vsr.models import GraphLayout, ModelSpec
+from vsr.models.spec import KEEP
 from vsr.upscale.engine_cache import EngineCache, Shapes
 from vsr.upscale.graph_inputs import small_inputs
 from vsr.upscale.memory import Portion, most_at_once
-from vsr.upscale.on_device import run_on_device
+from vsr.upscale.on_device import LeavesDevice, run_on_device
 from vsr.upscale.planes import Kind, cut, padded, paste, stacked
+from vsr.upscale.recurrent import Memory
 from vsr.upscale.tiles import TilePlan, Window
 
 # A frame of more LR pixels is cut into tiles: the widest shipped network then needs about a gigabyte.
@@ -35,7 +39,6 @@ class Network:
 
     portion: how much goes through at a time; shared by networks that learn from each other where memory is short. in_flight:
     pictures that should be under way, None for as many as the backend wants.
-    Raises UnsupportedInputError for a model with states.
     """
 
     def __init__(
@@ -46,11 +49,6 @@ class Network:
         portion: Portion,
         in_flight: int | None = None,
     ) -> None:
-        if spec.states:
-            raise UnsupportedInputError(
-                f"{spec.id} carries {', '.join(spec.states)} from frame to frame, which no backend does yet",
-                hint="take a model without states; `vsr model list` shows the models",
-            )
         self.spec = spec
         self._backend = backend
         self._portion = portion
@@ -91,19 +89,25 @@ class Network:
         self._engines.close()
 
     def run(
-        self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int = 1
+        self,
+        pictures: Sequence[Sequence[Plane]],
+        kind: Kind,
+        in_flight: int = 1,
+        memory: Memory | None = None,
     ) -> list[list[NDArray[np.uint8]]]:
         """The planes of each picture, `spec.scale` times as wide and as high; see Plane.
 
-        kind: of all pictures, without alpha. in_flight: number of threads that call this at a time. Large pictures are cut into
-        tiles, and sides are padded as the network needs it; neither is visible. Raises WeightsError for a package with another
-        scale, InferenceError, DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
+        kind: of all pictures, without alpha. in_flight: number of threads that call this at a time. memory: for a network with
+        memory and the next frame of a stream, which is a single picture; it holds that frame afterwards, unless an error is
+        raised. Without it, a sequence begins with each picture. Large pictures are cut into tiles, and sides are padded as the
+        network needs it; neither is visible. Raises WeightsError for a package with another scale, InferenceError,
+        DeviceMemoryError; for the first picture of a size what `Backend.compile` raises.
         """
         if not self._enlarges_chroma_apart(kind):
             return self._portion.run(
-                lambda part: self._run(part, kind, in_flight), pictures, kind, self._plan
+                lambda part: self._run(part, kind, in_flight, memory), pictures, kind, self._plan
             )
-        luma = self.run([planes[:1] for planes in pictures], _luma(kind), in_flight)
+        luma = self.run([planes[:1] for planes in pictures], _luma(kind), in_flight, memory)
         return [
             large + self._large_chroma(planes[1:], kind) for large, planes in zip(luma, pictures, strict=True)
         ]
@@ -112,6 +116,8 @@ class Network:
         self, pictures: Sequence[SemiPlanar], kind: Kind, in_flight: int = 1
     ) -> list[SemiPlanar]:
         """The same for pictures that stay on their device. Raises also LeavesDevice, where they cannot."""
+        if self.spec.states:
+            raise LeavesDevice(f"the memory of {self.spec.id} lies there")
         return self._portion.run(
             lambda part: run_on_device(self._engines, self._plan(kind), part, kind, in_flight),
             pictures,
@@ -134,19 +140,22 @@ class Network:
             pass
 
     def _run(
-        self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int
+        self, pictures: Sequence[Sequence[Plane]], kind: Kind, in_flight: int, memory: Memory | None
     ) -> list[list[NDArray[np.uint8]]]:
         scale, unit, plan = self.spec.scale, kind.format.bytes_per_sample, self._plan(kind)
         names = (layout := GraphLayout.of(kind.format, kind.color)).plane_names
         shifts = _shifts(kind.format)
         whole = _whole(pictures, plan, kind)
+        if memory is not None and "input" in self.spec.states:  # The caller's planes may change.
+            whole |= {name: np.array(whole[name]) for name in layout.luma_names}
+        before = (memory or Memory()).inputs(self.spec, layout, whole, kind)
         small = small_inputs(kind.format, kind.color)
 
         def enlarged(window: tuple[Window, Window], at_once: int) -> list[NDArray[np.uint8]]:
             parts = _parts(whole, window, kind)
             shapes = {name: part.shape for name, part in parts.items()}
             with self._engines.taken(layout, shapes, at_once) as engine:
-                outputs = engine.run({**small, **parts})
+                outputs = engine.run({**small, **parts, **_memory_parts(before, window, unit, scale)})
             larger = [outputs[f"{name}_out"] for name in names]
             self._check_scale(layout, parts, larger)
             return larger
@@ -168,6 +177,9 @@ class Network:
             with ThreadPoolExecutor(together, "tile") as tiles:
                 for _ in tiles.map(lambda window: fill_in(window, max(in_flight, together)), plan):
                     pass
+        if memory is not None:
+            memory.keep(self.spec, layout, whole, dict(zip(names, large, strict=True)), kind)
+            large = [_read_only(plane) for plane in large]
         sizes = [
             kind.format.plane_size(number, kind.width * scale, kind.height * scale)
             for number in range(len(names))
@@ -204,7 +216,13 @@ class Network:
         layout, inputs = GraphLayout.of(kind.format, kind.color), taken_up()
         with (
             self._engines.taken(layout, {name: part.shape for name, part in inputs.items()}, 1) as engine,
-            engine.steps({**small_inputs(kind.format, kind.color), **inputs}) as steps,
+            engine.steps(
+                {
+                    **small_inputs(kind.format, kind.color),
+                    **inputs,
+                    **memory_of_a_still(self.spec, layout, inputs),
+                }
+            ) as steps,
         ):
 
             def copy_in() -> float | None:
@@ -285,6 +303,27 @@ def _parts(
         name: np.ascontiguousarray(cut(plane, *window, shift, kind.format.bytes_per_sample))
         for (name, plane), shift in zip(whole.items(), _shifts(kind.format), strict=True)
     }
+
+
+def _memory_parts(
+    before: Mapping[str, NDArray[Any]], window: tuple[Window, Window], unit: int, scale: int
+) -> dict[str, NDArray[Any]]:
+    """The parts of a memory inside a window, by input of the graph."""
+    return {
+        name: plane
+        if name == KEEP
+        else np.ascontiguousarray(
+            cut(plane, *window, (0, 0), unit, scale if name.endswith("_out_before") else 1)
+        )
+        for name, plane in before.items()
+    }
+
+
+def _read_only(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A view for the caller of a plane that is remembered."""
+    view = plane.view()
+    view.flags.writeable = False
+    return view
 
 
 def _by(plane: NDArray[np.uint8]) -> str:

@@ -76,7 +76,8 @@ def frame_from_array(array: NDArray[Any]) -> Frame:
 def array_from_frame(frame: Frame) -> NDArray[Any]:
     """The inverse of frame_from_array."""
     dtype = np.dtype("u1" if frame.format.bytes_per_sample == 1 else "<u2")
-    planes = [np.ascontiguousarray(plane).view(dtype) for plane in frame.planes]
+    # The caller may write to it; what a network remembers must not change.
+    planes = [np.require(plane, requirements=["C", "W"]).view(dtype) for plane in frame.planes]
     if frame.format.kind == "gray":
         return planes[0]
     return np.stack([planes[index] for index in (2, 0, 1, 3)[: len(planes)]], axis=-1)

@@ -45,10 +45,17 @@ def padded(plane: NDArray[np.uint8], width: int, height: int, unit: int) -> NDAr
 
 
 def cut(
-    plane: NDArray[np.uint8], horizontal: Window, vertical: Window, shift: tuple[int, int], unit: int
+    plane: NDArray[np.uint8],
+    horizontal: Window,
+    vertical: Window,
+    shift: tuple[int, int],
+    unit: int,
+    scale: int = 1,
 ) -> NDArray[np.uint8]:
-    left, width = (horizontal.start >> shift[0]) * unit, (horizontal.length >> shift[0]) * unit
-    top, height = vertical.start >> shift[1], vertical.length >> shift[1]
+    """The part of a plane inside a window. scale: of the plane, as often as large as the windows count."""
+    across = scale * unit
+    left, width = (horizontal.start >> shift[0]) * across, (horizontal.length >> shift[0]) * across
+    top, height = (vertical.start >> shift[1]) * scale, (vertical.length >> shift[1]) * scale
     return plane[:, :, top : top + height, left : left + width]
 
 

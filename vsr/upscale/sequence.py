@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from vsr.backends.process import OfProcess
 from vsr.core.frame import Frame, Reset
 from vsr.upscale.planes import Kind
+from vsr.upscale.recurrent import StreamMemory
 
 # A function of frames of one kind, and of the number of such runs that may be in progress.
 Upscale = Callable[[list[Frame], int], list[Frame]]
@@ -21,16 +22,22 @@ class Sequence:
 
     Frames come out as they went in: as many, in the same order. A frame comes out of the push that completed its batch, or of a
     later one: several batches are under way at a time where the backend wants that, on threads that end with the Sequence.
-    With `batch` and `in_flight` of 1, each push returns the frame it was given.
+    With `batch` and `in_flight` of 1, each push returns the frame it was given. So it is with a network that has a memory: each
+    frame waits for the result of the one before. The memory is this Sequence's; no other run of the network touches it.
 
     An error ends the Sequence. The frames before it still come out; then each push and flush raises it.
     """
 
     def __init__(
-        self, upscale: Upscale, batch: Callable[[Frame], int], in_flight: Callable[[Frame], int]
+        self,
+        upscale: Upscale,
+        batch: Callable[[Frame], int],
+        in_flight: Callable[[Frame], int],
+        memory: StreamMemory | None = None,
     ) -> None:
         """upscale: see Upscale. batch: the number of frames like this one in a run. in_flight: the number of batches that may
-        be in progress, the batch that begins with this frame included."""
+        be in progress, the batch that begins with this frame included. Both are 1 with a memory, which `upscale` uses."""
+        self._memory = memory
         self._upscale, self._size, self._in_flight = upscale, batch, in_flight
         self._kind: Kind | None = None
         self._batch: list[Frame] = []
@@ -50,14 +57,17 @@ class Sequence:
 
     def push(self, frame: Frame) -> list[Frame]:
         """Take the next frame, and return the finished frames. If the frame has `Frame.starts`, the stream starts again with
-        it.
+        it. With a memory, it also starts again where the kind of frames changes, and each frame with which it started comes out
+        with the reason in `starts`.
 
         Raises the errors of `Upscaler.upscale`, RuntimeError after `close`, InferenceError in a forked process.
         """
         if self._failed is None:
             self._check_open()
-            if frame.starts is not None:
-                self.reset(frame.starts)
+            if self._memory is not None:
+                frame = self._memory.coming(frame)
+            elif frame.starts is not None:
+                self._begin()
             kind = Kind.of(frame)
             if kind != self._kind:
                 self._begin()
@@ -81,6 +91,8 @@ class Sequence:
         A network without memory forgets nothing, whatever the reason; its next frame begins a batch.
         """
         self._begin()
+        if self._memory is not None:
+            self._memory.forget(why)
 
     def stream(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Push all, then flush. Raises as `push`."""

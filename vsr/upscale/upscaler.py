@@ -28,6 +28,7 @@ from vsr.upscale.on_device import LeavesDevice
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.pictures import frame_from_picture, picture_from_frame
 from vsr.upscale.planes import Kind
+from vsr.upscale.recurrent import Memory, StreamMemory
 from vsr.upscale.sequence import Sequence, Upscale
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Upscaler:
     requested precision, or the fastest one found on this machine; None leaves it to the backend. `network` enlarges the planes
     of pictures; alpha has another Network.
 
-    Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError; UnsupportedInputError for a model with states.
+    Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError.
     """
 
     @overload
@@ -106,12 +107,14 @@ class Upscaler:
 
     @property
     def in_flight(self) -> int:
-        """The best number of threads that upscale at a time."""
-        return self.tuned.in_flight or self._backend.in_flight
+        """The best number of threads that upscale at a time; of one stream, if the network has a memory."""
+        return 1 if self.spec.states else self.tuned.in_flight or self._backend.in_flight
 
     def batch(self, width: int, height: int, *, on_device: bool = False) -> int:
         """The best number of frames of a size for `upscale_batch`: more than one for small frames on a GPU, unless they lie in
-        its memory."""
+        its memory, or the network has one."""
+        if self.spec.states:
+            return 1
         best = 1 if on_device else max(1, min(self._backend.batch, MAX_RUN_PIXELS // (width * height)))
         return self._batch or best
 
@@ -145,7 +148,7 @@ class Upscaler:
 
         A picture is a Frame; a PyAV VideoFrame of any pixel format; or a NumPy array, uint8 0..255 or uint16 0..65535, of shape
         (height, width) for gray, (height, width, 3) for RGB, (height, width, 4) for RGB with straight alpha.
-        Where alpha is 0, the colour around it is used.
+        Where alpha is 0, the colour around it is used. A network with memory takes it as the first frame of a stream.
         Raises UnsupportedInputError for anything else, InferenceError, DeviceMemoryError; for the first picture of a size also
         the errors of `Backend.compile`.
         """
@@ -165,8 +168,16 @@ class Upscaler:
         """One stream of frames, to be pushed in order. Any number of sequences may share this Upscaler.
 
         batch: frames in a run, None for the Upscaler's own. in_flight: most batches at a time, None for as many as the backend
-        wants and memory holds. upscale: enlarges the frames in place of `upscale_batch`, for a network without memory.
+        wants and memory holds. upscale: enlarges the frames in place of `upscale_batch`. A network with memory takes frame by
+        frame, whatever these are; planes of its results are read-only.
         """
+        if self.spec.states:
+            memory = StreamMemory(self.passes)
+
+            def next_one(frames: list[Frame], in_flight: int) -> list[Frame]:
+                return self._upscaled(frames, in_flight, memory.passes)
+
+            return Sequence(next_one, lambda _frame: 1, lambda _frame: 1, memory)
 
         def size(frame: Frame) -> int:
             return batch or self.batch(frame.width, frame.height, on_device=frame.on_device is not None)
@@ -190,9 +201,15 @@ class Upscaler:
     def upscale_batch(self, frames: abc.Sequence[Frame], *, in_flight: int = 1) -> list[Frame]:
         """Enlarge frames of one size, format and colour in one run. in_flight: number of threads that call this at a time.
         Raises as `upscale`."""
+        return self._upscaled(frames, in_flight, [None] * self.passes)
+
+    def _upscaled(
+        self, frames: abc.Sequence[Frame], in_flight: int, memories: abc.Sequence[Memory | None]
+    ) -> list[Frame]:
+        """memories: of each pass."""
         large = list(frames)
-        for _ in range(self.passes if large else 0):
-            large = self._one_pass(large, in_flight)
+        for memory in memories if large else ():
+            large = self._one_pass(large, in_flight, memory)
         return large
 
     def make_ready(self, kind: Kind) -> None:
@@ -227,7 +244,7 @@ class Upscaler:
     def _say(self, doing: str) -> None:
         self.doing = doing
 
-    def _one_pass(self, frames: list[Frame], in_flight: int) -> list[Frame]:
+    def _one_pass(self, frames: list[Frame], in_flight: int, memory: Memory | None) -> list[Frame]:
         """Frames, larger by the model's scale."""
         kind = Kind.of(frames[0])
         pictures = [frame.on_device for frame in frames if frame.on_device]
@@ -244,7 +261,7 @@ class Upscaler:
         opaque = replace(kind.format, alpha=False)
         colour = [extended_colour(frame) if kind.format.alpha else frame.planes for frame in frames]
         large: list[list[Plane]] = [
-            [*planes] for planes in self.network.run(colour, replace(kind, format=opaque), in_flight)
+            [*planes] for planes in self.network.run(colour, replace(kind, format=opaque), in_flight, memory)
         ]
         if kind.format.alpha:
             gray = replace(kind, format=PixelFormat("gray", kind.format.bits))

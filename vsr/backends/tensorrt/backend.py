@@ -77,9 +77,9 @@ class TensorRTEngine(DeviceEngine):
         with on_gpu(gpu):
             self._engine = self._library.load(store.plan(manifest.identity))
 
-    def _planes(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.uint8]]:
         self._verify_once(lambda: inputs)
-        return super()._planes(inputs)
+        return super().run(inputs)
 
     def _verify_once(self, inputs: Callable[[], Arrays]) -> None:
         if self.manifest.parity is None:
