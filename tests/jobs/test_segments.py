@@ -45,9 +45,9 @@ def pictures(plan: SegmentPlan, index: VideoIndex) -> list[list[int]]:
 def test_every_plan_holds_every_picture_once_and_can_be_decoded(seed: int) -> None:
     rng = random.Random(seed)
     index = random_index(rng)
-    length, warm_up = rng.randint(1, 10**6), rng.randint(0, 5)
+    length, warm_up, lead = rng.randint(1, 10**6), rng.randint(0, 5), rng.choice([0, 3, 12])
     scenes = rng.sample(index.keyframes, rng.randint(0, len(index.keyframes)))
-    plan = plan_segments(index, length, scene_cuts=scenes, warm_up=warm_up)
+    plan = plan_segments(index, length, scene_cuts=scenes, warm_up=warm_up, lead=lead)
     held = pictures(plan, index)
     assert [tick for part in held for tick in part] == list(index.times)
     assert [len(part) for part in held] == [s.frames for s in plan.segments]
@@ -64,9 +64,11 @@ def test_every_plan_holds_every_picture_once_and_can_be_decoded(seed: int) -> No
         assert all(2 * (end - begin) >= length for begin, end in pairwise(bounds))
     for segment, before in zip(plan.segments[1:], range(len(cuts)), strict=True):
         first = sum(len(part) for part in held[: before + 1])
-        warm = index.times[max(0, first - warm_up)]
+        warm = index.times[max(0, first - warm_up - lead)]
         usable = [tick for tick in index.keyframes if tick <= warm]
         assert segment.seek == (usable[-1] if usable else None)
+        assert segment.lead == (index.times[max(0, first - lead)] if lead else None)
+    assert plan.segments[0].lead is None
     assert pickle.loads(pickle.dumps(plan)) == plan
 
 

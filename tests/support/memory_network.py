@@ -1,6 +1,7 @@
-"""A small network with memory: cubic enlargement, mixed with the last frame's result and moved by the change of the input.
+"""A small network with memory: cubic enlargement, moved by an eighth towards the last result and by a quarter of the change of
+the input.
 
-Each part of the memory shows in every sample, and what a frame leaves behind is gone, to the code, a few frames later.
+Each part of the memory shows wherever the picture moves, and what a frame leaves behind is gone, to the code, frames later.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnx import TensorProto
 
@@ -17,9 +17,6 @@ from vsr.models.graphs.networks import Cubic, add_cubic_residual
 from vsr.models.graphs.package import PackageFacts, write_package
 from vsr.models.graphs.planes import codes_in, codes_out
 from vsr.models.spec import GraphLayout, ModelSpec, State
-
-RESULT, CHANGE = 0.125, 0.25
-"""Shares of the last result, and of the change of the input since the last frame, in the result."""
 
 
 def write_memory_network(
@@ -63,16 +60,33 @@ def _remembered(
     states: Sequence[State],
 ) -> str:
     """Add what the memory says to an enlarged plane [N, 4, h, w]."""
-    terms = []
-    if "output" in states:
-        result = codes_in(graph, f"{name}_out_before", layout)
-        result = graph.add("SpaceToDepth", [result], f"{name}/result", blocksize=2)
-        terms.append(("result", RESULT, result, large))
+
+    def kept(term: str, what: str, to: str) -> str:
+        only = graph.add("Mul", [term, keep], f"{name}/{what}/kept")
+        return graph.add("Add", [to, only], f"{name}/{what}/added")
+
+    result = large
     if "input" in states:
-        terms.append(("change", CHANGE, codes_in(graph, f"{name}_before", layout), plane))
-    for what, share, before, now in terms:
-        apart = graph.add("Sub", [before, now], f"{name}/{what}/apart")
-        part = graph.add("Mul", [apart, graph.constant(what, np.float32(share))], f"{name}/{what}/part")
-        kept = graph.add("Mul", [part, keep], f"{name}/{what}/kept")
-        large = graph.add("Add", [large, kept], f"{name}/{what}/added")
-    return large
+        change = graph.add("Sub", [codes_in(graph, f"{name}_before", layout), plane], f"{name}/change")
+        result = kept(
+            graph.add("Mul", [change, graph.constant("a quarter", 0.25)], f"{name}/change/part"),
+            "change",
+            result,
+        )
+    if "output" in states:
+        before = codes_in(graph, f"{name}_out_before", layout)
+        before = graph.add("SpaceToDepth", [before], f"{name}/before", blocksize=2)
+        half = graph.add("Add", [large, graph.constant("half", 0.5)], f"{name}/half")
+        codes = graph.add("Floor", [half], f"{name}/codes of {name}")
+        # An eighth of the difference, towards zero: a smaller one than eight codes is forgotten at once.
+        sides = [
+            graph.add("Sub", pair, f"{name}/apart/{number}")
+            for number, pair in enumerate([(before, codes), (codes, before)])
+        ]
+        parts = []
+        for side in sides:
+            positive = graph.add("Relu", [side], f"{side}/positive")
+            eighth = graph.add("Mul", [positive, graph.constant("an eighth", 0.125)], f"{side}/eighth")
+            parts.append(graph.add("Floor", [eighth], f"{side}/whole"))
+        result = kept(graph.add("Sub", parts, f"{name}/result/part"), "result", result)
+    return result

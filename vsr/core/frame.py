@@ -143,7 +143,8 @@ class Frame:
     planes: see Plane and PixelFormat, in the format's order. on_device: the same picture in a GPU's memory, if it is there.
     pts, duration: integers in units of time_base seconds; pts is the source's own, None only for a frame that a caller made.
     index: number of the frame in its stream, from 0. starts: the reason why a sequence begins again at this frame; None if the
-    frame continues the sequence. side: data beside the picture, by name, which only `media` reads (closed captions and the
+    frame continues the sequence. warms_up: the frame goes through the network so that the next ones find a memory, and is not
+    part of the output. side: data beside the picture, by name, which only `media` reads (closed captions and the
     like).
     """
 
@@ -157,5 +158,6 @@ class Frame:
     time_base: Fraction = Fraction(1, 1000)
     index: int = 0
     starts: Reset | None = None
+    warms_up: bool = False
     side: dict[str, Any] = field(default_factory=dict)
     on_device: SemiPlanar | None = None

@@ -23,7 +23,7 @@ from vsr.jobs.folder import JOURNAL, JobFolder, check_free, job_folder
 from vsr.jobs.outlook import Outlook, Preview
 from vsr.jobs.progress import OnProgress, Progress, TimeLeft
 from vsr.jobs.report import Report
-from vsr.jobs.segments import SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
+from vsr.jobs.segments import LEAD, SegmentPlan, early_keyframes, is_short, plan_segments, segment_seconds
 from vsr.jobs.upscale import UpscaleJob
 from vsr.media.address import file_name
 from vsr.media.read.index import why_not_cut
@@ -203,7 +203,8 @@ class Upscaling:
         else:
             length = Fraction(seconds).limit_denominator(1000)
         ticks = max(1, round(length / index.time_base))
-        return plan_segments(index, ticks, scene_cuts=early_keyframes(index))
+        lead = LEAD if outlook.spec.states else 0
+        return plan_segments(index, ticks, scene_cuts=early_keyframes(index), lead=lead)
 
     def _in_segments(
         self,

@@ -117,7 +117,7 @@ def _head(path: Path, kind: str, entry: Mapping[str, Any]) -> JobHead:
 
 
 def _head_entry(head: JobHead) -> dict[str, Any]:
-    segments = [[s.begin, s.end, s.seek, s.frames] for s in head.plan.segments]
+    segments = [[s.begin, s.end, s.seek, s.frames, s.lead] for s in head.plan.segments]
     return {
         "schema": SCHEMA,
         "url": head.url,

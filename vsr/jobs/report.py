@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -38,7 +39,7 @@ class Report:
     segments are in the folder `kept`, from which the same job continues. cpu_s: processor time of the whole process. started:
     seconds since 1970, UTC. first_frame_s: until the encoder got the first frame, None if there was none; compile_s: the part
     for compiling the network. video_s: playing time of the output, None for pictures. nodes: frames a second of each node of a
-    cluster that took part.
+    cluster that took part. resets: how often the memory of the network began again, by reason; empty if it has none.
     """
 
     input: str
@@ -70,6 +71,7 @@ class Report:
     compile_s: float = 0.0
     video_s: float | None = None
     nodes: Mapping[str, float] = field(default_factory=dict)
+    resets: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def seconds_an_hour(self) -> float | None:
@@ -122,6 +124,7 @@ def merged(reports: Sequence[Report]) -> Report:
         video_s=round(sum(lengths), 3) if lengths else None,
         output_bytes=None,
         nodes=_rates(reports),
+        resets=dict(sum((Counter(report.resets) for report in reports), Counter())),
     )
 
 

@@ -17,6 +17,7 @@ def run_segment(job: UpscaleJob, task: SegmentTask, on_progress: OnProgress | No
         seek=segment.seek,
         begin=segment.begin,
         end=segment.end,
+        lead=segment.lead,
         on_progress=on_progress,
     )
     return SegmentDone(segment.number, report)

@@ -12,6 +12,8 @@ from vsr.media.read.index import VideoIndex
 
 WARM_UP = 2
 """Pictures before a segment that its decoding begins with: a deinterlacer looks one back, which has one before it."""
+LEAD = 12
+"""Pictures before a segment that go through a network with memory: after 4 to 9 its memory is that of a run in one pass."""
 
 _WORK_S = 30
 _ONE_PASS_WORK_S = 60
@@ -23,7 +25,8 @@ class Segment:
     """Pictures with begin <= pts < end, in ticks; None where it is open, at the ends of what is wanted.
 
     number: from 0, in order. seek: pts of the keyframe from which it is decoded, None for the beginning of the input. frames:
-    number of its pictures in the input.
+    number of its pictures in the input. lead: pts of the picture with which the network begins, to have a memory at `begin`;
+    None for `begin` itself.
     """
 
     number: int
@@ -31,6 +34,7 @@ class Segment:
     end: int | None
     seek: int | None
     frames: int
+    lead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,13 @@ class SegmentPlan:
 
 
 def plan_segments(
-    index: VideoIndex, length: int, *, scene_cuts: Sequence[int] = (), warm_up: int = WARM_UP
+    index: VideoIndex, length: int, *, scene_cuts: Sequence[int] = (), warm_up: int = WARM_UP, lead: int = 0
 ) -> SegmentPlan:
     """Cut at pictures that are keyframes, as near as possible to multiples of `length` ticks; no segment is shorter than half.
 
     Keyframes that begin a scene (their pts is in `scene_cuts`) are preferred to nearer ones that do not, within a quarter of
-    the length. warm_up: pictures before a segment that its decoding begins with at the latest. Where nothing is cut, the
-    plan's note says why.
+    the length. lead: pictures before a segment that go through the network, see LEAD. warm_up: pictures before these that
+    decoding begins with at the latest. Where nothing is cut, the plan's note says why.
     """
     if length <= 0:
         raise ValueError(f"segments of {length} ticks")
@@ -75,8 +79,9 @@ def plan_segments(
     for number, (begin, end) in enumerate(pairwise(bounds)):
         first = 0 if begin is None else bisect_left(times, begin)
         behind = len(times) if end is None else bisect_left(times, end)
-        seek = None if begin is None else _seek(index, first, warm_up)
-        segments.append(Segment(number, begin, end, seek, behind - first))
+        seek = None if begin is None else _seek(index, first, warm_up + lead)
+        leads = index.times[max(0, first - lead)] if lead and begin is not None else None
+        segments.append(Segment(number, begin, end, seek, behind - first, leads))
     note = index.uncuttable
     if not note and not cuts:
         note = f"no keyframe lies between segments of {float(length * index.time_base):.3g} s"

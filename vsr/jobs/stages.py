@@ -19,16 +19,18 @@ _QUEUE_BYTES = 96 << 20
 
 class Exhaustion:
     """The frames of a source, and whether they came to their own end, rather than being stopped. fetch: they come to the host
-    here."""
+    here. frames: how many came that are part of the output."""
 
     def __init__(self, frames: Iterable[Frame], *, fetch: bool) -> None:
         self._frames, self._fetch = frames, fetch
         self.reached_end = False
+        self.frames = 0
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._frames:
             if self._fetch and frame.on_device:
                 frame.planes, frame.on_device = list(frame.planes), None
+            self.frames += not frame.warms_up
             yield frame
         self.reached_end = True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -143,6 +144,7 @@ class UpscaleJob:
         seek: int | None,
         begin: int | None,
         end: int | None,
+        lead: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> Report:
         """Upscale the frames that `FileSource.part` gives into a part of `output`, at `path`.
@@ -156,7 +158,7 @@ class UpscaleJob:
             assert isinstance(source, FileSource)
             prepared = self._prepare(source)
             sink = PartSink(path, output, prepared.writing, source.carried, prepared.large, source.first)
-            frames = source.part(seek, begin, end)
+            frames = source.part(seek, begin, end, lead)
             return self._work(source, frames, sink, prepared, control, began, on_progress, None)
 
     def join(self, url: str, output: str, parts: Sequence[Path], called: str | None = None) -> Joined:
@@ -254,7 +256,7 @@ class UpscaleJob:
         plan = plan_size(info, config.network.scale, config.size)
         network = replace(config.network, scale=plan.factor)
         upscaler = self._pool.upscaler(network, "picture" if info.is_picture else "video")
-        stays = info.on_device and upscaler.on_gpu
+        stays = info.on_device and upscaler.on_gpu and not upscaler.spec.states
         large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
         size = plan.size if plan.size != (large.width, large.height) else None
         threads = config.sink.threads or config.network.threads or upscaler.tuned.encoder_threads
@@ -280,6 +282,7 @@ class UpscaleJob:
         first_frame_s: float | None = None
         compile_s = setup_s = 0.0
         pace = Pace(info, self._config.source)
+        resets = Counter[str]()
 
         def watch(stats: PipelineStats) -> None:
             assert on_progress is not None
@@ -298,7 +301,7 @@ class UpscaleJob:
                 precision=upscaler.precision,
                 size_in=(info.width, info.height),
                 size_out=prepared.size,
-                frames_in=source.counters.frames,
+                frames_in=exhausted.frames,
                 frames_out=sink.counters.frames,
                 seconds=round(seconds, 3),
                 setup_s=round(setup_s, 3),
@@ -317,10 +320,11 @@ class UpscaleJob:
                 first_frame_s=None if first_frame_s is None else round(first_frame_s, 3),
                 compile_s=round(compile_s, 3),
                 video_s=None if info.is_picture else round(pace.done_s, 3) or None,
+                resets=dict(resets),
             )
 
+        exhausted = Exhaustion(frames, fetch=not large.on_device)
         try:
-            exhausted = Exhaustion(frames, fetch=not large.on_device)
 
             def infer(frames: Iterator[Frame]) -> Iterator[Frame]:
                 nonlocal compile_s
@@ -329,6 +333,10 @@ class UpscaleJob:
                     for at, frame in enumerate(sequence.stream(frames)):
                         if at == 0:
                             compile_s = upscaler.network.compile_s - before_s
+                        if frame.warms_up:
+                            continue
+                        if upscaler.spec.states and frame.starts:
+                            resets[frame.starts.value] += 1
                         yield frame
                         del frame
                 if info.is_picture and upscaler.device == "cpu" and following and is_picture_file(following):

@@ -150,19 +150,23 @@ class FileSource:
         frames, self._frames = self._frames, iter(())
         return frames
 
-    def part(self, seek: int | None, begin: int | None, end: int | None) -> Iterator[Frame]:
+    def part(
+        self, seek: int | None, begin: int | None, end: int | None, lead: int | None = None
+    ) -> Iterator[Frame]:
         """Only the frames with begin <= pts < end, each the same as when all frames are read. Call it instead of iterating.
 
-        Times are ticks of the stream's time base, None is open. seek: the keyframe to begin decoding at, early enough for
-        filters that need frames before, None for the beginning. If no filter does and a keyframe is shown at `begin`, decoding
-        begins there instead. Nothing is put on the shelf. Raises as iterating does.
+        Times are ticks of the stream's time base, None is open. lead: where the frames begin that come before these, marked as
+        `Frame.warms_up`; None for `begin`. seek: the keyframe to begin decoding at, early enough for filters that need frames
+        before, None for the beginning. If no filter does and a keyframe is shown where the frames begin, decoding begins there
+        instead. Nothing is put on the shelf. Raises as iterating does.
         """
         frames: Iterator[Frame] = iter(self)
-        begun = self._from_keyframe(begin) if seek is not None and begin is not None else None
+        lead = begin if lead is None else lead
+        begun = self._from_keyframe(lead) if seek is not None and lead is not None else None
         if begun is not None or (begun := self._part_from(seek)) is not None:
             self._starts, self._decoder = begun[0].starts, None
             frames = self._read(*begun)
-        return self._within(frames, begin, end)
+        return self._within(frames, lead, begin, end)
 
     def read_part(self, seek: int | None, end: int | None) -> None:
         """Instead of giving frames, read the packets that `part` reads, and as many more as may be under way in its decoder."""
@@ -211,13 +215,16 @@ class FileSource:
             setattr(self.counters, name, getattr(before, name))
         return None
 
-    def _within(self, frames: Iterator[Frame], begin: int | None, end: int | None) -> Iterator[Frame]:
+    def _within(
+        self, frames: Iterator[Frame], lead: int | None, begin: int | None, end: int | None
+    ) -> Iterator[Frame]:
         ticks = self._deinterlacer.ticks
         for frame in frames:
             assert frame.pts is not None
             if end is not None and frame.pts >= end * ticks:
                 return
-            if begin is None or frame.pts >= begin * ticks:
+            if lead is None or frame.pts >= lead * ticks:
+                frame.warms_up = begin is not None and frame.pts < begin * ticks
                 yield frame
 
     def shelved(self) -> Iterator[Fraction]:
