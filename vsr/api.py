@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from vsr.machine.doctor import Check, doctor
     from vsr.media.read.probe import Probe, probe
     from vsr.media.types import DeinterlaceMode, SinkOptions, SourceOptions
+    from vsr.models.registry import Temporal, find_model
     from vsr.models.registry import all_models as list_models
-    from vsr.models.registry import find_model
     from vsr.models.spec import ModelSpec, Precision
     from vsr.upscale.options import NetworkOptions
     from vsr.upscale.upscaler import Upscaler
@@ -225,6 +225,7 @@ def upscale_file(
     threads: int = 0,
     precision: Precision | None = None,
     build: bool = True,
+    temporal: Temporal = "auto",
     progress: OnProgress | None = None,
     control: JobControl | None = None,
 ) -> Report:
@@ -256,6 +257,7 @@ def upscale_file(
             threads=threads,
             precision=precision,
             build=build,
+            temporal=temporal,
         ),
         size=size,
         source=SourceOptions(
@@ -320,6 +322,7 @@ def open_stream(
     threads: int = 0,
     precision: Precision | None = None,
     build: bool = True,
+    temporal: Temporal = "auto",
 ) -> OpenStream:
     """Open a live source and upscale it. The result is a context manager, and an iterator of `StreamFrame`s as they come.
 
@@ -346,6 +349,7 @@ def open_stream(
             threads=threads,
             precision=precision,
             build=build,
+            temporal=temporal,
         ),
         max_latency_s=max_latency_s,
         timeout_s=timeout_s,

@@ -20,13 +20,13 @@ SOURCE = "testsrc:160x120@25"
     ],
 )
 def test_each_scale_has_its_networks(scale: int, models: list[str]) -> None:
-    rungs = Rungs(config(SOURCE, model="auto", scale=scale))
+    rungs = Rungs(config(SOURCE, model="auto", scale=scale, temporal="off"))
     assert [item.model for item in rungs.measured] == models
     rungs.close()
 
 
 def test_the_first_is_the_heaviest_that_leaves_room() -> None:
-    rungs = Rungs(config(SOURCE, model="auto"))
+    rungs = Rungs(config(SOURCE, model="auto", temporal="off"))
     (frame,) = synthetic_frames(160, 120, 1)
     rungs.prepare(frame, interval_s=1000.0)
     assert rungs.model == "quality-x2"
@@ -71,7 +71,7 @@ class TickingClock(PretendedClock):
 def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
     """On a machine that was busy at the start, nothing seemed to fit."""
     clock = TickingClock()
-    rungs = Rungs(config(SOURCE, model="auto"), clock=clock)
+    rungs = Rungs(config(SOURCE, model="auto", temporal="off"), clock=clock)
     (frame,) = synthetic_frames(48, 32, 1)
     rungs.prepare(frame, interval_s=-1.0)
     assert rungs.model == "bicubic-x2"
@@ -91,7 +91,7 @@ def test_after_calm_heavier_networks_are_tried_that_had_not_been() -> None:
 
 def test_a_heavier_network_that_cannot_be_made_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = TickingClock()
-    rungs = Rungs(config(SOURCE, model="auto"), clock=clock)
+    rungs = Rungs(config(SOURCE, model="auto", temporal="off"), clock=clock)
     (frame,) = synthetic_frames(48, 32, 1)
     rungs.prepare(frame, interval_s=-1.0)
 
@@ -134,7 +134,7 @@ def test_a_stream_three_times_as_large() -> None:
 
 def test_a_precision_is_for_the_networks_that_have_it() -> None:
     """bicubic is float32 only, and quality is not calibrated."""
-    rungs = Rungs(config(SOURCE, model="auto", precision="int8"))
+    rungs = Rungs(config(SOURCE, model="auto", precision="int8", temporal="off"))
     (frame,) = synthetic_frames(160, 120, 1)
     rungs.prepare(frame, interval_s=1000.0)
     found = {upscaler.spec.id: upscaler.precision == "int8" for upscaler in rungs._upscalers}

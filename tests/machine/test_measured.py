@@ -14,7 +14,7 @@ from vsr.backends.base import Arrays, Availability, CompileOptions, Engine
 from vsr.backends.choose import load_backend
 from vsr.core.errors import EngineBuildError
 from vsr.machine import doctor
-from vsr.machine.measured import best_of, chosen, measured_here, precision_for
+from vsr.machine.measured import best_of, chosen, measured_here, precision_for, seconds_a_pixel
 from vsr.models import GraphLayout, ModelSpec, Precision, find_model
 from vsr.upscale.upscaler import Upscaler
 
@@ -113,6 +113,9 @@ def test_it_is_measured_once(kept: Path) -> None:
     assert sorted(backend.made) == ["fp32", "int8"]
     assert precision_for(FAST, Pretended()) == (precision, None)
     assert measured_here([FAST, find_model("balanced-x2")], backend) == [found]
+    pixel_s = seconds_a_pixel(FAST, backend)
+    assert pixel_s == pytest.approx(found.run_ms[precision] / 1000 / 160**2)
+    assert seconds_a_pixel(find_model("balanced-x2"), backend) is None
     assert precision_for(FAST, Pretended(version="2"))[1], "another version may be faster otherwise"
     assert precision_for(find_model("balanced-x2"), backend)[1]
     assert len(backend.made) == 4

@@ -102,6 +102,7 @@ RUNNING = {
     "threads": Case("--threads 3", {"threads": 3}),
     "precision": Case("--precision fp32", {"precision": "fp32"}),
     "build": Case("--no-build", {"build": False}),
+    "temporal": Case("--temporal off", {"temporal": "off"}),
 }
 SCALE = Case("--scale 4", {"scale": 4})
 BATCH = Case("--batch 5", {"batch": 5})

@@ -25,6 +25,7 @@ from vsr.upscale.options import NetworkOptions
         ({"threads": -1}, "threads -1 is out of range"),
         ({"threads": 10**11}, "threads 100000000000 is out of range"),
         ({"precision": "fp9"}, "there is no precision 'fp9'"),
+        ({"temporal": "yes"}, "temporal is 'yes'"),
     ],
 )
 def test_what_is_out_of_range_is_refused_with_a_hint(options: dict[str, Any], said: str) -> None:

@@ -125,8 +125,9 @@ def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> I
         grid.batches or (None,),
         grid.in_flights or (None,),
     ):
+        spec = find_model(model, scale or 2.0)
         if size is not None:
-            _check_size(size, find_model(model, scale or 2.0).scale)
+            _check_size(size, spec.scale)
         options = NetworkOptions(
             model=model,
             scale=scale,
@@ -137,6 +138,7 @@ def _networks(grid: Grid, outputs: tuple[Output, ...], config: BenchConfig) -> I
             threads=config.threads,
             precision=precision,
             build=config.build,
+            temporal="on" if spec.states else "off",
         )
         yield Network(options, size, outputs, in_flight)
 

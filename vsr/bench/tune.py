@@ -100,7 +100,9 @@ def tune(config: TuneConfig, say: Callable[[str], None] | None = None) -> TuneRe
             def recorder() -> Recorder:
                 return Recorder(WarmUp(seconds=0.5), SYSTEM_CLOCK.now() + seconds)
 
-            job = config.network, clip.url, output, Path(name)
+            # A job would choose by itself.
+            network = replace(config.network, temporal="on" if spec.states else "off")
+            job = network, clip.url, output, Path(name)
             with assumed(tuned):
                 if tuned.workers:
                     return side_by_side(*job, tuned.workers, recorder).part().fps.median

@@ -13,6 +13,7 @@ from vsr.core import quantities
 from vsr.core.errors import ConfigError
 from vsr.jobs.size import OutputSize, Size
 from vsr.models import Precision
+from vsr.models.registry import Temporal
 from vsr.upscale.options import MAX_BATCH, MAX_SCALE, MAX_THREADS, MAX_TILE, NetworkOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -135,7 +136,15 @@ no_build = click.option(
     default=True,
     help="Fail if a TensorRT engine would have to be built first.",
 )
-running = group(tile, threads, precision, no_build)
+temporal = click.option(
+    "--temporal",
+    type=click.Choice(get_args(Temporal)),
+    default="auto",
+    show_default=True,
+    help="Whether video goes through the network with memory that belongs to the model: auto where there is one and the "
+    "machine is fast enough. Pictures never do.",
+)
+running = group(tile, threads, precision, no_build, temporal)
 
 
 def network(values: Mapping[str, Any]) -> NetworkOptions:

@@ -289,6 +289,9 @@ def report_lines(report: StreamReport) -> list[str]:
     if report.reconnects:
         lines.append(f"  lost {text.times(report.reconnects)}, {report.stalls} of them by silence")
     lines += [f"  {step.at_s:.1f} s: {step.before} to {step.after}, {step.why}" for step in report.steps]
+    if report.resets:
+        resets = ", ".join(f"{count:,} {reason}" for reason, count in report.resets.items())
+        lines.append(f"  memory begun again: {resets}")
     for sink in report.sinks:
         again = f", lost {text.times(sink['reconnects'])}" if sink["reconnects"] else ""
         last = sink["changes"][-1]

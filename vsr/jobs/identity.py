@@ -21,8 +21,9 @@ from vsr.models import ModelSpec
 from vsr.upscale.options import NetworkOptions
 
 _HASHED_BYTES = 1 << 20
-# These options change the speed, but no picture. The size of the sink follows from the size of the job.
-_NOT_SEEN = frozenset({"threads", "batch", "build", "overwrite", "size"})
+# These options change the speed, but no picture; of the network with memory, the model tells. The size of the sink follows
+# from the size of the job.
+_NOT_SEEN = frozenset({"threads", "batch", "build", "overwrite", "size", "temporal"})
 _NAMES = {"container_format": "--format", "encoder_options": "--encoder-option"}
 
 

@@ -29,6 +29,7 @@ from vsr.media.address import file_name
 from vsr.media.read.index import why_not_cut
 from vsr.media.write.containers import NULL, STDOUT
 from vsr.models import find_model
+from vsr.models.registry import Temporal
 from vsr.upscale.options import NetworkOptions
 
 if TYPE_CHECKING:
@@ -307,9 +308,10 @@ def fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None = None)
         threads, precision = begun.config["sink"]["threads"], begun.config["network"]["precision"]
     else:
         threads, precision = outlook.encoder_threads or min(cores(), _MOST_CODEC_THREADS), outlook.precision
+    temporal: Temporal = "on" if outlook.spec.states else "off"
     return replace(
         config,
-        network=replace(config.network, precision=precision),
+        network=replace(config.network, precision=precision, temporal=temporal),
         source=replace(config.source, threads=threads),
         sink=replace(config.sink, threads=threads),
     )

@@ -37,10 +37,20 @@ class Outlook:
 
     def work_s(self, frames: int) -> float:
         """The estimated seconds for a number of frames."""
-        enlarged: int = sum(self.spec.scale ** (2 * number) for number in range(self.passes))
-        macs = self.spec.macs_per_pixel * self.pixels_in * enlarged
-        infer_s = macs / (_MACS_A_GPU if self.on_gpu else _MACS_A_CORE * cores())
-        return frames * (infer_s + self.pixels_out / (_PIXELS_A_CORE * cores()))
+        frame_s = infer_s(self.spec, self.passes, self.pixels_in, on_gpu=self.on_gpu)
+        return frames * (frame_s + self.pixels_out / (_PIXELS_A_CORE * cores()))
+
+
+def infer_s(spec: ModelSpec, passes: int, pixels: int, *, on_gpu: bool) -> float:
+    """The estimated seconds of a network for a frame of so many pixels, on which it runs `passes` times."""
+    enlarged: int = sum(spec.scale ** (2 * number) for number in range(passes))
+    macs = spec.macs_per_pixel * pixels * enlarged
+    return macs / (_MACS_A_GPU if on_gpu else _MACS_A_CORE * cores())
+
+
+def stated_bytes(bitrate: int | None, video_s: float | None) -> int | None:
+    """The bytes of a video of this bitrate (bit/s) and length; None if either is unknown."""
+    return round(bitrate * video_s / 8) if bitrate and video_s else None
 
 
 @dataclass(frozen=True, slots=True)

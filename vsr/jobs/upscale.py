@@ -17,11 +17,12 @@ from vsr.core.control import Control
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.outlook import Outlook, Preview
+from vsr.jobs.outlook import Outlook, Preview, stated_bytes
 from vsr.jobs.progress import OnProgress, Pace, expected_bytes, frames_wanted, span_s
 from vsr.jobs.report import Report, stage_reports
 from vsr.jobs.size import enlarged, plan_size
 from vsr.jobs.stages import Exhaustion, capacity_for, encode_all, until_cancelled, watched
+from vsr.jobs.temporal import network_for
 from vsr.media.read.images import is_picture_file
 from vsr.media.read.index import VideoIndex, video_index
 from vsr.media.read.open import open_source
@@ -221,7 +222,7 @@ class UpscaleJob:
             encoder=sink.encoder,
             frames=frames,
             seconds=None if work_s is None else round(work_s, 1),
-            bytes=_stated_bytes(self._config.sink.bitrate, span_s(info, self._config.source)),
+            bytes=stated_bytes(self._config.sink.bitrate, span_s(info, self._config.source)),
             notes=(*source.notes, *prepared.notes, *upscaler.notes, *sink.notes),
             warnings=(*source.carried.warnings, *sink.warnings),
         )
@@ -254,13 +255,13 @@ class UpscaleJob:
         """The network, size and options for an opened input."""
         config, info = self._config, source.info
         plan = plan_size(info, config.network.scale, config.size)
-        network = replace(config.network, scale=plan.factor)
-        upscaler = self._pool.upscaler(network, "picture" if info.is_picture else "video")
+        upscaler, notes = network_for(self._pool, replace(config.network, scale=plan.factor), info)
         stays = info.on_device and upscaler.on_gpu and not upscaler.spec.states
         large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
         size = plan.size if plan.size != (large.width, large.height) else None
         threads = config.sink.threads or config.network.threads or upscaler.tuned.encoder_threads
-        return _Prepared(upscaler, large, replace(config.sink, size=size, threads=threads), plan.notes)
+        writing = replace(config.sink, size=size, threads=threads)
+        return _Prepared(upscaler, large, writing, (*plan.notes, *notes))
 
     def _work(
         self,
@@ -373,14 +374,9 @@ class UpscaleJob:
         return reported(result.stats, result.value, stopped=result.stopped)
 
 
-def _stated_bytes(bitrate: int | None, video_s: float | None) -> int | None:
-    """The bytes of a video of this bitrate (bit/s) and length; None if either is unknown."""
-    return round(bitrate * video_s / 8) if bitrate and video_s else None
-
-
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """large: describes the frames for the sink. notes: about the size."""
+    """large: describes the frames for the sink. notes: about the size and the choice of the network."""
 
     upscaler: Upscaler
     large: VideoInfo

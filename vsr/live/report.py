@@ -28,7 +28,8 @@ class StreamReport:
     and encoded, or taken by the caller. drops: frames that were not sent, by reason. in_flight: frames in progress. latency:
     from the moment when a frame could be decoded until the first working sink wrote its packet (until it was upscaled, if there
     is no sink); recent: the same in the last ten seconds; None if there was no frame. health: whether output flows. missing:
-    failures of required sinks at the end, in words. load: the part of the last seconds in which each stage was busy.
+    failures of required sinks at the end, in words. load: the part of the last seconds in which each stage was busy. resets:
+    how often the memory of a network began again, by reason; empty if none has one.
     """
 
     source: str
@@ -54,6 +55,7 @@ class StreamReport:
     load: dict[str, float]
     measured: tuple[Measured, ...]
     steps: tuple[LadderStep, ...]
+    resets: dict[str, int]
     reconnects: int
     stalls: int
     clock_jumps: int

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import statistics
 import threading
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.errors import ConfigError, VsrError
 from vsr.core.frame import Frame, Reset
+from vsr.live.choices import choices
 from vsr.live.config import StreamConfig
 from vsr.live.ladder import Ladder
 from vsr.live.networks import Networks, SharedNetwork
-from vsr.models.registry import find_model
-from vsr.models.spec import CALIBRATED, Precision
 from vsr.upscale.options import NetworkOptions
 
-# The families from the heaviest to the one that always keeps up.
-_FAMILIES = ("quality", "balanced", "fast", "bicubic")
 # Each network is measured for this time, and at least this number of times.
 _MEASURE_S = 0.25
 _LEAST_RUNS = 3
@@ -70,13 +68,9 @@ class Rungs:
         self._clock = clock
         self._networks = networks or Networks(clock=clock)
         network = config.network
-        names = _FAMILIES if network.model == "auto" else (network.model,)
         self._taken: list[NetworkOptions] = []
         try:
-            made = [
-                self._take(replace(network, model=name, precision=_precision(name, network)))
-                for name in names
-            ]
+            made = [self._take(options) for options in choices(network)]
             scale = network.scale or made[0].upscaler.scale
             self._shared = [shared for shared in made if shared.upscaler.scale == scale]
             if not self._shared:
@@ -94,6 +88,8 @@ class Rungs:
         self._notes: list[str] = []
         self.measured = [Measured(upscaler.spec.id, None) for upscaler in self._upscalers]
         self.pinned = len(self._upscalers) == 1
+        self.resets = Counter[str]()
+        """How often the memory of a network began again, by reason."""
         self._budget_s = config.max_latency_s
         # The shortest time a frame took, by network.
         self._least_s: dict[int, float] = {}
@@ -147,6 +143,9 @@ class Rungs:
                 f"picture may be older than {1000 * self._budget_s:.0f} ms",
                 hint="give a longer --max-latency" + (" or a lighter --model" if self.pinned else ""),
             )
+        spec = self._upscalers[chosen].spec
+        if spec.states and not self.pinned:
+            self._notes.append(f"model {spec.id}, which has a memory: measured to be fast enough")
         with self._lock:
             self._ladder = Ladder(len(self._upscalers), chosen)
             self._rung = self._ladder.rung
@@ -211,6 +210,8 @@ class Rungs:
         self._last, self._frame = rung, frame
         started = self._clock.now()
         large, own_s = self._lanes[rung].push(frame)
+        if large.starts is not None and self._upscalers[rung].spec.states:
+            self.resets[large.starts.value] += 1
         seconds = self._clock.now() - started
         with self._lock:
             if self._ladder is not None:
@@ -287,10 +288,3 @@ class Rungs:
     def _give_back(self) -> None:
         while self._taken:
             self._networks.give_back(self._taken.pop())
-
-
-def _precision(name: str, network: NetworkOptions) -> Precision | None:
-    """The precision asked for. None, the fastest, for a network of the ladder that does not have it."""
-    spec = find_model(name, network.scale or 2.0)
-    cannot = spec.precision == "fp32" or (network.precision in CALIBRATED and not spec.calibration)
-    return None if network.model == "auto" and cannot else network.precision

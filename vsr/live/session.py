@@ -313,6 +313,7 @@ class Session:
             load=counting.load(),
             measured=tuple(rungs.measured),
             steps=tuple(counting.steps),
+            resets=dict(rungs.resets),
             reconnects=self.states.count("reconnecting"),
             stalls=self.states.count("stalled"),
             clock_jumps=self._timeline.jumps,

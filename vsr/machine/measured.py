@@ -97,6 +97,16 @@ def precision_for(spec: ModelSpec, backend: Backend) -> tuple[Precision | None, 
     return names[0], None
 
 
+def seconds_a_pixel(spec: ModelSpec, backend: Backend) -> float | None:
+    """The time of a network here for each LR pixel, in its fastest precision, as it was measured at the first use; None if it
+    was not."""
+    if isinstance(backend, Measurable):
+        with contextlib.suppress(OSError, RuntimeError, VsrError):
+            if kept := _read(_path(spec, backend, backend.precisions(spec))):
+                return kept.run_ms[kept.precision] / 1000 / _side(spec) ** 2
+    return None
+
+
 def measured_here(specs: Sequence[ModelSpec], backend: Backend) -> list[Measured]:
     """The kept measurements of these networks. Never raises."""
     found: list[Measured] = []
@@ -170,15 +180,20 @@ def _is_near(found: NDArray[np.uint8], exact: NDArray[np.uint8], limit_db: int) 
 
 def _picture(spec: ModelSpec) -> NDArray[np.uint8]:
     """A plane with the spectrum of natural pictures, and always the same."""
-    step = lcm(8, spec.size_multiple)
-    side = min(_MOST_SIDE, max(_LEAST_SIDE, sqrt(_MACS / max(1, spec.macs_per_pixel))))
-    side = -(-int(side) // step) * step
+    side = _side(spec)
     frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequencies[0, 0] = 1
     noise = np.fft.rfft2(np.random.default_rng(0).standard_normal((side, side)))
     plane = np.fft.irfft2(noise / frequencies, (side, side))
     codes: NDArray[np.uint8] = np.clip(128 + 40 * plane / plane.std(), 0, 255).astype(np.uint8)
     return codes[None, None]
+
+
+def _side(spec: ModelSpec) -> int:
+    """Of the picture that a network is measured on."""
+    step = lcm(8, spec.size_multiple)
+    side = min(_MOST_SIDE, max(_LEAST_SIDE, sqrt(_MACS / max(1, spec.macs_per_pixel))))
+    return -(-int(side) // step) * step
 
 
 def _read(path: Path) -> Measured | None:

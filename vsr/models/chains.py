@@ -26,11 +26,16 @@ MOST = 16
 def chained(specs: Sequence[ModelSpec]) -> ModelSpec:
     """The package of these networks, each of which takes the output of the previous one.
 
-    It is made if it does not exist. Raises UnknownModelError for a chain that comes to more than MOST times, WeightsError for
-    a package whose network cannot be told from what is around it, MissingDependencyError without onnx, FileError where nothing
-    can be written anywhere.
+    It is made if it does not exist. Raises UnknownModelError for a chain that comes to more than MOST times, and for a network
+    with memory; WeightsError for a package whose network cannot be told from what is around it, MissingDependencyError without
+    onnx, FileError where nothing can be written anywhere.
     """
     name = ",".join(spec.id for spec in specs)
+    for spec in specs:
+        if spec.states:
+            raise UnknownModelError(
+                f"{spec.id} has a memory, which no chain has", hint=f"name {spec.single} in the chain"
+            )
     scale = math.prod(spec.scale for spec in specs)
     if scale > MOST:
         raise UnknownModelError(

@@ -15,6 +15,8 @@ from vsr.files.user import data_folder
 from vsr.models.spec import ModelSpec, load_spec
 
 Use = Literal["video", "picture"]
+Temporal = Literal["auto", "on", "off"]
+"""Whether a network with memory takes the place of the one without: off, never; on, for video always."""
 
 # A family name picks its member by scale.
 FAMILIES: Mapping[str, Mapping[int, str]] = {
@@ -77,6 +79,31 @@ def auto_family(use: Use, *, on_gpu: bool) -> tuple[str, str]:
     if on_gpu:
         return "quality", "on a GPU"
     return ("quality", "for pictures") if use == "picture" else ("balanced", "for video without a GPU")
+
+
+def with_memory(spec: ModelSpec) -> ModelSpec | None:
+    """The network with memory whose `single` is this one; None if there is none."""
+    others = (other for other in all_models() if other.states)
+    return next((other for other in others if (other.single, other.scale) == (spec.id, spec.scale)), None)
+
+
+def for_use(spec: ModelSpec, temporal: Temporal, use: Use) -> ModelSpec:
+    """The network that runs where this one is named: with memory, without, or as it is. Pictures are for networks without.
+
+    Raises ConfigError if there is no network with memory, and the errors of `find_model` if there is no network without.
+    """
+    if use == "picture" or temporal == "off":
+        return find_model(spec.single) if spec.states else spec
+    if temporal == "on" and not spec.states:
+        found = with_memory(spec)
+        if found is None:
+            there = dict.fromkeys(other.single for other in all_models() if other.states)
+            raise ConfigError(
+                f"{spec.id} has no network with memory",
+                hint="leave out --temporal on" + (f", or take --model {' or '.join(there)}" if there else ""),
+            )
+        return found
+    return spec
 
 
 def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False) -> ModelSpec:

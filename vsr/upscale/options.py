@@ -9,7 +9,7 @@ from typing import get_args
 from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
 from vsr.models import ModelSpec, Precision
-from vsr.models.registry import all_models
+from vsr.models.registry import Temporal, all_models
 
 MAX_SCALE = 16
 MAX_BATCH = 64
@@ -27,8 +27,9 @@ class NetworkOptions:
     leaves them. Without a number it is the first device. Several devices of a kind, separated by commas, are for jobs with a
     process on each. tile: side of a tile in LR pixels, 0 for no tiles, None to tile only large pictures. batch: frames in a run
     of the network, None for the backend's choice. threads: processor threads, 0 for all cores. precision: None for the fastest.
-    build: whether a missing TensorRT engine may be built. Raises ConfigError for a number out of range, and for an unknown
-    device or precision.
+    build: whether a missing TensorRT engine may be built. temporal: "on" for the network with memory that belongs to the model,
+    for video; "off" for the one without; "auto" for the model as it is, unless a job or a stream finds the machine fast enough
+    for memory. Raises ConfigError for a number out of range, and for an unknown device, precision or word.
     """
 
     model: str = "auto"
@@ -40,6 +41,7 @@ class NetworkOptions:
     threads: int = 0
     precision: Precision | None = None
     build: bool = True
+    temporal: Temporal = "auto"
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 1 <= self.scale <= MAX_SCALE:
@@ -62,6 +64,10 @@ class NetworkOptions:
         if self.precision not in (None, *get_args(Precision)):
             raise ConfigError(
                 f"there is no precision {self.precision!r}", hint=f"choose {', '.join(get_args(Precision))}"
+            )
+        if self.temporal not in get_args(Temporal):
+            raise ConfigError(
+                f"temporal is {self.temporal!r}", hint=f"choose {', '.join(get_args(Temporal))}"
             )
 
     def passes(self, spec: ModelSpec) -> int:

@@ -17,10 +17,10 @@ from vsr.backends.choose import choose_backend
 from vsr.backends.on_device import on_host
 from vsr.core.errors import ConfigError
 from vsr.core.frame import Fetched, Frame, PixelFormat, Plane, SemiPlanar
-from vsr.machine.measured import precision_for
+from vsr.machine.measured import precision_for, seconds_a_pixel
 from vsr.machine.tuned import Tuned, tuned_for
 from vsr.models import Precision, find_model
-from vsr.models.registry import Use, auto_family
+from vsr.models.registry import Temporal, Use, auto_family, for_use
 from vsr.upscale.alpha import extended_colour
 from vsr.upscale.memory import MAX_RUN_PIXELS, Portion
 from vsr.upscale.network import Network
@@ -62,13 +62,19 @@ class Upscaler:
         threads: int = 0,
         precision: Precision | None = None,
         build: bool = True,
+        temporal: Temporal = "auto",
         use: Use = "video",
     ) -> None: ...
     def __init__(self, model: NetworkOptions | str = "auto", *, use: Use = "video", **others: Any) -> None:
         options = replace(model if isinstance(model, NetworkOptions) else NetworkOptions(model), **others)
         self._backend, self.notes = choose_backend(options.backend, options.device)
         self.on_gpu = self._backend.probe().on_gpu
-        self.spec = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu)
+        named = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu)
+        self.spec = for_use(named, options.temporal, use)
+        if named.states and use == "picture" and options.temporal != "off":
+            self.notes.append(
+                f"model {self.spec.id} for pictures: {named.id} has a memory, which is for video"
+            )
         self.tuned = self._kept(options)
         if options.model == "auto":
             self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu)[1]}")
@@ -109,6 +115,12 @@ class Upscaler:
     def in_flight(self) -> int:
         """The best number of threads that upscale at a time; of one stream, if the network has a memory."""
         return 1 if self.spec.states else self.tuned.in_flight or self._backend.in_flight
+
+    def seconds_a_frame(self, width: int, height: int) -> float | None:
+        """About how long the network takes here for a frame of a size, if this was measured at its first use."""
+        pixel_s = seconds_a_pixel(self.spec, self._backend)
+        times = sum(self.spec.scale ** (2 * number) for number in range(self.passes))
+        return None if pixel_s is None else pixel_s * width * height * times
 
     def batch(self, width: int, height: int, *, on_device: bool = False) -> int:
         """The best number of frames of a size for `upscale_batch`: more than one for small frames on a GPU, unless they lie in
