@@ -46,7 +46,17 @@ def programs(line: str) -> list[list[str]]:
 ALL_COMMANDS = [(page, line) for page in PAGES for line in commands(page)]
 RUN = ("upscale", "compare", "evaluate", "engine", "stream", "probe", "model")
 # What needs another machine, a camera, a GPU or a model of one's own is parsed, and not run.
-ELSEWHERE = ("://", "/dev/", "screen:", "cuda", "model import", "model export", "mine", "--cluster")
+ELSEWHERE = (
+    "://",
+    "/dev/",
+    "screen:",
+    "cuda",
+    "model import",
+    "model export",
+    "mine",
+    "--cluster",
+    "streams.toml",
+)
 SILENT = ("vsr evaluate", "vsr engine list", "vsr probe", "vsr model")
 
 
@@ -121,6 +131,17 @@ def parse(command: click.Command, words: list[str], parent: click.Context | None
         _, child, left = command.resolve_command(context, rest)
         assert child is not None
         parse(child, left, context)
+
+
+def test_the_file_of_streams_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PAGE_TOKEN", "DOOR_PASSWORD"):
+        monkeypatch.setenv(name, "word")
+    Path("yard").write_text("word")
+    (block,) = blocks("toml", "streams.md")
+    Path("streams.toml").write_text(block.replace("/run/secrets/yard", "yard"))
+    door, yard = api.read_streams(Path("streams.toml")).streams
+    assert (door.weight, yard.config.keep_s, yard.config.max_latency_s) == (3, 604_800, 0.5)
 
 
 def test_a_wrong_option_is_not_taken() -> None:

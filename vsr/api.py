@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vsr.core.errors import VsrError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vsr.backends.tensorrt.build import BuiltEngine
     from vsr.backends.tensorrt.recipe import EngineRecipe
     from vsr.backends.tensorrt.recipe import load_recipe as load_engine_recipe
@@ -41,8 +43,12 @@ if TYPE_CHECKING:
     from vsr.live.config import StreamConfig
     from vsr.live.frame import StreamFrame
     from vsr.live.open_stream import OpenStream
+    from vsr.live.open_streams import OpenStreams
     from vsr.live.report import StreamReport
     from vsr.live.session import Session as StreamSession
+    from vsr.live.streams import Streams as StreamsSession
+    from vsr.live.streams_config import NamedStream, StreamsConfig
+    from vsr.live.streams_file import read_streams
     from vsr.machine.doctor import Check, doctor
     from vsr.media.read.probe import Probe, probe
     from vsr.media.types import DeinterlaceMode, SinkOptions, SourceOptions
@@ -70,8 +76,10 @@ _HOMES: Mapping[str, str] = {
     "JobControl": "vsr.core.control:Control",
     "JobStatus": "vsr.jobs.listing",
     "ModelSpec": "vsr.models.spec",
+    "NamedStream": "vsr.live.streams_config",
     "NetworkOptions": "vsr.upscale.options",
     "OpenStream": "vsr.live.open_stream",
+    "OpenStreams": "vsr.live.open_streams",
     "PixelFormat": "vsr.core.frame",
     "Preview": "vsr.jobs.outlook",
     "Probe": "vsr.media.read.probe",
@@ -83,6 +91,8 @@ _HOMES: Mapping[str, str] = {
     "StreamFrame": "vsr.live.frame",
     "StreamReport": "vsr.live.report",
     "StreamSession": "vsr.live.session:Session",
+    "StreamsConfig": "vsr.live.streams_config",
+    "StreamsSession": "vsr.live.streams:Streams",
     "TuneConfig": "vsr.bench.tune",
     "TuneResult": "vsr.bench.tune",
     "UpscaleConfig": "vsr.jobs.config",
@@ -107,6 +117,7 @@ _HOMES: Mapping[str, str] = {
     "preview": "vsr.jobs.preview",
     "probe": "vsr.media.read.probe",
     "read_bench_result": "vsr.bench.result:read_result",
+    "read_streams": "vsr.live.streams_file",
     "remove_jobs": "vsr.jobs.listing",
     "tune": "vsr.bench.tune",
     "preview_many": "vsr.jobs.many",
@@ -131,8 +142,10 @@ __all__ = [
     "JobControl",
     "JobStatus",
     "ModelSpec",
+    "NamedStream",
     "NetworkOptions",
     "OpenStream",
+    "OpenStreams",
     "PixelFormat",
     "Preview",
     "Probe",
@@ -144,6 +157,8 @@ __all__ = [
     "StreamFrame",
     "StreamReport",
     "StreamSession",
+    "StreamsConfig",
+    "StreamsSession",
     "TuneConfig",
     "TuneResult",
     "UpscaleConfig",
@@ -167,10 +182,12 @@ __all__ = [
     "list_models",
     "load_engine_recipe",
     "open_stream",
+    "open_streams",
     "preview",
     "preview_many",
     "probe",
     "read_bench_result",
+    "read_streams",
     "remove_jobs",
     "tune",
     "upscale_file",
@@ -378,3 +395,17 @@ def open_stream(
         token=token,
     )
     return OpenStream(config)
+
+
+def open_streams(config: StreamsConfig | Path | str) -> OpenStreams:
+    """Open several live sources in one process, which share networks and the machine. The result is a context manager, and an
+    iterator of (name of the stream, `StreamFrame`) as they come.
+
+    config: a file as for `vsr stream --config`, or a StreamsConfig. Frames that the loop does not take in time are dropped,
+    never queued. A stream that fails is begun again, and ends no other.
+
+    Raises VsrError (see vsr.core.errors): FaultsError with all faults of the file; nothing has begun then.
+    """
+    from vsr.live.open_streams import OpenStreams
+
+    return OpenStreams(config)

@@ -83,7 +83,7 @@ def test_alive_is_who_sends_what_comes(
     with (
         listening(place) as manager,
         Service(
-            lambda: report, lambda report: f"{report.state},\n{report.frames_out}", lambda: at
+            lambda: [report], lambda reports: f"{reports[0].state},\n{reports[0].frames_out}", lambda: at
         ) as service,
     ):
         assert "NOTIFY_SOCKET" not in os.environ, "it is not for what vsr starts"
@@ -108,6 +108,27 @@ def test_alive_is_who_sends_what_comes(
         assert heard(manager) == ["STOPPING=1"]
 
 
+def test_of_several_one_that_is_alive_is_enough(
+    streaming: StreamReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    at, stuck, works = 0.0, replace(streaming, frames_out=5), replace(streaming, frames_out=5)
+    with (
+        listening(str(tmp_path / "notify")) as manager,
+        Service(lambda: [stuck, works], lambda _: "x", lambda: at) as service,
+    ):
+        service()
+        assert heard(manager) == ["READY=1", "STATUS=x", "WATCHDOG=1"]
+        at, works = 1.0, replace(works, frames_out=6)
+        service()
+        assert heard(manager) == ["STATUS=x", "WATCHDOG=1"]
+        at = 2.0
+        service()
+        assert heard(manager) == ["STATUS=x"], "no stream sends anything"
+
+
 @pytest.mark.parametrize(
     "environment",
     [{}, {"NOTIFY_SOCKET": "{folder}/nobody"}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"WATCHDOG_USEC": "soon"}],
@@ -130,7 +151,10 @@ def test_of_another_process_nothing_is_watched(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
-    with listening(str(tmp_path / "notify")) as manager, Service(lambda: streaming, lambda _: "x") as service:
+    with (
+        listening(str(tmp_path / "notify")) as manager,
+        Service(lambda: [streaming], lambda _: "x") as service,
+    ):
         service()
         assert heard(manager) == ["READY=1", "STATUS=x"]
 

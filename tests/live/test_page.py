@@ -30,10 +30,11 @@ pytest.importorskip("aiohttp")
 SOURCE = "testsrc:320x180@20"
 
 
-def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+def get(url: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[int, str]:
     """(status, body)."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=20) as answer:
+        request = urllib.request.Request(url, headers=headers or {}, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -172,7 +173,7 @@ def test_metrics_are_what_prometheus_takes(tmp_path: Path) -> None:
         latency=Percentiles(big, 20.0, 30.0, 40.0, 50.0, 1.5e12),
         drops={'with "quotes"\n': 1},
     )
-    text = exposition(report)
+    text = exposition({"": report})
     assert f"vsr_frames_out_total {big}\n" in text
     assert "# TYPE vsr_latency_seconds summary" in text
     assert f"vsr_latency_seconds_count {big}\n" in text

@@ -222,7 +222,7 @@ FORMS = {
         },
         "testsrc:64x48@25 null",
         {"source": "testsrc:64x48@25", "sinks": ("null",)},
-        WRITTEN,
+        WRITTEN | {"config": "several streams: Python has `open_streams`; tests/live/test_streams_file.py"},
     ),
     "demo": Form(
         of_api("demo"),

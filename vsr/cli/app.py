@@ -130,9 +130,12 @@ def _unwritten() -> int:
 
 
 def tell_error(error: VsrError) -> None:
-    """Print one line with the error and its place, and one line with the remedy, on stderr."""
+    """Print one line with the error and its place, or one for each fault, and one line with the remedy, on stderr."""
     where = "".join(f" ({place})" for place in getattr(error, "__notes__", []))
-    _tell(f"{error.message}{where}", error.hint)
+    *faults, last = getattr(error, "faults", (error.message,))
+    for fault in faults:
+        _tell(fault, None)
+    _tell(f"{last}{where}", error.hint)
     _trace(error)
 
 

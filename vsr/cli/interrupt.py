@@ -7,7 +7,7 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from vsr.core.control import Control
@@ -20,15 +20,22 @@ else:
 
 
 @contextmanager
-def interrupts(control: Control) -> Generator[None]:
-    """While inside, SIGINT, SIGTERM and SIGHUP stop the job; the second signal cancels it, the third ends the process."""
+def interrupts(control: Control, on_hangup: Callable[[], None] | None = None) -> Generator[None]:
+    """While inside, SIGINT, SIGTERM and SIGHUP stop the job; the second signal cancels it, the third ends the process.
+
+    on_hangup: called at SIGHUP instead, on a thread of its own, unless the terminal was closed.
+    """
     # Python runs handlers on the main thread alone, which may wait for an input that never comes. A signal is written to this
     # pipe at once.
     heard = _heard()
+    if on_hangup is not None and sys.platform != "win32":
+        heard = [*{*heard, signal.SIGHUP}]
     received, told = os.pipe()
     if sys.platform != "win32":
         os.set_blocking(told, False)
-    listener = threading.Thread(target=_listen, args=(received, control, heard), name="signals", daemon=True)
+    listener = threading.Thread(
+        target=_listen, args=(received, control, heard, on_hangup), name="signals", daemon=True
+    )
     listener.start()
     descriptor = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     before = {number: signal.signal(number, lambda _signal, _frame: None) for number in heard}
@@ -63,11 +70,20 @@ def _heard() -> list[signal.Signals]:
     return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _listen(received: int, control: Control, heard: Sequence[signal.Signals]) -> None:
-    seen = 0
+def _listen(
+    received: int,
+    control: Control,
+    heard: Sequence[signal.Signals],
+    on_hangup: Callable[[], None] | None,
+) -> None:
+    seen, had_terminal = 0, _has_terminal()
     while number := os.read(received, 1):  # Empty once the other end is closed.
         if number[0] not in heard:
             continue
+        if sys.platform != "win32" and number[0] == signal.SIGHUP and on_hangup is not None:
+            if _has_terminal() or not had_terminal:
+                threading.Thread(target=on_hangup, name="hangup", daemon=True).start()
+                continue
         if sys.platform != "win32" and number[0] == signal.SIGHUP:
             _leave_terminal()
         seen += 1
@@ -79,6 +95,15 @@ def _listen(received: int, control: Control, heard: Sequence[signal.Signals]) ->
             control.cancel()
         else:
             os._exit(130)
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a terminal, and it is not closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _leave_terminal() -> None:

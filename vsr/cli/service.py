@@ -7,7 +7,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ class Service:
     """A context manager. Called now and then, it reports that the stream has begun, what it does, and that it is alive. Nothing
     happens if no service manager asked for it.
 
-    The stream is alive unless the source gives pictures and none goes out any more. A lost source or sink is connected again,
-    and a restart would not help.
+    A stream is alive unless the source gives pictures and none goes out any more. A lost source or sink is connected again, and
+    a restart would not help. Of several streams, one that is alive is enough: a restart would end it.
     """
 
     def __init__(
         self,
-        report: Callable[[], StreamReport],
-        describe: Callable[[StreamReport], str],
+        reports: Callable[[], Sequence[StreamReport]],
+        describe: Callable[[Sequence[StreamReport]], str],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """report: how the stream is. describe: makes one line of that. now: seconds of a clock."""
-        self._report = report
+        """reports: how the streams are. describe: makes one line of that. now: seconds of a clock."""
+        self._reports = reports
         self._describe = describe
         self._now = now
         self._socket = _connected()
@@ -40,7 +40,8 @@ class Service:
         self._interval_s = min(_INTERVAL_S, (watchdog_s or math.inf) / 3)
         self._next_at = self._now()
         self._ready = False
-        self._frames = 0
+        # Frames that each stream had sent.
+        self._frames: list[int] = []
 
     def __call__(self) -> None:
         if self._socket is None or self._now() < self._next_at:
@@ -48,11 +49,16 @@ class Service:
         self._next_at = self._now() + self._interval_s
         if not self._ready:
             self._ready = self._send("READY=1")
-        report = self._report()
-        self._send(f"STATUS={' '.join(self._describe(report).split())}")
-        stuck = report.state == "streaming" and 0 < report.frames_out <= self._frames
-        self._frames = report.frames_out
-        if self._watched and not stuck:
+        reports = self._reports()
+        self._send(f"STATUS={' '.join(self._describe(reports).split())}")
+        frames = [report.frames_out for report in reports]
+        before = self._frames if len(self._frames) == len(frames) else [0] * len(frames)
+        stuck = [
+            report.state == "streaming" and 0 < report.frames_out <= sent
+            for report, sent in zip(reports, before, strict=True)
+        ]
+        self._frames = frames
+        if self._watched and not (stuck and all(stuck)):
             self._send("WATCHDOG=1")
 
     def ends(self) -> None:

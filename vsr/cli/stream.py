@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from vsr import __version__
-from vsr.cli import options, text
-from vsr.cli.interrupt import interrupts
+from vsr.cli import options
+from vsr.cli.live import figures, ignore, report_lines, running, tell_change
 from vsr.cli.printer import Printer, printing
-from vsr.cli.service import Service
 from vsr.cli.show import check_report_path, write_json
-from vsr.cli.terminal import note, status
 from vsr.core.errors import ConfigError, OutputLostError
 
 if TYPE_CHECKING:
     from vsr.live.config import StreamConfig
-    from vsr.live.latency import Percentiles
-    from vsr.live.report import StreamReport
-    from vsr.live.states import Change
 
 EPILOG = """\b
 Examples:
@@ -35,13 +27,15 @@ Examples:
   vsr stream clip.mp4 hls/ --realtime
   vsr stream testsrc:640x360@30 null --duration 10"""
 
-LINE_INTERVAL_S = 10.0
-TERMINAL_INTERVAL_S = 0.5
-
 
 @click.command("stream", epilog=EPILOG)
-@click.argument("source")
-@click.argument("sinks", nargs=-1, metavar="SINK...")
+@click.argument("source", required=False)
+@click.argument("sinks", nargs=-1, metavar="[SINK...]")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Run the streams of this file instead, in one process; see docs/streams.md.",
+)
 @click.option(
     "--scale", type=click.IntRange(2, 4), help="Factor per side.  [default: the model's own; 2 for auto]"
 )
@@ -130,7 +124,10 @@ TERMINAL_INTERVAL_S = 0.5
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report to this file."
 )
 @printing
-def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, /, *, config: Path | None, report: Path | None, printer: Printer, **values: Any
+) -> None:
     """Upscale a live SOURCE in real time, into every SINK at once.
 
     SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, an .sdp file, a camera (/dev/video0, camera:0), a screen (screen:,
@@ -141,22 +138,26 @@ def command(*, report: Path | None, printer: Printer, **values: Any) -> None:
     from vsr import api
 
     check_report_path(report)
-    config = build_config(values, report)
-    session = api.StreamSession(config, on_change=_ignore if printer.quiet else tell_change)
+    if config is not None:
+        from vsr.cli.streams import run_file
+
+        given = [
+            f"{name} ({values[name]})" if name == "source" else name
+            for name in values
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise click.UsageError(
+                f"--config has all options of its streams: {', '.join(given)} is not for it"
+            )
+        run_file(config, report, printer)
+        return
+    if values["source"] is None:
+        raise click.UsageError("Missing argument 'SOURCE', or --config.")
+    built = build_config(values, report)
+    session = api.StreamSession(built, on_change=ignore if printer.quiet else tell_change)
     printer.progress(*(f"note: {each}" for each in session.notes))
-    # Objects that exist now stay to the end: the collector need not stop a stream to scan them.
-    gc.freeze()
-    show = _ignore if printer.quiet else _Live(session.report)
-    try:
-        with interrupts(session.control), Service(session.report, figures) as service:
-
-            def tick() -> None:
-                show()
-                service()
-
-            done = session.run(tick, _ignore if printer.quiet else tell_page, service.ends)
-    finally:
-        gc.unfreeze()
+    done = running(session, lambda: [session.report()], lambda reports: figures(reports[0]), printer)
     written = {"vsr": __version__, "stream": done}
     if report is not None:
         write_json(report, written)
@@ -207,97 +208,3 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
         token=values["token"],
         report=report,
     )
-
-
-def _ignore(*_: object) -> None:
-    """Nothing is shown."""
-
-
-def tell_change(change: Change) -> None:
-    """A line for each change of state; of a sink, for trouble only."""
-    if change.of and change.state not in ("stalled", "reconnecting"):
-        return
-    # The reason may begin with the sink's name already.
-    named = change.of if not change.why.startswith(change.of) else ""
-    said = (named, change.state, change.why)
-    note(": ".join(filter(None, said)))
-
-
-def tell_page(url: str) -> None:
-    """Print the address of the page."""
-    note(f"preview: {url}")
-
-
-class _Live:
-    """A line of figures on stderr: twice a second in a terminal, every ten seconds elsewhere."""
-
-    def __init__(self, report: Callable[[], StreamReport]) -> None:
-        self._report = report
-        self._terminal = sys.stderr.isatty()
-        self._interval_s = TERMINAL_INTERVAL_S if self._terminal else LINE_INTERVAL_S
-        self._next_at = time.monotonic() + self._interval_s
-
-    def __call__(self) -> None:
-        if time.monotonic() < self._next_at:
-            return
-        self._next_at = time.monotonic() + self._interval_s
-        show = status if self._terminal else note
-        show(figures(self._report()))
-
-
-def figures(report: StreamReport) -> str:
-    """State, reasons for bad health, frames a second, latency and losses."""
-    unwell = "" if report.health.well else f" ({'; '.join(report.health.why_not)})"
-    return (
-        f"{report.state}{unwell}, {text.rate(report.fps)} fps, {report.model}, {latency_of(report.recent, 0)}, "
-        f"{losses_of(report)}"
-    )
-
-
-def latency_of(latency: Percentiles | None, digits: int) -> str:
-    """latency p50 13 ms, p95 20 ms, p99 31 ms."""
-    if latency is None:
-        return "no latency"
-    named = (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
-    return f"latency {', '.join(f'{name} {value:.{digits}f} ms' for name, value in named)}"
-
-
-def losses_of(report: StreamReport) -> str:
-    """Dropped frames, and frames that sinks missed."""
-    lost: Counter[str] = Counter()
-    for sink in report.sinks:
-        lost.update(sink["drops"])
-    return drops_of(report.drops) + (f", {drops_of(lost)} by sinks" if lost else "")
-
-
-def drops_of(drops: Mapping[str, int]) -> str:
-    """3 dropped (2 late, 1 starting), or none."""
-    total = sum(drops.values())
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in drops.items() if count)
-    return f"{total:,} dropped ({reasons})" if total else "none dropped"
-
-
-def report_lines(report: StreamReport) -> list[str]:
-    """The summary of a stream that has ended."""
-    (width, height), (large_width, large_height) = report.size_in, report.size_out
-    runs = f"{report.model} on {report.backend}, {report.device}"
-    lines = [
-        f"{report.source}: {width}x{height} to {large_width}x{large_height}, {runs}",
-        f"  {report.frames_in:,} in, {report.frames_out:,} out, {losses_of(report)}, in {text.duration(report.seconds)}",
-        f"  {latency_of(report.latency, 1)}",
-    ]
-    if report.reconnects:
-        lines.append(f"  lost {text.times(report.reconnects)}, {report.stalls} of them by silence")
-    lines += [f"  {step.at_s:.1f} s: {step.before} to {step.after}, {step.why}" for step in report.steps]
-    if report.resets:
-        resets = ", ".join(f"{count:,} {reason}" for reason, count in report.resets.items())
-        lines.append(f"  memory begun again: {resets}")
-    for sink in report.sinks:
-        again = f", lost {text.times(sink['reconnects'])}" if sink["reconnects"] else ""
-        last = sink["changes"][-1]
-        why = f", {last['state']}: {last['why']}" if "why" in last else ""
-        lines.append(
-            f"  {sink['name']}: {sink['frames']:,} frames, {text.size(sink['bytes'])}, {drops_of(sink['drops'])}{again}{why}"
-        )
-    lines += [f"  note: {note}" for note in report.notes]
-    return lines

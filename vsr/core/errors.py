@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from typing import Any
 
 from vsr.core.secrets import hide, masked
@@ -38,6 +39,14 @@ class ConfigError(VsrError):
     """An option or a combination of options that cannot work."""
 
     exit_code = 2
+
+
+class FaultsError(ConfigError):
+    """Several faults of one file, each with its place: `faults`, which are the lines of the message."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(masked(fault) for fault in faults)
+        super().__init__("\n".join(self.faults))
 
 
 class MissingDependencyError(VsrError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 from vsr.core.clock import Clock
-from vsr.core.errors import ConfigError
+from vsr.core.errors import ConfigError, EncoderUnavailableError, VsrError
 from vsr.core.secrets import redacted
 from vsr.live.config import StreamConfig
 from vsr.live.networks import Networks
@@ -19,6 +21,7 @@ from vsr.live.states import Change
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.destinations import Destination, check_encoder_fits, parse_destination
 from vsr.media.outputs import check_live_outputs
+from vsr.upscale.options import NetworkOptions
 
 PREVIEW = "preview"
 DEFAULT_LISTEN = ":8080"
@@ -48,16 +51,13 @@ def assemble(
 
     Raises VsrError where something of it cannot work.
     """
-    address = parse_address(
-        config.source,
-        realtime=config.realtime,
-        timeout_s=config.timeout_s,
-        size=config.size,
-        frame_rate=config.frame_rate,
-        options=config.source_options,
-        waits=config.wait,
-    )
-    destinations = _destinations(config)
+    address = _address(config)
+    _check_required(config)
+    destinations = [
+        (_destination(config, sink), not config.require or sink in config.require)
+        for sink in config.sinks
+        if sink != PREVIEW
+    ]
     files = [destination.file for destination, _ in destinations if destination.file is not None]
     check_live_outputs(config.source, files, config.report)
     listen = DEFAULT_LISTEN if config.preview is None and PREVIEW in config.sinks else config.preview
@@ -78,29 +78,63 @@ def assemble(
     )
 
 
-def _destinations(config: StreamConfig) -> list[tuple[Destination, bool]]:
-    """Each, and whether it is required."""
+def faults_of(config: StreamConfig, networks: Networks | None = None) -> Iterator[tuple[str, VsrError]]:
+    """What of a configuration cannot work: the option of the command line, and the error."""
+    parts: list[tuple[str, Callable[[], object]]] = [
+        ("source", lambda: _address(config)),
+        ("require", lambda: _check_required(config)),
+        ("model", lambda: Rungs(config, networks).close()),
+    ]
+    parts += [("sinks", partial(_destination, config, sink)) for sink in config.sinks if sink != PREVIEW]
+    for key, check in parts:
+        try:
+            check()
+        except EncoderUnavailableError as error:
+            yield "encoder", error
+        except VsrError as error:
+            yield _of_network(config, networks) if key == "model" else key, error
+
+
+def _of_network(config: StreamConfig, networks: Networks | None) -> str:
+    """The option without which the networks can be made; else "model"."""
+    usual = NetworkOptions()
+    for name in ("device", "backend", "precision", "temporal", "scale"):
+        network = replace(config.network, **{name: getattr(usual, name)})
+        with contextlib.suppress(VsrError):
+            Rungs(replace(config, network=network), networks).close()
+            return name
+    return "model"
+
+
+def _address(config: StreamConfig) -> Address:
+    return parse_address(
+        config.source,
+        realtime=config.realtime,
+        timeout_s=config.timeout_s,
+        size=config.size,
+        frame_rate=config.frame_rate,
+        options=config.source_options,
+        waits=config.wait,
+    )
+
+
+def _check_required(config: StreamConfig) -> None:
     for name in config.require:
         if name not in config.sinks:
             raise ConfigError(
                 f"{redacted(name)} is required, and no sink", hint="write it exactly as the sink is written"
             )
-    destinations = [
-        (
-            parse_destination(
-                sink,
-                timeout_s=config.timeout_s,
-                rotate_s=config.rotate_s,
-                rotate_bytes=config.rotate_bytes,
-                keep_s=config.keep_s,
-                keep_bytes=config.keep_bytes,
-                overwrite=config.overwrite,
-            ),
-            not config.require or sink in config.require,
-        )
-        for sink in config.sinks
-        if sink != PREVIEW
-    ]
-    for destination, _ in destinations:
-        check_encoder_fits(destination, config.encoder.encoder)
-    return destinations
+
+
+def _destination(config: StreamConfig, sink: str) -> Destination:
+    destination = parse_destination(
+        sink,
+        timeout_s=config.timeout_s,
+        rotate_s=config.rotate_s,
+        rotate_bytes=config.rotate_bytes,
+        keep_s=config.keep_s,
+        keep_bytes=config.keep_bytes,
+        overwrite=config.overwrite,
+    )
+    check_encoder_fits(destination, config.encoder.encoder)
+    return destination

@@ -26,15 +26,16 @@ def health(
     first_out_at: float | None,
     last_out_at: float | None,
     sinks: Iterable[LiveSink],
+    why: str = "",
 ) -> Health:
     """The health of a session at the time `now` of the clock.
 
-    began_at: of the session. first_out_at, last_out_at: times of the first and the last picture from the encoder or to the
-    caller, None before the first. sinks: the required sinks. While the timeout runs from the beginning, or for a sink from the
-    first picture, the reason is "starting".
+    state, why: of the session. began_at: when it began. first_out_at, last_out_at: times of the first and the last picture from
+    the encoder or to the caller, None before the first. sinks: the required sinks. While the timeout runs from the beginning,
+    or for a sink from the first picture, the reason is "starting".
     """
     if state == "stopped":
-        return Health(False, ("stopped",))
+        return Health(False, (": ".join(filter(None, (state, why))),))
     if first_out_at is None or last_out_at is None:
         waited_s = now - began_at
         return Health(

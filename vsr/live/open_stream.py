@@ -17,7 +17,7 @@ from vsr.live.states import State
 
 _WAIT_S = 0.1
 # A loop that is slower than the stream gets a new frame each time, not an old one.
-_WAITING_FRAMES = 2
+WAITING_FRAMES = 2
 
 
 class OpenStream:
@@ -25,7 +25,7 @@ class OpenStream:
 
     def __init__(self, config: StreamConfig, clock: Clock = SYSTEM_CLOCK) -> None:
         self._frames: FreshQueue[StreamFrame] = FreshQueue(
-            config.max_latency_s, _WAITING_FRAMES, late="not taken", clock=clock
+            config.max_latency_s, WAITING_FRAMES, late="not taken", clock=clock
         )
         self._session = Session(config, take=self._put, clock=clock)
         self._error: BaseException | None = None

@@ -48,10 +48,11 @@ class Session:
         clock: Clock = SYSTEM_CLOCK,
         networks: Networks | None = None,
         weight: float = 1.0,
+        watchers: Watchers | None = None,
     ) -> None:
         """on_change: called with each change of the source's state and the sinks', on threads of the session. take: called with
-        every upscaled frame, likewise. networks: shared with other sessions; weight: of this one beside them. Raises VsrError
-        where something cannot work.
+        every upscaled frame, likewise. networks: shared with other sessions; weight: of this one beside them. watchers: people
+        who look at it already. Raises VsrError where something cannot work.
         """
         self.config = config
         self.control = Control()
@@ -61,7 +62,7 @@ class Session:
         self._clock = clock
         self._parts = assemble(config, on_change, clock, networks, weight)
         self.counting = Counting(clock)
-        self.watchers = Watchers(clock)
+        self.watchers = watchers or Watchers(clock)
         self._timeline = Timeline(self.counting.began_at)
         self._encoding: Channel[tuple[Captured, StreamFrame]] = Channel(1)
         self._inference = Inference(
@@ -87,11 +88,24 @@ class Session:
         self._missing: tuple[str, ...] = ()
 
     @property
+    def weight(self) -> float:
+        """Its share of the device beside other sessions."""
+        return self._parts.rungs.share.weight
+
+    @weight.setter
+    def weight(self, weight: float) -> None:
+        self._parts.rungs.share.weight = weight
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the user, before the stream begins."""
         return self._parts.notes
 
     # Ending
+
+    def discard(self) -> None:
+        """Let go of the networks of a session that is never run."""
+        self._parts.rungs.close()
 
     def stop(self) -> None:
         """End as if the source ended here: frames in progress are sent, recordings are finished."""
@@ -121,8 +135,7 @@ class Session:
                 self.page = PageServer(
                     self._parts.listen,
                     expanded(self.config.token) if self.config.token else None,
-                    self.watchers,
-                    self.report,
+                    lambda: {"": self},
                 )
                 on_page(self.page.url)
             if self._parts.address.paced:
@@ -170,7 +183,6 @@ class Session:
         for sink in sinks:
             sink.leave()
         self._keeper.join(0.0 if self.control.cancelled else _LEAVE_S)
-        self.watchers.close()
         if self.page is not None:
             self.page.close()
         self._parts.rungs.close()
@@ -308,6 +320,7 @@ class Session:
                 counting.first_out_at,
                 counting.last_out_at,
                 filter(_is_required, sinks),
+                self.states.why,
             ),
             missing=self._missing,
             load=counting.load(),

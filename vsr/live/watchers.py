@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.frame import Frame
 
 _LEAST_INTERVAL_S = 1 / 12
 
+Pair = tuple[Frame, Frame]
+
 
 class Watchers:
-    """A slot for the newest pair of frames, before and after. Filled only when it is empty and somebody watches."""
+    """Those who look at one stream. A pair of frames, before and after, is wanted only while there are some."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
-        self._count = 0
-        self._pair: tuple[Frame, Frame] | None = None
+        self._lock = threading.Lock()
+        self._shows: list[Callable[[Pair], None]] = []
         self._next_at = 0.0
-        self._closed = False
 
     @property
     def wanted(self) -> bool:
         """Whether a pair is to be offered now."""
-        return self._count > 0 and self._pair is None and self._clock.now() >= self._next_at
+        return bool(self._shows) and self._clock.now() >= self._next_at
 
     @property
     def count(self) -> int:
-        return self._count
+        return len(self._shows)
 
-    def come(self) -> None:
-        with self._changed:
-            self._count += 1
-            self._changed.notify_all()
+    def come(self, show: Callable[[Pair], None]) -> None:
+        """Another one. show: called with each pair, on a thread of the stream; it must not wait."""
+        with self._lock:
+            self._shows = [*self._shows, show]
 
-    def go(self) -> None:
-        with self._changed:
-            self._count -= 1
+    def go(self, show: Callable[[Pair], None]) -> None:
+        """Who came with that function looks no longer."""
+        with self._lock:
+            self._shows = [one for one in self._shows if one != show]
 
     def offer(self, before: Frame, after: Frame) -> None:
-        with self._changed:
-            self._pair = before, after
-            self._next_at = self._clock.now() + _LEAST_INTERVAL_S
-            self._changed.notify_all()
-
-    def take(self) -> tuple[Frame, Frame] | None:
-        """The newest pair, waiting for one; None once it is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._pair is not None or self._closed)
-            pair, self._pair = self._pair, None
-            return None if self._closed else pair
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._next_at = self._clock.now() + _LEAST_INTERVAL_S
+        for show in self._shows:
+            show((before, after))

@@ -1,4 +1,4 @@
-"""Serves the page on a thread of its own. Pictures are made only while somebody looks at them."""
+"""Serves the page of one stream or of several, on a thread of its own. Pictures are made only while somebody looks at them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import ipaddress
 import json
 import re
 import socket
-import struct
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsr.core.errors import ConfigError, MissingDependencyError, reason
+from vsr.core.errors import ConfigError, MissingDependencyError, VsrError, reason
 from vsr.core.extras import install
 from vsr.live.page.metrics import CONTENT_TYPE, exposition
-from vsr.live.report import StreamReport
-from vsr.live.watchers import Watchers
-from vsr.media.live.pictures import jpeg
+from vsr.live.page.viewers import MOST_WIDTH, Streams, Viewed, Viewer
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -34,8 +32,8 @@ _CLOSE_S = 3.0
 _MOST_CONNECTIONS = 64
 # A connection without a request with the token is closed after this time.
 _STRANGER_S = 10.0
-# Most pixels of a picture's width: enough for any screen.
-_MOST_WIDTH = 1920
+# A picture for whoever asked for one comes within this time, or there is none.
+_SNAPSHOT_S = 3.0
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -55,18 +53,21 @@ class PageServer:
         self,
         listen: tuple[str, int],
         token: str | None,
-        watchers: Watchers,
-        report: Callable[[], StreamReport],
+        streams: Callable[[], Streams],
+        reload: Callable[[], str] | None = None,
     ) -> None:
-        """Raises ConfigError where it cannot listen there, MissingDependencyError without aiohttp."""
+        """streams: those that there are now. reload: reads their file again, and says what changed.
+
+        Raises ConfigError where it cannot listen there, MissingDependencyError without aiohttp.
+        """
         try:
             import aiohttp.web  # noqa: F401 - fails here rather than on the thread
         except ImportError:
             raise MissingDependencyError("--preview needs aiohttp", hint=install("live")) from None
         host, port = listen
         self._token = token
-        self._watchers = watchers
-        self._report = report
+        self._streams = streams
+        self._reload = reload
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._socket = socket.create_server((host, port), family=family)
@@ -83,40 +84,20 @@ class PageServer:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
-        self._picture: bytes | None = None
-        self._newer: asyncio.Event | None = None
+        self._drawing = ThreadPoolExecutor(1, "vsr-preview")
         # Connections that have sent no request with the token, the oldest first.
         self._strangers: dict[asyncio.BaseTransport, None] = {}
         self._listening = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._serve, name="vsr-page", daemon=True),
-            threading.Thread(target=self._make_pictures, name="vsr-preview", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._serve, name="vsr-page", daemon=True)
+        self._thread.start()
         self._listening.wait(_CLOSE_S)
 
     def close(self) -> None:
-        """Close all connections, and end. The watchers' slot must be closed before."""
+        """Close all connections, and end."""
         if self._loop is not None and self._ending is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
-        for thread in self._threads:
-            thread.join(_CLOSE_S)
-
-    # Pictures, on a thread of their own
-
-    def _make_pictures(self) -> None:
-        while (pair := self._watchers.take()) is not None:
-            before, after = (jpeg(frame, _MOST_WIDTH) for frame in pair)
-            message = struct.pack(">I", len(before)) + before + after
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._show, message)
-
-    def _show(self, message: bytes) -> None:
-        self._picture = message
-        assert self._newer is not None
-        self._newer.set()
-        self._newer = asyncio.Event()
+        self._thread.join(_CLOSE_S)
+        self._drawing.shutdown(wait=False, cancel_futures=True)
 
     # Serving, on the event loop's thread
 
@@ -132,7 +113,6 @@ class PageServer:
 
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
-        self._newer = asyncio.Event()
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -143,6 +123,8 @@ class PageServer:
         application.router.add_get("/status", self._status)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/live", self._live)
+        application.router.add_get("/snapshot.jpg", self._snapshot)
+        application.router.add_post("/reload", self._read_again)
         application.router.add_get("/", self._file)
         application.router.add_get("/{name}", self._file)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
@@ -216,59 +198,121 @@ class PageServer:
         text = (_FILES / name).read_text(encoding="utf-8")
         return web.Response(text=text, content_type=_TYPES[name], headers={"Cache-Control": "no-cache"})
 
-    async def _health(self, _request: web.Request) -> web.Response:
+    def _asked(self, request: web.Request) -> tuple[str, Viewed] | None:
+        """The stream that is asked for; None for all. One alone need not be named."""
         from aiohttp import web
 
-        report = self._report()
-        said = [report.state] if report.health.well else report.health.why_not
-        return web.Response(text="\n".join(said) + "\n", status=200 if report.health.well else 503)
+        streams, name = self._streams(), request.query.get("stream")
+        if name is None:
+            return ("", streams[""]) if "" in streams else None
+        if name not in streams:
+            raise web.HTTPNotFound(text="no stream has that name\n")
+        return name, streams[name]
 
-    async def _status(self, _request: web.Request) -> web.Response:
+    async def _health(self, request: web.Request) -> web.Response:
         from aiohttp import web
 
-        return web.json_response(self._report().as_dict())
+        asked = self._asked(request)
+        streams = {"": asked[1]} if asked is not None else self._streams()
+        reports = {name: stream.report() for name, stream in streams.items()}
+        well = all(report.health.well for report in reports.values())
+        said = [
+            f"{name}: {text}" if name else text
+            for name, report in reports.items()
+            for text in ([report.state] if report.health.well else report.health.why_not)
+        ]
+        return web.Response(text="\n".join(said) + "\n", status=200 if well else 503)
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
+    async def _status(self, request: web.Request) -> web.Response:
         from aiohttp import web
 
-        return web.Response(body=exposition(self._report()).encode(), headers={"Content-Type": CONTENT_TYPE})
+        asked = self._asked(request)
+        if asked is not None:
+            return web.json_response(asked[1].report().as_dict())
+        reports = {name: stream.report().as_dict() for name, stream in self._streams().items()}
+        return web.json_response({"streams": reports})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        asked = self._asked(request)
+        streams = dict([asked]) if asked is not None else self._streams()
+        text = exposition({name: stream.report() for name, stream in streams.items()})
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _read_again(self, request: web.Request) -> web.Response:
+        """Read the file of streams again. 422 with the faults, if it has some."""
+        from aiohttp import web
+
+        if self._reload is None:
+            raise web.HTTPNotFound(text="the streams are from no file\n")
+        if self._token is None:
+            raise web.HTTPForbidden(text="the page has no token: set one, or send SIGHUP\n")
+        try:
+            said = await asyncio.get_running_loop().run_in_executor(None, self._reload)
+        except VsrError as error:
+            return web.Response(text=f"{error.message}\n", status=422)
+        return web.Response(text=f"{said}\n")
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        """One picture, as JPEG: `before` or after, `width` pixels wide at most."""
+        from aiohttp import web
+
+        asked = self._asked(request)
+        if asked is None:
+            raise web.HTTPNotFound(text="name a stream: /snapshot.jpg?stream=...\n")
+        width = request.query.get("width", str(MOST_WIDTH))
+        if not re.fullmatch(r"[1-9]\d{0,4}", width):
+            raise web.HTTPBadRequest(text="width is a number of pixels\n")
+        which = int("before" not in request.query)
+        with Viewer(self._drawing).looking(asked[1].watchers) as viewer:
+            try:
+                picture = await asyncio.wait_for(viewer.one(which, int(width)), _SNAPSHOT_S)
+            except TimeoutError:
+                said = f"no picture within {_SNAPSHOT_S:g} s, {asked[1].report().state}\n"
+                raise web.HTTPServiceUnavailable(text=said) from None
+        return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     async def _live(self, request: web.Request) -> web.WebSocketResponse:
         """Pictures as binary messages (length of the first JPEG, the first, the second), figures as text."""
         from aiohttp import web
 
+        asked = self._asked(request)
+        if asked is None:
+            raise web.HTTPNotFound(text="name a stream: /live?stream=...\n")
         live = web.WebSocketResponse(heartbeat=10, compress=False)
         await live.prepare(request)
-        self._watchers.come()
-        senders = [
-            asyncio.ensure_future(self._send_pictures(live)),
-            asyncio.ensure_future(self._send_figures(live)),
-        ]
         assert self._ending is not None
-        ending = asyncio.ensure_future(self._ending.wait())
-        receiving = asyncio.ensure_future(_until_closed(live))
-        try:
-            await asyncio.wait([*senders, ending, receiving], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._watchers.go()
-            for task in (*senders, ending, receiving):
-                task.cancel()
-            await asyncio.gather(*senders, ending, receiving, return_exceptions=True)
-            await live.close()
+        with Viewer(self._drawing).looking(asked[1].watchers) as viewer:
+            tasks = [
+                asyncio.ensure_future(work)
+                for work in (
+                    _send_pictures(live, viewer),
+                    self._send_figures(live, *asked),
+                    self._ending.wait(),
+                    _until_closed(live),
+                )
+            ]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await live.close()
         return live
 
-    async def _send_pictures(self, live: web.WebSocketResponse) -> None:
-        while True:
-            assert self._newer is not None
-            await self._newer.wait()
-            assert self._picture is not None
-            # A slow client gets the newest picture when it is ready for one.
-            await live.send_bytes(self._picture)
-
-    async def _send_figures(self, live: web.WebSocketResponse) -> None:
-        while True:
-            await live.send_str(json.dumps(self._report().as_dict()))
+    async def _send_figures(self, live: web.WebSocketResponse, name: str, stream: Viewed) -> None:
+        """Until a reload takes the stream away."""
+        while self._streams().get(name) is stream:
+            await live.send_str(json.dumps(stream.report().as_dict()))
             await asyncio.sleep(_FIGURES_S)
+
+
+async def _send_pictures(live: web.WebSocketResponse, viewer: Viewer) -> None:
+    """A slow client gets the newest pictures when it is ready for them."""
+    while True:
+        await live.send_bytes(await viewer.both())
 
 
 def _same(given: str, right: str) -> bool:
