@@ -62,6 +62,19 @@ def test_segments_are_as_in_one_pass(
     assert not same(names[0], names[2]), "the memory shows in these frames"
 
 
+def test_a_cut_begins_the_memory_again(package: str, tmp_path: Path) -> None:
+    scenes = (f"{name}=size=64x48:rate=25:duration=0.8" for name in ("testsrc2", "smptebars"))
+    source = "{}[a];{}[b];[a][b]concat".format(*scenes)
+    video = clips.make("cut.mp4", "-c:v", "libx264", "-g", "10", "-pix_fmt", "yuv420p", source=source)
+    options: dict[str, Any] = {**QUICK, "model": package}
+    reports = [
+        vsr.upscale_file(str(video), str(tmp_path / f"{segment}.mkv"), segment=segment, **options)
+        for segment in (0, 0.4)
+    ]
+    assert [dict(report.resets) for report in reports] == [{"start": 1, "cut": 1}] * 2
+    assert same(tmp_path / "0.mkv", tmp_path / "0.4.mkv")
+
+
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     own_memory_network(monkeypatch, tmp_path_factory)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto
 
+from vsr.core.frame import Frame, PixelFormat
 from vsr.models.graphs.builder import GraphBuilder
 from vsr.models.graphs.networks import Cubic, add_cubic_residual
 from vsr.models.graphs.package import PackageFacts, write_package
@@ -90,3 +92,24 @@ def _remembered(
             parts.append(graph.add("Floor", [eighth], f"{side}/whole"))
         result = kept(graph.add("Sub", parts, f"{name}/result/part"), "result", result)
     return result
+
+
+def moving(count: int, kind: PixelFormat, seed: int = 0, size: tuple[int, int] = (40, 32)) -> list[Frame]:
+    """Frames of one scene: noise that moves by a sample from frame to frame, and flickers. Another seed is another scene."""
+    random = np.random.default_rng(seed)
+    dtype = "u1" if kind.bits == 8 else "<u2"
+    scenes = []
+    for number in range(kind.num_planes):
+        width, height = kind.plane_size(number, *size)
+        scenes.append(random.integers(0, kind.max_code + 1, (height, width + count)))
+
+    def plane(number: int, at: int) -> np.ndarray:
+        width, height = kind.plane_size(number, *size)
+        flicker = random.integers(-8, 9, (height, width)) * (kind.max_code // 255)
+        codes = np.clip(scenes[number][:, at : at + width] + flicker, 0, kind.max_code)
+        return codes.astype(dtype).view(np.uint8)
+
+    return [
+        Frame([plane(number, at) for number in range(kind.num_planes)], *size, kind, index=at)
+        for at in range(count)
+    ]

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from tests.support.memory_network import write_memory_network
+from tests.support.memory_network import moving, write_memory_network
 from tests.support.usable import backends
 from vsr.backends.base import out_of_memory
 from vsr.backends.choose import load_backend
@@ -43,18 +43,7 @@ def upscaler(spec: ModelSpec) -> Iterable[Upscaler]:
 def frames(
     count: int, format: PixelFormat = GRAY, seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)
 ) -> list[Frame]:
-    """Noise: no frame is like another."""
-    random = np.random.default_rng(seed)
-    dtype = "u1" if format.bits == 8 else "<u2"
-
-    def plane(number: int) -> np.ndarray:
-        width, height = format.plane_size(number, *size)
-        return random.integers(0, format.max_code + 1, (height, width)).astype(dtype).view(np.uint8)
-
-    return [
-        Frame([plane(number) for number in range(format.num_planes)], *size, format, index=index)
-        for index in range(count)
-    ]
+    return moving(count, format, seed, size)
 
 
 def lumas(found: Iterable[Frame]) -> list[np.ndarray]:
@@ -170,6 +159,14 @@ def test_a_frame_that_begins_a_sequence_is_as_the_first(why: Reset, upscaler: Up
     assert_equal(lumas(found), lumas(through(upscaler, given[:4])) + lumas(through(upscaler, given[4:])))
     assert [frame.starts for frame in found] == [Reset.START, None, None, None, why, None, None]
     assert given[0].starts is None, "the caller's frames stay as they are"
+
+
+@pytest.mark.parametrize("kind", [GRAY, PixelFormat("yuv", 10, (1, 1))], ids=lambda kind: kind.name)
+def test_a_cut_begins_a_sequence(kind: PixelFormat, upscaler: Upscaler) -> None:
+    one, other = frames(4, kind), frames(3, kind, seed=1)
+    found = through(upscaler, one + other)
+    assert_equal(lumas(found), lumas(through(upscaler, one)) + lumas(through(upscaler, other)))
+    assert [frame.starts for frame in found] == [Reset.START, None, None, None, Reset.CUT, None, None]
 
 
 def test_the_caller_begins_a_sequence(upscaler: Upscaler) -> None:

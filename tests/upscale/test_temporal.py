@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.memory_network import moving
 from tests.support.own_models import own_memory_network
 from vsr.core.errors import ConfigError, UnknownModelError
+from vsr.core.frame import PixelFormat
 from vsr.models.registry import Temporal, Use, find_model, for_use, with_memory
 from vsr.upscale.upscaler import Upscaler
 
@@ -60,7 +62,7 @@ def test_a_chain_has_no_memory() -> None:
 
 
 def test_with_the_memory_off_it_is_the_network_without_to_the_code() -> None:
-    planes = np.random.default_rng(0).integers(0, 256, (4, 24, 32), np.uint8)
+    planes = [np.asarray(frame.planes[0]) for frame in moving(4, PixelFormat("gray"))]
     with (
         Upscaler("memory-x2", temporal="off") as off,
         Upscaler("bicubic") as single,

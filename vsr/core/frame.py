@@ -118,14 +118,17 @@ class Fetched(Sequence[Plane]):
 class Reset(Enum):
     """Why a frame does not continue the ones before it: a network with memory forgets them there.
 
-    Sources set all but NETWORK, which is set where the network is changed between two frames. A live stream sets them where its
-    frames come to the network: frames that were dropped before leave gaps, too.
+    Sources set all but NETWORK, which is set where the network is changed between two frames, and CUT, which is found where
+    frames come to a network with memory. A live stream sets them where its frames come to the network: frames that were dropped
+    before leave gaps, too.
     """
 
     START = "start"
     """It is the first frame of its source."""
     SEEK = "seek"
     """It is the first frame of a source that was asked to begin later than at its beginning."""
+    CUT = "cut"
+    """It is the first frame of another scene."""
     GAP = "gap"
     """Time is missing before it: more than half a second, and more than three frames."""
     SIZE = "size"

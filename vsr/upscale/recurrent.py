@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vsr.backends.memory import no_memory
 from vsr.core.frame import Frame, Reset
+from vsr.media.frames.cuts import Thumbnail, is_cut, thumbnail
 from vsr.models.spec import KEEP, GraphLayout, ModelSpec
 from vsr.upscale.planes import Kind
 
@@ -62,6 +63,7 @@ class StreamMemory:
         self.passes = [Memory() for _ in range(passes)]
         self._kind: Kind | None = None
         self._why = Reset.START
+        self._seen: Thumbnail | None = None
 
     def forget(self, why: Reset) -> None:
         """Let the next frame begin a sequence, for this reason if the frame has none of its own."""
@@ -71,12 +73,22 @@ class StreamMemory:
 
     def coming(self, frame: Frame) -> Frame:
         """Prepare for the stream's next frame, and return it with the reason, if a sequence begins with it."""
-        if why := frame.starts or self._starts(frame):
+        seen = _seen(frame)
+        if why := frame.starts or self._starts(frame, seen):
             self.forget(why)
-        self._kind = Kind.of(frame)
+        self._kind, self._seen = Kind.of(frame), seen
         return frame if why is frame.starts else replace(frame, starts=why)
 
-    def _starts(self, frame: Frame) -> Reset | None:
-        if self._kind is None:
+    def _starts(self, frame: Frame, seen: Thumbnail) -> Reset | None:
+        if self._kind is None or self._seen is None:
             return self._why
-        return Reset.SIZE if Kind.of(frame) != self._kind else None
+        if Kind.of(frame) != self._kind:
+            return Reset.SIZE
+        return Reset.CUT if is_cut(self._seen, seen) else None
+
+
+def _seen(frame: Frame) -> Thumbnail:
+    """Of luma or, for RGB, of green."""
+    return thumbnail(
+        np.asarray(frame.planes[0]).view(f"<u{frame.format.bytes_per_sample}"), frame.format.bits
+    )

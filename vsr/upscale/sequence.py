@@ -57,8 +57,8 @@ class Sequence:
 
     def push(self, frame: Frame) -> list[Frame]:
         """Take the next frame, and return the finished frames. If the frame has `Frame.starts`, the stream starts again with
-        it. With a memory, it also starts again where the kind of frames changes, and each frame with which it started comes out
-        with the reason in `starts`.
+        it. With a memory, it also starts again at scene cuts and where the kind of frames changes, and each frame with which it
+        started comes out with the reason in `starts`.
 
         Raises the errors of `Upscaler.upscale`, RuntimeError after `close`, InferenceError in a forked process.
         """
