@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.support import clips
+from tests.support.own_models import own_memory_network
 from vsr.cli import main
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
 from vsr.evaluation import metrics
@@ -59,12 +60,44 @@ def test_flicker_is_what_changes_otherwise_than_in_the_original(tmp_path: Path) 
         folder = tmp_path / name
         folder.mkdir()
         (folder / clip.name).write_bytes(clip.read_bytes())
-        figures[name] = evaluate(EvaluateConfig((folder,), NetworkOptions("bicubic-x2"), frames=6)).sets[
+        figures[name] = evaluate(EvaluateConfig((folder,), NetworkOptions("bicubic-x2"), frames=10)).sets[
             name
         ][name]
-    assert figures["still"]["flicker"] == 0
-    assert figures["moving"]["flicker"] > 0
+    assert figures["still"]["flicker_psnr"] == 100
+    assert figures["still"]["warping"] == pytest.approx(0, abs=1e-3)
+    assert 15 < figures["moving"]["flicker_psnr"] < 100
     assert figures["moving"]["psnr_y"] > 15
+
+
+def test_a_network_with_memory_is_measured_with_it_and_reset_at_each_frame(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own_memory_network(monkeypatch, tmp_path_factory)
+    clip = clips.make("pan.mkv", "-c:v", "ffv1", "-frames:v", "7", source="testsrc2=size=64x48:rate=25")
+    (tmp_path / clip.name).write_bytes(clip.read_bytes())
+    found = {
+        name: evaluate(EvaluateConfig((tmp_path,), NetworkOptions(name))).sets[tmp_path.name]["pan"]
+        for name in ("memory-x2", "bicubic-x2")
+    }
+    alone = found["bicubic-x2"]
+    for figure in ("psnr_y", "flicker_psnr", "warping"):
+        assert found["memory-x2"][f"{figure}_reset"] == pytest.approx(alone[figure])
+        assert found["memory-x2"][figure] != pytest.approx(alone[figure])
+    assert not any(name.endswith("_reset") for name in alone)
+    assert main(["evaluate", "--model", "memory-x2", "--data", str(tmp_path)]) == 0
+    assert "PSNR Y reset" in capsys.readouterr().out
+
+
+def test_without_torch_the_warping_error_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.evaluation.clip_figures.find_spec", lambda name: None)
+    clip = clips.make("tiny.mkv", "-c:v", "ffv1", "-frames:v", "2", source="testsrc2=size=64x48")
+    (tmp_path / clip.name).write_bytes(clip.read_bytes())
+    found = evaluate(EvaluateConfig((tmp_path,), NetworkOptions("bicubic")))
+    assert any("warping error of videos is left out without torch" in note for note in found.notes)
+    assert "warping" not in found.means[tmp_path.name]
 
 
 def test_folders_without_anything(tmp_path: Path) -> None:

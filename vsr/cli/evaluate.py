@@ -88,8 +88,8 @@ def lines(found: Evaluation) -> list[str]:
 def _title(figure: str) -> str:
     if figure == "vmaf_neg":
         return "VMAF-NEG"
-    metric, _, plane = figure.partition("_")
-    return f"{_TITLES.get(metric, metric)} {plane.upper()}".strip()
+    words = [_TITLES.get(word, word.upper() if word in ("y", "rgb") else word) for word in figure.split("_")]
+    return " ".join(words)
 
 
 def _number(figure: str, value: float | None) -> str:

@@ -1,8 +1,8 @@
 """Measures a model, run as by `vsr upscale`, against originals: it enlarges the reduced originals.
 
-Pictures are measured on Y (BT.601, as papers do) and on RGB; videos on Y, with a figure for flicker. Originals are reduced by
-MATLAB's bicubic, antialiased and rounded to 8 bits. At each border, as many pixels as the scale are left out. PSNR is at most
-100 dB, the value for equal pictures.
+Pictures are measured on Y (BT.601, as papers do) and on RGB; videos on Y, with figures for what changes from frame to frame.
+Originals are reduced by MATLAB's bicubic, antialiased and rounded to 8 bits. At each border, as many pixels as the scale are
+left out. PSNR is at most 100 dB, the value for equal pictures.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vsr.core.errors import ConfigError, SourceOpenError
-from vsr.core.frame import Frame, PixelFormat
+from vsr.core.frame import Frame, PixelFormat, Reset
 from vsr.evaluation import metrics
+from vsr.evaluation.clip_figures import RESET, ClipFigures, warping_note
 from vsr.evaluation.datasets import (
-    METRICS,
     PICTURE_SUFFIXES,
     LumaPair,
     luma8,
@@ -30,6 +30,7 @@ from vsr.evaluation.datasets import (
     read_rgb,
     sets_of,
 )
+from vsr.evaluation.figures import Figures, mean_of, on_rgb, on_y
 from vsr.evaluation.names import printable
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.frames.vmaf import Vmaf, check_vmaf, vmaf
@@ -42,7 +43,6 @@ from vsr.upscale.pool import UpscalerPool
 from vsr.upscale.upscaler import Upscaler
 
 Picture = npt.NDArray[np.uint8]
-Figures = dict[str, float]
 
 DEGRADATION = "bicubic (MATLAB's, antialiased), 8 bits"
 
@@ -72,8 +72,11 @@ class Evaluation:
     """Figures by set, then by picture or video, then by name, and their means by set.
 
     psnr_y in dB, ssim_y from -1 to 1, mse_y and mae_y in 8-bit codes; pictures have the same figures on RGB. vmaf and vmaf_neg,
-    if asked for: 0 to 100. flicker, of videos: mean absolute difference between the changes from frame to frame of the result
-    and of the original, in codes of Y.
+    if asked for: 0 to 100, of all frames. All other figures of videos are of the fifth frame and later ones, where a memory is
+    filled; of all, if a video has fewer. flicker_psnr, of videos: PSNR in dB of the changes from frame to frame against those
+    of the original. warping: mean absolute difference of a result from the one before, moved as the original moves, in codes of
+    Y; left out without torch, with a note. Of a network with memory, psnr_y_reset, flicker_psnr_reset and warping_reset are
+    the same without it: reset at each frame.
     models: by set, because `auto` chooses different models for pictures and for videos; `model` then names all. notes: how the
     model and the backend were chosen, and pictures that were left out.
     """
@@ -116,6 +119,8 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
                 if say is not None:
                     say(f"{name}: {printable(path.name)}")
                 is_picture = path.suffix.lower() in PICTURE_SUFFIXES
+                if not is_picture and (note := warping_note()):
+                    left_out.append(note)
                 upscaler = pool.upscaler(config.network, "picture" if is_picture else "video")
                 config.network.check_reached(upscaler.spec, upscaler.scale)
                 figures = (
@@ -130,7 +135,7 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
                 else:
                     left_out.append(f"{printable(path)} is left out: {_too_small(upscaler.scale)}")
         if not sets:
-            raise SourceOpenError(f"nothing can be measured: {left_out[0]}", hint="name larger pictures")
+            raise SourceOpenError(f"nothing can be measured: {left_out[-1]}", hint="name larger pictures")
         first = next(iter(used))
         return Evaluation(
             model=", ".join(dict.fromkeys(upscaler.spec.id for upscaler in used)),
@@ -141,7 +146,7 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
             border=first.scale,
             degradation=DEGRADATION,
             sets=sets,
-            means={name: _mean(list(rows.values())) for name, rows in sets.items()},
+            means={name: mean_of(list(rows.values())) for name, rows in sets.items()},
             models={name: ", ".join(ids) for name, ids in models.items()},
             notes=tuple(dict.fromkeys([*(note for upscaler in used for note in upscaler.notes), *left_out])),
         )
@@ -172,7 +177,7 @@ def _picture(path: Path, upscaler: Upscaler, with_vmaf: bool) -> Figures:
         return {}
     pair = luma_pair(path.stem, metrics.y_from_rgb(rgb), scale)
     larger = larger_luma(upscaler, pair.lr)
-    figures = _on_y(larger, pair.hr, scale)
+    figures = on_y(larger, pair.hr, scale)
     if with_vmaf:
         with vmaf(*pair.hr.shape[::-1]) as measured:
             measured.add(larger, pair.hr)
@@ -180,13 +185,11 @@ def _picture(path: Path, upscaler: Upscaler, with_vmaf: bool) -> Figures:
     height, width = pair.hr.shape
     original = rgb[:height, :width]
     small = np.stack([resize_bicubic(original[..., c], 1 / scale) for c in range(3)], axis=2)
-    return figures | _on_rgb(upscaler.upscale(small), original, scale)
+    return figures | on_rgb(upscaler.upscale(small), original, scale)
 
 
 def _video(path: Path, upscaler: Upscaler, most: int, with_vmaf: bool) -> Figures:
     """No figures where it is too small."""
-    rows: list[Figures] = []
-    before: tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]] | None = None
     pairs: deque[LumaPair] = deque()
 
     def small(frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -197,23 +200,24 @@ def _video(path: Path, upscaler: Upscaler, most: int, with_vmaf: bool) -> Figure
     with (
         open_source(str(path), SourceOptions()) as source,
         upscaler.sequence() as sequence,
+        upscaler.sequence() as forgetful,
         ExitStack() as opened,
     ):
         measured: Vmaf | None = None
         if min(source.info.width, source.info.height) < _least_side(upscaler.scale):
             return {}
+        clip = ClipFigures(upscaler.scale)
         for frame in sequence.stream(small(islice(source, most))):
-            result, original = np.asarray(frame.planes[0]), pairs.popleft().hr
-            row = _on_y(result, original, upscaler.scale)
-            now = result.astype(np.int16), original.astype(np.int16)
-            if before is not None:
-                row["flicker"] = float(np.abs((now[0] - before[0]) - (now[1] - before[1])).mean())
-            before = now
-            rows.append(row)
+            pair = pairs.popleft()
+            results = {"": np.asarray(frame.planes[0])}
+            if upscaler.spec.states:
+                [alone] = forgetful.push(replace(_gray_frame(pair.lr), starts=Reset.START))
+                results[RESET] = np.asarray(alone.planes[0])
+            clip.add(results, pair.hr)
             if with_vmaf:
-                measured = measured or opened.enter_context(vmaf(*original.shape[::-1]))
-                measured.add(result, original)
-        return _mean(rows) | (measured.figures() if measured is not None else {})
+                measured = measured or opened.enter_context(vmaf(*pair.hr.shape[::-1]))
+                measured.add(results[""], pair.hr)
+        return clip.figures() | (measured.figures() if measured is not None else {})
 
 
 def larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:
@@ -223,25 +227,3 @@ def larger_luma(upscaler: Upscaler, luma: Picture) -> Picture:
 
 def _gray_frame(luma: Picture) -> Frame:
     return Frame([luma], luma.shape[1], luma.shape[0], PixelFormat("gray"))
-
-
-def _on_y(result: Picture, original: Picture, border: int) -> Figures:
-    return {f"{name}_y": metric(result, original, border=border) for name, metric in METRICS.items()}
-
-
-def _on_rgb(result: Picture, original: Picture, border: int) -> Figures:
-    """Means over the channels; PSNR of their mean squared error."""
-    mean = {
-        name: float(
-            np.mean([METRICS[name](result[..., c], original[..., c], border=border) for c in range(3)])
-        )
-        for name in ("ssim", "mse", "mae")
-    }
-    figures = {"psnr": metrics.psnr_from_mse(mean["mse"])} | mean
-    return {f"{name}_rgb": value for name, value in figures.items()}
-
-
-def _mean(rows: list[Figures]) -> Figures:
-    """The mean of each figure, over the rows that have it."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
