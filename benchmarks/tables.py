@@ -133,7 +133,7 @@ def _with_quartiles(figure: dict[str, float]) -> str:
 
 
 # Sizes for the table where an architecture has no usual ones.
-_SIZES = {"chain": {"channels": 32, "depth": 6}}
+_SIZES = {name: {"channels": 32, "depth": 6} for name in ("chain", "temporal")}
 
 
 def architectures() -> str:

@@ -33,11 +33,12 @@ SMALL: dict[str, dict[str, int]] = {
     "separable": {"channels": 16, "blocks": 3, "inside": 2},
     "chain": {"channels": 16, "depth": 2, "unshuffle": 2},
     "gated": {"channels": 16, "blocks": 2, "depth": 2},
+    "temporal": {"channels": 16, "depth": 2},
     "vae": {"channels": 16, "depth": 2, "latent": 4},
 }
-# The chain starts at the repeated picture, the others at bicubic.
-STEPS = {"chain": 500}
-RATES = {"chain": 4e-3, "srcnn": 5e-4}
+# These start at the repeated picture, the others at bicubic.
+STEPS = {"chain": 500, "temporal": 500}
+RATES = {"chain": 4e-3, "temporal": 4e-3, "srcnn": 5e-4}
 
 
 def test_every_architecture_is_here() -> None:

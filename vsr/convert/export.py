@@ -23,6 +23,7 @@ from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, COMMUNITY, spec_from_dict
 from vsr.models.graphs.networks import ChainNetwork, Network
 from vsr.models.graphs.package import PackageFacts, refuse_existing, write_package
+from vsr.models.graphs.temporal import TemporalNetwork
 from vsr.models.registry import package_folder
 from vsr.models.spec import WEIGHTS_NAME, ModelSpec
 
@@ -96,15 +97,20 @@ def package_from_weights(
     licence: str = "Apache-2.0",
     sample: int | None = None,
     calibrate: Sequence[Path] = (),
+    single: str = "",
 ) -> ModelSpec:
     """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample`, `calibrate` as
-    above.
+    above. single: for a network with memory, the id of the network for single pictures; by default the package itself, which
+    then has no frame before.
 
     Raises WeightsError where the file is damaged, has values that are not finite or does not hold the network it names,
     ConfigError for a sample of a network that isn't variational.
     """
     with _network(weights, sample) as network:
         facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
+        if isinstance(network, TemporalNetwork):
+            # Motion and what is weighed by it need float32.
+            facts = replace(facts, precision="shown", states=network.states, single=single or id)
         if calibrate:
             with tempfile.TemporaryDirectory() as temporary:
                 draft = write_package(network, facts, Path(temporary) / folder.name)
@@ -123,11 +129,16 @@ def export_onnx(
         raise ConfigError(f"{path} exists", hint="name a new file")
     check_writable(path, overwrite=False)
     with _network(weights, sample) as network:
+        if isinstance(network, TemporalNetwork):
+            raise ConfigError(
+                f"{weights} is of a network with memory, which takes more than a picture",
+                hint="export it as a package, whose frame graphs have the frame before as inputs",
+            )
         return write_onnx(network, path, precision)
 
 
 @contextmanager
-def _network(weights: Path, sample: int | None) -> Generator[Network]:
+def _network(weights: Path, sample: int | None) -> Generator[Network | TemporalNetwork]:
     """The network of a weights file, or of the one in a package."""
     metadata, tensors = _read(weights)
     try:
@@ -167,6 +178,8 @@ def _network(weights: Path, sample: int | None) -> Generator[Network]:
         )
         if arch == "chain":
             yield ChainNetwork(spec, bare)
+        elif arch == "temporal":
+            yield TemporalNetwork(spec, bare)
         else:
             from vsr.convert.traced import TracedNetwork
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs import COMMUNITY, architecture_of, spec_from_dict
 from vsr.models.archs.growing import grown, grown_gated
+from vsr.models.archs.temporal import from_chain
 from vsr.models.registry import CHECKPOINT_SUFFIXES, find_model
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.training.checkpoint import CHECKPOINT, load_tensors, standing
@@ -63,7 +64,7 @@ def _stored(checkpoint: Path) -> dict[str, Any]:
 
 def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a chain or gated
-    network that grows into it.
+    network that grows into it. A network with memory also begins as a chain of its size.
 
     A smaller network is what the larger one then computes; one of another scale gives all but the last layer. Raises
     WeightsError for others, ConfigError for a network that does not grow into this one, UnknownModelError.
@@ -81,6 +82,9 @@ def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
         )
     weights, facts = load_tensors(init)
     arch = facts.get("arch", recipe.arch)
+    if (arch, recipe.arch) == ("chain", "temporal"):
+        network.load_folded(from_chain(recipe.spec, weights))
+        return
     if arch != recipe.arch:
         raise WeightsError(
             f"{init} is of {arch}, and the recipe trains {recipe.arch}", hint="take weights of its own"

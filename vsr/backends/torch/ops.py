@@ -103,6 +103,37 @@ def _shape(tensor: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
     return torch.tensor(tensor.shape[start:end])
 
 
+def _average_pool(tensor: Tensor, *, kernel_shape: Sequence[int], strides: Sequence[int] = (1, 1)) -> Tensor:
+    return functional.avg_pool2d(tensor, tuple(kernel_shape), tuple(strides))
+
+
+def _cast(tensor: Tensor, *, to: TensorProto.DataType, device: torch.device) -> Tensor:
+    dtype = _TYPES[to]
+    if to == TensorProto.FLOAT and tensor.device != device:
+        # Sizes, from the host. Nothing may be copied from there while a CUDA graph is captured, but constants may be filled in.
+        return torch.cat([torch.full((1,), float(size), device=device) for size in tensor.tolist()])
+    return tensor.to(dtype)
+
+
+def _grid_sample(
+    tensor: Tensor,
+    grid: Tensor,
+    *,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: int = 0,
+) -> Tensor:
+    return functional.grid_sample(tensor, grid, mode, padding_mode, align_corners=bool(align_corners))
+
+
+def _range(start: Tensor, limit: Tensor, delta: Tensor, *, device: torch.device) -> Tensor:
+    return torch.arange(int(start), int(limit), int(delta), device=device)
+
+
+def _reduce_min(tensor: Tensor, axes: Tensor, *, keepdims: int = 1) -> Tensor:
+    return tensor.amin(axes.tolist(), keepdim=bool(keepdims))
+
+
 def _space_to_depth(tensor: Tensor, blocksize: int) -> Tensor:
     # torch puts the pixels of a channel beside each other, ONNX puts the channels of a pixel beside each other.
     batch, channels, height, width = tensor.shape
@@ -111,10 +142,19 @@ def _space_to_depth(tensor: Tensor, blocksize: int) -> Tensor:
     return blocks.transpose(1, 2).reshape(packed.shape)
 
 
+def _unsqueeze(tensor: Tensor, axes: Tensor) -> Tensor:
+    dims = tensor.dim() + len(axes)
+    for axis in sorted(axis % dims for axis in axes.tolist()):  # Axes are those of the result.
+        tensor = tensor.unsqueeze(axis)
+    return tensor
+
+
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
     **torch_fused.OPERATORS,
+    "Abs": torch.abs,
     "Add": torch.add,
-    "Cast": lambda x, to: x.to(_TYPES[to]),
+    "AveragePool": _average_pool,
+    "Cast": _cast,
     "Clip": torch.clamp,
     "Concat": lambda *xs, axis: torch.cat(xs, dim=axis),
     "Conv": _conv,
@@ -123,20 +163,26 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Div": torch.div,
     "Floor": torch.floor,
     "Gather": _gather,
+    "GridSample": _grid_sample,
     "GlobalAveragePool": lambda x: x.mean((2, 3), keepdim=True),
     "Identity": lambda x: x,
     "IsInf": torch.isinf,
     "IsNaN": torch.isnan,
     "LeakyRelu": functional.leaky_relu,
+    "LessOrEqual": torch.le,
     "Mul": torch.mul,
+    "Neg": torch.neg,
     "Or": torch.logical_or,
     "PRelu": lambda x, slope: functional.prelu(x, slope.flatten().to(x.dtype)),
     "Pad": _pad,
+    "Range": _range,
+    "ReduceMin": _reduce_min,
     "ReduceMean": _reduce_mean,
     "ReduceSum": lambda x, keepdims: x.sum(),
     "Relu": torch.relu,
     "Reshape": _reshape,
     "Resize": resize,
+    "Round": torch.round,
     "Shape": _shape,
     "Sigmoid": torch.sigmoid,
     "Slice": _slice,
@@ -147,12 +193,13 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Sum": lambda *xs: torch.stack(xs).sum(0),
     "Tanh": torch.tanh,
     "Transpose": lambda x, perm: x.permute(perm),
-    "Unsqueeze": lambda x, axes: x.unsqueeze(*axes.tolist()),
+    "Unsqueeze": _unsqueeze,
 }
 
 # Attributes with another name in torch, operators whose other inputs must be known here, and values without an effect.
 _NAMES = {"alpha": "negative_slope"}
-_STRICT = {"Conv", "ConvTranspose", "Pad", "Resize"}
+_STRICT = {"AveragePool", "Conv", "ConvTranspose", "GridSample", "Pad", "Resize"}
+_ON_DEVICE = {"Cast", "Range"}
 _SILENT = {"antialias": 0, "exclude_outside": 0, "dilations": [1, 1], "auto_pad": "NOTSET"}
 
 
@@ -187,19 +234,22 @@ def compiled(
     steps = []
     for at, node in enumerate(nodes):
         done = {name for name in node.input if name and last_use[name] == at} - kept
-        steps.append(_step(node, dtype, tuple(done)))
+        steps.append(_step(node, dtype, device, tuple(done)))
     return constants, steps
 
 
-def _step(node: onnx.NodeProto, dtype: torch.dtype, done: tuple[str, ...]) -> Step:
+def _step(node: onnx.NodeProto, dtype: torch.dtype, device: torch.device, done: tuple[str, ...]) -> Step:
     """`done` are the values that no later step needs."""
     operator = _OPERATORS.get(node.op_type)
     if operator is None:
         raise UnknownOperatorError(f"no operator {node.op_type}")
-    values = {a.name: _attribute(a) for a in node.attribute if a.name != "kernel_shape"}
+    told = node.op_type != "AveragePool"  # Whose kernels have no tensor that has their shape.
+    values = {a.name: _attribute(a) for a in node.attribute if not (told and a.name == "kernel_shape")}
     settings = {_NAMES.get(n, n): v for n, v in values.items() if n not in _SILENT or v != _SILENT[n]}
     if node.op_type in ("Conv", "Convolve", "Spread"):
         settings["dtype"] = dtype
+    if node.op_type in _ON_DEVICE:
+        settings["device"] = device
     refused = {
         "Cast": settings.get("to") not in _TYPES,
         "DepthToSpace": settings.get("mode") != "CRD",

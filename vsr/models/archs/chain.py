@@ -199,7 +199,7 @@ class Chain(nn.Module):
             if self.spec.has_activation(conv):
                 state[f"acts.{conv}.weight"] = next(slopes)
         if self.linear is not None:
-            state["linear.weight"] = _in_steps(self.linear).unsqueeze(1)
+            state["linear.weight"] = in_steps(self.linear).unsqueeze(1)
         # Clones, because safetensors refuses tensors that share memory.
         return {name: tensor.detach().float().cpu().clone().contiguous() for name, tensor in state.items()}
 
@@ -261,7 +261,7 @@ def _shuffled(packed: Tensor, spec: ChainSpec) -> Tensor:
     return functional.pixel_shuffle(functional.pixel_shuffle(packed, spec.unshuffle), spec.scale)
 
 
-def _in_steps(taps: Tensor) -> Tensor:
+def in_steps(taps: Tensor) -> Tensor:
     """Taps [N, k, k] less their mean, to the nearest 1/256 and summing to zero: bfloat16 holds them exactly, so that flat
     areas stay flat there too."""
     rounded = ((taps - taps.mean((1, 2), keepdim=True)) * 256).round()

@@ -11,29 +11,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BLOCK = 4
-"""Side of a block, in samples."""
-
-_REACH = 4  # The coarse match's, in samples at a quarter of the size: 16 of the frame.
-_COARSE = 9  # Side of the coarse match's windows, in the same samples.
-_LEAST = 0.1 / 255  # A shift must be better than none by this for each sample of its length.
-_LEVELS = ((4, 3, 7), (2, 2, 8), (1, 2, 12))  # (Factor of shrinking, steps, side of the windows).
-_LONGEST_STEP = 1.0
-_FLOOR = 2e-5  # Added to the squares of gradients: flat windows stay where they are.
+from vsr.models.graphs.motion import (
+    BLOCK,
+    COARSE,
+    FLOOR,
+    HALVING,
+    LEAST,
+    LEVELS,
+    LONGEST_STEP,
+    REACH,
+    shifts,
+)
 
 
 def motion(now: Tensor, before: Tensor) -> Tensor:
     """Vectors (x, y) in samples, shaped [N, 2, H/4, W/4]: `before` at place + vector shows what `now` shows at the place.
 
-    now, before: luma from 0 to 1, [N, 1, H, W], both sides multiples of 16. Vectors reach about 16 samples each way.
+    now, before: luma from 0 to 1, [N, 1, H, W], both sides multiples of 4. Vectors reach about 16 samples each way.
     """
     sizes = {1: (now, before)}
     for shrunk in (2, 4):
-        small_now, small_before = (functional.avg_pool2d(_smoothed(plane), 2) for plane in sizes[shrunk // 2])
+        small_now, small_before = (_halved(plane) for plane in sizes[shrunk // 2])
         sizes[shrunk] = small_now, small_before
     found = _coarse(*sizes[4])
-    for shrunk, steps, window in _LEVELS:
-        found = _stepped(*sizes[shrunk], found, shrunk, steps, window)
+    for shrunk, steps, side, apart in LEVELS:
+        found = _stepped(*sizes[shrunk], found, shrunk, steps, side, apart)
     return found
 
 
@@ -58,70 +60,73 @@ def mean_around(planes: Tensor, window: int, stride: int = 1) -> Tensor:
 def _coarse(now: Tensor, before: Tensor) -> Tensor:
     """The best whole shift of small frames, in samples of the frame."""
     height, width = now.shape[-2:]
-    padded = functional.pad(before, (_REACH,) * 4, mode="replicate")
-    shifts = [(x, y) for y in range(-_REACH, _REACH + 1) for x in range(-_REACH, _REACH + 1)]
+    padded = functional.pad(before, (REACH,) * 4, mode="replicate")
     apart = torch.cat(
         [
-            (now - padded[..., _REACH + y : _REACH + y + height, _REACH + x : _REACH + x + width]).abs()
-            for x, y in shifts
+            (now - padded[..., REACH + y : REACH + y + height, REACH + x : REACH + x + width]).abs()
+            for x, y in shifts()
         ],
         1,
     )
-    table = torch.tensor(shifts, dtype=now.dtype)
+    table = torch.tensor(shifts(), dtype=now.dtype)
     # If all shifts match equally, as in a clear sky, the shortest is taken.
-    best = (mean_around(apart, _COARSE) + _LEAST * table.norm(dim=1)[:, None, None]).argmin(1)
-    return BLOCK * table[best].permute(0, 3, 1, 2)
+    costs = mean_around(apart, COARSE) + LEAST * table.norm(dim=1)[:, None, None]
+    best = (costs <= costs.amin(1, keepdim=True)).to(now.dtype)
+    # The mean of the best ones: there is one, or several that are equal.
+    found: Tensor = BLOCK * functional.conv2d(best, table.T[..., None, None]) / best.sum(1, keepdim=True)
+    return found
 
 
-def _stepped(now: Tensor, before: Tensor, vectors: Tensor, shrunk: int, steps: int, window: int) -> Tensor:
+def _stepped(
+    now: Tensor, before: Tensor, vectors: Tensor, shrunk: int, steps: int, side: int, apart: float
+) -> Tensor:
     """The vectors after steps of Lucas and Kanade on frames that are `shrunk` to a part of their size.
 
     The whole window of a block moves by the block's own vector. Where a window mixed the vectors of the blocks that it
     covers, neighbours that are wrong would hold each other there.
     """
-    still = torch.zeros_like(vectors)
-    shown, x, y = (_windows(plane, still, shrunk, window) for plane in (now, *_gradients(now)))
-    xx, xy, yy = (functional.avg_pool2d(product, window) for product in (x * x, x * y, y * y))
-    xx, yy = xx + _FLOOR, yy + _FLOOR
+    block = BLOCK // shrunk
+    seen = torch.cat([now, *_gradients(now)], 1)
+    shown, x, y = windows(seen, torch.zeros_like(vectors), block, side, apart).chunk(3, 1)
+    xx, xy, yy = (functional.avg_pool2d(product, side) for product in (x * x, x * y, y * y))
+    xx, yy = xx + FLOOR, yy + FLOOR
     determinant = xx * yy - xy * xy
     for _ in range(steps):
-        late = shown - _windows(before, vectors, shrunk, window)
-        along_x, along_y = (functional.avg_pool2d(gradient * late, window) for gradient in (x, y))
+        late = shown - windows(before, vectors / shrunk, block, side, apart)
+        along_x, along_y = (functional.avg_pool2d(gradient * late, side) for gradient in (x, y))
         step = torch.cat([yy * along_x - xy * along_y, xx * along_y - xy * along_x], 1) / determinant
-        vectors = vectors + step.clamp(-_LONGEST_STEP, _LONGEST_STEP) * shrunk
+        vectors = vectors + step.clamp(-LONGEST_STEP, LONGEST_STEP) * shrunk
     return vectors
 
 
-def _windows(plane: Tensor, vectors: Tensor, shrunk: int, window: int) -> Tensor:
-    """The windows around all blocks side by side, [N, 1, rows * window, columns * window], each moved by its block's vector."""
-    block = BLOCK // shrunk
+def windows(
+    plane: Tensor, vectors: Tensor, block: int, side: int, apart: float, mode: str = "bilinear"
+) -> Tensor:
+    """The windows around all blocks of a plane side by side, [N, C, rows * side, columns * side].
+
+    vectors: by how much each block's window is moved, [N, 2, rows, columns] in samples of the plane, whose blocks have a side
+    of `block`. side: samples along a side of a window; apart: their distance. The edge of the plane goes on beyond it.
+    """
     rows, columns = vectors.shape[-2:]
-    inside = torch.arange(window) - (window - 1) / 2
-    y = ((torch.arange(rows) * block + (block - 1) / 2)[:, None] + inside).flatten()
-    x = ((torch.arange(columns) * block + (block - 1) / 2)[:, None] + inside).flatten()
-    return _sampled(plane, x, y, spread_out(vectors / shrunk, window))
+    inside = (torch.arange(side, device=plane.device) - (side - 1) / 2) * apart + (block - 1) / 2
+    y = ((torch.arange(rows, device=plane.device) * block)[:, None] + inside).flatten()
+    x = ((torch.arange(columns, device=plane.device) * block)[:, None] + inside).flatten()
+    return _sampled(plane, x, y, spread_out(vectors, side), mode)
 
 
-def _sampled(plane: Tensor, x: Tensor, y: Tensor, vectors: Tensor) -> Tensor:
-    """A plane [N, C, H, W] bilinearly at columns x and rows y plus vectors [N, 2, rows, columns], the edge beyond it."""
+def _sampled(plane: Tensor, x: Tensor, y: Tensor, vectors: Tensor, mode: str = "bilinear") -> Tensor:
+    """A plane [N, C, H, W] at columns x and rows y plus vectors [N, 2, rows, columns], the edge beyond it."""
     height, width = plane.shape[-2:]
     across = (x[None, None] + vectors[:, 0] + 0.5) * (2.0 / width) - 1.0
     down = (y[None, :, None] + vectors[:, 1] + 0.5) * (2.0 / height) - 1.0
-    return functional.grid_sample(
-        plane, torch.stack([across, down], 3), "bilinear", "border", align_corners=False
-    )
+    return functional.grid_sample(plane, torch.stack([across, down], 3), mode, "border", align_corners=False)
 
 
-def _smoothed(plane: Tensor) -> Tensor:
-    """The plane smoothed by 1, 2, 1 each way: after halving, a detail looks alike wherever it lies between samples."""
-    for axis in (2, 3):
-        size = plane.shape[axis]
-        padded = functional.pad(plane, (0, 0, 1, 1) if axis == 2 else (1, 1, 0, 0), mode="replicate")
-        plane = sum(
-            (weight * padded.narrow(axis, start, size) for start, weight in enumerate((0.25, 0.5, 0.25))),
-            torch.zeros(()),
-        )
-    return plane
+def _halved(plane: Tensor) -> Tensor:
+    """Half the size, smoothed so that a detail looks alike wherever it lies between samples."""
+    taps = torch.tensor(HALVING, dtype=plane.dtype)
+    padded = functional.pad(plane, (1, 1, 1, 1), mode="replicate")
+    return functional.conv2d(padded, torch.outer(taps, taps)[None, None], stride=2)
 
 
 def _gradients(plane: Tensor) -> tuple[Tensor, Tensor]:

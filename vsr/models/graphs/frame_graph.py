@@ -12,10 +12,13 @@ from onnx import TensorProto
 from vsr.models.graphs.builder import GraphBuilder
 from vsr.models.graphs.networks import Network, add_cubic_residual
 from vsr.models.graphs.planes import codes_in, codes_out
-from vsr.models.spec import GraphLayout
+from vsr.models.graphs.temporal import Memory, TemporalNetwork
+from vsr.models.spec import KEEP, GraphLayout
 
 
-def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -> onnx.ModelProto:
+def frame_graph(
+    network: Network | TemporalNetwork, layout: GraphLayout, *, exact: bool = False
+) -> onnx.ModelProto:
     """The frame graph of a luma network for one layout. `exact` keeps full precision in the cubic kernels.
 
     Sizes and batch are dynamic.
@@ -23,7 +26,7 @@ def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -
     graph = GraphBuilder(network.weights_file)
     planes = {name: codes_in(graph, name, layout) for name in layout.plane_names}
     gain = graph.input("gain", TensorProto.FLOAT, [])
-    bias = graph.input("bias", TensorProto.FLOAT, [])
+    graph.input("bias", TensorProto.FLOAT, [])
     max_code = graph.input("max_code", TensorProto.FLOAT, [])
     middle = graph.add("Mul", [max_code, graph.constant("half", 0.5)], "middle")
 
@@ -36,8 +39,11 @@ def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -
         return graph.add("Add", [residual, planes[name]], f"{name}/enlarged")
 
     luma = _luma_of_rgb(graph, planes) if layout.kind == "rgb" else planes["y"]
-    scaled = graph.add("Mul", [luma, gain], "luma/scaled")
-    residual = network.add_to(graph, graph.add("Add", [scaled, bias], "luma/normal"))
+    normal = _normal(graph, luma, "luma")
+    if isinstance(network, TemporalNetwork):
+        residual = network.add_with_memory(graph, normal, _memory(graph, layout))
+    else:
+        residual = network.add_to(graph, normal)
     residual = graph.add("Div", [residual, gain], "luma/residual")
     sharp_luma = graph.add("Add", [residual, luma], "luma/sharp")
 
@@ -57,6 +63,23 @@ def frame_graph(network: Network, layout: GraphLayout, *, exact: bool = False) -
             plane = graph.add("DepthToSpace", [result], f"{name}/plane", blocksize=network.scale, mode="CRD")
         codes_out(graph, name, plane, max_code, layout)
     return graph.model(layout.name)
+
+
+def _normal(graph: GraphBuilder, luma: str, prefix: str) -> str:
+    """Luma in units of the network."""
+    scaled = graph.add("Mul", [luma, "gain"], f"{prefix}/scaled")
+    return graph.add("Add", [scaled, "bias"], f"{prefix}/normal")
+
+
+def _memory(graph: GraphBuilder, layout: GraphLayout) -> Memory:
+    found = []
+    for prefix in ("before", "out_before"):
+        planes = {name: codes_in(graph, f"{name}_{prefix}", layout) for name in layout.luma_names}
+        luma = _luma_of_rgb(graph, planes, prefix) if layout.kind == "rgb" else planes["y"]
+        found.append(_normal(graph, luma, prefix))
+    graph.input(KEEP, TensorProto.FLOAT, ["n"])
+    every = graph.constant("every", [-1, 1, 1, 1], "int64")
+    return Memory(found[0], found[1], graph.add("Reshape", [KEEP, every], "keep/every"))
 
 
 def _luma_of_rgb(graph: GraphBuilder, planes: dict[str, str], prefix: str = "luma") -> str:

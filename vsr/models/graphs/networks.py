@@ -108,11 +108,7 @@ class ChainNetwork:
             features = graph.add("SpaceToDepth", [features], "net/unshuffle", blocksize=spec.unshuffle)
         start = group = ""
         for conv, (_, width_out) in enumerate(spec.widths):
-            parts = [features, graph.weight(f"convs.{conv}.weight"), graph.weight(f"convs.{conv}.bias")]
-            features = graph.add("Conv", parts, f"net/conv{conv}", pads=[1, 1, 1, 1])
-            if spec.has_activation(conv):
-                slope = graph.weight(f"acts.{conv}.weight", (width_out, 1, 1))
-                features = graph.add("PRelu", [features, slope], f"net/act{conv}")
+            features = add_convolution(graph, features, conv, width_out if spec.has_activation(conv) else 0)
             if not spec.skip_every or conv > spec.depth:
                 continue
             if conv == 0:
@@ -126,9 +122,22 @@ class ChainNetwork:
                 "DepthToSpace", [features], "net/shuffle", blocksize=spec.unshuffle, mode="CRD"
             )
         if spec.linear:
-            filtered = _filtered(graph, luma, graph.weight("linear.weight"), spec.linear // 2, "net/linear")
+            filtered = add_filtered(
+                graph, luma, graph.weight("linear.weight"), spec.linear // 2, "net/linear"
+            )
             features = graph.add("Add", [features, filtered], "net/both")
         return features
+
+
+def add_convolution(graph: GraphBuilder, features: str, conv: int, slopes: int) -> str:
+    """Convolution `conv` of the network, and a PReLU with so many slopes; none for 0."""
+    parts = [features, graph.weight(f"convs.{conv}.weight"), graph.weight(f"convs.{conv}.bias")]
+    features = graph.add("Conv", parts, f"net/conv{conv}", pads=[1, 1, 1, 1])
+    if not slopes:
+        return features
+    return graph.add(
+        "PRelu", [features, graph.weight(f"acts.{conv}.weight", (slopes, 1, 1))], f"net/act{conv}"
+    )
 
 
 def add_cubic_residual(
@@ -136,10 +145,10 @@ def add_cubic_residual(
 ) -> str:
     """Cubic enlargement less the repeated sample, [N, scale^2, h, w], of a float32 plane [N, 1, h, w]; edges repeat."""
     kernels = graph.constant(f"cubic-{siting}", residual_kernels(scale, siting, exact=exact))
-    return _filtered(graph, plane, kernels, 2, f"{name}/cubic")
+    return add_filtered(graph, plane, kernels, 2, f"{name}/cubic")
 
 
-def _filtered(graph: GraphBuilder, plane: str, kernels: str, reach: int, name: str) -> str:
+def add_filtered(graph: GraphBuilder, plane: str, kernels: str, reach: int, name: str) -> str:
     """A plane through filters that reach so far; edges repeat."""
     pads = graph.constant(f"pads-{reach}", [0, 0, reach, reach, 0, 0, reach, reach], "int64")
     padded = graph.add("Pad", [plane, pads], f"{name}-pad", mode="edge")

@@ -23,6 +23,7 @@ from vsr.files.checks import make_folder, os_error
 from vsr.models.graphs.frame_graph import frame_graph
 from vsr.models.graphs.networks import Network
 from vsr.models.graphs.quantize import quantized
+from vsr.models.graphs.temporal import TemporalNetwork
 from vsr.models.spec import ALL_LAYOUTS, WEIGHTS_NAME, GraphLayout, ModelSpec, Precision, State, load_spec
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -64,7 +65,7 @@ def refuse_existing(folder: Path, *, overwrite: bool) -> None:
 
 
 def write_package(
-    network: Network,
+    network: Network | TemporalNetwork,
     facts: PackageFacts,
     folder: Path,
     make: Callable[[GraphLayout], onnx.ModelProto] | None = None,
@@ -91,7 +92,10 @@ def write_package(
 
 
 def _fill(
-    part: Path, network: Network, facts: PackageFacts, make: Callable[[GraphLayout], onnx.ModelProto]
+    part: Path,
+    network: Network | TemporalNetwork,
+    facts: PackageFacts,
+    make: Callable[[GraphLayout], onnx.ModelProto],
 ) -> None:
     part.chmod(0o755)
     if network.weights_file:
@@ -125,13 +129,13 @@ def _put(part: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _kernels(network: Network) -> dict[str, NDArray[np.float32]]:
+def _kernels(network: Network | TemporalNetwork) -> dict[str, NDArray[np.float32]]:
     from safetensors.numpy import load_file
 
     return load_file(network.weights_file) if network.weights_file else {}
 
 
-def _spec_toml(network: Network, facts: PackageFacts) -> str:
+def _spec_toml(network: Network | TemporalNetwork, facts: PackageFacts) -> str:
     top = {
         "id": facts.id,
         "title": facts.title,
