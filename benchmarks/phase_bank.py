@@ -29,7 +29,8 @@ from vsr.evaluation.metrics import psnr
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
-from vsr.models.archs.motion import BLOCK, mean_around, motion, moved, spread_out
+from vsr.models.archs.motion import mean_around, motion, moved, spread_out
+from vsr.models.graphs.motion import BLOCK
 from vsr.upscale.upscaler import Upscaler
 
 _SCALE = 2

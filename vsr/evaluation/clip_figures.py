@@ -94,7 +94,8 @@ def _warping(results: Mapping[str, Luma], original: Luma, before: _Moment) -> Fi
     """None where no sample of the original is seen in both frames."""
     import torch
 
-    from vsr.models.archs.motion import BLOCK, motion, moved, spread_out
+    from vsr.models.archs.motion import motion, moved, spread_out
+    from vsr.models.graphs.motion import BLOCK
 
     height, width = (side // _SIDE * _SIDE for side in original.shape)
 
