@@ -42,10 +42,11 @@ def _graph(layout: GraphLayout, states: Sequence[State]) -> onnx.ModelProto:
     keep = graph.add("Reshape", ["keep", graph.constant("kept", [-1, 1, 1, 1], "int64")], "keep/all")
     for name in layout.plane_names:
         plane = codes_in(graph, name, layout)
-        siting = "center" if name in layout.luma_names else layout.siting
-        cubic = add_cubic_residual(graph, plane, 2, siting, name, exact=True)
+        is_luma = name in layout.luma_names
+        siting, inside = ("center", f"net/{name}") if is_luma else (layout.siting, name)
+        cubic = add_cubic_residual(graph, plane, 2, siting, inside, exact=True)
         large = graph.add("Add", [cubic, plane], f"{name}/large")
-        if name in layout.luma_names:
+        if is_luma:
             large = _remembered(graph, name, plane, large, keep, layout, states)
         packed = graph.add("DepthToSpace", [large], f"{name}/plane", blocksize=2, mode="CRD")
         codes_out(graph, name, packed, max_code, layout)

@@ -101,12 +101,23 @@ locked: list[int] = []
 """The sizes of all memory that was page-locked for outputs."""
 
 
+uploaded: list[int] = []
+"""The sizes of all that went from the host to a GPU."""
+
+
 def _to_device(there: Memory, here: np.ndarray, _stream: _Stream) -> None:
+    uploaded.append(here.nbytes)
     Memory.by_address[int(there)][:] = here.reshape(-1).view(np.uint8)
 
 
 def _to_host(here: np.ndarray, there: Memory, _stream: _Stream) -> None:
     here.reshape(-1).view(np.uint8)[:] = Memory.by_address[int(there)]
+
+
+def _on_device(there: Memory, here: Memory, size: int, _stream: _Stream) -> None:
+    content = Memory.by_address[int(here)]
+    assert len(content) == size
+    Memory.by_address[int(there)][:] = content
 
 
 class _Execution:
@@ -115,7 +126,8 @@ class _Execution:
     def __init__(self, graph: bytes, ports: tuple[Port, ...], recipe: EngineRecipe) -> None:
         self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         self._ports = {port.name: port for port in ports}
-        self._profile, self._scale = recipe.plane_shapes(), find_model(recipe.model).scale
+        spec = find_model(recipe.model)
+        self._profile, self._scale = recipe.input_shapes(spec), spec.scale
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
 
@@ -183,6 +195,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, manifest: Manifest, recipe: EngineR
         "pagelocked_empty": _pagelocked_empty,
         "memcpy_htod_async": _to_device,
         "memcpy_dtoh_async": _to_host,
+        "memcpy_dtod_async": _on_device,
     }.items():
         setattr(driver, name, value)
     package = types.ModuleType("pycuda")

@@ -26,14 +26,12 @@ def memory_of_a_still(spec: ModelSpec, layout: GraphLayout, inputs: Arrays) -> A
     inputs: at least the planes. None for a network without memory.
     """
     found = no_memory(spec, layout, {name: inputs[name] for name in layout.plane_names})
-    unit, scale = layout.bytes_per_sample, spec.scale
-    for name in layout.luma_names if found else ():
-        plane = inputs[name]
-        if "input" in spec.states:
-            found[f"{name}_before"] = plane
-        if "output" in spec.states:
-            samples = plane.reshape(*plane.shape[:3], -1, unit)
-            large = samples.repeat(scale, axis=2).repeat(scale, axis=3)
-            found[f"{name}_out_before"] = large.reshape(*large.shape[:3], -1)
+    for name, was in spec.remembered(layout).items():
+        plane = inputs[was.removesuffix("_out")]
+        if was not in inputs:
+            samples = plane.reshape(*plane.shape[:3], -1, layout.bytes_per_sample)
+            large = samples.repeat(spec.scale, axis=2).repeat(spec.scale, axis=3)
+            plane = large.reshape(*large.shape[:3], -1)
+        found[name] = plane
         found[KEEP] = np.ones_like(found[KEEP])
     return found

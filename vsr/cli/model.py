@@ -57,6 +57,8 @@ def _facts(spec: ModelSpec) -> list[str]:
         "parameters": spec.parameters,
         "input pixels that an output pixel depends on, to each side": spec.halo,
         "precision": spec.precision,
+        **({"memory, of the last frame": ", ".join(spec.states)} if spec.states else {}),
+        **({"network without memory": spec.single} if spec.single else {}),
         "licence": spec.licence,
         "quality": dict(spec.quality),
         "network": dict(spec.network),

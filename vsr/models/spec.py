@@ -167,6 +167,16 @@ class ModelSpec:
             )
         return path
 
+    def remembered(self, layout: GraphLayout) -> dict[str, str]:
+        """For each plane of a memory, by input, the input or output of the last run that it was."""
+        parts = (("input", ""), ("output", "_out"))
+        return {
+            f"{name}{end}_before": f"{name}{end}"
+            for state, end in parts
+            if state in self.states
+            for name in layout.luma_names
+        }
+
     def memory_shapes(
         self, layout: GraphLayout, shapes: Mapping[str, tuple[int, ...]]
     ) -> dict[str, tuple[int, ...]]:
@@ -177,12 +187,10 @@ class ModelSpec:
             return side if side < 0 else side * self.scale
 
         found: dict[str, tuple[int, ...]] = {}
-        for name in layout.luma_names:
-            count, one, height, width = shapes[name]
-            if "input" in self.states:
-                found[f"{name}_before"] = shapes[name]
-            if "output" in self.states:
-                found[f"{name}_out_before"] = count, one, larger(height), larger(width)
+        for name, was in self.remembered(layout).items():
+            count, one, height, width = shapes[was.removesuffix("_out")]
+            is_input = was in shapes
+            found[name] = shapes[was] if is_input else (count, one, larger(height), larger(width))
         return {**found, KEEP: shapes[layout.luma_names[0]][:1]} if found else {}
 
     @property

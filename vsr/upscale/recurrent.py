@@ -19,7 +19,7 @@ class Memory:
     """What one network remembers of one stream; it belongs to the stream, and engines are shared. For one thread at a time.
 
     The arrays of a run are kept as they are and are inputs of the next run, without a copy. They hold whole pictures, also
-    where a picture is cut into tiles.
+    where a picture is cut into tiles. On a GPU an engine knows them again (`vsr.backends.resident`).
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,9 @@ class Memory:
         kind: Kind,
     ) -> None:
         """Remember a picture that is done: its planes, and the results by the same names. Nobody may change them any more."""
-        self._kind, self._planes = kind, {}
-        for name in layout.luma_names:
-            if "input" in spec.states:
-                self._planes[f"{name}_before"] = planes[name]
-            if "output" in spec.states:
-                self._planes[f"{name}_out_before"] = large[name]
+        run = {**planes, **{f"{name}_out": plane for name, plane in large.items()}}
+        self._kind = kind
+        self._planes = {name: run[was] for name, was in spec.remembered(layout).items()}
 
 
 class StreamMemory:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.pretend_gpu import Memory, locked, pretend
+from tests.support.memory_network import moving, write_memory_network
+from tests.support.pretend_gpu import Memory, locked, pretend, uploaded
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import has_nvidia_gpu, load_backend
 from vsr.backends.guarded import Parity
+from vsr.backends.openvino import BACKEND as OPENVINO
 from vsr.backends.tensorrt import gpu
 from vsr.backends.tensorrt.backend import TensorRTBackend, TensorRTEngine
 from vsr.backends.tensorrt.build import build_engine, serving_engine
@@ -23,9 +25,14 @@ from vsr.backends.tensorrt.recipe import EngineRecipe, recipe_from_dict
 from vsr.backends.tensorrt.store import EngineStore, Manifest
 from vsr.cli import main
 from vsr.core.errors import EngineBuildError, EngineNotFoundError, InferenceError
+from vsr.core.frame import PixelFormat
 from vsr.jobs.engine_builds import batches
 from vsr.media.samples import CLIP
 from vsr.models.registry import find_model
+from vsr.upscale.memory import Portion
+from vsr.upscale.network import Network
+from vsr.upscale.planes import Kind
+from vsr.upscale.recurrent import Memory as OfStream
 
 pytestmark = pytest.mark.skipif(has_nvidia_gpu(), reason="there is a GPU")
 WANTED = {"model": "fast-x2", "width": 64, "height": 48, "compute_capabilities": ["8.9"]}
@@ -155,6 +162,40 @@ def test_the_gpu_that_is_named_is_used(
     assert TensorRTBackend().devices().keys() == {"cuda:0", "cuda:1"}
     assert gpu.gpu_here(1)[:2] == ("NVIDIA Pretence 1", "8.9")
     assert "no cuda:2" in TensorRTBackend("cuda:2").probe().reason
+
+
+def test_the_memory_of_a_stream_stays_on_the_gpu(
+    store: EngineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first frame only planes go there, and two streams by turns get what each gets alone."""
+    spec = write_memory_network(tmp_path / "memory-x2")
+    settings = {"model": str(spec.folder), "layout": "yuv8-left", "precision": "fp32"}
+    recipe = recipe_from_dict(WANTED | settings)
+    pretend(monkeypatch, build_engine(recipe, store).manifest, recipe)
+    manifest = dataclasses.replace(store.manifests()[0], parity=Parity(60.0, 1, 0, 4))
+    monkeypatch.setattr(TensorRTBackend, "compile", lambda *_given: TensorRTEngine(manifest, spec, store))
+    networks = [
+        Network(spec, backend, CompileOptions(precision="fp32"), Portion(0, []))
+        for backend in (TensorRTBackend(), OPENVINO)
+    ]
+    streams = [moving(4, PixelFormat("yuv", 8, (1, 1)), seed, (64, 48)) for seed in range(2)]
+    memories = [[OfStream() for _stream in streams] for _network in networks]
+    for number in range(4):
+        for stream, frames in enumerate(streams):
+            frame = frames[number]
+            uploaded.clear()
+            found, wanted = (
+                network.run([list(frame.planes)], Kind.of(frame), memory=memory[stream])[0]
+                for network, memory in zip(networks, memories, strict=True)
+            )
+            assert np.abs(found[0].astype(int) - wanted[0]).max() <= 1
+            luma, chroma = 64 * 48, 32 * 24
+            went = sorted(size for size in uploaded if size >= chroma)
+            assert 4 * luma in went if number == 0 else went == [chroma, chroma, luma]
+    for network in networks:
+        network.close()
+    for cached in (gpu._device, gpu._primary):
+        cached.cache_clear()
 
 
 def planes(width: int, height: int) -> dict[str, tuple[int, ...]]:

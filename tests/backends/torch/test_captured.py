@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vsr.backends.host_buffers import HostBuffers
+from vsr.backends.resident import Resident
 from vsr.backends.torch.captured import Captured
 
 CPU = torch.device("cpu")
@@ -88,3 +89,29 @@ def test_its_steps_are_timed_to_their_end(locked: list[int], monkeypatch: pytest
         assert step() == 1.0
         assert len(waited) == count
     assert (captured._outputs["y_out"].numpy() == np.concatenate([255 - PLANE] * 2, 3)).all()
+
+
+def test_what_is_remembered_stays_on_the_device(locked: list[int]) -> None:
+    def added(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"y_out": inputs["y"] + inputs["y_before"] + 2 * inputs["y_out_before"]}
+
+    class Adding(_OnHost):
+        def compute(self) -> None:
+            self._outputs["y_out"].copy_(added(self._inputs)["y_out"])
+
+    def plane(code: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        return np.full((1, 1, 2, 2), code, np.uint8)
+
+    given = {"y": plane(1), "y_before": plane(0), "y_out_before": plane(0)}
+    captured = Adding(added, given, CPU, HostBuffers(lambda size: np.zeros(size, np.uint8)))
+    resident = Resident[torch.Tensor]()
+    found = captured(given, resident, ["y", "y_out"])
+    for name in ("y_before", "y_out_before"):
+        del captured._host[name]  # Nothing goes that way any more.
+    wanted, last = 1, 1
+    for code in (2, 3, 4):
+        assert (found["y_out"] == wanted).all()
+        given = {"y": plane(code), "y_before": given["y"], "y_out_before": found["y_out"]}
+        found = captured(given, resident, ["y", "y_out"])
+        wanted, last = code + last + 2 * wanted, code
+    assert (found["y_out"] == wanted).all()

@@ -32,6 +32,7 @@ from vsr.backends.host_buffers import HostBuffers
 from vsr.backends.on_device import DeviceEngine
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
+from vsr.backends.resident import Resident
 from vsr.backends.tensorrt.build import build_engine, serving_engine
 from vsr.backends.tensorrt.cuda_graph import CapturedWork, captured
 from vsr.backends.tensorrt.gpu import gpu_here, gpus_here, on_gpu
@@ -73,6 +74,7 @@ class TensorRTEngine(DeviceEngine):
         self._library = installed_library(recipe.library)
         self._slots: Pool[_Slot] = Pool(IN_FLIGHT)
         self._buffers = HostBuffers(_pinned)
+        self._resident: Resident[Any] = Resident()
         self._verifying = threading.Lock()
         with on_gpu(gpu):
             self._engine = self._library.load(store.plan(manifest.identity))
@@ -110,7 +112,7 @@ class TensorRTEngine(DeviceEngine):
 
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         with on_gpu(self._gpu), self._slots.taken(lambda: self._slot(inputs)) as slot:
-            return slot(inputs)
+            return slot(inputs, self._resident, self.spec.remembered(self.layout).values())
 
     def tensors(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         self._verify_once(lambda: {name: tensor.cpu().numpy() for name, tensor in inputs.items()})
@@ -132,6 +134,7 @@ class TensorRTEngine(DeviceEngine):
         with on_gpu(self._gpu):  # Buffers are freed in the context they were made in.
             self._library.save_runtime_cache(self._runtime_cache)
             self._slots, self._buffers, self._engine = Pool(IN_FLIGHT), HostBuffers(_pinned), None
+            self._resident = Resident()
 
 
 def _pinned(size: int) -> NDArray[np.uint8]:
@@ -195,18 +198,35 @@ class _Slot:
         if not library.captures:
             self._graph = captured(self._stream.handle, self._enqueue)
 
-    def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    def __call__(
+        self, inputs: Arrays, resident: Resident[Any], remembered: Iterable[str]
+    ) -> dict[str, NDArray[Any]]:
+        """resident: inputs that are on the GPU already, and those to stay there: the `remembered` planes of this run."""
         import pycuda.driver as cuda
 
         for name in self._inputs:
+            there = resident.find(inputs[name])
+            if there is not None:
+                cuda.memcpy_dtod_async(self._device[name], there, inputs[name].nbytes, self._stream)
+                continue
             self._host[name][...] = inputs[name]
             cuda.memcpy_htod_async(self._device[name], self._host[name], self._stream)
         self._execute()
         found = {name: self._buffers.array(*made) for name, made in self._made.items()}
         for name, array in found.items():
             cuda.memcpy_dtoh_async(array, self._device[name], self._stream)
+        for name in remembered:
+            self._stay(name, found.get(name, inputs.get(name)), resident)
         self._stream.synchronize()
         return found
+
+    def _stay(self, name: str, array: Any, resident: Resident[Any]) -> None:
+        import pycuda.driver as cuda
+
+        def fill(place: Any) -> None:
+            cuda.memcpy_dtod_async(place, self._device[name], array.nbytes, self._stream)
+
+        resident.keep(array, lambda: cuda.mem_alloc(array.nbytes), fill)
 
     def on_device(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Arrays in the engine's context, which torch shares."""

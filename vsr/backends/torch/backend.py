@@ -25,6 +25,7 @@ from vsr.backends.host_buffers import HostBuffers
 from vsr.backends.on_device import DeviceEngine, inference
 from vsr.backends.pool import Pool
 from vsr.backends.process import first_user
+from vsr.backends.resident import Resident
 from vsr.core.cuda import agree_on_context
 from vsr.core.errors import EngineBuildError, is_out_of_memory, reason
 from vsr.models.spec import GraphLayout, ModelSpec, Precision, check_ports
@@ -61,12 +62,13 @@ class TorchEngine(DeviceEngine):
         self.dlpack_device = (2, device.index or 0) if device.type == "cuda" else (1, 0)
         self._captures: Pool[Captured] = Pool(IN_FLIGHT)
         self._buffers = HostBuffers(_pinned)
+        self._resident: Resident[torch.Tensor] = Resident()
 
     def outputs(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         with self._ours():
             if self._device.type == "cuda":
                 with self.captured(inputs) as captured:
-                    return captured(inputs)
+                    return captured(inputs, self._resident, self.spec.remembered(self.layout).values())
             return {name: output.numpy() for name, output in self._run(_tensors(inputs)).items()}
 
     @contextmanager
@@ -96,7 +98,7 @@ class TorchEngine(DeviceEngine):
 
     def close(self) -> None:
         self._constants, self._steps = {}, []
-        self._captures, self._buffers = Pool(IN_FLIGHT), HostBuffers(_pinned)
+        self._captures, self._buffers, self._resident = Pool(IN_FLIGHT), HostBuffers(_pinned), Resident()
 
     def _run(self, inputs: Values) -> Values:
         values = self._constants | inputs

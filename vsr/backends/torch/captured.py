@@ -6,7 +6,8 @@ Launching hundreds of small kernels takes longer than running them; a replayed c
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from vsr.backends.base import Steps
 from vsr.backends.host_buffers import HostBuffers
+from vsr.backends.resident import Resident
 
 Run = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
@@ -56,11 +58,22 @@ class Captured:
                 self._outputs = run(self._inputs)
             self._stream.synchronize()
 
-    def __call__(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
+    def __call__(
+        self,
+        inputs: Mapping[str, NDArray[np.generic]],
+        resident: Resident[Tensor] | None = None,
+        remembered: Iterable[str] = (),
+    ) -> dict[str, NDArray[Any]]:
+        """resident: inputs that are on the device already, and those to stay there: the `remembered` planes of this run."""
+        resident = resident or Resident()
         with torch.cuda.stream(self._stream):
-            self.copy_in(inputs)
+            self.copy_in(inputs, resident)
             self.compute()
             found = self.copy_out()
+            for name in remembered:
+                array = found[name] if name in found else inputs[name]
+                there = self._outputs[name] if name in found else self._inputs[name]
+                resident.keep(array, partial(torch.empty_like, there), partial(_fill, there))
             self._stream.synchronize()
         return found
 
@@ -84,9 +97,15 @@ class Captured:
         begun = {"copy in": lambda: self.copy_in(inputs), "compute": self.compute, "copy out": self.copy_out}
         return {name: whole(begin) for name, begin in begun.items()}
 
-    def copy_in(self, inputs: Mapping[str, NDArray[np.generic]]) -> None:
+    def copy_in(
+        self, inputs: Mapping[str, NDArray[np.generic]], resident: Resident[Tensor] | None = None
+    ) -> None:
         """The first step, begun on the current stream."""
         for name, array in inputs.items():
+            there = resident.find(array) if resident is not None else None
+            if there is not None:
+                self._inputs[name].copy_(there, non_blocking=True)
+                continue
             self._host[name].numpy()[...] = array
             self._inputs[name].copy_(self._host[name], non_blocking=True)
 
@@ -114,6 +133,10 @@ class Captured:
         for tensor in found.values():  # The tensor was made on this stream, and is used on the other one.
             tensor.record_stream(torch.cuda.default_stream(self._stream.device))
         return found
+
+
+def _fill(content: Tensor, place: Tensor) -> None:
+    place.copy_(content, non_blocking=True)
 
 
 def _tensor(array: NDArray[np.generic] | Tensor) -> Tensor:
