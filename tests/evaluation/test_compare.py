@@ -239,7 +239,7 @@ def test_the_page_in_a_browser(
         asked = tab.run("return performance.getEntriesByType('resource').map(r => r.name)")
         assert [name for name in asked if not name.startswith("data:")] == []
         sizes = tab.run("return [...document.images].map(i => i.naturalWidth)")
-        assert len(sizes) == 4 * (2 + 2 * 3)
+        assert len(sizes) == 4 * (2 + 2 * 3) + 2 * 3
         assert min(sizes) > 0
         text = tab.run("return document.body.innerText")
         assert all(f"{mean['psnr_y']:.2f} dB" in text for mean in means.values())

@@ -40,8 +40,9 @@ def command(
     vsr compare in_x2.mp4 other.mp4
     vsr compare fast.png balanced.png original.png -o page.html
 
-    Writes a page with a slider between A and B, magnified crops of the largest differences, and curves over time. PSNR is at
-    most 100 dB, the value for equal frames. Frames are paired by number; a note says where their times differ.
+    Writes a page with a slider between A and B, magnified crops of the largest differences, eight frames of a moving detail, a
+    column of the picture over time, and curves. PSNR is at most 100 dB, the value for equal frames. Frames are paired by
+    number; a note says where their times differ.
     """
     from vsr import api
 

@@ -20,6 +20,7 @@ from vsr.core.video import VideoInfo
 from vsr.evaluation import metrics
 from vsr.evaluation.comparison import Comparison
 from vsr.evaluation.frame_times import Moments
+from vsr.evaluation.moving import Moving
 from vsr.evaluation.names import names_of_inputs
 from vsr.evaluation.page import Shot, page
 from vsr.evaluation.pictures import busiest
@@ -86,6 +87,7 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     }
     seconds: list[float] = []
     kept: list[_Candidate] = []
+    moving = Moving()
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(name, SourceOptions())) for name in names]
         infos = {label: source.info for label, source in zip(labels, sources, strict=True)}
@@ -102,6 +104,7 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
                 rows["ssim_y"].append(metrics.ssim(pictures[x][0], pictures[y][0]))
             seconds.append(float((frames[0].pts or 0) * frames[0].time_base))
             rgb = tuple(picture[1] for picture in pictures)
+            moving.add(number, rgb, pictures[-1][0])
             difference = float(np.abs(rgb[0].astype(np.int16) - rgb[1]).mean())
             heapq.heappush(kept, _Candidate(difference, number, rgb))
             if len(kept) > _SHOTS:
@@ -117,7 +120,7 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     shots = [
         _shot(candidate, seconds[candidate.number]) for candidate in sorted(kept, key=lambda c: c.number)
     ]
-    write_whole(config.output, page(result, labels, shots).encode())
+    write_whole(config.output, page(result, labels, shots, moving).encode())
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vsr.evaluation.moving import FRAMES, Moving
+
 if TYPE_CHECKING:
     from vsr.evaluation.comparison import Comparison
 
 Rgb = npt.NDArray[np.uint8]
 
 _ZOOM = 4
+_WIDTH = 1200  # Of the page, in pixels.
 _COLOURS = ("#c0392b", "#2471a3")
 _TITLES = {"psnr_y": "PSNR of Y, dB", "ssim_y": "SSIM of Y"}
 
@@ -69,7 +72,7 @@ class Shot:
     crops: Sequence[tuple[Rgb, ...]]
 
 
-def page(comparison: Comparison, labels: Sequence[str], shots: Sequence[Shot]) -> str:
+def page(comparison: Comparison, labels: Sequence[str], shots: Sequence[Shot], moving: Moving) -> str:
     """The whole page; everything is inside."""
     title = f"{labels[0]} and {labels[1]}"
     parts = [
@@ -81,6 +84,7 @@ def page(comparison: Comparison, labels: Sequence[str], shots: Sequence[Shot]) -
         *(f"<p>{html.escape(note)}</p>" for note in comparison.notes),
         _table(comparison),
         *(_shot(shot, labels) for shot in shots),
+        *_moving(moving, labels),
         *(_curve(comparison, name) for name in _TITLES if len(comparison.seconds) > 1),
         f"<script>{_SCRIPT}</script></body></html>",
     ]
@@ -115,6 +119,22 @@ def _shot(shot: Shot, labels: Sequence[str]) -> str:
         for crops in shot.crops
     )
     return f"<h2>Frame {shot.number}, at {shot.seconds:.2f} s</h2>{pair}{crops}"
+
+
+def _moving(moving: Moving, labels: Sequence[str]) -> Iterator[str]:
+    """What moves, if anything does: a row for each input."""
+    if (detail := moving.detail) is not None:
+        yield f"<h2>Frames {detail.first} to {detail.first + FRAMES - 1} of a moving detail</h2>"
+        yield from _rows(labels, [np.hstack(crops) for crops in zip(*detail.crops, strict=True)])
+    if (found := moving.time_slice()) is not None:
+        yield f"<h2>Column {found.column} over time</h2><p>Time runs to the right; what is steady makes straight lines.</p>"
+        yield from _rows(labels, found.pictures)
+
+
+def _rows(labels: Sequence[str], pictures: Sequence[Rgb]) -> Iterator[str]:
+    for label, picture in zip(labels, pictures, strict=True):
+        zoom = max(1, min(_ZOOM, _WIDTH // picture.shape[1]))
+        yield f'<figure><img src="{_image(picture, zoom)}" alt=""><figcaption>{html.escape(label)}</figcaption></figure>'
 
 
 def _image(picture: Rgb, zoom: int = 1) -> str:
