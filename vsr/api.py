@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vsr.jobs.preview import preview
     from vsr.jobs.progress import OnProgress, Progress
     from vsr.jobs.report import Report
+    from vsr.live.away import WhenAway
     from vsr.live.config import StreamConfig
     from vsr.live.frame import StreamFrame
     from vsr.live.open_stream import OpenStream
@@ -332,6 +333,7 @@ def open_stream(
     keep_bytes: int | None = None,
     overwrite: bool = False,
     require: Sequence[str] = (),
+    when_away: WhenAway = "silent",
     duration_s: float | None = None,
     preview: str | None = None,
     token: str | None = None,
@@ -390,6 +392,7 @@ def open_stream(
         keep_bytes=keep_bytes,
         overwrite=overwrite,
         require=tuple(require),
+        when_away=when_away,
         duration_s=duration_s,
         preview=preview,
         token=token,

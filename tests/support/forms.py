@@ -216,6 +216,7 @@ FORMS = {
                 "--rotate 10m --keep 50G", {"rotate_s": 600.0, "keep_bytes": 50_000_000_000}
             ),
             "require": Case("--require null", {"require": ("null",)}),
+            "when_away": Case("--when-away slate", {"when_away": "slate"}),
             "duration": Case("--duration 1:00", {"duration_s": 60.0}),
             "preview": Case("--preview :8080", {"preview": ":8080"}),
             "token": Case("--preview :8080 --token word", {"preview": ":8080", "token": "word"}),

@@ -112,6 +112,13 @@ Examples:
     help="A sink that must receive frames: otherwise /healthz and the exit code report a failure; may be repeated.  "
     "[default: all sinks]",
 )
+@click.option(
+    "--when-away",
+    type=click.Choice(("hold", "slate", "silent")),
+    default="silent",
+    show_default=True,
+    help="What sinks get while the source is away: the last picture, that and then a slate, or nothing.",
+)
 @click.option("--duration", type=options.SECONDS, help="Time after the first picture at which to stop.")
 @click.option(
     "--preview",
@@ -203,6 +210,7 @@ def build_config(values: Mapping[str, Any], report: Path | None = None) -> Strea
         keep_bytes=keep_bytes,
         overwrite=values["overwrite"],
         require=values["require"],
+        when_away=values["when_away"],
         duration_s=values["duration"],
         preview=values["preview"],
         token=values["token"],

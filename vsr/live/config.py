@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 from vsr.core.errors import ConfigError
+from vsr.live.away import WhenAway
 from vsr.media.live.encoder import EncoderOptions
 from vsr.upscale.options import NetworkOptions
 
@@ -24,9 +26,9 @@ class StreamConfig:
     refuses. source_options: for FFmpeg's demuxer and protocol; they override vsr's choices, and FFmpeg ignores unknown ones.
     size, frame_rate: requested from cameras and screens. rotate_s, rotate_bytes: time or size after which another recording
     begins; keep_s, keep_bytes: age or total size beyond which old recordings are then removed. require: the `sinks` that must
-    receive frames, all if none is named. duration_s: time after the first sent frame at which to stop. preview: [host]:port of
-    the page; token: its password. report: path of the caller's report, which must not be an input or output. Raises
-    ConfigError.
+    receive frames, all if none is named. when_away: what sinks get while the source is away, see vsr.live.away. duration_s:
+    time after the first sent frame at which to stop. preview: [host]:port of the page; token: its password. report: path of
+    the caller's report, which must not be an input or output. Raises ConfigError.
     """
 
     source: str
@@ -48,6 +50,7 @@ class StreamConfig:
     keep_bytes: int | None = None
     overwrite: bool = False
     require: tuple[str, ...] = ()
+    when_away: WhenAway = "silent"
     duration_s: float | None = None
     preview: str | None = None
     token: str | None = None
@@ -77,6 +80,10 @@ class StreamConfig:
             raise ConfigError("the duration is 0 s", hint="give a time above 0")
         if (self.keep_s or self.keep_bytes) and not (self.rotate_s or self.rotate_bytes):
             raise ConfigError("a recording that is one file is kept", hint="give --rotate, too")
+        if self.when_away not in get_args(WhenAway):
+            raise ConfigError(
+                f"when_away is {self.when_away!r}", hint=f"choose {', '.join(get_args(WhenAway))}"
+            )
         if self.retries is not None and self.retries < 0:
             raise ConfigError(f"{self.retries} retries are out of range", hint="give 0 or more")
         if self.encoder.crf is not None and self.encoder.bitrate is not None:

@@ -30,7 +30,8 @@ class Inference:
     """`put` is for the source's thread, `run` for one of its own, in order, with one frame at a time. The rest is for any.
 
     budget_s: how old a frame may be when it goes out. hand_on: takes a frame and its enlargement, on `run`'s thread; False
-    where no more are wanted. goes_on: whether it would take another frame at once.
+    where no more are wanted. goes_on: whether it would take another frame at once. idle: called now and then while no frame
+    comes, on `run`'s thread.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Inference:
         hand_on: Callable[[Captured, StreamFrame], bool],
         clock: Clock = SYSTEM_CLOCK,
         goes_on: Callable[[], bool] = lambda: True,
+        idle: Callable[[], None] = lambda: None,
     ) -> None:
         self.queue: FreshQueue[Captured] = FreshQueue(
             budget_s, max(_LEAST_CAPACITY, round(_FASTEST * budget_s)), late="starting", clock=clock
@@ -50,6 +52,7 @@ class Inference:
         self._counting = counting
         self._hand_on = hand_on
         self._goes_on = goes_on
+        self._idle = idle
         self._clock = clock
         self._starts = Starts()
         self._first: Captured | None = None
@@ -84,6 +87,7 @@ class Inference:
             if not len(self.queue):
                 self._rungs.share.withdraw()
             if not self.queue.wait(_TICK_S):
+                self._idle()
                 continue
             upscaled = None
             with self._turn():

@@ -25,11 +25,12 @@ class StreamReport:
     """A stream from its start until now.
 
     frames_before: decoded before the networks were ready; they are not in frames_in. frames_in: captured. frames_out: upscaled
-    and encoded, or taken by the caller. drops: frames that were not sent, by reason. in_flight: frames in progress. latency:
-    from the moment when a frame could be decoded until the first working sink wrote its packet (until it was upscaled, if there
-    is no sink); recent: the same in the last ten seconds; None if there was no frame. health: whether output flows. missing:
-    failures of required sinks at the end, in words. load: the part of the last seconds in which each stage was busy. resets:
-    how often the memory of a network began again, by reason; empty if none has one.
+    and encoded, or taken by the caller. frames_held: sent in addition while the source was away. drops: frames that were not
+    sent, by reason. in_flight: frames in progress. latency: from the moment when a frame could be decoded until the first
+    working sink wrote its packet (until it was upscaled, if there is no sink); recent: the same in the last ten seconds; None
+    if there was no frame. health: whether output flows. missing: failures of required sinks at the end, in words. load: the
+    part of the last seconds in which each stage was busy. resets: how often the memory of a network began again, by reason;
+    empty if none has one.
     """
 
     source: str
@@ -45,6 +46,7 @@ class StreamReport:
     frames_before: int
     frames_in: int
     frames_out: int
+    frames_held: int
     in_flight: int
     drops: dict[str, int]
     fps: float

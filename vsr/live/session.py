@@ -10,9 +10,11 @@ from vsr.core.control import Control
 from vsr.core.errors import VsrError, stage_failed
 from vsr.core.variables import expanded
 from vsr.live.assembly import assemble
+from vsr.live.away import Away
 from vsr.live.config import StreamConfig
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
+from vsr.live.fresh_queue import LATE
 from vsr.live.health import health, missing
 from vsr.live.inference import Inference
 from vsr.live.networks import Networks
@@ -64,7 +66,8 @@ class Session:
         self.counting = Counting(clock)
         self.watchers = watchers or Watchers(clock)
         self._timeline = Timeline(self.counting.began_at)
-        self._encoding: Channel[tuple[Captured, StreamFrame]] = Channel(1)
+        # A frame of the source, its enlargement, and whether it is sent in place of one that did not come.
+        self._encoding: Channel[tuple[Captured, StreamFrame, bool]] = Channel(1)
         self._inference = Inference(
             self._parts.rungs,
             config.max_latency_s,
@@ -72,6 +75,14 @@ class Session:
             self._hand_on,
             clock,
             goes_on=lambda: len(self._encoding) < self._encoding.capacity,
+            idle=self._hold,
+        )
+        self._away = Away(
+            config.when_away if self._parts.sinks else "silent",
+            self._parts.address.redacted,
+            self.states,
+            self._timeline,
+            clock,
         )
         self._keeper = SourceKeeper(
             self._parts.address,
@@ -249,21 +260,33 @@ class Session:
 
     def _hand_on(self, captured: Captured, upscaled: StreamFrame) -> bool:
         """Give a frame to the page, the caller and the thread "encode". False once that thread has ended."""
+        if not self._away.sent(captured, upscaled):
+            self._inference.queue.lose(LATE)
+            return True
         if self.watchers.wanted:
             self.watchers.offer(captured.frame, upscaled.frame)
         if self._take is not None:
             self._take(upscaled)
-        return self._encoding.put((captured, upscaled))
+        return self._encoding.put((captured, upscaled, False))
+
+    def _hold(self) -> None:
+        """No frame comes: send a picture in its place, if one is due."""
+        held = self._away.due()
+        if held is not None:
+            self._encoding.put((*held, True))
 
     def _encode(self) -> None:
         publisher = self._parts.publisher
         while True:
             try:
-                captured, upscaled = self._encoding.get()
+                captured, upscaled, held = self._encoding.get()
             except EndOfStream:
                 publisher.flush()
                 return
             began = self._clock.now()
+            if held:
+                publisher.video(captured, upscaled)
+                continue
             if self._parts.sinks:
                 # The frame may have waited for the encoder. Encoded frames are never left out: the next ones refer to them.
                 if self._inference.is_late(captured):
@@ -307,6 +330,7 @@ class Session:
             frames_before=counting.frames_before,
             frames_in=frames_in,
             frames_out=counting.frames_out,
+            frames_held=self._away.frames,
             in_flight=frames_in - counting.frames_out - sum(drops.values()),
             drops=drops,
             fps=round(counting.fps(), 2),

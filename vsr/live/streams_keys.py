@@ -78,6 +78,7 @@ KEYS: Mapping[str, _Key] = {
     "keep": _amount("keep_s", "keep_bytes"),
     "overwrite": _flag("overwrite"),
     "require": _Key("list", lambda value: {"require": tuple(value)}),
+    "when-away": _text("when_away"),
     "duration": _text("duration_s", quantities.seconds),
 }
 

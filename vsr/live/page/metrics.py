@@ -45,6 +45,9 @@ def exposition(reports: Mapping[str, StreamReport]) -> str:
 def _families(report: StreamReport) -> Iterator[_Family]:
     yield _one("vsr_frames_in_total", "counter", "Frames captured.", report.frames_in)
     yield _one("vsr_frames_out_total", "counter", "Frames upscaled and sent on.", report.frames_out)
+    yield _one(
+        "vsr_frames_held_total", "counter", "Frames sent while the source was away.", report.frames_held
+    )
     yield _Family("vsr_frames_dropped_total", "counter", "Frames dropped.",
         {(("reason", reason),): count for reason, count in report.drops.items()})  # fmt: skip
     yield _one("vsr_frames_per_second", "gauge", "Frames that go out a second.", report.fps)
