@@ -119,3 +119,29 @@ def test_training_and_folded_weights_compute_the_same() -> None:
         # Linear taps are rounded to 1/256 when they are folded.
         torch.testing.assert_close(plain.step(now, past), again.step(now, past), rtol=0, atol=1e-5)
         assert (plain.step(now, past) - trained.step(now, past)).abs().max() < 25 / 512
+
+
+def test_the_halo_covers_the_motion() -> None:
+    """A part of a frame that moves fast, with the halo around it, is as in the whole frame."""
+    network = drawn().eval()
+    side, halo = 192, -(-SPEC.halo // 4) * 4
+    large = texture(4, 480)
+    now, before = (
+        torch.from_numpy(np.ascontiguousarray(large[y : y + side, x : x + side]) / np.float32(255))[
+            None, None
+        ]
+        for y, x in ((40, 40), (51, 26))
+    )
+    made = before.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    start, size = 80, 32
+
+    def cut(plane: torch.Tensor, scale: int) -> torch.Tensor:
+        rows = slice(scale * (start - halo), scale * (start + size + halo))
+        return plane[..., rows, rows]
+
+    with torch.inference_mode():
+        whole = network.step(now, past_of(now, before, made))
+        part = network.step(cut(now, 1), past_of(cut(now, 1), cut(before, 1), cut(made, 2)))
+    inside = slice(2 * start, 2 * (start + size))
+    found = slice(2 * halo, 2 * (halo + size))
+    torch.testing.assert_close(part[..., found, found], whole[..., inside, inside], rtol=0, atol=1e-4)

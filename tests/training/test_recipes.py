@@ -20,6 +20,7 @@ BUDGETS = {
     "quality-x2": 420_000,
     "quality-x4": 700_000,
     "restore": 700_000,
+    "temporal-x2": 65_000,
 }
 
 

@@ -24,34 +24,46 @@ _OPTIONS = {
 }
 
 
-def compressed(luma: Luma, encoder: Literal["libx264", "libx265"], crf: int, *, drift: int = 1) -> Luma:
+Encoder = Literal["libx264", "libx265"]
+
+
+def compressed(luma: Luma, encoder: Encoder, crf: int, *, drift: int = 1) -> Luma:
     """`luma` uint8 [H, W] as the last of three frames of a clip that pans by `drift` pixels a frame: it is predicted from
     those before, as most frames of a video are.
 
     Raises EncodeError where this FFmpeg build lacks the encoder.
     """
-    height, width = luma.shape
-    even = np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")
+    clip = np.stack([np.roll(luma, (number - 2) * drift, axis=1) for number in range(3)])
+    last: Luma = compressed_frames(clip, encoder, crf)[-1]
+    return last
+
+
+def compressed_frames(frames: Luma, encoder: Encoder, crf: int) -> Luma:
+    """Luma uint8 [N, H, W] as a video encoder leaves it. Raises EncodeError where this FFmpeg build lacks the encoder."""
+    height, width = frames.shape[1:]
+    even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     try:
-        file = _encoded(even, encoder, crf, drift)
+        file = _encoded(even, encoder, crf)
     except (av.FFmpegError, ValueError) as error:
         raise EncodeError(f"cannot compress with {encoder}: {reason(error)}") from error
     with av.open(file, "r") as decoder:
-        *_, last = decoder.decode(video=0)
-    return np.asarray(frame_from_av(last).planes[0])[:height, :width].copy()
+        found = [
+            np.asarray(frame_from_av(frame).planes[0])[:height, :width] for frame in decoder.decode(video=0)
+        ]
+    return np.stack(found)
 
 
-def _encoded(luma: Luma, encoder: str, crf: int, drift: int) -> io.BytesIO:
+def _encoded(frames: Luma, encoder: Encoder, crf: int) -> io.BytesIO:
     """The clip as a file."""
-    options = merged({**_OPTIONS[encoder], "crf": str(crf)}, safe_options(encoder, luma.shape[1]))
+    options = merged({**_OPTIONS[encoder], "crf": str(crf)}, safe_options(encoder, frames.shape[2]))
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream(encoder, rate=25, options=options)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = luma.shape[1], luma.shape[0], "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         stream.codec_context.thread_count = 1
-        for number in range(3):
-            frame = _gray(np.roll(luma, (number - 2) * drift, axis=1))
+        for number, luma in enumerate(frames):
+            frame = _gray(luma)
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

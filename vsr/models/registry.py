@@ -93,7 +93,7 @@ def for_use(spec: ModelSpec, temporal: Temporal, use: Use) -> ModelSpec:
     Raises ConfigError if there is no network with memory, and the errors of `find_model` if there is no network without.
     """
     if use == "picture" or temporal == "off":
-        return find_model(spec.single) if spec.states else spec
+        return find_model(spec.single) if spec.states and spec.single != spec.id else spec
     if temporal == "on" and not spec.states:
         found = with_memory(spec)
         if found is None:

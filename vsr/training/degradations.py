@@ -66,14 +66,15 @@ def realistic(
     lr = np.clip(np.rint(small), 0, 255).astype(np.uint8)
     kind = rng.random()
     if kind < 0.2:
-        lr = _jpeg(lr, int(rng.integers(40, 95)))
+        lr = jpeg(lr, int(rng.integers(40, 95)))
     elif kind < 0.85:
         encoder: Literal["libx264", "libx265"] = "libx264" if kind < 0.55 else "libx265"
         lr = compressed(lr, encoder, int(rng.integers(18, 36)), drift=int(rng.integers(0, 3)))
     return LumaPair(name, lr, pair.hr)
 
 
-def _jpeg(luma: Luma, quality: int) -> Luma:
+def jpeg(luma: Luma, quality: int) -> Luma:
+    """What JPEG of a quality from 1 to 100 makes of luma."""
     file = io.BytesIO()
     Image.fromarray(luma).save(file, "JPEG", quality=quality)
     with open_image(file) as image:

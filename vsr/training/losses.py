@@ -46,6 +46,12 @@ def psnr(output: Tensor, target: Tensor, floor: float = ERROR_FLOOR) -> Tensor:
     return torch.log1p(errors / floor).mean()
 
 
+def steadiness(name: str, output: Tensor, target: Tensor) -> Tensor:
+    """Loss `name` of the differences between neighbouring frames of sequences [N, T, H, W]."""
+    changes = (output.diff(dim=1).flatten(0, 1).unsqueeze(1), target.diff(dim=1).flatten(0, 1).unsqueeze(1))
+    return LOSSES[name](*changes)
+
+
 LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": functional.l1_loss,
     "charbonnier": charbonnier,

@@ -41,7 +41,13 @@ def picture_of(
     steps = [row["step"] for row in rows]
     losses = {"network": "loss", "discriminator": "loss_d"}
     _plot(figure.add_subplot(grid[0, :3]), "loss", steps, rows, losses)
-    _plot(figure.add_subplot(grid[0, 3:]), "PSNR, dB", steps, rows, {name: f"psnr_{name}" for name in sets})
+    _plot(
+        figure.add_subplot(grid[0, 3:]),
+        "PSNR, dB",
+        steps,
+        rows,
+        {key.removeprefix("psnr_"): key for row in rows for key in row if key.startswith("psnr_")},
+    )
     for line, pair in enumerate(pairs, 1):
         bicubic = resize_bicubic(pair.lr, scale)
         side = min(_CROP, *pair.hr.shape)

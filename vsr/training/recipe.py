@@ -10,7 +10,7 @@ from typing import Any
 
 from vsr.core.errors import ConfigError, reason
 from vsr.core.tables import checked, filled, one_of, only_known, prefixed, read_table, short
-from vsr.models.archs import COMMUNITY, spec_from_dict
+from vsr.models.archs import COMMUNITY, WITH_MEMORY, spec_from_dict
 
 # The largest value of float32, in which the steps are computed.
 _LARGEST = 3.4e38
@@ -22,7 +22,9 @@ class DataRecipe:
     used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
     compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
     pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn by their error to the power
-    `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). With a `teacher`, the name or path of a package,
+    `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). `frames` above 1 makes sequences of so many frames, of
+    clips and of photographs that are moved (see `vsr.training.clips`), for a network with memory. With a `teacher`, the name or
+    path of a package,
     the ground truth of photographs is the teacher's result for their reduction (see `vsr.training.teacher`), and they may be
     used at up to twice their size."""
 
@@ -34,6 +36,7 @@ class DataRecipe:
     rendered_count: int = 100
     error_power: float = 0.0
     teacher: str = ""
+    frames: int = 1
 
     def __post_init__(self) -> None:
         _require_finite(self)
@@ -48,6 +51,7 @@ class DataRecipe:
         _require(fine, f"hr_scales must be above 0 and at most {most}, got {list(self.hr_scales)}")
         _require(0 <= self.rendered_share <= 1, f"rendered_share must be in 0..1, got {self.rendered_share}")
         _require(self.error_power >= 0, f"error_power must not be negative, got {self.error_power}")
+        _require(1 <= self.frames <= 30, f"frames must be in 1..30, got {self.frames}")
         _require(self.rendered_count >= 1, f"rendered_count must be at least 1, got {self.rendered_count}")
 
 
@@ -69,8 +73,9 @@ class TrainRecipe:
     distances. `loss` is "l1", "charbonnier", "mse", "ssim" or "psnr"; the last `mse_share` of the training, 0..1, uses the
     mean squared error; a variational network adds `kl_weight` times its divergence from the prior in nats. Gradients are
     clipped to the norm `clip_norm` (0 = not). `ema_decay` averages the weights that are kept (0 = not). `rounded` trains a
-    chain for int8 (see `vsr.models.archs.rounding`). `precision` of the
-    convolutions is "bf16", "fp16" or "fp32". Evaluation and a checkpoint come every `val_every` steps; another
+    chain for int8 (see `vsr.models.archs.rounding`). `steady` weighs the loss of the differences between frames of a sequence,
+    which flicker makes. `precision` of the convolutions is "bf16", "fp16" or "fp32". Evaluation and a checkpoint come every
+    `val_every` steps; another
     checkpoint comes where those take more than five minutes.
     """
 
@@ -87,6 +92,7 @@ class TrainRecipe:
     kl_weight: float = 1e-4
     clip_norm: float = 0.5
     rounded: bool = False
+    steady: float = 0.0
     ema_decay: float = 0.999
     precision: str = "bf16"
     seed: int = 0
@@ -105,6 +111,7 @@ class TrainRecipe:
         _require(0 <= self.mse_share <= 1, f"mse_share must be in 0..1, got {self.mse_share}")
         _require(self.kl_weight >= 0, f"kl_weight must not be negative, got {self.kl_weight}")
         _require(self.clip_norm >= 0, f"clip_norm must not be negative, got {self.clip_norm}")
+        _require(self.steady >= 0, f"steady must not be negative, got {self.steady}")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in 0..1, got {self.ema_decay}")
         _require(0 <= self.seed < 2**63, f"seed must be at least 0 and below 2^63, got {self.seed}")
         _require(self.val_every >= 1, f"val_every must be at least 1, got {self.val_every}")
@@ -149,6 +156,19 @@ class Recipe:
             self.data.patch % unit == 0,
             f"patch must be a multiple of {unit} for {self.arch}, got {self.data.patch}",
         )
+        if self.data.frames > 1:
+            _require(
+                self.arch == WITH_MEMORY, f"frames is for networks with memory, and {self.arch} has none"
+            )
+            for name, of_pictures in (
+                ("degradation", self.data.degradation != "bicubic"),
+                ("rendered_share", self.data.rendered_share > 0),
+                ("error_power", self.data.error_power > 0),
+                ("teacher", bool(self.data.teacher)),
+                ("hr_scales", self.data.hr_scales != (1.0,)),
+                ("[gan]", self.gan is not None),
+            ):
+                _require(not of_pictures, f"{name} is for single pictures, and frames is {self.data.frames}")
         if self.rgb:
             data, train = self.data, self.train
             for name, luma_alone in (

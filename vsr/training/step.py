@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from vsr.backends.devices import full_name, listed, parse_device
 from vsr.backends.torch.backend import BACKEND as TORCH
 from vsr.core.errors import ConfigError, WeightsError, reason
+from vsr.models.archs.temporal import Temporal
 from vsr.models.archs.vae import Vae
 from vsr.training.adversary import Adversary
+from vsr.training.clips import ClipPool
 from vsr.training.data import PatchPool
 from vsr.training.loss_scale import LossScale
-from vsr.training.losses import blended
+from vsr.training.losses import blended, steadiness
 from vsr.training.optimizers import Adam, Muon, hidden_kernels
 from vsr.training.recipe import TrainRecipe
 from vsr.training.workers import Workers, local_device
@@ -47,13 +49,15 @@ class TrainStep:
     def __init__(
         self,
         network: nn.Module,
-        pool: PatchPool,
+        pool: PatchPool | ClipPool,
         recipe: TrainRecipe,
         batch: int,
         adversary: Adversary | None = None,
         workers: Workers | None = None,
     ) -> None:
-        self._network: Callable[..., Any] = network
+        self._network: Callable[..., Any] = (
+            network.unrolled if isinstance(network, Temporal) and isinstance(pool, ClipPool) else network
+        )
         self._pool, self._recipe, self._batch = pool, recipe, batch
         self._adversary, self._workers = adversary, workers or Workers()
         self._variational = network if isinstance(network, Vae) else None
@@ -199,6 +203,11 @@ class TrainStep:
             noise = self._noise.index_select(0, self._cursor).squeeze(0)
             output, divergence = self._variational.reconstruct(lr, hr, noise)
             loss = blended(recipe.loss, output, hr, rates[1]) + recipe.kl_weight * divergence
+        elif isinstance(self._pool, ClipPool):
+            frames = self._network(lr)
+            steady = recipe.steady * steadiness(recipe.loss, frames, hr) if recipe.steady else 0.0
+            output, hr = frames.flatten(0, 1).unsqueeze(1), hr.flatten(0, 1).unsqueeze(1)
+            loss = blended(recipe.loss, output, hr, rates[1]) + steady
         else:
             output = self._network(lr)
             loss = blended(recipe.loss, output, hr, rates[1])

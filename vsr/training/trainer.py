@@ -19,6 +19,7 @@ from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import LumaPair, load_sets
 from vsr.files.whole import write_whole
 from vsr.models.archs import architecture_of
+from vsr.models.archs.temporal import PlainTemporal
 from vsr.models.spec import WEIGHTS_NAME
 from vsr.training import checkpoint as disk
 from vsr.training.adversary import Adversary
@@ -30,6 +31,7 @@ from vsr.training.checks import (
     check_same_recipe,
     warn_of_other_pictures,
 )
+from vsr.training.clips import ClipPool
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
 from vsr.training.data import PatchPool, load_photos
 from vsr.training.init_weights import begin_with, suited
@@ -39,7 +41,7 @@ from vsr.training.perceptual import VggFeatures
 from vsr.training.progress_plot import picture_of
 from vsr.training.schedule import chunk_rates, fraction_done
 from vsr.training.step import CHUNK, TrainStep, compute_dtype, device_lock, own_stream, pick_device
-from vsr.training.validation import psnr_by_set, upscaled_luma
+from vsr.training.validation import Clip, load_clips, psnr_by_set, psnr_of_clips, upscaled_luma
 from vsr.training.workers import Workers, joined
 
 # With a loss below this for so many chunks in a row, the discriminator has won. The loss is 1.39 if it only guesses, and 0 if
@@ -102,12 +104,14 @@ class _Training:
         self.warn = config.on_warning or config.on_message
         with device_lock:
             self._make_network()  # Made before the pictures are read: refusing a wrong --init is quicker than reading.
-            self.sets: dict[str, list[LumaPair]] = load_sets(config.val, self.recipe.scale)
-            photos = (
-                config.photos if config.photos is not None else load_photos(config.data, rgb=self.recipe.rgb)
+            self.clips = self._load_clips()
+            self.sets: dict[str, list[LumaPair]] = load_sets(
+                [folder for folder in config.val if folder.resolve().name not in self.clips],
+                self.recipe.scale,
             )
-            self.pool = PatchPool(photos, self.recipe, device, config.on_message, config.control)
-            config.on_message(f"{self.pool.count} pictures, {self.pool.megapixels:.0f} megapixels")
+            self.pool = self._make_pool()
+            kind = "pictures" if isinstance(self.pool, PatchPool) else "sequences"
+            config.on_message(f"{self.pool.count} {kind}, {self.pool.megapixels:.0f} megapixels")
             self.stepper = self._make_stepper()
             if config.resume:
                 self._load()
@@ -164,6 +168,18 @@ class _Training:
             if self.config.continued:
                 self._stand(self.config.init, disk.load_tensors(self.config.init)[1])
                 self.since = self.step
+
+    def _load_clips(self) -> dict[str, list[Clip]]:
+        if self.recipe.data.frames == 1:
+            return {}
+        return load_clips(self.config.val, self.recipe.scale, self.recipe.spec.size_multiple)
+
+    def _make_pool(self) -> PatchPool | ClipPool:
+        config = self.config
+        if self.recipe.data.frames > 1:
+            return ClipPool(config.data, self.recipe, self.device, config.control)
+        photos = config.photos if config.photos is not None else load_photos(config.data, rgb=self.recipe.rgb)
+        return PatchPool(photos, self.recipe, self.device, config.on_message, config.control)
 
     def _make_stepper(self) -> TrainStep:
         network, recipe = self.network.to(self.device), self.recipe
@@ -302,7 +318,7 @@ class _Training:
                 self.rows.append(row)
             # Save first, so that the weights are on disk whatever goes wrong in the measurement.
             weights = self._save(last, seconds, finished=finished)
-            if not self.workers.rank and last is not None and self.sets:
+            if not self.workers.rank and last is not None and (self.sets or self.clips):
                 network = self._measure(weights)
                 self._write(weights, seconds, finished)
                 self._draw(network)
@@ -325,6 +341,8 @@ class _Training:
         network.load_state_dict(weights)
         network.to(self.device).eval()
         self.psnr = psnr_by_set(network, self.sets, self.recipe.scale, self.recipe.spec.size_multiple)
+        if isinstance(network, PlainTemporal):
+            self.psnr |= psnr_of_clips(network, self.clips)
         self.measured = self.step
         self.rows[-1] |= {f"psnr_{name}": round(value, 4) for name, value in self.psnr.items()}
         return network

@@ -35,10 +35,13 @@ class Architecture:
             raise MissingDependencyError("this needs torch", hint=install("torch")) from error
 
 
+WITH_MEMORY = "temporal"
+"""Of networks that also take the frame before."""
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "chain": Architecture("vsr.models.archs.chain", "ChainSpec", "Chain", "PlainChain"),
     "gated": Architecture("vsr.models.archs.gated", "GatedSpec", "Gated", "PlainGated"),
-    "temporal": Architecture("vsr.models.archs.temporal", "TemporalSpec", "Temporal", "PlainTemporal"),
+    WITH_MEMORY: Architecture("vsr.models.archs.temporal", "TemporalSpec", "Temporal", "PlainTemporal"),
     **{
         name: Architecture(f"vsr.models.archs.{name}", f"{name.title()}Spec", name.title(), name.title())
         for name in ("srcnn", "espcn", "encdec", "edsr", "compact", "rrdb", "rcan", "separable")

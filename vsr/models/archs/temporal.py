@@ -23,7 +23,7 @@ from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs.chain import KernelStack, in_steps
 from vsr.models.archs.motion import mean_around, motion, windows
 from vsr.models.archs.prelu import prelu
-from vsr.models.graphs.motion import BLOCK
+from vsr.models.graphs.motion import BLOCK, MOTION_HALO
 from vsr.models.graphs.past import (
     ACTIVITY_FLOOR,
     ACTIVITY_WINDOW,
@@ -81,8 +81,8 @@ class TemporalSpec:
 
     @property
     def halo(self) -> int:
-        """The reach of an output pixel within the present frame, in input pixels."""
-        return self.depth + 2 + MATCH_WINDOW // 2
+        """The reach of an output pixel in both frames, in input pixels."""
+        return self.depth + 2 + MATCH_WINDOW // 2 + MOTION_HALO
 
     @property
     def size_multiple(self) -> int:
@@ -152,6 +152,21 @@ class _Recurrent(nn.Module):
         seen = torch.cat([spread, taken * trust], 1)
         matches = torch.cat([trust, OFF_SCALE * off * past.keep], 1)
         return self._enlarged(now, base, torch.cat([seen, matches], 1), (seen, taken, trust))
+
+    def unrolled(self, frames: Tensor) -> Tensor:
+        """Each frame of sequences [N, T, H, W], the first without a past: [N, T, H*scale, W*scale]."""
+        made: list[Tensor] = []
+        luma: Tensor | None = None
+        for now in (frame.unsqueeze(1) for frame in frames.unbind(1)):
+            made.append(self(now) if luma is None else self.step(now, self._before(now, luma, made[-1])))
+            luma = now
+        return torch.cat(made, 1)
+
+    @staticmethod
+    def _before(now: Tensor, luma: Tensor, result: Tensor) -> Past:
+        with torch.no_grad():  # Motion has no weights.
+            vectors = motion(now, luma)
+        return Past(luma, result.clamp(0, 1), vectors, torch.ones_like(now[:, :, :1, :1]))
 
     def _based(self, luma: Tensor) -> Tensor:
         """The frame enlarged by the linear filter, packed: [N, scale^2, H, W]."""

@@ -27,6 +27,8 @@ HALVING = (0.125, 0.375, 0.375, 0.125)
 """Taps of halving: 1, 2, 1 and the mean of two."""
 FLOOR = 2e-5
 """Added to the squares of gradients: flat windows stay where they are."""
+MOTION_HALO = 40
+"""The reach of a vector in both frames, and of a sample that it points at, in samples."""
 
 
 def shifts() -> list[tuple[int, int]]:
