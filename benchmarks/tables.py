@@ -43,6 +43,59 @@ def models() -> list[str]:
     return [*lines, "", "PSNR of luma; written by `python benchmarks/tables.py` from the packages."]
 
 
+def look() -> list[str]:
+    """What `auto` takes for labelled inputs, and what the families gain there."""
+    rows = json.loads((HERE / "look.json").read_text())
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    taken = sorted({row["taken"] for row in rows} | {row["right"] for row in rows})
+    columns = [
+        "input",
+        "right",
+        *(f"takes `{name}`" for name in taken),
+        "PSNR",
+        "SSIM",
+        "PSNR, clean",
+        "PSNR, `restore`",
+    ]
+    lines = [f"| {' | '.join(columns)} |", "|---|---|" + "--:|" * (len(columns) - 2)]
+    for label in labels:
+        those = [row for row in rows if row["label"] == label]
+        counts = [str(sum(row["taken"] == name for row in those) or "") for name in taken]
+        gains = _gains(those)
+        lines.append(f"| {label} | `{those[0]['right']}` | {' | '.join([*counts, *gains])} |")
+    right = sum(row["taken"] == row["right"] for row in rows)
+    measured = [row for row in rows if row["psnr_ssim"]]
+    worse = sum(row["psnr_ssim"][row["taken"]][0] < row["psnr_ssim"]["bicubic"][0] for row in measured)
+    said = (
+        f"{right} of {len(rows)} inputs get the right family; {worse} of {len(measured)} come out with less PSNR than by "
+        "`bicubic`. PSNR (dB) and SSIM are means of luma at x2, over `bicubic`: of what `auto` takes, of the family for clean "
+        "inputs, and of `restore`. Measured by `python -m benchmarks.look`: [look.json](../benchmarks/look.json)."
+    )
+    return [*lines, "", said]
+
+
+def _gains(rows: list[dict[str, Any]]) -> list[str]:
+    """PSNR and SSIM of what was taken, PSNR of the family for clean inputs and of `restore`, over bicubic."""
+    if not rows[0]["psnr_ssim"]:
+        return ["", "", "", ""]
+
+    def gain(which: int, names: list[str]) -> float:
+        both = [
+            (row["psnr_ssim"][name][which], row["psnr_ssim"]["bicubic"][which])
+            for row, name in zip(rows, names, strict=True)
+        ]
+        return sum(after - before for after, before in both) / len(both)
+
+    taken = [row["taken"] for row in rows]
+    clean = next(name for name in rows[0]["psnr_ssim"] if name in ("quality", "balanced"))
+    return [
+        f"{gain(0, taken):+.2f}",
+        f"{gain(1, taken):+.4f}",
+        f"{gain(0, [clean] * len(rows)):+.2f}",
+        f"{gain(0, ['restore'] * len(rows)):+.2f}",
+    ]
+
+
 def results() -> list[Path]:
     return sorted((HERE / "results").glob("*.json"))
 
@@ -163,7 +216,7 @@ def _is_size(spec: Any, key: str) -> bool:
 
 # Which tables each page has.
 PAGES = {
-    "models.md": {"models": models},
+    "models.md": {"models": models, "look": look},
     "benchmarks.md": {"benchmarks": speeds, "peers": peers},
     "gpu.md": {"gpu": gpu},
 }

@@ -148,3 +148,13 @@ def test_another_thread_may_close_it(given: Given) -> None:
     assert not thread.is_alive()
     assert given.source.carried.container is None
     assert len(frames) == given.frames
+
+
+def test_its_first_frame_can_be_seen_before_all_are_read(given: Given) -> None:
+    first, again = given.source.peek(), given.source.peek()
+    assert first is again
+    assert first is not None
+    frames = list(given.source)
+    assert frames[0] is first
+    assert [frame.index for frame in frames] == list(range(given.frames))
+    assert given.source.peek() is None

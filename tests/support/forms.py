@@ -251,7 +251,7 @@ FORMS = {
         "bicubic",
         {"name": "bicubic"},
         python_own=dict.fromkeys(
-            ("scale", "use", "on_gpu"), "how a job chooses; a model is shown by its name"
+            ("scale", "use", "on_gpu", "rule"), "how a job chooses; a model is shown by its name"
         ),
     ),
     "model export": Form(

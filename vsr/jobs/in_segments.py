@@ -302,16 +302,17 @@ def _at_head(config: UpscaleConfig, device: str) -> UpscaleConfig:
 def fixed(config: UpscaleConfig, outlook: Outlook, begun: JobHead | None = None) -> UpscaleConfig:
     """The configuration with everything fixed that packets depend on, so that all runners make equal segments at any time.
 
-    The packets of x264 depend on its number of threads.
+    The packets of x264 depend on its number of threads. `auto` has chosen by a look at the whole input.
     """
     if begun is not None:
         threads, precision = begun.config["sink"]["threads"], begun.config["network"]["precision"]
     else:
         threads, precision = outlook.encoder_threads or min(cores(), _MOST_CODEC_THREADS), outlook.precision
     temporal: Temporal = "on" if outlook.spec.states else "off"
+    model = str(outlook.spec.folder) if config.network.model == "auto" else config.network.model
     return replace(
         config,
-        network=replace(config.network, precision=precision, temporal=temporal),
+        network=replace(config.network, model=model, precision=precision, temporal=temporal),
         source=replace(config.source, threads=threads),
         sink=replace(config.sink, threads=threads),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vsr.core.video import VideoInfo
 from vsr.jobs.outlook import infer_s
+from vsr.models.auto import Rule
 from vsr.models.registry import with_memory
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.pool import UpscalerPool
@@ -16,19 +17,19 @@ _ROOM = 0.7
 
 
 def network_for(
-    pool: UpscalerPool, options: NetworkOptions, info: VideoInfo
+    pool: UpscalerPool, options: NetworkOptions, info: VideoInfo, rule: Rule | None = None
 ) -> tuple[Upscaler, tuple[str, ...]]:
-    """(the network for an input, notes about it). Raises the errors of Upscaler.
+    """(the network for an input, notes about it). rule: for the look of the input. Raises the errors of Upscaler.
 
     Where `temporal` is "auto", a video gets the network with memory that belongs to the named one, if there is one and it
     enlarges the video at least as fast as it plays.
     """
     if info.is_picture:
-        return pool.upscaler(options, "picture"), ()
-    named = pool.upscaler(options)
+        return pool.upscaler(options, "picture", rule), ()
+    named = pool.upscaler(options, rule=rule)
     if options.temporal != "auto" or named.spec.states or with_memory(named.spec) is None:
         return named, ()
-    remembering = pool.upscaler(replace(options, temporal="on"))
+    remembering = pool.upscaler(replace(options, temporal="on"), rule=rule)
     if not _keeps_up(remembering, info):
         return named, ()
     said = f"model {remembering.spec.id}, which has a memory, for {named.spec.id}: fast enough here"

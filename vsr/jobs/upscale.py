@@ -17,6 +17,7 @@ from vsr.core.control import Control
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.jobs.config import UpscaleConfig
+from vsr.jobs.looks import Looks
 from vsr.jobs.outlook import Outlook, Preview, stated_bytes
 from vsr.jobs.progress import OnProgress, Pace, expected_bytes, frames_wanted, span_s
 from vsr.jobs.report import Report, stage_reports
@@ -52,7 +53,8 @@ class UpscaleJob:
         self._config = config
         self._control = control or Control()
         self._pool = UpscalerPool()
-        # The opened source of the next picture, at most one, by URL; shared by all `configured`.
+        self._looks = Looks()
+        # The opened source of the next picture, at most one, by URL; shared by all `configured`, as the looks are.
         self._ahead: dict[str, Source] = {}
 
     def __enter__(self) -> UpscaleJob:
@@ -89,7 +91,7 @@ class UpscaleJob:
         """
         began = _Began()
         with self._opened(url) as source:
-            prepared = self._prepare(source)
+            prepared = self._prepare(source, url)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large)
             if on_begin is not None:
                 on_begin(self._preview(source, prepared, sink, output))
@@ -110,12 +112,12 @@ class UpscaleJob:
     def outlook(self, url: str) -> Outlook:
         """The amount of work. Raises VsrError for an input that cannot be opened."""
         with open_source(url, self._reading) as source:
-            return self._outlook(source.info, self._prepare(source))
+            return self._outlook(source.info, self._prepare(source, url))
 
     def preview(self, url: str, output: str) -> Preview:
         """The plan of `run`. Raises the errors of `run` before its first frame; nothing is written."""
         with open_source(url, self._reading) as source:
-            prepared = self._prepare(source)
+            prepared = self._prepare(source, url)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large, dry=True)
             try:
                 return self._preview(source, prepared, sink, output)
@@ -128,7 +130,7 @@ class UpscaleJob:
         Raises VsrError for an input that cannot be opened, and Cancelled.
         """
         with open_source(url, self._reading) as source:
-            prepared = self._prepare(source)
+            prepared = self._prepare(source, url)
             why = why_whole(output, prepared.writing, source.carried, prepared.large)
         return (
             VideoIndex(Fraction(1), uncuttable=why)
@@ -157,7 +159,7 @@ class UpscaleJob:
         self._control.on_cancel(control.cancel)
         with open_source(url, self._reading) as source:
             assert isinstance(source, FileSource)
-            prepared = self._prepare(source)
+            prepared = self._prepare(source, url)
             sink = PartSink(path, output, prepared.writing, source.carried, prepared.large, source.first)
             frames = source.part(seek, begin, end, lead)
             return self._work(source, frames, sink, prepared, control, began, on_progress, None)
@@ -172,7 +174,7 @@ class UpscaleJob:
 
         with open_source(url, self._reading) as source:
             assert isinstance(source, FileSource)
-            prepared = self._prepare(source)
+            prepared = self._prepare(source, url)
             sink = open_sink(output, prepared.writing, source.carried, prepared.large, called=called)
             try:
                 assert isinstance(sink, VideoSink)
@@ -249,13 +251,14 @@ class UpscaleJob:
             self._ahead[url] = source
             info = source.info
             kind = Kind(info.width, info.height, info.format, info.color)
-            self._prepare(source).upscaler.make_ready(kind)
+            self._prepare(source, url).upscaler.make_ready(kind)
 
-    def _prepare(self, source: Source) -> _Prepared:
+    def _prepare(self, source: Source, url: str) -> _Prepared:
         """The network, size and options for an opened input."""
         config, info = self._config, source.info
         plan = plan_size(info, config.network.scale, config.size)
-        upscaler, notes = network_for(self._pool, replace(config.network, scale=plan.factor), info)
+        rule = self._looks.rule(url, source, self._reading) if config.network.model == "auto" else None
+        upscaler, notes = network_for(self._pool, replace(config.network, scale=plan.factor), info, rule)
         stays = info.on_device and upscaler.on_gpu and not upscaler.spec.states
         large = replace(enlarged(info, upscaler.scale), sar=plan.sar, on_device=stays)
         size = plan.size if plan.size != (large.width, large.height) else None

@@ -12,9 +12,9 @@ from typing import Literal
 from vsr.core.errors import ConfigError, UnknownModelError, WeightsError
 from vsr.files.checks import is_folder
 from vsr.files.user import data_folder
+from vsr.models.auto import Rule, Use, auto_family
 from vsr.models.spec import ModelSpec, load_spec
 
-Use = Literal["video", "picture"]
 Temporal = Literal["auto", "on", "off"]
 """Whether a network with memory takes the place of the one without: off, never; on, for video always."""
 
@@ -74,13 +74,6 @@ def package_folder(target: str) -> Path:
     return models_folder() / target
 
 
-def auto_family(use: Use, *, on_gpu: bool) -> tuple[str, str]:
-    """The family `auto` takes, and what for."""
-    if on_gpu:
-        return "quality", "on a GPU"
-    return ("quality", "for pictures") if use == "picture" else ("balanced", "for video without a GPU")
-
-
 def with_memory(spec: ModelSpec) -> ModelSpec | None:
     """The network with memory whose `single` is this one; None if there is none."""
     others = (other for other in all_models() if other.states)
@@ -106,16 +99,18 @@ def for_use(spec: ModelSpec, temporal: Temporal, use: Use) -> ModelSpec:
     return spec
 
 
-def find_model(name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False) -> ModelSpec:
+def find_model(
+    name: str, scale: float = 2.0, use: Use = "video", *, on_gpu: bool = False, rule: Rule | None = None
+) -> ModelSpec:
     """Find a model by its name (one of vsr's or one of the user's), `auto`, a family's name, or the path of a package folder.
     Several of these, separated by commas, are a chain, in which a family gives its member for x2.
 
     Of a family, the member with the smallest scale that reaches `scale` is chosen, otherwise its largest, which then runs
-    repeatedly. `use` and `on_gpu` matter for `auto` only. Raises UnknownModelError with the nearest names, and for a chain
-    whose scale is too large; WeightsError for a damaged package; ConfigError for a path that cannot be searched; and the errors
-    of `chained`.
+    repeatedly. `use`, `on_gpu` and `rule` matter for `auto` only. Raises UnknownModelError with the nearest names, and for a
+    chain whose scale is too large; WeightsError for a damaged package; ConfigError for a path that cannot be searched; and the
+    errors of `chained`.
     """
-    family = FAMILIES.get(auto_family(use, on_gpu=on_gpu)[0] if name == "auto" else name)
+    family = FAMILIES.get(auto_family(use, on_gpu=on_gpu, rule=rule)[0] if name == "auto" else name)
     if family:
         name = family[min((member for member in family if member >= scale), default=max(family))]
     if name in SHIPPED:

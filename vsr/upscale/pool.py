@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from vsr.models.registry import Use
+from vsr.models.auto import Rule, Use
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.upscaler import Upscaler
 
@@ -13,10 +13,10 @@ _MOST = 4
 
 
 class UpscalerPool:
-    """Upscalers by options and use, those used last. A context manager; for one thread."""
+    """Upscalers by options, use and rule, those used last. A context manager; for one thread."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[NetworkOptions, Use], Upscaler] = OrderedDict()
+        self._kept: OrderedDict[tuple[NetworkOptions, Use, Rule | None], Upscaler] = OrderedDict()
 
     def __enter__(self) -> UpscalerPool:
         return self
@@ -24,14 +24,14 @@ class UpscalerPool:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def upscaler(self, options: NetworkOptions, use: Use = "video") -> Upscaler:
+    def upscaler(self, options: NetworkOptions, use: Use = "video", rule: Rule | None = None) -> Upscaler:
         """The Upscaler for these options, made if there is none; the pool closes it. Raises the errors of Upscaler.
 
         When a fifth Upscaler is made, the least recently used one is closed.
         """
-        key = (options, use)
+        key = (options, use, rule)
         if key not in self._kept:
-            self._kept[key] = Upscaler(options, use=key[1])
+            self._kept[key] = Upscaler(options, use=use, rule=rule)
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST:
             self._kept.popitem(last=False)[1].close()

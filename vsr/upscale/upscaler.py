@@ -20,7 +20,8 @@ from vsr.core.frame import Fetched, Frame, PixelFormat, Plane, SemiPlanar
 from vsr.machine.measured import precision_for, seconds_a_pixel
 from vsr.machine.tuned import Tuned, tuned_for
 from vsr.models import Precision, find_model
-from vsr.models.registry import Temporal, Use, auto_family, for_use
+from vsr.models.auto import Rule, Use, auto_family
+from vsr.models.registry import Temporal, for_use
 from vsr.upscale.alpha import extended_colour
 from vsr.upscale.memory import MAX_RUN_PIXELS, Portion
 from vsr.upscale.network import Network
@@ -40,15 +41,15 @@ class Upscaler:
 
     model: NetworkOptions, or the name of a model, with the other fields of NetworkOptions as keywords. The model runs as often
     as the scale needs; `Upscaler.scale` is the resulting factor. use: the purpose for which `auto` chooses; "picture" expects
-    pictures of many sizes. `notes` describes the choices, `doing` names a long step in progress. `wanted_precision` is the
-    requested precision, or the fastest one found on this machine; None leaves it to the backend. `network` enlarges the planes
-    of pictures; alpha has another Network.
+    pictures of many sizes. rule: the one that fits a look at the input, for `auto`. `notes` describes the choices, `doing`
+    names a long step in progress. `wanted_precision` is the requested precision, or the fastest one found on this machine; None
+    leaves it to the backend. `network` enlarges the planes of pictures; alpha has another Network.
 
     Raises UnknownModelError, WeightsError, ConfigError, MissingDependencyError.
     """
 
     @overload
-    def __init__(self, model: NetworkOptions, *, use: Use = "video") -> None: ...
+    def __init__(self, model: NetworkOptions, *, use: Use = "video", rule: Rule | None = None) -> None: ...
     @overload
     def __init__(
         self,
@@ -64,12 +65,20 @@ class Upscaler:
         build: bool = True,
         temporal: Temporal = "auto",
         use: Use = "video",
+        rule: Rule | None = None,
     ) -> None: ...
-    def __init__(self, model: NetworkOptions | str = "auto", *, use: Use = "video", **others: Any) -> None:
+    def __init__(
+        self,
+        model: NetworkOptions | str = "auto",
+        *,
+        use: Use = "video",
+        rule: Rule | None = None,
+        **others: Any,
+    ) -> None:
         options = replace(model if isinstance(model, NetworkOptions) else NetworkOptions(model), **others)
         self._backend, self.notes = choose_backend(options.backend, options.device)
         self.on_gpu = self._backend.probe().on_gpu
-        named = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu)
+        named = find_model(options.model, options.scale or 2.0, use, on_gpu=self.on_gpu, rule=rule)
         self.spec = for_use(named, options.temporal, use)
         if named.states and use == "picture" and options.temporal != "off":
             self.notes.append(
@@ -77,7 +86,7 @@ class Upscaler:
             )
         self.tuned = self._kept(options)
         if options.model == "auto":
-            self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu)[1]}")
+            self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu, rule=rule)[1]}")
         wanted = options.precision
         if self.spec.precision == "shown" and wanted not in (None, "fp32", *self.spec.holds):
             self.notes.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,6 +175,13 @@ class PillowSource:
         """The frames, once."""
         frames, self._frames = self._frames, iter(())
         return frames
+
+    def peek(self) -> Frame | None:
+        """See `Source`."""
+        first = next(self._frames, None)
+        if first is not None:
+            self._frames = chain([first], self._frames)
+        return first
 
     def _read(self) -> Iterator[Frame]:
         pts = 0

@@ -11,8 +11,10 @@ from typing import Any
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
+from vsr.core.look import Look
 from vsr.core.video import VideoInfo
 from vsr.media.frames.color import MATRICES, PRIMARIES, TRANSFERS
+from vsr.media.read.look import look
 from vsr.media.read.open import open_source
 from vsr.media.types import ContentLight, MasteringDisplay, SourceOptions
 
@@ -62,12 +64,14 @@ class Probe:
     closed_captions: bool = False
     icc_profile: bool = False
     exif: bool = False
+    look: Look = field(default_factory=Look)
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON values: fractions as "30000/1001", enumerations by name, the pixel format by its short name."""
         result: dict[str, Any] = _plain(self)
         result["video"]["format"] = self.video.format.name
+        result["look"] |= {"drawn": self.look.drawn, "combed": self.look.combed, "soft": self.look.soft}
         color = result["video"]["color"]
         for key, name in (("matrix", MATRICES), ("primaries", PRIMARIES), ("transfer", TRANSFERS)):
             color[key] = name.get(color[key], color[key])
@@ -89,10 +93,12 @@ def _plain(value: Any) -> Any:
 
 
 def probe(url: str, *, video_stream: int | None = None) -> Probe:
-    """Open an input, decode a dozen frames and describe it. Raises the errors of `open_source`, and of iterating over its
-    frames."""
-    with open_source(url, SourceOptions(video_stream=video_stream)) as source:
+    """Open an input, decode a dozen frames, look at some and describe it. Raises the errors of `open_source`, and of iterating
+    over its frames."""
+    options = SourceOptions(video_stream=video_stream)
+    with open_source(url, options) as source:
         interlaced = captioned = False
+        looked = look(url, options, source)
         for number, frame in enumerate(source):
             captioned = captioned or "a53_cc" in frame.side
             if number + 1 >= _FRAMES_LOOKED_AT:
@@ -120,6 +126,7 @@ def probe(url: str, *, video_stream: int | None = None) -> Probe:
             closed_captions=captioned,
             icc_profile=bool(tags and tags.icc_profile),
             exif=bool(tags and tags.exif),
+            look=looked,
             notes=(*source.notes, *carried.warnings),
         )
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 
 from av.stream import Discard
 from av.video.frame import VideoFrame
@@ -149,6 +150,13 @@ class FileSource:
         """The frames, once. Leaving the loop early is allowed; `close` frees the memory."""
         frames, self._frames = self._frames, iter(())
         return frames
+
+    def peek(self) -> Frame | None:
+        """See `Source`."""
+        first = next(self._frames, None)
+        if first is not None:
+            self._frames = chain([first], self._frames)
+        return first
 
     def part(
         self, seek: int | None, begin: int | None, end: int | None, lead: int | None = None

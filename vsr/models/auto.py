@@ -1,0 +1,54 @@
+"""What `auto` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from vsr.core.look import Look
+
+Use = Literal["video", "picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A family of networks for inputs that a look tells apart. why: the rest of a sentence that begins with the chosen network.
+    fits: whether a Look is of such an input. use: what the rule is for, None for both."""
+
+    family: str
+    why: str
+    fits: Callable[[Look], bool]
+    use: Use | None = None
+
+
+# The first that fits is taken. benchmarks/look.json says how each family does on such inputs.
+RULES = (
+    Rule(
+        "bicubic",
+        "because the input looks interlaced: try --deinterlace on",
+        lambda look: look.combed,
+        "video",
+    ),
+    Rule(
+        "bicubic", "because networks would sharpen the strong noise of the input", lambda look: look.noise > 5
+    ),
+    Rule("restore", "because the input has noise", lambda look: look.noise > 2.5),
+    Rule("bicubic", "because compression left little of the input", lambda look: look.quantizer > 40),
+    Rule("restore", "because the input is compressed hard", lambda look: look.quantizer > 14),
+    Rule("restore", "because the input is compressed", lambda look: look.quantizer >= 5, "picture"),
+)
+
+
+def rule_for(look: Look, use: Use) -> Rule | None:
+    """The first rule that fits; None where the input is clean."""
+    return next((rule for rule in RULES if rule.use in (None, use) and rule.fits(look)), None)
+
+
+def auto_family(use: Use, *, on_gpu: bool, rule: Rule | None = None) -> tuple[str, str]:
+    """The family `auto` takes, and why. rule: for the look of the input, None if it is clean or was not looked at."""
+    if rule is not None:
+        return rule.family, rule.why
+    if on_gpu:
+        return "quality", "on a GPU"
+    return ("quality", "for pictures") if use == "picture" else ("balanced", "for video without a GPU")
