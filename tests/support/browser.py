@@ -59,6 +59,11 @@ class Page:
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": moves}
         _ask(f"{self._session}/actions", {"actions": [mouse]})
 
+    def press(self, key: str) -> None:
+        """Press a key and let go."""
+        moves = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        _ask(f"{self._session}/actions", {"actions": [{"type": "key", "id": "keys", "actions": moves}]})
+
     def resize(self, width: int, height: int) -> None:
         """Make the window as large as that."""
         _ask(f"{self._session}/window/rect", {"width": width, "height": height})

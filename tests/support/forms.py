@@ -360,6 +360,7 @@ FORMS = {
             "output": Case("--output page.html", {"output": Path("page.html")}),
             "frames": Case("--frames 7", {"frames": 7}),
             "overwrite": ENCODING["overwrite"],
+            "blind": Case("--blind", {"blind": True}),
         },
         "a.png b.png",
         {"a": "a.png", "b": "b.png"},

@@ -30,9 +30,19 @@ if TYPE_CHECKING:
 )
 @click.option("--frames", type=click.IntRange(1), help="Most frames to compare.  [default: all]")
 @click.option("--overwrite", is_flag=True, help="Replace a page that exists.")
+@click.option(
+    "--blind", is_flag=True, help="Make a page that asks which picture is better, and names both at its end."
+)
 @printing
 def command(
-    a: str, b: str, reference: str | None, output: Path, frames: int | None, overwrite: bool, printer: Printer
+    a: str,
+    b: str,
+    reference: str | None,
+    output: Path,
+    frames: int | None,
+    overwrite: bool,
+    blind: bool,
+    printer: Printer,
 ) -> None:
     """Compare the videos or pictures A and B with each other, or both with a REFERENCE.
 
@@ -43,10 +53,12 @@ def command(
     Writes a page with a slider between A and B, magnified crops of the largest differences, eight frames of a moving detail, a
     column of the picture over time, and curves. PSNR is at most 100 dB, the value for equal frames. Frames are paired by
     number; a note says where their times differ.
+    With --blind the page shows A and B without names, frame by frame and crop by crop. Keys 1 and 2 choose; at the end
+    there is a tally, as JSON.
     """
     from vsr import api
 
-    config = api.CompareConfig(a, b, reference, output, frames, overwrite)
+    config = api.CompareConfig(a, b, reference, output, frames, overwrite, blind)
     shows = sys.stderr.isatty() and not printer.quiet
     found = api.compare(config, status if shows else None)
     if shows:

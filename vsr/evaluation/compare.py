@@ -18,6 +18,7 @@ from vsr.core.frame import Frame
 from vsr.core.secrets import redacted
 from vsr.core.video import VideoInfo
 from vsr.evaluation import metrics
+from vsr.evaluation.blind import Trial, blind_page
 from vsr.evaluation.comparison import Comparison
 from vsr.evaluation.frame_times import Moments
 from vsr.evaluation.moving import Moving
@@ -45,7 +46,8 @@ class CompareConfig:
     """One call of `vsr compare`.
 
     a, b: videos or pictures of the same frames. reference: the original that both are compared with; None compares a with b.
-    output: path of the page. frames: most frames to compare. Raises ConfigError.
+    output: path of the page. frames: most frames to compare. blind: the page does not say which picture is which, and counts
+    choices. Raises ConfigError.
     """
 
     a: str
@@ -54,6 +56,7 @@ class CompareConfig:
     output: Path = Path("compare.html")
     frames: int | None = None
     overwrite: bool = False
+    blind: bool = False
 
     def __post_init__(self) -> None:
         if self.frames is not None and self.frames < 1:
@@ -120,7 +123,8 @@ def compare(config: CompareConfig, say: Callable[[str], None] | None = None) -> 
     shots = [
         _shot(candidate, seconds[candidate.number]) for candidate in sorted(kept, key=lambda c: c.number)
     ]
-    write_whole(config.output, page(result, labels, shots, moving).encode())
+    made = blind_page(labels, _trials(shots)) if config.blind else page(result, labels, shots, moving)
+    write_whole(config.output, made.encode())
     return result
 
 
@@ -196,6 +200,15 @@ def _on_checkerboard(rgba: npt.NDArray[np.uint8]) -> Rgb:
     board = np.where((rows // _SQUARE + columns // _SQUARE) % 2, 153, 102).astype(np.float32)[..., None]
     alpha = rgba[..., 3:] / np.float32(255)
     return np.rint(board + (rgba[..., :3] - board) * alpha).astype(np.uint8)
+
+
+def _trials(shots: Sequence[Shot]) -> list[Trial]:
+    """The shown frames and their crops, one choice each."""
+    return [
+        Trial(f"frame {shot.number}" + (f", crop {place}" if place else ""), pictures)
+        for shot in shots
+        for place, pictures in enumerate((shot.pictures, *shot.crops))
+    ]
 
 
 def _shot(candidate: _Candidate, at_s: float) -> Shot:

@@ -104,15 +104,15 @@ def _table(comparison: Comparison) -> str:
 def _shot(shot: Shot, labels: Sequence[str]) -> str:
     left, right = (html.escape(label) for label in labels[:2])
     pair = (
-        f'<div class="pair"><img src="{_image(shot.pictures[1])}" alt="{right}">'
-        f'<img class="over" src="{_image(shot.pictures[0])}" alt="{left}"><div class="line"></div>'
+        f'<div class="pair"><img src="{data_url(shot.pictures[1])}" alt="{right}">'
+        f'<img class="over" src="{data_url(shot.pictures[0])}" alt="{left}"><div class="line"></div>'
         f'<span class="l">{left}</span><span class="r">{right}</span></div>'
         '<input type="range" min="0" max="100" step="0.1" value="50" aria-label="where the two meet">'
     )
     crops = "".join(
         '<div class="crops">'
         + "".join(
-            f'<figure><img src="{_image(crop, _ZOOM)}" alt=""><figcaption>{html.escape(label)}</figcaption></figure>'
+            f'<figure><img src="{data_url(crop, _ZOOM)}" alt=""><figcaption>{html.escape(label)}</figcaption></figure>'
             for crop, label in zip(crops, labels, strict=True)
         )
         + "</div>"
@@ -134,11 +134,11 @@ def _moving(moving: Moving, labels: Sequence[str]) -> Iterator[str]:
 def _rows(labels: Sequence[str], pictures: Sequence[Rgb]) -> Iterator[str]:
     for label, picture in zip(labels, pictures, strict=True):
         zoom = max(1, min(_ZOOM, _WIDTH // picture.shape[1]))
-        yield f'<figure><img src="{_image(picture, zoom)}" alt=""><figcaption>{html.escape(label)}</figcaption></figure>'
+        yield f'<figure><img src="{data_url(picture, zoom)}" alt=""><figcaption>{html.escape(label)}</figcaption></figure>'
 
 
-def _image(picture: Rgb, zoom: int = 1) -> str:
-    """A data URL; PNG, because compared pictures must not be compressed again."""
+def data_url(picture: Rgb, zoom: int = 1) -> str:
+    """A picture, magnified, as a URL; PNG, because compared pictures must not be compressed again."""
     image = Image.fromarray(np.ascontiguousarray(picture))
     if zoom > 1:
         image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
