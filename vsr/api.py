@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vsr.evaluation.comparison import Comparison
     from vsr.evaluation.demo import DemoResult, demo
     from vsr.evaluation.evaluate import EvaluateConfig, Evaluation, evaluate
+    from vsr.evaluation.trial import Trial, TryConfig, try_out
     from vsr.jobs.config import UpscaleConfig
     from vsr.jobs.engine_builds import build_engine, verify_engine
     from vsr.jobs.listing import JobStatus, export_job, find_job, list_jobs, remove_jobs
@@ -94,6 +95,8 @@ _HOMES: Mapping[str, str] = {
     "StreamSession": "vsr.live.session:Session",
     "StreamsConfig": "vsr.live.streams_config",
     "StreamsSession": "vsr.live.streams:Streams",
+    "Trial": "vsr.evaluation.trial",
+    "TryConfig": "vsr.evaluation.trial",
     "TuneConfig": "vsr.bench.tune",
     "TuneResult": "vsr.bench.tune",
     "UpscaleConfig": "vsr.jobs.config",
@@ -120,6 +123,7 @@ _HOMES: Mapping[str, str] = {
     "read_bench_result": "vsr.bench.result:read_result",
     "read_streams": "vsr.live.streams_file",
     "remove_jobs": "vsr.jobs.listing",
+    "try_out": "vsr.evaluation.trial",
     "tune": "vsr.bench.tune",
     "preview_many": "vsr.jobs.many",
     "upscale_many": "vsr.jobs.many",
@@ -160,6 +164,8 @@ __all__ = [
     "StreamSession",
     "StreamsConfig",
     "StreamsSession",
+    "Trial",
+    "TryConfig",
     "TuneConfig",
     "TuneResult",
     "UpscaleConfig",
@@ -190,6 +196,7 @@ __all__ = [
     "read_bench_result",
     "read_streams",
     "remove_jobs",
+    "try_out",
     "tune",
     "upscale_file",
     "upscale_many",

@@ -69,7 +69,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         monkeypatch.setattr(api, name, stand_in(getattr(api, name)))
     for name in "probe preview".split():
         monkeypatch.setattr(api, name, stand_in(getattr(api, name), goes_on=True))
-    for name in "evaluate compare benchmark tune read_bench_result".split():
+    for name in "evaluate compare try_out benchmark tune read_bench_result".split():
         monkeypatch.setattr(api, name, stand_in(getattr(api, name)))
     for name in "list_jobs find_job export_job remove_jobs".split():
         monkeypatch.setattr(api, name, stand_in(getattr(api, name)))

@@ -46,6 +46,7 @@ WORKS = (
     "stream clip.mp4 null: --realtime --model bicubic --duration 0.2",
     "demo --help",
     "probe clip.mp4",
+    "try clip.mp4 --output try.html",
     "doctor",
     "model list",
     "model show fast-x2",

@@ -25,6 +25,8 @@ from vsr.bench.tune import TuneResult
 from vsr.cli.app import run
 from vsr.convert.onnx_file import OnnxFile
 from vsr.evaluation.demo import DemoResult
+from vsr.evaluation.trial import Trial
+from vsr.evaluation.trial_page import Tried
 from vsr.jobs.tasks import Joined
 from vsr.machine.tuned import Tuned
 from vsr.training import trainer
@@ -38,6 +40,7 @@ WORDS = {
     "jobs clean": "--yes",
     "stream": "clip.mp4 null: --realtime --model bicubic --max-latency 30000 --duration 0.1",
     "demo": "folder",
+    "try": "clip.mp4 --output page.html --overwrite",
     "probe": "clip.mp4",
     "doctor": "",
     "model list": "",
@@ -82,6 +85,7 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "verify_engine": manifest,
         "benchmark": bench_results.result(bench_results.cell(10.0)),
         "demo": DemoResult(report_of(25), Path("folder/demo.mp4"), Path("folder/demo.png")),
+        "try_out": Trial((0.0,), (Tried("fast-x2", "vsr upscale clip.mp4", "why"),), (), Path("page.html")),
         "tune": TuneResult("fast-x2", Tuned(threads=2), "tuned.json", {"2 threads": 12.0}, ()),
     }
     for name, result in results.items():

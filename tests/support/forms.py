@@ -234,6 +234,19 @@ FORMS = {
         },
         python_own=dict.fromkeys(("progress", "control"), _CALLBACKS),
     ),
+    "try": Form(
+        lambda **keywords: api.try_out(api.TryConfig(**keywords)),
+        names_of(api.TryConfig),
+        {
+            "url": Case("", {"url": "b.mp4"}, ("b.mp4", {})),
+            "output": Case("--output page.html", {"output": Path("page.html")}),
+            "scale": Case("--scale 4", {"scale": 4}),
+            "full": Case("--full", {"full": True}),
+            "overwrite": ENCODING["overwrite"],
+        },
+        "a.mp4",
+        {"url": "a.mp4"},
+    ),
     "probe": Form(
         lambda **keywords: (api.probe(**keywords), api.preview(**keywords)),
         keywords_of(api.probe) | keywords_of(api.preview),

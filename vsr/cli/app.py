@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stream": ("vsr.cli.stream", "Upscale cameras and live streams in real time."),
     "demo": ("vsr.cli.demo", "Upscale the clip that comes with vsr, and show the result."),
     "probe": ("vsr.cli.probe", "Show the streams of a file, and the plan for upscaling it."),
+    "try": ("vsr.cli.try_", "Try the networks on three places of a file, and show them on a page."),
     "doctor": ("vsr.cli.doctor", "Check which packages and devices are usable, and how to get the others."),
     "model": ("vsr.cli.model", "List, show, export and import models."),
     "engine": ("vsr.cli.engine", "Build, list, show, verify and remove TensorRT engines."),

@@ -38,7 +38,12 @@ class Outlook:
     def work_s(self, frames: int) -> float:
         """The estimated seconds for a number of frames."""
         frame_s = infer_s(self.spec, self.passes, self.pixels_in, on_gpu=self.on_gpu)
-        return frames * (frame_s + self.pixels_out / (_PIXELS_A_CORE * cores()))
+        return frames * (frame_s + codec_s(self.pixels_out))
+
+
+def codec_s(pixels: int) -> float:
+    """The estimated seconds to read a frame, and to write it with that many pixels."""
+    return pixels / (_PIXELS_A_CORE * cores())
 
 
 def infer_s(spec: ModelSpec, passes: int, pixels: int, *, on_gpu: bool) -> float:

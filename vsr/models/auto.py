@@ -45,6 +45,13 @@ def rule_for(look: Look, use: Use) -> Rule | None:
     return next((rule for rule in RULES if rule.use in (None, use) and rule.fits(look)), None)
 
 
+def suited(use: Use, rule: Rule | None) -> tuple[str, ...]:
+    """The families to try on an input with that rule, with the one that `auto` takes."""
+    taken, _ = auto_family(use, on_gpu=False, rule=rule)
+    others = ("fast", "balanced", "quality") if rule is None else ("fast", "balanced", "restore")
+    return tuple(dict.fromkeys(("bicubic", *others, taken)))
+
+
 def auto_family(use: Use, *, on_gpu: bool, rule: Rule | None = None) -> tuple[str, str]:
     """The family `auto` takes, and why. rule: for the look of the input, None if it is clean or was not looked at."""
     if rule is not None:
