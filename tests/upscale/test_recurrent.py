@@ -251,7 +251,7 @@ def test_what_is_no_frame_of_the_stream_leaves_its_memory_alone(upscaler: Upscal
 
 def test_tiles_see_the_memory_of_the_whole_picture(spec: ModelSpec, upscaler: Upscaler) -> None:
     for kind in (GRAY, PixelFormat("rgb", 10)):
-        given = frames(5, kind, size=(75, 61))
+        given = frames(5, kind, size=(175, 161))
         with Upscaler(str(spec.folder), tile=16) as tiled:
             found, wanted = through(tiled, given), through(upscaler, given)
             assert len(tiled.network.compiled) == 1
@@ -282,7 +282,7 @@ def test_sides_that_are_padded_are_remembered_as_they_went_in(tmp_path: Path) ->
 def test_a_run_that_is_repeated_for_want_of_memory_counts_once(
     spec: ModelSpec, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = frames(5, size=(160, 144))
+    given = frames(5, size=(300, 144))
     wanted = lumas(through(upscaler, given))
     run, runs = OpenVinoEngine.run, []
 

@@ -23,7 +23,8 @@ The memory of a network is the last frame, as planes, and nothing else. A packag
     keep       float32 [N]: 1 where these planes are of the frame before, 0 where a sequence begins
 
 Where keep is 0, the results are the same bytes whatever the planes of the memory hold. There are no further outputs: the
-planes and results of one run are inputs of the next one.
+planes and results of one run are inputs of the next one. Where a picture is cut into tiles, so is the memory of the whole
+picture, and each tile has MOTION_REACH more around it.
 
 Around a network on luma, chroma is enlarged by cubic convolution (Keys 1981, a = -0.5), where its samples lie. In a graph it is
 exact to the code where `precision` is "fp32"; else kernels are rounded to 1/256, which bfloat16 holds. On a processor Upscalers
@@ -52,6 +53,8 @@ State = Literal["input", "output"]
 """A part of the last frame that a network with memory gets: its planes, or its result."""
 SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
 """Inputs of a frame graph beside the planes; a graph may lack the inputs it has no use for."""
+MOTION_REACH = 32
+"""LR pixels beyond `ModelSpec.halo` from which an output pixel may take samples of the last frame, and see how they moved."""
 KEEP = "keep"
 """The input that says for each picture of a batch whether the memory is of the frame before."""
 WEIGHTS_NAME = "weights.safetensors"
