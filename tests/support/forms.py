@@ -359,6 +359,8 @@ FORMS = {
             "frames": Case("--frames 7", {"frames": 7}),
             "report": Case("--report r.json", {"report": Path("r.json")}),
             "vmaf": Case("--vmaf", {"vmaf": True}),
+            "lpips": Case("--lpips", {"lpips": True}),
+            "dists": Case("--dists", {"dists": True}),
         },
         "--data a",
         {"data": (Path("a"),)},

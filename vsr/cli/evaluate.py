@@ -15,7 +15,15 @@ from vsr.files.checks import check_writable
 if TYPE_CHECKING:
     from vsr.evaluation.evaluate import Evaluation
 
-_TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE", "vmaf": "VMAF"}
+_TITLES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "mse": "MSE",
+    "mae": "MAE",
+    "vmaf": "VMAF",
+    "lpips": "LPIPS",
+    "dists": "DISTS",
+}
 
 
 @click.command("evaluate")
@@ -35,6 +43,16 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE", "vmaf": "
 @click.option(
     "--vmaf", is_flag=True, help="Measure VMAF and VMAF-NEG too, by an FFmpeg that has libvmaf (extra: vmaf)."
 )
+@click.option(
+    "--lpips",
+    is_flag=True,
+    help="Measure LPIPS of pictures too, with AlexNet's weights of yours (extra: perceptual).",
+)
+@click.option(
+    "--dists",
+    is_flag=True,
+    help="Measure DISTS of pictures too, with VGG-16's weights of yours (extra: perceptual).",
+)
 @options.batch
 @options.running
 @click.option(
@@ -42,7 +60,15 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "mse": "MSE", "mae": "MAE", "vmaf": "
 )
 @printing
 def command(
-    *, data: tuple[Path, ...], frames: int, vmaf: bool, report: Path | None, printer: Printer, **values: Any
+    *,
+    data: tuple[Path, ...],
+    frames: int,
+    vmaf: bool,
+    lpips: bool,
+    dists: bool,
+    report: Path | None,
+    printer: Printer,
+    **values: Any,
 ) -> None:
     """Measure how close a model's results are to originals. The originals are reduced, then enlarged by the model.
 
@@ -58,7 +84,7 @@ def command(
     if report is not None:
         check_writable(report, overwrite=True)
     found = api.evaluate(
-        api.EvaluateConfig(data, options.network(values), frames, report, vmaf),
+        api.EvaluateConfig(data, options.network(values), frames, report, vmaf, lpips, dists),
         printer.progress,
     )
     printer.progress(*(f"note: {line}" for line in found.notes))
@@ -95,4 +121,4 @@ def _title(figure: str) -> str:
 def _number(figure: str, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.4f}" if figure.startswith("ssim") else f"{value:.2f}"
+    return f"{value:.4f}" if figure.startswith(("ssim", "lpips", "dists")) else f"{value:.2f}"

@@ -32,6 +32,7 @@ from vsr.evaluation.datasets import (
 )
 from vsr.evaluation.figures import Figures, mean_of, on_rgb, on_y
 from vsr.evaluation.names import printable
+from vsr.evaluation.perceptual import Perceptual
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.frames.vmaf import Vmaf, check_vmaf, vmaf
 from vsr.media.inputs import VIDEO_SUFFIXES, files_below
@@ -53,7 +54,7 @@ class EvaluateConfig:
 
     data: folders of pictures, of videos, or of such folders. network: its scale must be one that the model reaches exactly.
     frames: most frames of each video. report: path of the caller's report, which must not be a measured file. vmaf: measure
-    VMAF and VMAF-NEG too. Raises ConfigError.
+    VMAF and VMAF-NEG too. lpips, dists: measure them on RGB of pictures too. Raises ConfigError.
     """
 
     data: tuple[Path, ...]
@@ -61,6 +62,8 @@ class EvaluateConfig:
     frames: int = 60
     report: Path | None = None
     vmaf: bool = False
+    lpips: bool = False
+    dists: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -71,12 +74,12 @@ class EvaluateConfig:
 class Evaluation:
     """Figures by set, then by picture or video, then by name, and their means by set.
 
-    psnr_y in dB, ssim_y from -1 to 1, mse_y and mae_y in 8-bit codes; pictures have the same figures on RGB. vmaf and vmaf_neg,
-    if asked for: 0 to 100, of all frames. All other figures of videos are of the fifth frame and later ones, where a memory is
-    filled; of all, if a video has fewer. flicker_psnr, of videos: PSNR in dB of the changes from frame to frame against those
-    of the original. warping: mean absolute difference of a result from the one before, moved as the original moves, in codes of
-    Y; left out without torch, with a note. Of a network with memory, psnr_y_reset, flicker_psnr_reset and warping_reset are
-    the same without it: reset at each frame.
+    psnr_y in dB, ssim_y from -1 to 1, mse_y and mae_y in 8-bit codes; pictures have the same figures on RGB. lpips and dists of
+    pictures, if asked for: 0 for equal ones. vmaf and vmaf_neg, if asked for: 0 to 100, of all frames. All other figures of
+    videos are of the fifth frame and later ones, where a memory is filled; of all, if a video has fewer. flicker_psnr, of
+    videos: PSNR in dB of the changes from frame to frame against those of the original. warping: mean absolute difference of a
+    result from the one before, moved as the original moves, in codes of Y; left out without torch, with a note. Of a network
+    with memory, psnr_y_reset, flicker_psnr_reset and warping_reset are the same without it: reset at each frame.
     models: by set, because `auto` chooses different models for pictures and for videos; `model` then names all. notes: how the
     model and the backend were chosen, and pictures that were left out.
     """
@@ -103,10 +106,12 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
 
     Pictures too small for SSIM are left out, with a note. Raises SourceOpenError if nothing is left, DecodeError for unreadable
     files, ConfigError for a scale that the model cannot reach and for a report that would replace an input,
-    MissingDependencyError for VMAF where no FFmpeg has it, and the errors of `Upscaler`.
+    MissingDependencyError for VMAF where no FFmpeg has it and for LPIPS and DISTS without their weights, and the errors of
+    `Upscaler`.
     """
     if config.vmaf:
         check_vmaf()
+    perceptual = Perceptual(lpips=config.lpips, dists=config.dists)
     sets: dict[str, dict[str, Figures]] = {}
     models: dict[str, dict[str, None]] = {}
     left_out: list[str] = []
@@ -124,7 +129,7 @@ def evaluate(config: EvaluateConfig, say: Callable[[str], None] | None = None) -
                 upscaler = pool.upscaler(config.network, "picture" if is_picture else "video")
                 config.network.check_reached(upscaler.spec, upscaler.scale)
                 figures = (
-                    _picture(path, upscaler, config.vmaf)
+                    _picture(path, upscaler, config.vmaf, perceptual)
                     if is_picture
                     else _video(path, upscaler, config.frames, config.vmaf)
                 )
@@ -170,7 +175,7 @@ def _too_small(scale: int) -> str:
     return f"x{scale} is measured from {least}x{least} pixels on"
 
 
-def _picture(path: Path, upscaler: Upscaler, with_vmaf: bool) -> Figures:
+def _picture(path: Path, upscaler: Upscaler, with_vmaf: bool, perceptual: Perceptual) -> Figures:
     """No figures where it is too small."""
     scale, rgb = upscaler.scale, read_rgb(path)
     if min(rgb.shape[:2]) < _least_side(scale):
@@ -185,7 +190,8 @@ def _picture(path: Path, upscaler: Upscaler, with_vmaf: bool) -> Figures:
     height, width = pair.hr.shape
     original = rgb[:height, :width]
     small = np.stack([resize_bicubic(original[..., c], 1 / scale) for c in range(3)], axis=2)
-    return figures | on_rgb(upscaler.upscale(small), original, scale)
+    result = upscaler.upscale(small)
+    return figures | on_rgb(result, original, scale) | perceptual.figures(result, original, scale)
 
 
 def _video(path: Path, upscaler: Upscaler, most: int, with_vmaf: bool) -> Figures:
