@@ -44,7 +44,7 @@ def seen_of(source: str, *sinks: str) -> str:
             one = one.__cause__ or one.__context__
         told += "".join(traceback.format_exception(error)) + str(error.hint)
     report = session.report()
-    return told + str(changes) + json.dumps(report.as_dict(), default=str) + exposition(report)
+    return told + str(changes) + json.dumps(report.as_dict(), default=str) + exposition({"": report})
 
 
 @pytest.mark.parametrize("address", SECRET_ADDRESSES)

@@ -138,9 +138,9 @@ def command(
     """Upscale a live SOURCE in real time, into every SINK at once.
 
     SOURCE is an rtsp, rtmp, http, udp, rtp or srt URL, an .sdp file, a camera (/dev/video0, camera:0), a screen (screen:,
-    screen::0.0), a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, udp or rtp URL to publish
-    to, a folder/ or playlist.m3u8 for HLS, a file to record into (it plays while it is written; cam-%Y%m%d-%H%M%S.mp4 is named
-    by time), preview, or null.
+    screen::0.0), a file with --realtime, or testsrc:WIDTHxHEIGHT@RATE. SINK is an rtsp, rtmp, srt, whip, udp or rtp URL to
+    publish to, a folder/ or playlist.m3u8 for HLS, a file to record into (it plays while it is written;
+    cam-%Y%m%d-%H%M%S.mp4 is named by time), preview, or null.
     """
     from vsr import api
 

@@ -33,7 +33,7 @@ def run_file(path: Path, report: Path | None, printer: Printer) -> None:
 
     def reload() -> None:
         try:
-            note(f"read {path} again: {session.reload()}")
+            printer.progress(f"read {path} again: {session.reload()}")
         except VsrError as error:
             note(
                 *(f"error: {line}" for line in error.message.splitlines()), f"{path} is not used as it is now"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from vsr.live.sinks import LiveSink
 from vsr.live.states import Change
 from vsr.media.live.address import Address, parse_address
 from vsr.media.live.destinations import Destination, check_encoder_fits, parse_destination
+from vsr.media.live.encoder import EncoderOptions
 from vsr.media.outputs import check_live_outputs
 from vsr.upscale.options import NetworkOptions
 
@@ -73,9 +74,15 @@ def assemble(
         listen=parse_listen(listen) if listen is not None else None,
         rungs=Rungs(config, networks, clock, weight=weight),
         sinks=sinks,
-        publisher=Publisher(config.encoder, sinks, keyframe),
+        publisher=Publisher(_encoder(config, destinations), sinks, keyframe),
         notes=tuple(destination.note for destination, _ in destinations if destination.note),
     )
+
+
+def _encoder(config: StreamConfig, destinations: Sequence[tuple[Destination, bool]]) -> EncoderOptions:
+    """The encoder's options, with those that sinks need. Options that the user gave are kept."""
+    needed = {name: value for of, _ in destinations for name, value in of.encoder_options.items()}
+    return replace(config.encoder, encoder_options=needed | config.encoder.encoder_options)
 
 
 def faults_of(config: StreamConfig, networks: Networks | None = None) -> Iterator[tuple[str, VsrError]]:

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from vsr.core.errors import ConfigError, MissingDependencyError
 from vsr.core.extras import install
 from vsr.core.secrets import masked, redacted
+from vsr.media.live.whip import check_whip, ffmpeg_with_whip, is_whip, written
 
 # Seven packets of MPEG-TS fill a datagram.
 _PACKET_BYTES = 7 * 188
@@ -51,13 +52,15 @@ def check_ffmpeg(url: str) -> None:
     (Windows), by which ffmpeg gets secrets."""
     if not Path("/dev/fd").exists():
         raise ConfigError(
-            f"{redacted(url)}: SRT needs /dev/fd, which this system lacks", hint="rtsp and rtmp work"
+            f"{redacted(url)}: needs /dev/fd, which this system lacks", hint="rtsp and rtmp work"
         )
     try:
         import ffmpeg  # noqa: F401
     except ImportError:
         raise MissingDependencyError(f"{redacted(url)}: needs ffmpeg-python", hint=install("live")) from None
-    if shutil.which("ffmpeg") is None:
+    if is_whip(url):
+        check_whip(url)
+    elif shutil.which("ffmpeg") is None:
         raise MissingDependencyError(
             f"{redacted(url)}: needs the system's ffmpeg, 5.0 or later", hint="sudo apt-get install ffmpeg"
         )
@@ -89,17 +92,23 @@ def writing(url: str, preset: str) -> tuple[list[str], str]:
     progress on standard error once it is connected."""
     import ffmpeg
 
+    progress = ("-progress", "pipe:2", "-stats_period", str(_PROGRESS_S))
+    if is_whip(url):
+        return _words(written(url).global_args(*progress), ffmpeg_with_whip()), ""
     seen, options = parted(url)
     more = {"fpre": preset} if options else {}
     if are_secrets_seen(url):
         seen, options, more = url, {}, {}
     graph = ffmpeg.input("pipe:0", **_DATA).output(seen, **_AS_IT_IS, **more)
-    words = _words(graph.global_args("-progress", "pipe:2", "-stats_period", str(_PROGRESS_S)))
-    return words, "".join(f"{name}={value}\n" for name, value in options.items())
+    return _words(graph.global_args(*progress)), "".join(
+        f"{name}={value}\n" for name, value in options.items()
+    )
 
 
 def are_secrets_seen(url: str) -> bool:
     """Whether a command that writes to that address shows its secrets."""
+    if is_whip(url):
+        return redacted(url) != url
     return bool(parted(url)[1]) and not _heeds_presets()
 
 
@@ -120,8 +129,9 @@ def parted(url: str) -> tuple[str, dict[str, str]]:
     return "?".join(filter(None, [f"{scheme}://{host}", "&".join(shown)])), options
 
 
-def _words(graph: Any) -> list[str]:
-    words: list[str] = graph.global_args("-nostdin", "-hide_banner", "-loglevel", "error").compile()
+def _words(graph: Any, program: str | None = None) -> list[str]:
+    quiet = graph.global_args("-nostdin", "-hide_banner", "-loglevel", "error")
+    words: list[str] = quiet.compile(cmd=program or "ffmpeg")
     return words
 
 

@@ -16,6 +16,8 @@ from vsr.media.live.address import BRIDGED, check_host, socket_timeout
 from vsr.media.live.bridge_command import are_secrets_seen, check_ffmpeg
 from vsr.media.live.encoder import KEYFRAME_S
 from vsr.media.live.recordings import Recordings
+from vsr.media.live.whip import ENCODER_OPTIONS
+from vsr.media.live.whip import SCHEMES as WHIP
 from vsr.media.write.containers import MPEGTS_CODECS, container_for
 from vsr.media.write.encoders import encoder_named
 
@@ -38,13 +40,14 @@ _SERVERS = {
     "udp": "mpegts",
     "srt": "mpegts",
     "rtp": "rtp_mpegts",
+    **dict.fromkeys(WHIP, "mpegts"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A parsed sink. redacted: its name without credentials. recordings: set for one file, or a series of files. note: for
-    the user."""
+    the user. encoder_options: of H.264, which the other side needs."""
 
     url: str
     redacted: str
@@ -54,6 +57,7 @@ class Destination:
     bridged: bool = False
     timeout_s: float = 5.0
     note: str = ""
+    encoder_options: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_server(self) -> bool:
@@ -138,20 +142,29 @@ def _server(text: str, timeout_s: float) -> Destination:
     if scheme == "udp" and "pkt_size=" not in text:
         # Each datagram contains whole packets of MPEG-TS. PyAV passes no options to protocols.
         url += f"{'&' if '?' in text else '?'}pkt_size=1316"
-    bridged = scheme in BRIDGED
+    bridged = scheme in BRIDGED or scheme in WHIP
     note = ""
     if bridged:
         check_ffmpeg(text)
         if are_secrets_seen(text):
             note = f"{redacted(text)}: this ffmpeg accepts secrets only on its command line, which all users may read"
     return Destination(
-        url, redacted(text), _SERVERS[scheme], options, bridged=bridged, timeout_s=timeout_s, note=note
+        url,
+        redacted(text),
+        _SERVERS[scheme],
+        options,
+        bridged=bridged,
+        timeout_s=timeout_s,
+        note=note,
+        encoder_options=ENCODER_OPTIONS if scheme in WHIP else {},
     )
 
 
 def check_encoder_fits(destination: Destination, encoder: str) -> None:
     """Raise ConfigError if a sink cannot hold the encoder's stream, EncoderUnavailableError if the encoder does not exist."""
     codec = av.Codec(encoder_named(encoder), "w").canonical_name
+    if destination.encoder_options and codec != "h264":
+        raise ConfigError(f"{destination.redacted}: WHIP takes H.264", hint="use the encoder libx264")
     if destination.format in _MPEGTS and codec not in MPEGTS_CODECS:
         raise ConfigError(
             f"{destination.redacted}: MPEG-TS cannot hold {codec}", hint="use the encoder libx264 or libx265"
