@@ -59,7 +59,7 @@ def test_keys_choose_and_the_tally_names_the_chosen(
         assert sum(answer["left"] == "<_script>a.png" for answer in tally["answers"]) == sum(seen)
         saved = tab.run("return document.getElementById('save').href")
         assert json.loads(unquote(saved.partition(",")[2])) == tally
-        assert not tab.run("return document.getElementById('choices').offsetParent")
+        assert not tab.run("return document.getElementById('one').offsetParent")
 
 
 @needs_chromium

@@ -10,8 +10,8 @@ from vsr.evaluation.page import Rgb, data_url
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 1rem; color: #ddd; background: #333 }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; flex: 1 1 20rem; max-width: 48rem }
-img { width: 100%; display: block; image-rendering: pixelated } #choices img { cursor: pointer }
+#pictures { display: flex; gap: 1rem } figure { margin: 0; flex: 1; max-width: 40rem }
+img { width: 100%; display: block; image-rendering: pixelated } #one, #two { cursor: pointer }
 [hidden] { display: none !important } pre { white-space: pre-wrap } a { color: #9cf }
 """
 
@@ -66,12 +66,9 @@ show();
 
 _BODY = """
 <p>Which picture is better? Keys 1 and 2, or a click. <span id="count"></span></p>
-<div id="pictures">
-<div class="pair" id="choices"><figure><img id="one" alt="1"><figcaption>1</figcaption></figure>
-<figure><img id="two" alt="2"><figcaption>2</figcaption></figure></div>
-<div class="pair" id="original" hidden>
-<figure><img id="reference" alt="original"><figcaption>original</figcaption></figure></div>
-</div>
+<div id="pictures"><figure><img id="one" alt="1"><figcaption>1</figcaption></figure>
+<figure><img id="two" alt="2"><figcaption>2</figcaption></figure>
+<figure id="original" hidden><img id="reference" alt="original"><figcaption>original</figcaption></figure></div>
 <p><a id="save" download="tally.json" hidden>save the tally</a></p>
 <pre id="tally"></pre>
 """
