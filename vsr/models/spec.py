@@ -24,7 +24,7 @@ The memory of a network is the last frame, as planes, and nothing else. A packag
 
 Where keep is 0, the results are the same bytes whatever the planes of the memory hold. There are no further outputs: the
 planes and results of one run are inputs of the next one. Where a picture is cut into tiles, so is the memory of the whole
-picture, and each tile has MOTION_REACH more around it.
+picture.
 
 Around a network on luma, chroma is enlarged by cubic convolution (Keys 1981, a = -0.5), where its samples lie. In a graph it is
 exact to the code where `precision` is "fp32"; else kernels are rounded to 1/256, which bfloat16 holds. On a processor Upscalers
@@ -53,8 +53,6 @@ State = Literal["input", "output"]
 """A part of the last frame that a network with memory gets: its planes, or its result."""
 SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
 """Inputs of a frame graph beside the planes; a graph may lack the inputs it has no use for."""
-MOTION_REACH = 32
-"""LR pixels beyond `ModelSpec.halo` from which an output pixel may take samples of the last frame, and see how they moved."""
 KEEP = "keep"
 """The input that says for each picture of a batch whether the memory is of the frame before."""
 WEIGHTS_NAME = "weights.safetensors"
@@ -120,14 +118,14 @@ class ModelSpec:
 
     id: name on the command line. scale: whole factor per side, 1..16. domain: the network's input ("luma" or "rgb").
     size_multiple: LR width and height must be multiples of it (inputs are padded), 1..256. halo: LR pixels to each side on
-    which an output pixel depends, 0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any";
-    "fp32" if lower precisions are not enough; or "shown" if vsr uses, unasked, only fp32 and the precisions in `holds`. holds:
-    for a network from another program, the precisions among bf16, fp16 and int8 that make the picture of float32, as a test run
-    showed. states: the parts of the last frame that the network gets; empty for a network without memory. single: for a network
-    with memory, the id of the network of the same family and scale without one, which enlarges single pictures. calibration:
-    for int8, the least and the largest value of each tensor that is the input of a convolution, by its name in the graph; empty
-    if the package has no int8 graphs. network, training, quality: free tables: architecture, provenance, measured figures.
-    Raises ConfigError.
+    which an output pixel depends, in this frame and the last one, 0..65536. macs_per_pixel: multiply-adds of the convolutions
+    per LR pixel. precision: "any"; "fp32" if lower precisions are not enough; or "shown" if vsr uses, unasked, only fp32 and
+    the precisions in `holds`. holds: for a network from another program, the precisions among bf16, fp16 and int8 that make the
+    picture of float32, as a test run showed. states: the parts of the last frame that the network gets; empty for a network
+    without memory. single: for a network with memory, the id of the network of the same family and scale without one, which
+    enlarges single pictures. calibration: for int8, the least and the largest value of each tensor that is the input of a
+    convolution, by its name in the graph; empty if the package has no int8 graphs. network, training, quality: free tables:
+    architecture, provenance, measured figures. Raises ConfigError.
     """
 
     id: str

@@ -18,7 +18,7 @@ from vsr.core.errors import WeightsError
 from vsr.core.frame import PixelFormat, Plane, SemiPlanar
 from vsr.media.frames.enlarge import enlarged_chroma, is_enlarged_closely
 from vsr.models import GraphLayout, ModelSpec
-from vsr.models.spec import KEEP, MOTION_REACH
+from vsr.models.spec import KEEP
 from vsr.upscale.engine_cache import EngineCache, Shapes
 from vsr.upscale.graph_inputs import small_inputs
 from vsr.upscale.memory import Portion, most_at_once
@@ -264,7 +264,7 @@ class Network:
         multiple = math.lcm(self.spec.size_multiple, *(1 << log2 for log2 in log2_chroma))
         width, height = -(-kind.width // multiple) * multiple, -(-kind.height // multiple) * multiple
         # The resize of chroma reaches two chroma samples to each side.
-        halo = max(self.spec.halo, 2 << max(log2_chroma)) + (MOTION_REACH if self.spec.states else 0)
+        halo = max(self.spec.halo, 2 << max(log2_chroma))
         tile, longest, most = self._portion.tile, max(width, height), _MAX_ROWS // self.spec.scale
         if tile is None:
             tile = _DEFAULT_TILE if width * height > _MAX_PIXELS or longest > most else 0
