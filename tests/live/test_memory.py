@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from vsr.core.errors import ConfigError
 from vsr.core.frame import Reset
 from vsr.live.choices import choices
 from vsr.live.rungs import Rungs
+from vsr.models.registry import find_model
+from vsr.models.spec import load_spec
 from vsr.upscale.options import NetworkOptions
 from vsr.upscale.upscaler import Upscaler
 
@@ -46,6 +50,16 @@ def test_each_network_with_memory_comes_before_the_one_without() -> None:
     assert "memory-x2" not in names(model="quality")
     with pytest.raises(ConfigError, match="restore-x2 has no network with memory"):
         names(model="restore", temporal="on")
+
+
+def test_one_that_is_heavier_than_the_next_family_comes_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    heavy = dataclasses.replace(find_model("memory-x2"), macs_per_pixel=10**5, single="fast-x2")
+    monkeypatch.setattr("vsr.models.registry.all_models", lambda: [heavy])
+    monkeypatch.setattr(
+        "vsr.models.registry.load_spec",
+        lambda folder: heavy if folder.name == heavy.id else load_spec(folder),
+    )
+    assert names() == ["quality-x2", "memory-x2", "balanced-x2", "fast-x2", "bicubic-x2"]
 
 
 class TickingClock(PretendedClock):

@@ -18,17 +18,25 @@ def choices(network: NetworkOptions) -> list[NetworkOptions]:
 
     Raises ConfigError where a memory is wanted and none of them has one, and the errors of `find_model`.
     """
-    found = []
+    found: list[tuple[ModelSpec, NetworkOptions]] = []
     for name in _FAMILIES if network.model == "auto" else (network.model,):
         named = find_model(name, network.scale or 2.0)
         remembering = named if named.states else with_memory(named)
         if network.temporal != "off" and remembering is not None:
-            found.append(_of(name, remembering, network))
+            found.append((remembering, _of(name, remembering, network)))
         if network.temporal == "off" or (network.temporal == "auto" and not named.states):
-            found.append(_of(name, for_use(named, "off", "video"), network))
+            single = for_use(named, "off", "video")
+            found.append((single, _of(name, single, network)))
     if not found:
         for_use(named, "on", "video")  # Raises.
-    return found
+    if network.model == "auto":  # A memory makes a network heavier, perhaps than the next family.
+        found.sort(key=lambda each: _work(*each), reverse=True)
+    return [options for _, options in found]
+
+
+def _work(spec: ModelSpec, options: NetworkOptions) -> int:
+    """Multiply-adds for a pixel of the source."""
+    return sum(spec.macs_per_pixel * spec.scale ** (2 * number) for number in range(options.passes(spec)))
 
 
 def _of(name: str, spec: ModelSpec, network: NetworkOptions) -> NetworkOptions:
