@@ -131,7 +131,7 @@ def weights(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 def cameras(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     with contextlib.ExitStack() as stack:
         there: list[RtspServer] = [
-            stack.enter_context(rtsp_server("--size", "160x90", "--rate", "10", "--audio", "none"))
+            stack.enter_context(rtsp_server("--size", "160x90", "--rate", str(asked.rate), "--audio", "none"))
             for _ in range(_MANY)
         ]
         streams = [entry(f"camera{number}", camera.url()) for number, camera in enumerate(there)]
@@ -208,15 +208,14 @@ def main() -> int:
     parser.add_argument("what", choices=["memory", "weights", "cameras", "sizing"])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--model", default="fast")
+    parser.add_argument("--rate", type=int, default=10, help="frames a second of the cameras")
     parser.add_argument("--max-latency", type=int, default=500)
     parser.add_argument("--report", type=Path)
     asked = parser.parse_args()
     cases = {"memory": memory, "weights": weights, "cameras": cameras, "sizing": sizing}
     told, faults = cases[asked.what](asked)
-    command = (
-        f"{asked.what} --seconds {asked.seconds:g} --model {asked.model} --max-latency {asked.max_latency}"
-    )
-    written = {"command": f"python benchmarks/streams.py {command}", **told, "faults": faults}
+    given = sys.argv[1 : sys.argv.index("--report") if "--report" in sys.argv else None]
+    written = {"command": f"python benchmarks/streams.py {' '.join(given)}", **told, "faults": faults}
     written |= {"cores": os.cpu_count(), "load": os.getloadavg()}
     if asked.report is not None:
         asked.report.write_text(json.dumps(written, indent=1) + "\n")
