@@ -75,6 +75,13 @@ def test_a_cut_begins_the_memory_again(package: str, tmp_path: Path) -> None:
     assert same(tmp_path / "0.mkv", tmp_path / "0.4.mkv")
 
 
+def test_a_job_that_begins_later_says_so(package: str, tmp_path: Path) -> None:
+    report = vsr.upscale_file(
+        str(clip(tmp_path)), str(tmp_path / "late.mkv"), model=package, start_s=0.8, **QUICK
+    )
+    assert dict(report.resets) == {"seek": 1}
+
+
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     own_memory_network(monkeypatch, tmp_path_factory)

@@ -152,6 +152,31 @@ def test_without_keep_the_memory_does_not_matter(backend: str, spec: ModelSpec) 
     assert (found[0] != found[2]).any()
 
 
+def test_the_arrays_of_one_run_are_inputs_of_the_next_without_a_copy(
+    upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, copy_in = OpenVinoEngine.run, OpenVinoEngine._copy_in
+    runs: list[dict[str, np.ndarray]] = []
+
+    def seen(engine: OpenVinoEngine, inputs: Any) -> Any:
+        found = run(engine, inputs)
+        runs.append({**inputs, **found})
+        return found
+
+    def shared(engine: OpenVinoEngine, request: Any, inputs: Any) -> Any:
+        handed = copy_in(engine, request, inputs)
+        for name in ("y_before", "y_out_before"):
+            assert sum(np.shares_memory(inputs[name], array) for array in handed) == 1
+        return handed
+
+    monkeypatch.setattr(OpenVinoEngine, "run", seen)
+    monkeypatch.setattr(OpenVinoEngine, "_copy_in", shared)
+    through(upscaler, frames(4))
+    for last, now in itertools.pairwise(runs):
+        assert now["y_before"] is last["y"]
+        assert now["y_out_before"] is last["y_out"]
+
+
 @pytest.mark.parametrize("why", Reset)
 def test_a_frame_that_begins_a_sequence_is_as_the_first(why: Reset, upscaler: Upscaler) -> None:
     given = frames(7)
