@@ -63,13 +63,14 @@ class SharedNetwork:
         """streams: of the process. at_once: most frames at a time on a processor."""
         self.upscaler = upscaler
         self.users = 0
-        self._batches = Batches(upscaler) if upscaler.on_gpu and streams > 1 else None
-        if self._batches is not None:
+        batched = upscaler.on_gpu and streams > 1 and not upscaler.spec.states
+        self._batches = Batches(upscaler) if batched else None
+        if upscaler.on_gpu:
             self.at_once = streams
             self._in_flight = 1
         else:
             # One frame less is computed at a time than is in progress: its planes are prepared meanwhile.
-            self.at_once = max(1, min(upscaler.in_flight - 1, at_once))
+            self.at_once = max(1, min(upscaler.device_in_flight - 1, at_once))
             self._in_flight = self.at_once + 1 if self.at_once > 1 else 1
 
     def lane(self) -> Lane:

@@ -123,7 +123,12 @@ class Upscaler:
     @property
     def in_flight(self) -> int:
         """The best number of threads that upscale at a time; of one stream, if the network has a memory."""
-        return 1 if self.spec.states else self.tuned.in_flight or self._backend.in_flight
+        return 1 if self.spec.states else self.device_in_flight
+
+    @property
+    def device_in_flight(self) -> int:
+        """The best number of runs that the device has in progress, of one stream or of several."""
+        return self.tuned.in_flight or self._backend.in_flight
 
     def seconds_a_frame(self, width: int, height: int) -> float | None:
         """About how long the network takes here for a frame of a size, if this was measured at its first use."""
