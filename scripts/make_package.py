@@ -126,7 +126,11 @@ def main() -> None:
         figures, precision = measure(str(draft.folder), args.eval)
         exact, _ = measure(str(draft.folder), args.eval, "fp32")
         bicubic, _ = measure(f"bicubic-x{draft.scale}", args.eval)
-        speed = bench(BenchConfig(NetworkOptions(str(draft.folder)), frames=SPEED_FRAMES, presets=()))
+        speed = bench(
+            BenchConfig(
+                models=(str(draft.folder),), sizes=((960, 540),), encoders=("null",), frames=SPEED_FRAMES
+            )
+        )
     quality = rounded(figures)
     rows = [
         f"| {name} | {bicubic[name]['psnr']:.2f} dB / {bicubic[name]['ssim']:.4f} "
@@ -153,8 +157,8 @@ def main() -> None:
         rows="\n".join(rows),
         precision=precision,
         exact=f" (in fp32: {in_full})" if args.calibrate else "",
-        fps=speed.alone["infer"].fps,
-        machine=f"{speed.environment['cpu']}, {speed.environment['cores']} cores",
+        fps=speed.cells[0].alone["infer"].fps.median,
+        machine=f"{speed.environment.cpu}, {speed.environment.cores} cores",
         command=command,
         data=args.data_words,
         pictures=facts["pictures"],

@@ -15,7 +15,7 @@ from vsr.core.frame import Frame
 from vsr.live.session import Session
 
 # What a frame costs on each network, in pretended seconds.
-COSTS = [0.020, 0.010, 0.005, 0.001]
+COSTS = [0.020, 0.010, 0.005, 0.002, 0.001]
 SIZE, RATE = "160x90", 10
 
 
@@ -57,7 +57,7 @@ def test_the_ladder_steps_down_under_load_and_recovers(monkeypatch: pytest.Monke
     assert report.steps[0].before == "quality-x2"
     assert all(step.why for step in report.steps)
     assert adds_up(report)
-    assert list(measured) == ["quality-x2", "balanced-x2", "fast-x2", "bicubic-x2"]
+    assert list(measured) == ["quality-x2", "balanced-x2", "fast-x2", "tiny-x2", "bicubic-x2"]
     assert list(measured.values()) == pytest.approx([1000 * cost for cost in COSTS])
 
 

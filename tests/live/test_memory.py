@@ -42,7 +42,7 @@ def test_each_network_with_memory_comes_before_the_one_without() -> None:
     assert names(model="bicubic", temporal="off") == ["bicubic-x2"]
     assert names(model="memory-x2") == names(model="memory-x2", temporal="on") == ["memory-x2"]
     assert names(model="memory-x2", temporal="off") == ["bicubic-x2"]
-    assert names(temporal="off") == ["quality-x2", "balanced-x2", "fast-x2", "bicubic-x2"]
+    assert names(temporal="off") == ["quality-x2", "balanced-x2", "fast-x2", "tiny-x2", "bicubic-x2"]
     families = names()
     assert families[-2:] == ["memory-x2", "bicubic-x2"]
     assert names(temporal="on")[-1] == "memory-x2"

@@ -14,9 +14,9 @@ SOURCE = "testsrc:160x120@25"
 @pytest.mark.parametrize(
     ("scale", "models"),
     [
-        (2, ["quality-x2", "balanced-x2", "fast-x2", "bicubic-x2"]),
+        (2, ["quality-x2", "balanced-x2", "fast-x2", "tiny-x2", "bicubic-x2"]),
         (3, ["bicubic-x3"]),
-        (4, ["quality-x4", "balanced-x4", "fast-x2", "bicubic-x4"]),
+        (4, ["quality-x4", "balanced-x4", "fast-x2", "tiny-x2", "bicubic-x4"]),
     ],
 )
 def test_each_scale_has_its_networks(scale: int, models: list[str]) -> None:
@@ -34,7 +34,7 @@ def test_the_first_is_the_heaviest_that_leaves_room() -> None:
     assert None not in costs
     rungs.prepare(frame, interval_s=1e-6)
     assert rungs.model == "bicubic-x2"
-    assert [item.cost_ms is None for item in rungs.measured] == [True, True, True, False]
+    assert [item.cost_ms is None for item in rungs.measured] == [True, True, True, True, False]
     large, model, seconds = rungs.upscale(frame)
     assert (large.width, large.height, model) == (320, 240, "bicubic-x2")
     assert 0 < seconds < 60
@@ -138,7 +138,13 @@ def test_a_precision_is_for_the_networks_that_have_it() -> None:
     (frame,) = synthetic_frames(160, 120, 1)
     rungs.prepare(frame, interval_s=1000.0)
     found = {upscaler.spec.id: upscaler.precision == "int8" for upscaler in rungs._upscalers}
-    assert found == {"quality-x2": False, "balanced-x2": True, "fast-x2": True, "bicubic-x2": False}
+    assert found == {
+        "quality-x2": False,
+        "balanced-x2": True,
+        "fast-x2": True,
+        "tiny-x2": False,
+        "bicubic-x2": False,
+    }
     rungs.close()
     with pytest.raises(ConfigError, match="not calibrated"):
         run_simulated(SOURCE, "null", model="quality", precision="int8")

@@ -9,7 +9,7 @@ from vsr.models.spec import CALIBRATED, ModelSpec, Precision
 from vsr.upscale.options import NetworkOptions
 
 # The families from the heaviest to the one that always keeps up.
-_FAMILIES = ("quality", "balanced", "fast", "bicubic")
+_FAMILIES = ("quality", "balanced", "fast", "tiny", "bicubic")
 
 
 def choices(network: NetworkOptions) -> list[NetworkOptions]:

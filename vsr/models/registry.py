@@ -22,6 +22,7 @@ Temporal = Literal["auto", "on", "off"]
 FAMILIES: Mapping[str, Mapping[int, str]] = {
     "balanced": {2: "balanced-x2", 4: "balanced-x4"},
     "fast": {2: "fast-x2"},
+    "tiny": {2: "tiny-x2"},
     "quality": {2: "quality-x2", 4: "quality-x4"},
     "restore": {2: "restore-x2", 4: "restore-x4"},
     "bicubic": {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"},
