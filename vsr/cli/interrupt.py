@@ -100,7 +100,7 @@ def _listen(
 def _has_terminal() -> bool:
     """Whether the process has a terminal, and it is not closed."""
     try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        os.close(os.open("/dev/tty", os.O_RDWR))
     except OSError:
         return False
     return True
