@@ -39,11 +39,11 @@ CLEAN: dict[Use, str] = {"picture": "quality", "video": "balanced"}
 # The labels, and the family that is the best for them.
 OF_PICTURES = {
     "clean": "quality",
-    "noise 6": "restore",
+    "noise 6": "bicubic",
     "noise 12": "bicubic",
     "JPEG 75": "restore",
     "JPEG 50": "restore",
-    "JPEG 30": "restore",
+    "JPEG 30": "bicubic",
 }
 OF_VIDEO = {
     "H.264 crf 18": "balanced",

@@ -96,6 +96,32 @@ def _gains(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def gallery() -> list[str]:
+    """The crops that may be published, and PSNR and SSIM of all by kind."""
+    rows = json.loads((HERE / "gallery.json").read_text())
+    columns = list(rows[0]["psnr_ssim"])
+    lines = [
+        "![crops as bicubic, vsr, animevideov3, x4plus, waifu2x and the original have them](../benchmarks/gallery.png)",
+        "",
+        f"| crops | {' | '.join(columns)} |",
+        "|---|" + "--:|" * len(columns),
+    ]
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        those = [row["psnr_ssim"] for row in rows if row["kind"] == kind]
+        means = [
+            [sum(each[name][which] for each in those) / len(those) for which in (0, 1)] for name in columns
+        ]
+        lines.append(
+            f"| {kind}, {len(those)} | {' | '.join(f'{psnr:.2f} / {ssim:.3f}' for psnr, ssim in means)} |"
+        )
+    said = (
+        f"PSNR (dB) and SSIM of luma of {len(rows)} crops at x2, which no network of vsr was trained on; vsr is what `auto` "
+        "takes. x4plus is reduced from x4. Networks that draw detail anew have less of both, and may look better. Measured by "
+        "`python -m benchmarks.gallery`: [gallery.json](../benchmarks/gallery.json). The picture shows crops of two clips."
+    )
+    return [*lines, "", said]
+
+
 def results() -> list[Path]:
     return sorted((HERE / "results").glob("*.json"))
 
@@ -216,7 +242,7 @@ def _is_size(spec: Any, key: str) -> bool:
 
 # Which tables each page has.
 PAGES = {
-    "models.md": {"models": models, "look": look},
+    "models.md": {"models": models, "look": look, "gallery": gallery},
     "benchmarks.md": {"benchmarks": speeds, "peers": peers},
     "gpu.md": {"gpu": gpu},
 }

@@ -17,7 +17,9 @@ from PIL import Image
 import vsr
 from tests.support import clips
 from tests.support.processes import PATIENCE_S
+from vsr.core.look import Look
 from vsr.media.samples import CLIP
+from vsr.models.auto import Use, rule_for
 
 SIZE = (192, 112)
 
@@ -57,8 +59,7 @@ def why(report: vsr.Report) -> str:
     [
         ("clean.png", 0, 0, "quality-x2", "for pictures"),
         ("good.jpg", 0, 95, "quality-x2", "for pictures"),
-        ("hard.jpg", 0, 40, "restore-x2", "compressed"),
-        ("noise.png", 6, 0, "restore-x2", "noise"),
+        ("hard.jpg", 0, 55, "restore-x2", "compressed"),
         ("strong.png", 16, 0, "bicubic-x2", "strong noise"),
     ],
 )
@@ -76,7 +77,7 @@ def test_a_picture_gets_the_family_that_suits_it(
 
 def test_a_jpeg_that_was_saved_as_png_is_known_too(tmp_path: Path) -> None:
     file = io.BytesIO()
-    Image.open(picture(tmp_path / "clean.png")).save(file, "JPEG", quality=40)
+    Image.open(picture(tmp_path / "clean.png")).save(file, "JPEG", quality=55)
     Image.open(file).save(tmp_path / "was.png")
     assert (
         vsr.upscale_file(str(tmp_path / "was.png"), str(tmp_path / "out.png"), backend="openvino").model
@@ -135,6 +136,26 @@ def test_a_pipe_is_looked_at_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
     assert b"strong noise" in made.stdout + made.stderr
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert len(list(container.decode(video=0))) == 1
+
+
+@pytest.mark.parametrize(
+    ("look", "use", "family"),
+    [
+        (Look(), "picture", None),
+        (Look(noise=2.8), "video", "restore"),
+        (Look(noise=4.0), "video", "bicubic"),
+        (Look(quantizer=8.0), "picture", "restore"),
+        (Look(quantizer=8.0), "video", None),
+        (Look(quantizer=20.0), "picture", "bicubic"),
+        (Look(quantizer=20.0), "video", "restore"),
+        (Look(quantizer=50.0), "video", "bicubic"),
+        (Look(combing=0.3, quantizer=20.0), "video", "bicubic"),
+        (Look(combing=0.3), "picture", None),
+    ],
+)
+def test_the_first_rule_that_fits_counts(look: Look, use: Use, family: str | None) -> None:
+    rule = rule_for(look, use)
+    assert (rule.family if rule else None) == family
 
 
 def test_a_network_that_is_named_is_taken_whatever_the_input(tmp_path: Path) -> None:
