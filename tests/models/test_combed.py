@@ -11,8 +11,8 @@ from vsr.training.degradations import combed
 from vsr.training.render import moved_luma
 from vsr.upscale.upscaler import Upscaler
 
-# 2 to 6 dB below bicubic. All but tiny-x2 were trained before rendered pictures held combing; in its training one sample in eighty
-# did, which was not enough. A network that no longer belongs here says so.
+# 2 to 6 dB below bicubic. All but tiny-x2 were trained before rendered pictures held combing; in its training one sample in
+# eighty did, which was not enough. A network that no longer belongs here says so.
 SHARPENS = (
     "balanced-x2",
     "balanced-x4",

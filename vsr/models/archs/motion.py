@@ -114,6 +114,15 @@ def windows(
     return _sampled(plane, x, y, spread_out(vectors, side), mode)
 
 
+def inside(vectors: Tensor, block: int) -> Tensor:
+    """1 for samples whose block's vector [N, 2, rows, columns], whole samples, points into the frame, else 0: [N, 1, H, W]."""
+    spread = spread_out(vectors, block)
+    height, width = spread.shape[-2:]
+    x = torch.arange(width, device=vectors.device) + spread[:, :1]
+    y = torch.arange(height, device=vectors.device)[:, None] + spread[:, 1:]
+    return ((x >= 0) & (x < width) & (y >= 0) & (y < height)).to(vectors.dtype)
+
+
 def _sampled(plane: Tensor, x: Tensor, y: Tensor, vectors: Tensor, mode: str = "bilinear") -> Tensor:
     """A plane [N, C, H, W] at columns x and rows y plus vectors [N, 2, rows, columns], the edge beyond it."""
     height, width = plane.shape[-2:]

@@ -8,7 +8,8 @@ Motion is found between the input frames (`vsr.models.archs.motion`). Two things
 - The last result, moved by the motion, less the present frame enlarged (Sajjadi et al., "Frame-recurrent video
   super-resolution", 2018). The network says how much of it is taken; the mixture is convex, so that it does not drift.
 
-Both are weighed by how well the frames match. Where nothing matches, and where a sequence begins, the past has no part.
+Both are weighed by how well the frames match. Where nothing matches, where the last frame ended, and where a sequence begins,
+the past has no part.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs.chain import KernelStack, in_steps
-from vsr.models.archs.motion import mean_around, motion, windows
+from vsr.models.archs.motion import inside, mean_around, motion, windows
 from vsr.models.archs.prelu import prelu
 from vsr.models.graphs.motion import BLOCK, MOTION_HALO
 from vsr.models.graphs.past import (
@@ -141,7 +142,8 @@ class _Recurrent(nn.Module):
         off = mean_around(lacking.abs(), MATCH_WINDOW)
         activity = mean_around((now - mean_around(now, ACTIVITY_WINDOW)).abs(), MATCH_WINDOW)
         first, second = self.filters()[2].unbind()
-        trust = torch.sigmoid(first - second * off / (activity + ACTIVITY_FLOOR)) * past.keep
+        known = inside(whole, BLOCK) * past.keep
+        trust = torch.sigmoid(first - second * off / (activity + ACTIVITY_FLOOR)) * known
         near = [
             [(1 - 2 * (-part - place).abs()).clamp(min=0) for place in PHASES] for part in phase.chunk(2, 1)
         ]

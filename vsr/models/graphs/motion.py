@@ -86,6 +86,19 @@ def add_windows(
     return graph.add("GridSample", [plane, grid], name, mode=mode, padding_mode="border", align_corners=0)
 
 
+def add_inside(graph: GraphBuilder, sampled: str, name: str) -> str:
+    """1 where the windows of `sampled`, made by `add_windows`, lie within the plane, else 0: [N, 1, rows, columns]."""
+    left = graph.add(
+        "Sub",
+        [graph.constant("one", 1.0), graph.add("Abs", [f"{sampled}/grid"], f"{name}/from")],
+        f"{name}/left",
+    )
+    least = graph.add("ReduceMin", [left, graph.constant("axis-3", [3], "int64")], f"{name}/least")
+    within = graph.add("LessOrEqual", [graph.constant("zero", 0.0), least], f"{name}/within")
+    real = graph.add("Cast", [within], f"{name}/real", to=TensorProto.FLOAT)
+    return graph.add("Transpose", [real], name, perm=[0, 3, 1, 2])
+
+
 def _places(
     graph: GraphBuilder, blocks: str, block: int, side: int, apart: float, share: str, axis: int, name: str
 ) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vsr.models.graphs.builder import GraphBuilder
-from vsr.models.graphs.motion import BLOCK, add_mean_around, add_motion, add_spread, add_windows
+from vsr.models.graphs.motion import (
+    BLOCK,
+    add_inside,
+    add_mean_around,
+    add_motion,
+    add_spread,
+    add_windows,
+)
 from vsr.models.graphs.networks import add_convolution, add_filtered
 from vsr.models.graphs.past import (
     ACTIVITY_FLOOR,
@@ -81,7 +88,8 @@ class TemporalNetwork:
         expected = add_windows(graph, luma, back, BLOCK, BLOCK, 1.0, "past/expected", "bicubic")
         lacking = graph.add("Sub", [gathered, expected], "past/lacking")
         off = add_mean_around(graph, graph.add("Abs", [lacking], "past/apart"), MATCH_WINDOW, "past/off")
-        trust = self._trust(graph, luma, off, memory.keep)
+        known = add_inside(graph, "past/gathered", "past/inside")
+        trust = self._trust(graph, luma, off, graph.add("Mul", [known, memory.keep], "past/known"))
         weights = add_spread(graph, self._phase_weights(graph, back), BLOCK, "past/weights")
         weighed = graph.add("Mul", [lacking, trust], "past/weighed")
         spread = graph.add("Mul", [weights, weighed], "past/spread")
@@ -89,7 +97,7 @@ class TemporalNetwork:
         side = BLOCK * scale
         moved = add_windows(graph, memory.result, longer, side, side, 1.0, "past/moved")
         packed = graph.add("SpaceToDepth", [moved], "past/packed", blocksize=scale)
-        base = graph.add("Add", [linear, luma], "net/base")
+        base = graph.add("Add", [linear, luma], "past/base")
         taken = graph.add("Sub", [packed, base], "past/taken")
         trusted = graph.add("Mul", [taken, trust], "past/trusted")
         seen = graph.add("Concat", [spread, trusted], "past/seen", axis=1)
@@ -104,13 +112,13 @@ class TemporalNetwork:
         graph.split(features, ends, axis=1)
         pads = [BANK // 2] * 4
         filtered = graph.add("Conv", [seen, graph.weight("bank.weight")], "past/filtered", pads=pads)
-        made = graph.add("Add", [ends[0], filtered], "net/all")
+        made = graph.add("Add", [ends[0], filtered], "past/all")
         share = graph.add("Mul", [graph.add("Sigmoid", [ends[1]], "past/likely"), trust], "past/share")
         change = graph.add("Mul", [share, graph.add("Sub", [taken, made], "past/change")], "past/changed")
-        mixed = graph.add("Add", [made, change], "net/mixed")
+        mixed = graph.add("Add", [made, change], "past/mixed")
         return graph.add("Add", [mixed, linear], "net/both")
 
-    def _trust(self, graph: GraphBuilder, luma: str, off: str, keep: str) -> str:
+    def _trust(self, graph: GraphBuilder, luma: str, off: str, known: str) -> str:
         around = add_mean_around(graph, luma, ACTIVITY_WINDOW, "past/around")
         differs = graph.add("Abs", [graph.add("Sub", [luma, around], "past/differs")], "past/differing")
         activity = add_mean_around(graph, differs, MATCH_WINDOW, "past/activity")
@@ -123,7 +131,7 @@ class TemporalNetwork:
         certain = graph.add(
             "Sigmoid", [graph.add("Sub", ["trust/first", doubt], "past/belief")], "past/certain"
         )
-        return graph.add("Mul", [certain, keep], "past/trust")
+        return graph.add("Mul", [certain, known], "past/trust")
 
     def _phase_weights(self, graph: GraphBuilder, back: str) -> str:
         """For each block the weights of the nine places, row by row: [N, 9, h/4, w/4]."""
