@@ -18,7 +18,10 @@ import vsr
 from tests.support import clips
 from tests.support.processes import PATIENCE_S
 from vsr.core.look import Look
+from vsr.media.read.look import look
+from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
+from vsr.media.types import SourceOptions
 from vsr.models.auto import Use, rule_for
 
 SIZE = (192, 112)
@@ -36,18 +39,18 @@ def picture(path: Path, sigma: float = 0.0, **options: int) -> Path:
     return path
 
 
-def clip(name: str, crf: int) -> Path:
+def clip(name: str, crf: int, pix_fmt: str = "yuv420p") -> Path:
     def write(path: Path) -> None:
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=25, options={"crf": str(crf), "preset": "veryfast"})
-            stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+            stream.width, stream.height, stream.pix_fmt = *SIZE, pix_fmt
             for number, rgb in enumerate(frames(8)):
-                frame = rgb.reformat(format="yuv420p")
+                frame = rgb.reformat(format=pix_fmt)
                 frame.pts, frame.time_base = number, Fraction(1, 25)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
 
-    return clips.made(name, ("looks", crf), write)
+    return clips.made(name, ("looks", crf, pix_fmt), write)
 
 
 def why(report: vsr.Report) -> str:
@@ -111,6 +114,24 @@ def test_a_video_goes_by_its_quantizer_in_one_pass_in_segments_and_from_a_pipe(
     found = vsr.probe(str(source)).look
     # ITU-T H.264: the step is 16 at QP 28, and doubles every 6. The encoder varies QP by some.
     assert found.quantizer == pytest.approx(2 ** ((crf - 4) / 6), rel=0.7)
+
+
+def test_the_step_of_h264_is_in_codes_of_8_bits_whatever_the_depth() -> None:
+    steps = [
+        vsr.probe(str(clip(f"{pix_fmt}.mkv", 20, pix_fmt))).look.quantizer
+        for pix_fmt in ("yuv420p", "yuv420p10le")
+    ]
+    assert steps[1] == pytest.approx(steps[0], rel=0.1)
+
+
+def test_a_duration_beyond_the_end_changes_no_look() -> None:
+    url = str(clips.h264("looked.mp4", source="testsrc2=size=160x120:rate=25:duration=2"))
+
+    def seen(options: SourceOptions) -> Look:
+        with open_source(url, options) as source:
+            return look(url, options, source)
+
+    assert seen(SourceOptions(duration_s=1000)) == seen(SourceOptions())
 
 
 def test_a_pipe_is_looked_at_and_nothing_of_it_is_lost(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ def quantizer_of_frame(frame: VideoFrame, codec: str) -> float | None:
         mean = float(np.mean(params.qp_map()))
     except RuntimeError:  # The blocks are not those of the frame.
         mean = float(params.qp)
-    # ITU-T H.264, 8.5.9: it doubles every 6 steps, and is 10 at 24. The others have the step itself.
-    return float(2 ** ((mean - 4) / 6)) if codec == "h264" else mean
+    if codec != "h264":  # The others have the step itself.
+        return mean
+    # ITU-T H.264, 8.5.9: it doubles every 6 steps, and is 10 at 24. FFmpeg counts QP'Y, which is 6 more for each bit beyond 8.
+    return float(2 ** ((mean - 6 * (frame.format.components[0].bits - 8) - 4) / 6))
 
 
 def _of_vp9(index: int) -> float:

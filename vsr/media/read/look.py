@@ -89,7 +89,9 @@ def _frames(opened: Opened) -> Iterator[VideoFrame]:
     length = (opened.container.duration or 0) / 1_000_000
     begin = float(opened.wanted.start or 0)
     origin = (opened.container.start_time or 0) / 1_000_000
-    end = float(opened.wanted.end) if opened.wanted.end is not None else origin + length
+    end = origin + length
+    if opened.wanted.end is not None:
+        end = min(end, float(opened.wanted.end))
     seen: set[int | None] = set()
     for place in _PLACES:
         try:
