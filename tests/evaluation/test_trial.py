@@ -83,6 +83,37 @@ def test_the_page_is_there_before_the_clips_and_without_time_there_are_none(
     assert all(stills), "while clips are made, the page loads itself again"
 
 
+@pytest.fixture
+def light_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsr.evaluation.trial.suited", lambda _use, _rule: ("bicubic", "fast"))
+
+
+@pytest.mark.usefixtures("light_networks")
+def test_after_ctrl_c_the_page_waits_for_no_more_clips(clip: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+
+    def say(line: str) -> None:
+        if line.startswith("fast-x2: clip"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        try_out(TryConfig(str(clip), page), say, lambda: 0.0)
+    text = page.read_text()
+    assert "http-equiv" not in text
+    assert text.count("<video") == 3, "the clips that were made are shown"
+
+
+@pytest.mark.usefixtures("light_networks")
+def test_a_video_that_is_cut_off_is_tried_where_it_has_frames(tmp_path: Path) -> None:
+    source = "testsrc2=size=96x64:rate=5:duration=10"
+    whole = clips.make("whole.mkv", "-c:v", "libx264", "-g", "5", "-crf", "10", source=source).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole[: len(whole) // 2])
+    hours = itertools.count(0, 3600)
+    found = try_out(TryConfig(str(cut), tmp_path / "page.html"), clock=lambda: float(next(hours)))
+    assert found.seconds == pytest.approx([1.2, 4.0], abs=0.1)
+
+
 def test_a_window_of_a_large_picture_where_its_detail_is(tmp_path: Path) -> None:
     pixels = np.full((240, 420), 128, np.uint8)
     pixels[60:, 100:] = np.random.default_rng(0).integers(0, 256, (180, 320))

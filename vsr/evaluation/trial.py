@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsr.core.errors import ConfigError, DecodeError
+from vsr.core.errors import ConfigError, DecodeError, VsrError
 from vsr.core.frame import Frame
 from vsr.core.video import VideoInfo
 from vsr.evaluation.pictures import busiest
@@ -97,8 +97,8 @@ def try_out(
     """Enlarge a window of three places by each family that suits the input, and write a page that needs no network.
 
     The page is there with the stills first, and again with clips of two seconds, lightest family first, as long as a
-    minute lasts. Of a picture there is one place and no clip. Raises the errors of `open_source`, and ConfigError for an output
-    that exists or is the input.
+    minute lasts; after an error, with those that were made. Of a picture there is one place and no clip. Raises the errors of
+    `open_source`, and ConfigError for an output that exists or is the input.
     """
     check_outputs([config.url], [str(config.output)])
     check_writable(config.output, overwrite=config.overwrite)
@@ -136,21 +136,28 @@ class _Trying:
             )
             for upscaler in self._upscalers
         }
-        self._places = [self._place(at_s) for at_s in self._times()]
+        self._places = self._found_places()
 
     def run(self) -> Trial:
         seconds = {upscaler: self._stills(upscaler) for upscaler in self._upscalers}
         if self._info.is_picture:
             return self._written(more=False)
         self._written(more=True)
+        try:
+            self._clips(seconds)
+        finally:  # Also after an error or Ctrl-C, or the page would load itself again for ever.
+            trial = self._written(more=False)
+        return trial
+
+    def _clips(self, seconds: Mapping[Upscaler, float]) -> None:
+        """Make clips, as long as there is time. seconds: for a picture."""
         for upscaler in self._upscalers:
             needed_s = seconds[upscaler] * self._frames_a_clip * len(self._places)
             if self._clock() - self._began + needed_s > _BUDGET_S:
-                break
+                return
             for place in self._places:
                 self._say(f"{upscaler.spec.id}: clip at {place.at_s:.1f} s")
                 self._clip(upscaler, place)
-        return self._written(more=False)
 
     @property
     def _frames_a_clip(self) -> int:
@@ -161,6 +168,20 @@ class _Trying:
         if self._info.is_picture or length <= _CLIP_S:
             return [0.0]
         return [share * (length - _CLIP_S) for share in _PLACES]
+
+    def _found_places(self) -> list[_Place]:
+        """The places that the input holds; a file that is cut off ends before the length in its header. Raises the error of the
+        first if there is none."""
+        found: list[_Place] = []
+        errors: list[VsrError] = []
+        for at_s in self._times():
+            try:
+                found.append(self._place(at_s))
+            except VsrError as error:
+                errors.append(error)
+        if not found:
+            raise errors[0]
+        return found
 
     def _opened(self, at_s: float) -> Source:
         return open_source(self._config.url, SourceOptions(start_s=at_s or None))
