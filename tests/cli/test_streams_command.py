@@ -50,8 +50,8 @@ def test_every_fault_has_a_line_and_nothing_begins(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["testsrc:64x48@10"], "source (testsrc:64x48@10) is not for it"),
-        (["--model", "fast", "--wait"], "model, wait is not for it"),
+        (["testsrc:64x48@10"], "SOURCE cannot stand beside --config"),
+        (["--model", "fast", "--wait"], "--model, --wait cannot stand beside --config"),
     ],
 )
 def test_other_options_stand_in_the_file(
@@ -61,6 +61,16 @@ def test_other_options_stand_in_the_file(
     assert said in capsys.readouterr().err
     assert main(["stream"]) == 2
     assert "Missing argument 'SOURCE', or --config" in capsys.readouterr().err
+
+
+def test_the_report_replaces_no_file_of_theirs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, recording = tmp_path / "streams.toml", tmp_path / "a.mp4"
+    text = STREAM.format("a").replace('"null"', f'"{recording}"')
+    path.write_text(text)
+    for report, said in ((path, "report {} is the input"), (recording, "{} is used by the report, too")):
+        assert main(["stream", "--config", str(path), "--report", str(report)]) == 2
+        assert said.format(report) in capsys.readouterr().err
+    assert path.read_text() == text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")

@@ -63,6 +63,18 @@ def test_no_more_is_computed_at_once_than_lets_the_greatest_weight_have_its_shar
     assert networks.take(remembering).at_once == most, "of the device, whatever runs there"
 
 
+def test_other_weights_change_how_many_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Upscaler, "device_in_flight", 9)
+    networks = Networks((1.0, 1.0))
+    shared = networks.take(BICUBIC)
+    turns = networks.turns(shared)
+    assert turns.at_once == 2
+    networks.weigh((3.0, 1.0))
+    assert turns.at_once == 1
+    networks.weigh((1.0, 1.0, 1.0))
+    assert turns.at_once == 2, "the network was compiled for no more"
+
+
 def test_streams_of_many_sizes_have_engines_of_their_own() -> None:
     networks = Networks((1.0,) * 6)
     shared, *_ = [networks.take(BICUBIC) for _ in range(6)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Generator
@@ -17,7 +18,10 @@ from tests.support.browser import browser, needs_chromium
 from tests.support.children import free_port
 from tests.support.sessions import config, until
 from vsr import api
-from vsr.core.errors import FaultsError, VsrError
+from vsr.core.errors import ConfigError, FaultsError, VsrError
+from vsr.live.one_of_several import OneOfSeveral
+from vsr.live.report import StreamReport
+from vsr.live.session import Session
 from vsr.live.streams import Streams
 from vsr.live.streams_config import NamedStream, StreamsConfig
 from vsr.live.streams_file import read_streams
@@ -137,6 +141,80 @@ def test_a_reload_adds_removes_and_changes_and_leaves_the_others_alone(tmp_path:
         work.wait_for_frames("a", "b", "d", "e")
         assert not before["a"].report().drops
         assert streams.reload() == "no change"
+
+
+def test_a_reload_may_replace_all_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "streams.toml"
+    joined = OneOfSeveral.join
+
+    def join(stream: OneOfSeveral) -> None:
+        joined(stream)
+        time.sleep(0.2)  # Long enough for the others to see that no stream runs.
+
+    monkeypatch.setattr(OneOfSeveral, "join", join)
+    with from_file(path, entry("a")) as work:
+        work.wait_for_frames("a")
+        path.write_text(entry("a", "no-audio = true"))
+        assert work.streams.reload() == "changed: a"
+        work.wait_for_frames("a")
+
+
+def test_a_reload_may_come_before_the_streams_begin(tmp_path: Path) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text("\n".join(map(entry, "ab")))
+    streams = Streams(read_streams(path), read=lambda running: read_streams(path, running))
+    kept = streams.streams["a"]
+    path.write_text("\n".join(map(entry, "ac")))
+    assert streams.reload() == "added: c; removed: b"
+    assert streams.streams["a"] is kept
+    with at_work(streams) as work:
+        work.wait_for_frames("a", "c")
+    assert not streams._networks._shared, "all networks are closed"
+    assert streams.reload() == "vsr is about to end"
+
+
+def test_streams_made_in_python_cannot_be_read_again() -> None:
+    with pytest.raises(ConfigError, match="from no file"):
+        Streams(StreamsConfig((named("a"),))).reload()
+
+
+def test_a_weight_that_comes_while_a_stream_is_begun_again_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vsr.live.one_of_several._FIRST_S", 0.01)
+    heavy = named("a", weight=5.0)
+    made = OneOfSeveral._made
+    runs: list[float] = []
+
+    def with_change(stream: OneOfSeveral) -> Session:
+        session = made(stream)
+        if stream.error is not None:
+            stream.weigh(heavy)
+        return session
+
+    def run(session: Session) -> None:
+        runs.append(session.weight)
+        if len(runs) == 1:
+            raise ValueError("what nobody expects")
+
+    monkeypatch.setattr(OneOfSeveral, "_made", with_change)
+    monkeypatch.setattr(Session, "run", run)
+    Streams(StreamsConfig((named("a"),))).run()
+    assert runs == [1.0, 5.0]
+
+
+def test_what_nobody_expects_ends_one_stream_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = Session.run
+
+    def run(session: Session) -> StreamReport:
+        if not session.config.audio:
+            raise ValueError("what nobody expects")
+        return ran(session)
+
+    monkeypatch.setattr(Session, "run", run)
+    streams = Streams(StreamsConfig((named("good", duration_s=0.2), named("bad", audio=False, retries=0))))
+    assert streams.run()["good"].frames_out
+    assert streams.missing[0].startswith("bad: internal error in the stream: ValueError: what nobody expects")
 
 
 def test_a_faulty_file_changes_nothing(tmp_path: Path) -> None:

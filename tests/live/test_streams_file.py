@@ -12,7 +12,9 @@ import pytest
 from tests.support.forms import FORMS
 from vsr.cli.stream import build_config, command
 from vsr.core.errors import ConfigError, FaultsError
+from vsr.live.config import StreamConfig
 from vsr.live.streams_config import NamedStream, StreamsConfig
+from vsr.live.streams_config import faults as places
 from vsr.live.streams_file import read_streams
 from vsr.live.streams_keys import KEYS
 
@@ -181,18 +183,82 @@ def test_what_is_no_toml_is_one_fault_with_its_line(tmp_path: Path) -> None:
             'source = "rtmp://localhost:1935/y?listen=1"',
             "is used by a",
         ),
+        (
+            'sinks = ["rtsp://localhost:8554/x"]',
+            'sinks = ["rtsp://127.0.0.1:8554/x"]',
+            "127.0.0.1:8554/x is used by a",
+        ),
+        ('sinks = ["rtsp://host/x"]', 'sinks = ["rtsp://host:554/x"]', "host:554/x is used by a"),
+        ('sinks = ["rtsp://me:a[/b@host/x"]', 'sinks = ["rtsp://host/x"]', "rtsp://host/x is used by a"),
+        (
+            'source = "tcp://:5000?listen=1"',
+            'source = "tcp://0.0.0.0:5000?listen"',
+            "0.0.0.0:5000 is used by a",
+        ),
+        ('source = "camera:0"\nwait = true', 'source = "camera:video"\nwait = true', "video is used by a"),
     ],
 )
 def test_two_streams_share_no_sink_port_or_recording(
     of_one: str, of_other: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("video").symlink_to("/dev/video0")
     stream = '[[stream]]\nname = "{}"\n'
     rest = 'source = "testsrc:64x48@25"\n' if "sinks" in of_one else 'sinks = ["null"]\n'
     found = faults(tmp_path, f"{stream.format('a')}{rest}{of_one}\n{stream.format('b')}{rest}{of_other}\n")
     assert len(found) == 1
-    assert found[0].startswith("8: b: ")
+    assert found[0].partition(" ")[2].startswith("b: ")
     assert said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("rtsp://host/x", "rtsp://host:8554/x"),
+        ("rtsp://host/x", "rtsp://host/X"),
+        ("srt://host:9000?streamid=x", "srt://host:9000?streamid=y"),
+        ("whip://host:1984/api/webrtc?dst=x", "whip://host:1984/api/webrtc?dst=y"),
+    ],
+)
+def test_two_places_at_one_server_are_two(one: str, other: str) -> None:
+    first, second = (
+        NamedStream(name, StreamConfig("testsrc:64x48@25", (sink,)))
+        for name, sink in (("a", one), ("b", other))
+    )
+    assert [fault for fault in places((first, second)) if "used by" in fault.error.message] == []
+    second = NamedStream("b", StreamConfig("testsrc:64x48@25", (one,)))
+    assert "used by a" in [*places((first, second))][-1].error.message
+
+
+def test_one_multicast_and_one_port_of_another_protocol_can_be_shared(tmp_path: Path) -> None:
+    sources = [
+        "udp://239.0.0.1:5000",
+        "udp://@239.0.0.1:5000",
+        "udp://[ff02::1]:5000",
+        "udp://:5000",
+        "tcp://:5000",
+    ]
+    text = "".join(
+        f'[[stream]]\nname = "{name}"\nsource = "{source}"\nsinks = ["null"]\nmodel = "bicubic"\n'
+        for name, source in zip("abcde", sources, strict=True)
+    )
+    assert len(read(tmp_path, text).streams) == 5
+
+
+def test_the_report_is_no_sink_of_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = STREAM.format("a").replace('"null"', '"a.mp4"')
+    with pytest.raises(FaultsError, match=r"a: `sinks`: a\.mp4 is used by the report, too"):
+        read(tmp_path, text, report=Path("./a.mp4"))
+
+
+def test_no_text_has_a_zero_byte(tmp_path: Path) -> None:
+    text = STREAM.format("a").replace("null", "a\\u0000.mp4").replace("testsrc", "\\u0000")
+    found = faults(tmp_path, f'preview = ":0"\n{text}')
+    assert [fault.partition(";")[0] for fault in found] == [
+        "4: a: `source`: contains a zero byte",
+        "5: a: `sinks`: contains a zero byte",
+    ]
 
 
 def test_a_recording_is_nobodys_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,12 +283,32 @@ def test_what_variables_stand_for_is_part_of_the_stream(
     assert read(tmp_path, text).streams != (first,)
 
 
+def test_so_are_those_of_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = STREAM.format("a") + 'source-option = ["headers=${PASS_OF_A}"]\n'
+    monkeypatch.delenv("PASS_OF_A", raising=False)
+    assert faults(tmp_path, text)[0].startswith("5: a: `source-option`: ${PASS_OF_A}: the environment has no")
+    monkeypatch.setenv("PASS_OF_A", "first-secret")
+    first = read(tmp_path, text)
+    monkeypatch.setenv("PASS_OF_A", "other-secret")
+    assert read(tmp_path, text) != first
+
+
+def test_a_token_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_TOKEN", "")
+    found = faults(tmp_path, 'preview = ":0"\ntoken = "${NO_TOKEN}"\n' + STREAM.format("a"))
+    assert found == ["2: `token`: the token is empty; give one, or none for a page that anybody may see"]
+    with pytest.raises(ConfigError, match="the token is empty"):
+        StreamConfig("testsrc:64x48@25", preview=":0", token="${NO_TOKEN}")
+
+
 def test_sinks_of_a_stream_that_runs_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = STREAM.format("a").replace('"null"', '"a.mp4"')
+    monkeypatch.setenv("PASS_OF_A", "first-secret")
+    text = STREAM.format("a").replace('"null"', '"a.mp4", "rtsp://x:${PASS_OF_A}@host/live"')
     config = read(tmp_path, text)
     Path("a.mp4").write_bytes(b"being recorded")
     assert read(tmp_path, text, running=config.streams) == config
+    assert read(tmp_path, f"{text}weight = 3\n", running=config.streams).streams[0].weight == 3
     assert "exists" in faults(tmp_path, text)[0]
 
 

@@ -149,13 +149,13 @@ def command(
         from vsr.cli.streams import run_file
 
         given = [
-            f"{name} ({values[name]})" if name == "source" else name
-            for name in values
-            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            each.opts[-1] if isinstance(each, click.Option) else each.human_readable_name
+            for each in ctx.command.params
+            if each.name in values and ctx.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
         ]
         if given:
             raise click.UsageError(
-                f"--config has all options of its streams: {', '.join(given)} is not for it"
+                f"{', '.join(given)} cannot stand beside --config: its file has sources, sinks and options"
             )
         run_file(config, report, printer)
         return

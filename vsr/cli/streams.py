@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 def run_file(path: Path, report: Path | None, printer: Printer) -> None:
     """Run the streams of a file until they end or a signal comes. Raises VsrError."""
     from vsr import api
+    from vsr.media.outputs import check_live_outputs
 
+    check_live_outputs(str(path), (), report)
     session = api.StreamsSession(
-        api.read_streams(path),
-        read=lambda running: api.read_streams(path, running),
+        api.read_streams(path, report=report),
+        read=lambda running: api.read_streams(path, running, report),
         on_change=ignore if printer.quiet else _tell,
     )
     printer.progress(*(f"note: {each}" for each in session.notes))

@@ -43,7 +43,7 @@ def redacted(url: str) -> str:
     if not _URL.match(url) or url.startswith("file://"):
         return masked(url)
     scheme, _, rest = url.partition("://")
-    rest = _without_login(rest)
+    rest = without_login(rest)
     if scheme.lower().startswith("rtmp"):
         rest = rest.split()[0] if rest.split() else ""
     if nested := re.search(rf"/{_SCHEME}://", rest):
@@ -102,7 +102,8 @@ def _masked_address(match: re.Match[str]) -> str:
     return redacted(f"{scheme}://{rest}").replace("://", slashes, 1) + ending
 
 
-def _without_login(rest: str) -> str:
+def without_login(rest: str) -> str:
+    """What follows the scheme of an address, without user and password."""
     login, _, after = rest.rpartition("@")
     # A password may contain "/", "?" and "#". But the "@" may also belong to a path or a query.
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]

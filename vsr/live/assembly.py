@@ -11,6 +11,7 @@ from functools import partial
 from vsr.core.clock import Clock
 from vsr.core.errors import ConfigError, EncoderUnavailableError, VsrError
 from vsr.core.secrets import redacted
+from vsr.core.variables import expanded
 from vsr.live.config import StreamConfig
 from vsr.live.networks import Networks
 from vsr.live.page.server import parse_listen
@@ -88,7 +89,8 @@ def _encoder(config: StreamConfig, destinations: Sequence[tuple[Destination, boo
 def faults_of(config: StreamConfig, networks: Networks | None = None) -> Iterator[tuple[str, VsrError]]:
     """What of a configuration cannot work: the option of the command line, and the error."""
     parts: list[tuple[str, Callable[[], object]]] = [
-        ("source", lambda: _address(config)),
+        ("source", lambda: _address(replace(config, source_options={}))),
+        ("source-option", lambda: [expanded(value) for value in config.source_options.values()]),
         ("require", lambda: _check_required(config)),
         ("model", lambda: Rungs(config, networks).close()),
     ]

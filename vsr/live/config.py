@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import get_args
 
 from vsr.core.errors import ConfigError
+from vsr.core.variables import expanded
 from vsr.live.away import WhenAway
 from vsr.media.live.encoder import EncoderOptions
 from vsr.upscale.options import NetworkOptions
 
 _MOST_S = 10_000_000
+
+
+def parse_token(text: str | None) -> str | None:
+    """The password of a page, with the values of its `${NAME}`; None for a page that anybody may see. Raises ConfigError."""
+    token = None if text is None else expanded(text)
+    if token == "":
+        raise ConfigError("the token is empty", hint="give one, or none for a page that anybody may see")
+    return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,6 @@ class StreamConfig:
             raise ConfigError(f"{self.retries} retries are out of range", hint="give 0 or more")
         if self.encoder.crf is not None and self.encoder.bitrate is not None:
             raise ConfigError("crf and bitrate exclude each other", hint="give one of them")
-        if self.token == "":
-            raise ConfigError("the token is empty", hint="give one, or none for a page that anybody may see")
+        parse_token(self.token)
         if self.token is not None and self.preview is None:
             raise ConfigError("a token without a preview guards nothing", hint="give --preview, too")

@@ -21,12 +21,22 @@ class Networks:
     """
 
     def __init__(self, weights: Sequence[float] = (1.0,), clock: Clock = SYSTEM_CLOCK) -> None:
-        self._streams = len(weights)
-        self._at_once = max(1, int(sum(weights) / max(weights, default=1.0)))
         self._clock = clock
         self._lock = threading.Lock()
         self._shared: dict[NetworkOptions, SharedNetwork] = {}
         self._turns: dict[str, Turns] = {}
+        self.weigh(weights)
+
+    def weigh(self, weights: Sequence[float]) -> None:
+        """The streams have these weights from now on. Networks that are compiled stay as they are."""
+        with self._lock:
+            self._streams = len(weights)
+            self._at_once = max(1, int(sum(weights) / max(weights, default=1.0)))
+            for shared in self._shared.values():
+                shared.fit(self._streams, self._at_once)
+            for device, turns in self._turns.items():
+                those = (one.at_once for one in self._shared.values() if one.upscaler.device == device)
+                turns.at_once = min(those, default=turns.at_once)
 
     def take(self, options: NetworkOptions) -> SharedNetwork:
         """The network for these options, compiled once for all who take it. Raises the errors of Upscaler."""
@@ -63,15 +73,20 @@ class SharedNetwork:
         """streams: of the process. at_once: most frames at a time on a processor."""
         self.upscaler = upscaler
         self.users = 0
-        batched = upscaler.on_gpu and streams > 1 and not upscaler.spec.states
-        self._batches = Batches(upscaler) if batched else None
-        if upscaler.on_gpu:
-            self.at_once = streams
-            self._in_flight = 1
-        else:
-            # One frame less is computed at a time than is in progress: its planes are prepared meanwhile.
-            self.at_once = max(1, min(upscaler.device_in_flight - 1, at_once))
-            self._in_flight = self.at_once + 1 if self.at_once > 1 else 1
+        # On a processor, one frame less is computed at a time than is in progress: its planes are prepared meanwhile.
+        self._most = 1 if upscaler.on_gpu else max(1, min(upscaler.device_in_flight - 1, at_once))
+        self._in_flight = self._most + 1 if self._most > 1 else 1
+        self._batches: Batches | None = None
+        self.fit(streams, at_once)
+
+    def fit(self, streams: int, at_once: int) -> None:
+        """Go on beside that number of streams. at_once: as at the beginning."""
+        if not self.upscaler.on_gpu:
+            self.at_once = min(self._most, at_once)
+            return
+        self.at_once = streams
+        if streams > 1 and self._batches is None and not self.upscaler.spec.states:
+            self._batches = Batches(self.upscaler)
 
     def lane(self) -> Lane:
         """The way of one stream through it."""

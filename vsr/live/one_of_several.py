@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
-from vsr.core.errors import VsrError
+from vsr.core.errors import VsrError, stage_failed
 from vsr.live.frame import StreamFrame
 from vsr.live.networks import Networks
 from vsr.live.report import StreamReport
@@ -50,8 +50,8 @@ class OneOfSeveral:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, for good."""
-        return not self._thread.is_alive()
+        """Whether it has been begun, and is over for good."""
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     def report(self) -> StreamReport:
         """The report since it was begun last."""
@@ -72,9 +72,11 @@ class OneOfSeveral:
         self.session.cancel()
 
     def join(self) -> None:
-        """Wait for its end, if it has been begun."""
+        """Wait for its end. One that has not been begun lets go of its networks."""
         if self._thread.ident is not None:
             self._thread.join()
+        else:
+            self.session.discard()
 
     def _made(self) -> Session:
         name, take = self.stream.name, self._take
@@ -105,10 +107,14 @@ class OneOfSeveral:
         """One session from its start to its end; the error, if it ended with one."""
         try:
             if self.error is not None:
-                session = self._made()
-                session.control.stop() if self._stopped.is_set() else None
-                self.session = session
+                self.session = self._made()
+                # These may have been told to the session before.
+                self.session.weight = self.stream.weight
+                if self._stopped.is_set():
+                    self.session.stop()
             self.session.run()
         except VsrError as error:
             return error
+        except Exception as error:
+            return stage_failed("the stream", None, error)
         return None

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Control
 from vsr.core.errors import VsrError, stage_failed
-from vsr.core.variables import expanded
 from vsr.live.assembly import assemble
 from vsr.live.away import Away
-from vsr.live.config import StreamConfig
+from vsr.live.config import StreamConfig, parse_token
 from vsr.live.counting import Counting
 from vsr.live.frame import StreamFrame
 from vsr.live.fresh_queue import LATE
@@ -145,7 +144,7 @@ class Session:
             if self._parts.listen is not None:
                 self.page = PageServer(
                     self._parts.listen,
-                    expanded(self.config.token) if self.config.token else None,
+                    parse_token(self.config.token),
                     lambda: {"": self},
                 )
                 on_page(self.page.url)

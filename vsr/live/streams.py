@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Control
-from vsr.core.errors import FaultsError, VsrError
-from vsr.core.variables import expanded
+from vsr.core.errors import ConfigError, FaultsError, VsrError
+from vsr.live.config import parse_token
 from vsr.live.frame import StreamFrame
 from vsr.live.networks import Networks
 from vsr.live.one_of_several import OneOfSeveral
@@ -48,7 +47,9 @@ class Streams:
         self._on_change = on_change
         self._take = take
         self._networks = Networks([stream.weight for stream in config.streams], clock)
-        self._reloading = threading.Lock()
+        # Held while streams begin and end, so that a reload is never seen half done.
+        self._changing = threading.Lock()
+        self._begun = False
         _check(config.streams)
         self._streams = self._made(config.streams)
 
@@ -93,25 +94,27 @@ class Streams:
         """Run until all streams have ended, or `stop`; see Session.run. Raises VsrError for a page that cannot be served."""
         try:
             if self.config.preview is not None:
-                token = expanded(self.config.token) if self.config.token else None
                 self.page = PageServer(
                     parse_listen(self.config.preview),
-                    token,
+                    parse_token(self.config.token),
                     lambda: self._streams,
                     self.reload if self._read is not None else None,
                 )
                 on_page(self.page.url)
             self.control.on_cancel(self._cancel_all)
-            for stream in self._streams.values():
-                stream.begin()
-            while not self.control.stopped and not all(one.ended for one in self._streams.values()):
+            with self._changing:
+                self._begun = True
+                for stream in self._streams.values():
+                    stream.begin()
+            while not self.control.stopped and not self._all_ended():
                 on_tick()
                 self._clock.sleep(_TICK_S)
         finally:
             on_end()
-            with self._reloading:
+            self.control.stop()
+            with self._changing:
                 for stream in self._streams.values():
-                    stream.stop()
+                    stream.cancel() if self.control.cancelled else stream.stop()
                 for stream in self._streams.values():
                     stream.join()
             if self.page is not None:
@@ -121,24 +124,31 @@ class Streams:
     def reload(self) -> str:
         """Read the configuration again; add, remove and change streams, and return what was done. The others do not notice.
 
-        Raises VsrError for a faulty configuration; then nothing has changed.
+        Raises VsrError for a faulty configuration, or where it is from no file; then nothing has changed.
         """
-        assert self._read is not None
-        with self._reloading:
+        if self._read is None:
+            raise ConfigError(
+                "these streams are from no file that could be read again", hint="give a file's path"
+            )
+        with self._changing:
             config = self._read([stream.stream for stream in self._streams.values() if not stream.ended])
+            if self.control.stopped:
+                return "vsr is about to end"
             if (config.preview, config.token) != (self.config.preview, self.config.token):
                 raise FaultsError(["preview and token cannot change while vsr runs; start it again"])
             wanted = {stream.name: stream for stream in config.streams}
             before = self._streams
-            if self.control.stopped:
-                return "vsr is about to end"
-            before = self._streams
             kept = {
                 name: stream
                 for name, stream in before.items()
-                if not stream.ended and name in wanted and _but_weight(stream.stream, wanted[name])
+                if not stream.ended and name in wanted and stream.stream.is_but_for_weight(wanted[name])
             }
-            new = self._made([stream for name, stream in wanted.items() if name not in kept])
+            self._networks.weigh([stream.weight for stream in config.streams])
+            try:
+                new = self._made([stream for name, stream in wanted.items() if name not in kept])
+            except VsrError:
+                self._networks.weigh([stream.weight for stream in self.config.streams])
+                raise
             gone = [stream for name, stream in before.items() if name not in kept]
             for stream in gone:
                 stream.stop()
@@ -153,12 +163,22 @@ class Streams:
             for name, stream in kept.items():
                 stream.weigh(wanted[name])
             self.config, self._streams = config, {name: (kept | new)[name] for name in wanted}
-            for stream in new.values():
-                stream.begin()
+            if self._begun:
+                for stream in new.values():
+                    stream.begin()
         return (
             "; ".join(f"{how}: {', '.join(sorted(names))}" for how, names in said.items() if names)
             or "no change"
         )
+
+    def _all_ended(self) -> bool:
+        """Whether no stream runs any more. Not while a reload ends streams: it begins others."""
+        if not self._changing.acquire(blocking=False):
+            return False
+        try:
+            return all(stream.ended for stream in self._streams.values())
+        finally:
+            self._changing.release()
 
     def _made(self, streams: Sequence[NamedStream]) -> dict[str, OneOfSeveral]:
         """Them, not begun. Raises VsrError where one cannot work; then none is left."""
@@ -170,18 +190,13 @@ class Streams:
                 )
         except VsrError:
             for one in made.values():
-                one.session.discard()
+                one.join()
             raise
         return made
 
     def _cancel_all(self) -> None:
         for stream in self._streams.values():
             stream.cancel()
-
-
-def _but_weight(one: NamedStream, other: NamedStream) -> bool:
-    """Whether they are the same, but for the weight."""
-    return replace(one, weight=other.weight) == other
 
 
 def _check(streams: Sequence[NamedStream]) -> None:

@@ -7,21 +7,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from vsr.core.errors import ConfigError, VsrError
-from vsr.core.secrets import redacted
+from vsr.core.secrets import redacted, without_login
 from vsr.core.variables import expanded
 from vsr.live.assembly import PREVIEW, faults_of
-from vsr.live.config import StreamConfig
+from vsr.live.config import StreamConfig, parse_token
 from vsr.live.page.server import parse_listen
-from vsr.media.address import is_url, with_secrets
+from vsr.media.address import file_name, is_url, with_secrets
+from vsr.media.live.whip import SCHEMES as WHIP
 
 MOST_WEIGHT = 1000.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _CAMERAS = ("/dev/video", "camera:")
 _NO_FILES = (*_CAMERAS, "testsrc:", "screen:")
-_LISTENS = re.compile(r"(?:^|[?&])(?:listen\b|mode=listener)")
+_LISTENS = re.compile(r"(?:^|&)(?:listen\b|mode=listener)")
+_PARTS = re.compile(
+    r"(?P<host>\[[^\]]*\]|[^:/?#]*):?(?P<port>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?.*", re.DOTALL
+)
+# Where an address names none.
+_PORTS = {"rtsp": "554", "rtsps": "322", "rtmp": "1935", "rtmps": "443", "whip": "80", "whips": "443"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class NamedStream:
     """One stream of several.
 
     name: letters, digits, `_`, `.` and `-`; the page and the figures have it. weight: its share of the machine beside the
-    others, above 0. config: without a page of its own. secrets: what the variables of its addresses stood for when it was read,
-    so that a reload sees other values. Raises ConfigError.
+    others, above 0. config: without a page of its own. secrets: its addresses and options with the values that their variables
+    had when it was read, so that a reload sees other values. Raises ConfigError.
     """
 
     name: str
@@ -57,8 +62,13 @@ class NamedStream:
 
     def read_again(self) -> NamedStream:
         """The same, with the secrets as they are now. Raises ConfigError for one that is missing."""
-        named = [text for text in (self.config.source, *self.config.sinks) if "${" in text]
-        return replace(self, secrets=tuple(map(with_secrets, named)))
+        addresses = map(with_secrets, (self.config.source, *self.config.sinks))
+        options = map(expanded, self.config.source_options.values())
+        return replace(self, secrets=(*addresses, *options))
+
+    def is_but_for_weight(self, other: NamedStream) -> bool:
+        """Whether they are the same, but for the weight."""
+        return replace(self, weight=other.weight) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +92,9 @@ class StreamsConfig:
             raise ConfigError(f"{count} streams have the name {name}", hint="give each a name of its own")
         if self.token is not None and self.preview is None:
             raise ConfigError("a token without a preview guards nothing", hint="give preview, too")
-        if self.token == "":
-            raise ConfigError("the token is empty", hint="give one, or none for a page that anybody may see")
         if self.preview is not None:
             parse_listen(self.preview)
-        if self.token is not None:
-            expanded(self.token)
+        parse_token(self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +106,19 @@ class Fault:
     error: VsrError
 
 
-def faults(streams: Iterable[NamedStream], running: Iterable[NamedStream] = ()) -> Iterator[Fault]:
+def faults(
+    streams: Iterable[NamedStream], running: Iterable[NamedStream] = (), report: Path | None = None
+) -> Iterator[Fault]:
     """The reasons why some of these streams cannot run, or not together.
 
-    running: streams that run already; only their places are looked at.
+    running: streams that run already; only their places are looked at. report: a file that vsr writes beside them.
     """
     streams, running = list(streams), list(running)
     for stream in streams:
-        if stream not in running:
+        if not any(stream.is_but_for_weight(one) for one in running):
             for key, error in faults_of(stream.config):
                 yield Fault(stream.name, key, error)
-    users: dict[object, str] = {}
+    users: dict[object, str] = {} if report is None else {report.resolve(): "the report"}
     for stream in streams:
         for key, text, place in _places(stream.config):
             if place in users:
@@ -132,20 +141,24 @@ def _places(config: StreamConfig) -> Iterator[tuple[str, str, object]]:
     for sink in config.sinks:
         text = _known(sink)
         if is_url(text):
-            yield "sinks", sink, _server(text)
+            server = _Server.of(text)
+            yield "sinks", sink, server.port_here if server.is_here else server
         elif text not in ("null", "null:", PREVIEW):
             path = Path(text)
             yield "sinks", sink, (path if path.suffix else path / "index.m3u8").resolve()
     source = _known(config.source)
     if is_url(source):
-        scheme, parts = source.partition("://")[0].lower(), urlsplit(source)
-        host = parts.netloc.rpartition("@")[2].rpartition(":")[0]
-        waits = scheme in ("udp", "rtp") or not host or bool(_LISTENS.search(parts.query))
-        if waits and not _is_multicast(host):
-            yield "source", config.source, ("port", parts.netloc.rpartition(":")[2])
+        server = _Server.of(source)
+        receives = server.scheme in ("udp", "rtp") and not server.is_multicast
+        if receives or server.is_here:
+            yield "source", config.source, server.port_here
     elif source.startswith(_CAMERAS):
         name = source.removeprefix("camera:") or "0"
-        yield "source", config.source, ("camera", f"/dev/video{name}" if name.isdecimal() else name)
+        yield (
+            "source",
+            config.source,
+            ("camera", Path(f"/dev/video{name}" if name.isdecimal() else name).resolve()),
+        )
     elif source.lower().endswith(".sdp"):
         yield "source", config.source, ("sdp", Path(source).resolve())
 
@@ -153,25 +166,45 @@ def _places(config: StreamConfig) -> Iterator[tuple[str, str, object]]:
 def _read_file(source: str) -> Path | None:
     """The file that a stream plays; other streams may play it, too."""
     text = _known(source)
-    return (
-        None if is_url(text) or text.startswith(_NO_FILES) else Path(text.removeprefix("file://")).resolve()
-    )
+    return None if is_url(text) or text.startswith(_NO_FILES) else Path(file_name(text)).resolve()
 
 
-def _server(url: str) -> object:
-    """What is the same for two addresses of one place at one server."""
-    parts = urlsplit(url)
-    return (
-        parts.scheme.lower(),
-        parts.netloc.rpartition("@")[2].lower(),
-        parts.path.rstrip("/"),
-        (parts.query if parts.scheme.lower() == "srt" else ""),
-    )
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A place at a server: equal for two addresses of it. query: of protocols that name the place by it. is_here: vsr itself
+    listens there."""
 
+    scheme: str
+    host: str
+    port: str
+    path: str
+    query: str
+    is_here: bool
 
-def _is_multicast(host: str) -> bool:
-    first = host.partition(".")[0]
-    return first.isdecimal() and 224 <= int(first) <= 239
+    @staticmethod
+    def of(url: str) -> _Server:
+        scheme, _, rest = url.partition("://")
+        parts = _PARTS.fullmatch(without_login(rest))
+        assert parts is not None  # It matches any text.
+        scheme, host, query = scheme.lower(), parts["host"].lower(), parts["query"] or ""
+        here = bool(_LISTENS.search(query)) or not host
+        return _Server(
+            scheme,
+            "localhost" if host in ("127.0.0.1", "[::1]") else host,
+            parts["port"] or _PORTS.get(scheme, ""),
+            parts["path"].rstrip("/"),
+            query if scheme in ("srt", *WHIP) else "",
+            here,
+        )
+
+    @property
+    def port_here(self) -> object:
+        return "port", "udp" if self.scheme in ("udp", "rtp", "srt") else "tcp", self.port
+
+    @property
+    def is_multicast(self) -> bool:
+        first = self.host.partition(".")[0]
+        return self.host.startswith("[ff") or (first.isdecimal() and 224 <= int(first) <= 239)
 
 
 def _known(text: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from vsr.core.errors import ConfigError, FaultsError, VsrError, reason
 from vsr.core.tables import short
-from vsr.core.variables import expanded
 from vsr.files.ordinary import read_ordinary
+from vsr.live.config import parse_token
 from vsr.live.page.server import parse_listen
 from vsr.live.streams_config import NamedStream, StreamsConfig, faults
 from vsr.live.streams_keys import KEYS, Fields, config_of, fields_of
@@ -33,8 +33,11 @@ class _Found:
     error: VsrError
 
 
-def read_streams(path: Path, running: Iterable[NamedStream] = ()) -> StreamsConfig:
-    """The streams in a file. running: those that run already, whose sinks are theirs.
+def read_streams(
+    path: Path, running: Iterable[NamedStream] = (), report: Path | None = None
+) -> StreamsConfig:
+    """The streams in a file. running: those that run already, whose sinks are theirs. report: a file that vsr writes beside
+    them, which is none of theirs.
 
     Raises FaultsError: ``streams.toml:12: door: `max-latency`: must be a number``.
     """
@@ -46,7 +49,7 @@ def read_streams(path: Path, running: Iterable[NamedStream] = ()) -> StreamsConf
         where = f"{path}:{at[1]}" if at else f"{path}"
         raise ConfigError(f"{where}: {reason(error)}", hint="check the file") from error
     reader = _Reader(content)
-    config = reader.config(list(running))
+    config = reader.config(list(running), report)
     if config is not None:
         return config
     lines = _Lines(text)
@@ -66,18 +69,18 @@ class _Reader:
         self._tables: list[Mapping[str, Any]] = []
         self._defaults: Mapping[str, Any] = {}
 
-    def config(self, running: list[NamedStream]) -> StreamsConfig | None:
+    def config(self, running: list[NamedStream], report: Path | None) -> StreamsConfig | None:
         """None if there are faults."""
         self._read_top()
         streams = [self._stream(number, table) for number, table in enumerate(self._tables)]
         places = {stream.name: ("stream", number) for number, stream in enumerate(streams) if stream}
-        read = [stream for stream in streams if stream is not None]
-        for fault in faults(read, running):
+        read = [_with_secrets(stream) for stream in streams if stream is not None]
+        for fault in faults(read, running, report):
             self._note(places[fault.stream], fault.key, fault.error)
         if self.found:
             return None
         return StreamsConfig(
-            tuple(stream.read_again() for stream in read),
+            tuple(read),
             **{key: self._content[key] for key in _FOR_ALL if key in self._content},
         )
 
@@ -103,7 +106,7 @@ class _Reader:
                 self._refuse(
                     (), key, "is unknown here", f"beside the streams there may be {', '.join(known)}"
                 )
-        for key, check in (("preview", parse_listen), ("token", expanded)):
+        for key, check in (("preview", parse_listen), ("token", parse_token)):
             value = self._content.get(key)
             if value is not None:
                 self._check((), key, value, check)
@@ -199,6 +202,14 @@ class _Reader:
                 return None
             fields, own = ({k: v for k, v in of.items() if k != guilty} for of in (fields, own))
             return self._made(place, fields, own)
+
+
+def _with_secrets(stream: NamedStream) -> NamedStream:
+    """As far as there are any: missing ones are a fault that is found with the others."""
+    try:
+        return stream.read_again()
+    except ConfigError:
+        return stream
 
 
 class _Lines:

@@ -96,6 +96,8 @@ def fields_of(key: str, value: Any) -> Fields:
         if type(value) not in (str, int, float):
             raise ConfigError(f"must be text, got {value!r}")
         value = str(value)
+    if "\0" in "".join(value if of.kind == "list" else str(value)):
+        raise ConfigError("contains a zero byte", hint="no name or address has one")
     return of.fields(value)
 
 
