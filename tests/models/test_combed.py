@@ -21,6 +21,7 @@ SHARPENS = (
     "quality-x4",
     "restore-x2",
     "restore-x4",
+    "temporal-x2",
     "tiny-x2",
 )
 
