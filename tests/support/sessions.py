@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -104,7 +104,7 @@ class Running:
         return self.wait(lambda report: report.frames_out >= wanted, timeout_s)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
     source: str, *sinks: str, take: Callable[[StreamFrame], None] | None = None, **options: Any
 ) -> Generator[Running]:
@@ -112,14 +112,14 @@ def running(
         yield stream
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_simulated(source: str, *sinks: str, **options: Any) -> Generator[Running]:
     """As `running`, in simulated time."""
     with at_work(simulated(config(source, *sinks, **options))) as stream:
         yield stream
 
 
-@contextmanager
+@contextlib.contextmanager
 def at_work(session: Session) -> Generator[Running]:
     """A session that runs until the block ends."""
     stream = Running(session)
@@ -136,8 +136,11 @@ def adds_up(report: StreamReport) -> bool:
 
 
 def until(reached: Callable[[], bool], timeout_s: float = 60.0, *, every_s: float = 0.05) -> None:
-    """Wait for it."""
+    """Wait for it. A file that is not there yet is waited for, too."""
     end = time.monotonic() + timeout_s
-    while not reached():
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            if reached():
+                return
         assert time.monotonic() < end
         time.sleep(every_s)

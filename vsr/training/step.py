@@ -215,7 +215,10 @@ class TrainStep:
             loss = loss + self._adversary.judge(output, hr)
         # Gradients are computed, not accumulated: a replayed step must not add to the gradients of the step before.
         scale = self._scale
-        taken = torch.autograd.grad(scale.up(loss) if scale else loss, self._parameters)
+        # Zeros for what a network with memory does not use on single pictures.
+        taken = torch.autograd.grad(
+            scale.up(loss) if scale else loss, self._parameters, materialize_grads=True
+        )
         gradients = self._workers.average(taken)
         gradients = scale.down(gradients) if scale else gradients
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
