@@ -19,6 +19,7 @@ from vsr.training.clips import ClipPool
 from vsr.training.moving import moved
 from vsr.training.recipe import Recipe, recipe_from_dict
 from vsr.training.trainer import TrainConfig, train
+from vsr.training.validation import load_clips
 
 
 def recipe(**data: Any) -> Recipe:
@@ -73,6 +74,16 @@ def test_a_short_training_makes_the_memory_worth_something(
     spec = export_model(result.weights, tmp_path / "mine-x2")
     assert spec.states == ("input", "output")
     assert spec.single == "mine-x2"
+
+
+def test_clips_of_folders_with_one_name_are_measured_apart(tmp_path: Path) -> None:
+    frames = [texture(3, 32)] * 6
+    folders = [tmp_path / parent / "val" for parent in ("a", "b")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        written_clip(folder / "still.mkv", frames)
+    found = load_clips([*folders, folders[0]], scale=2, unit=1)
+    assert {name: len(clips) for name, clips in found.items()} == {"a/val": 1, "b/val": 1}
 
 
 def test_sequences_are_drawn_alike_from_one_seed(photographs: Path, clips: Path) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from vsr.evaluation.datasets import LumaPair, evaluate_luma, luma8
 from vsr.evaluation.metrics import psnr
+from vsr.evaluation.names import names_of_folders
 from vsr.evaluation.resize import resize_bicubic
 from vsr.media.inputs import VIDEO_SUFFIXES, files_below
 from vsr.media.read.open import open_source
@@ -69,9 +70,11 @@ class Clip:
 
 
 def load_clips(folders: Sequence[Path], scale: int, unit: int) -> dict[str, list[Clip]]:
-    """The clips below each folder that has some, by the folder's name: their first frames, the middle of each."""
+    """The clips below each folder that has some, by the folder's name: their first frames, the middle of each. For names see
+    `vsr.evaluation.names`."""
     found: dict[str, list[Clip]] = {}
-    for folder in folders:
+    whole = list(dict.fromkeys(folder.resolve() for folder in folders))
+    for name, folder in zip(names_of_folders(whole), whole, strict=True):
         for path in files_below(folder, VIDEO_SUFFIXES):
             with open_source(str(path), SourceOptions()) as source:
                 frames = [luma8(frame) for frame in islice(source, CLIP_FRAMES)]
@@ -81,7 +84,7 @@ def load_clips(folders: Sequence[Path], scale: int, unit: int) -> dict[str, list
             top, left = ((side - kept) // 2 for side, kept in zip(frames[0].shape, sides, strict=True))
             hr = np.stack([frame[top : top + sides[0], left : left + sides[1]] for frame in frames])
             lr = np.stack([resize_bicubic(np.ascontiguousarray(frame), 1 / scale) for frame in hr])
-            found.setdefault(folder.resolve().name, []).append(Clip(lr, hr))
+            found.setdefault(name, []).append(Clip(lr, hr))
     return found
 
 
