@@ -146,3 +146,8 @@ def test_whole_frames_of_a_picture_that_lies_on_its_side(tmp_path: Path) -> None
 def test_what_cannot_be_tried_is_refused(config: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         TryConfig(**config)  # type: ignore[arg-type]
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 4
+    assert f"{tmp_path}: is a folder" in capsys.readouterr().err

@@ -46,7 +46,7 @@ class Clips:
 
     def _opened(self) -> Clip:
         url = self._input or ""
-        if is_read_once(url) and not Path(url).is_dir():
+        if is_read_once(url):
             raise ConfigError(f"{url} can be read once only", hint="save it as a file, and give that")
         frames, info, name = first_frames(url)
         return _checked(Clip(url, Path(name).name, tuple(frames), info))

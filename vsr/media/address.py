@@ -68,7 +68,7 @@ def is_sequence(url: str) -> bool:
 def is_read_once(url: str) -> bool:
     """Whether the input can be read only once: standard input, a FIFO, or a shell's `<(...)`."""
     path = Path(file_name(url))
-    return url == "-" or (not is_url(url) and path.exists() and not path.is_file())
+    return url == "-" or (not is_url(url) and path.exists() and not (path.is_file() or path.is_dir()))
 
 
 def with_secrets(text: str) -> str:
