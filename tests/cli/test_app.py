@@ -107,7 +107,7 @@ def test_where_memory_ends_it_is_said_in_a_line(
 
 def test_so_it_is_under_a_limit(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "x.png")
-    run = f"ulimit -v 500000; exec {sys.executable} -m vsr upscale {tmp_path}/x.png null: --model bicubic --backend openvino"
+    run = f"ulimit -v 425000; exec {sys.executable} -m vsr upscale {tmp_path}/x.png null: --model bicubic --backend openvino"
     done = subprocess.run(
         ["bash", "-c", run], capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
