@@ -43,7 +43,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Session, M
 
 
 def test_the_ladder_steps_down_under_load_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
-    session, others = machine(monkeypatch, model="auto", max_latency_s=0.3)
+    session, others = machine(monkeypatch, model="auto", temporal="off", max_latency_s=0.3)
     with at_work(session) as stream:
         stream.wait_for_frames(5)
         report = stream.session.report()
@@ -63,7 +63,7 @@ def test_the_ladder_steps_down_under_load_and_recovers(monkeypatch: pytest.Monke
 
 def test_what_does_not_keep_up_drops_counts_and_stays_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     ages: list[float] = []
-    session, others = machine(monkeypatch, model="auto", max_latency_s=0.5)
+    session, others = machine(monkeypatch, model="auto", temporal="off", max_latency_s=0.5)
     monkeypatch.setattr(session, "_take", lambda one: ages.append(session._clock.now() - one.captured_at))
     others.slowness = 300.0  # 0.3 s a frame on the lightest, ten frames a second
     with at_work(session) as stream:
