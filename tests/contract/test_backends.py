@@ -17,6 +17,7 @@ from tests.support.tiers import slow
 from tests.support.usable import backends
 from vsr.backends.base import CompileOptions
 from vsr.backends.choose import choose_backend, load_backend
+from vsr.backends.memory import memory_of_a_still
 from vsr.core.color import Color
 from vsr.core.errors import ConfigError, EngineBuildError, WeightsError
 from vsr.core.frame import PixelFormat
@@ -56,7 +57,7 @@ def _run(
     shapes = {plane: array.shape for plane, array in planes.items()}
     options = CompileOptions(threads=2, precision=precision)
     with load_backend(name).compile(spec, layout, shapes, options) as engine:
-        return engine.run(planes | _small(layout))
+        return engine.run(planes | _small(layout) | dict(memory_of_a_still(spec, layout, planes)))
 
 
 def _precisions(name: str, spec: ModelSpec) -> list[Precision]:

@@ -66,7 +66,9 @@ def test_auto_takes_another_model_for_pictures_than_for_video_and_says_so(tmp_pa
     clip = clips.h264("fine.mp4", "-crf", "8", source="testsrc2=size=64x48:rate=25:duration=0.2")
     names = (str(shutil.copy(clip, tmp_path / "a.mp4")), str(tmp_path / "b.png"))
     config = vsr.UpscaleConfig(
-        inputs=names, output=f"{tmp_path}/out/", network=vsr.NetworkOptions(backend="openvino")
+        inputs=names,
+        output=f"{tmp_path}/out/",
+        network=vsr.NetworkOptions(backend="openvino", temporal="off"),
     )
     video, picture = vsr.upscale_many(config)
     assert (video.model, picture.model) == ("balanced-x2", "quality-x2")
