@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from vsr.backends.base import NOT_FINITE, Arrays
 from vsr.backends.graphs.precision import guarded, in_precision
 from vsr.backends.guarded import GuardedEngine, compare, extremes
+from vsr.backends.memory import memory_of_a_still
 from vsr.backends.tensorrt.recipe import recipe_from_dict
 from vsr.backends.torch.ops import compiled
 from vsr.core.errors import ConfigError, InferenceError
@@ -98,7 +99,9 @@ def test_what_overflows_is_counted_and_the_layer_named(loud: ModelSpec) -> None:
 def test_noise_keeps_shipped_networks_far_from_where_fp16_ends(spec: ModelSpec) -> None:
     noise = np.random.default_rng(0).integers(0, 2, (1, 1, 96, 96), np.uint8) * np.uint8(255)
     planes = {"y": noise, "u": noise[:, :, ::2, ::2], "v": noise[:, :, 1::2, ::2]}
-    found = extremes(spec, LAYOUT, FRAMES[0] | {name: plane.copy() for name, plane in planes.items()})
+    planes = {name: plane.copy() for name, plane in planes.items()}
+    memory = memory_of_a_still(spec, LAYOUT, planes)
+    found = extremes(spec, LAYOUT, {**FRAMES[0], **planes, **memory})
     assert max(max(-least, most) for least, most in found.values()) < 1000
 
 

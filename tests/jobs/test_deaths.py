@@ -117,9 +117,9 @@ def killed_and_resumed(processes: Processes, folder: Path, seed: int) -> int:
     made: list[int] = []
     while not output.exists() or (folder / "out.mp4.vsr").exists():
         command = (sys.executable, "-m", "tests.support.job_parts", output, "0.02")
-        process = processes.start(*command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        began = process.stdout.readline()
-        assert began == "begun\n"
+        # Without a buffer: what a buffer reads beyond the line is lost to `communicate`.
+        process = processes.start(*command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0)
+        assert process.stdout.readline() == b"begun\n"
         runs += 1
         try:
             out, _ = process.communicate(timeout=rng.uniform(0, 0.15) if runs < 8 else 120)
