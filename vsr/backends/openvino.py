@@ -170,7 +170,8 @@ class OpenVinoBackend:
                 return not_there(self.device, devices)
             precisions = ", ".join(runtime.precisions(self.device))
         except (MemoryError, RuntimeError, ImportError) as error:
-            if is_out_of_memory(error):
+            # The second is what a thread without room for its stack says.
+            if is_out_of_memory(error) or "Resource temporarily unavailable" in str(error):
                 return Availability(False, "out of memory while OpenVINO is loaded", "close other programs")
             return Availability(
                 False, f"OpenVINO finds no CPU plugin: {_last_line(error)}", "reinstall openvino"
