@@ -14,6 +14,7 @@ the past has no part.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -110,7 +111,7 @@ def past_of(now: Tensor, luma: Tensor, result: Tensor) -> Past:
     return Past(luma, result, motion(now, luma), torch.ones_like(now[:, :, :1, :1]))
 
 
-class _Recurrent(nn.Module):
+class _Recurrent(nn.Module, ABC):
     """The frame around the chain, in both forms. Takes luma float [N, 1, H, W] in 0..1, H and W multiples of `size_multiple`;
     gives [N, 1, H*scale, W*scale] about 0..1, not clipped."""
 
@@ -118,13 +119,13 @@ class _Recurrent(nn.Module):
         super().__init__()
         self.spec = spec
 
+    @abstractmethod
     def convolved(self, features: Tensor) -> Tensor:
         """The chain: [N, 1 + past + 2, H, W] to [N, 2 * scale^2, H, W]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def filters(self) -> tuple[Tensor, Tensor, Tensor]:
         """Taps of the linear filter [scale^2, 1, k, k] and of the bank [scale^2, past, k, k], and the two numbers of trust."""
-        raise NotImplementedError
 
     def forward(self, luma: Tensor) -> Tensor:
         """A frame without a past."""
