@@ -87,3 +87,12 @@ def test_one_that_is_not_there_is_named(name: str) -> None:
         expanded(f"rtsp://user:${{{name}}}@host/x")
     assert f"${{{name}}}" in str(caught.value)
     assert caught.value.hint
+
+
+def test_a_known_secret_within_the_name_of_an_entry_does_not_unmask_its_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(secrets, "_known", {"word"})
+    for address in SECRET_ADDRESSES:
+        assert SECRET not in masked(f"{address} failed ({address}).")
+    assert masked("the word is word") == "the ... is ..."

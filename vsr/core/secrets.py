@@ -127,6 +127,8 @@ def _masked_path(rest: str) -> str:
 
 
 def _without_known(text: str) -> str:
+    """The names of entries stay: "password=x" would hide x no more if the known secret "word" were taken out of it."""
     for secret in sorted(_known, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+        pattern = rf"(?i:(?P<name>{_WORDS})(?=\s*(?:=|%3d)))|{re.escape(secret)}"
+        text = re.sub(pattern, lambda match: match["name"] or HIDDEN, text)
     return text
