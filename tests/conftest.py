@@ -56,6 +56,14 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """A secret that one file of tests made known, such as "word", is not hidden in what those of another one say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vsr.core.secrets._known", set())
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
     before = Held.now()
     yield
