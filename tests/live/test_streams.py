@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.live.test_away import Camera
 from tests.live.test_page import get
 from tests.support.browser import browser, needs_chromium
 from tests.support.children import free_port
@@ -25,6 +27,8 @@ from vsr.live.session import Session
 from vsr.live.streams import Streams
 from vsr.live.streams_config import NamedStream, StreamsConfig
 from vsr.live.streams_file import read_streams
+from vsr.media.live.address import Address
+from vsr.media.live.capture import Capture
 
 SOURCE = "testsrc:64x48@10"
 
@@ -120,6 +124,25 @@ def test_one_that_fails_is_begun_again_and_ends_no_other(
         assert streams.streams["once"].report().health.why_not[0].startswith(f"stopped: {broken}")
         assert work.thread.is_alive()
     assert f"once: {broken}: " in "\n".join(streams.missing)
+
+
+def test_the_others_have_the_share_of_one_whose_source_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera, capture = Camera(), Capture
+
+    def connect(address: Address, *args: Any, **options: Any) -> Any:
+        return (camera.connect if address.url.startswith("udp:") else capture)(address, *args, **options)
+
+    monkeypatch.setattr("vsr.live.session.Capture", connect)
+    heavy = named("heavy", "udp://127.0.0.1:1234", 3.0, when_away="hold")
+    streams = Streams(StreamsConfig((heavy, named("light"))))
+    share = streams.streams["light"].session._parts.rungs.share
+    with at_work(streams) as work:
+        work.wait_for_frames("heavy", "light")
+        until(lambda: share.part < 1.0)
+        camera.lost.set()
+        until(lambda: share.part == 1.0)
+        camera.comes_back.set()
+        until(lambda: share.part < 1.0)
 
 
 def test_a_reload_adds_removes_and_changes_and_leaves_the_others_alone(tmp_path: Path) -> None:

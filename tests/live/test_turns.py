@@ -97,5 +97,10 @@ def test_a_stream_may_use_what_the_others_leave_and_at_least_its_fair_share() ->
     assert one.part == pytest.approx(0.7)
     fourth.needs = 5.0
     assert one.part == 0.5
+    third.away = fourth.away = True
+    other.needs = 5.0
+    assert one.part == 1.0, "two are left, for two frames at a time"
+    assert fourth.part == pytest.approx(2 / 3), "it is there again when it asks"
+    third.away = fourth.away = False
     fourth.leave()
     assert one.part == 1.0

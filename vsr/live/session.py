@@ -156,6 +156,7 @@ class Session:
                 sink.begin()
             while not self._over():
                 self._keeper.tick()
+                self._parts.rungs.share.away = self.states.now in ("stalled", "reconnecting")
                 for sink in sinks:
                     sink.watch()
                 self._inference.watch()

@@ -73,13 +73,12 @@ class Turns:
 
     def part_for(self, share: Share) -> float:
         """The seconds of a second for which that stream may use the device: what the others leave, at least its fair share;
-        at most 1, because it computes one frame at a time."""
+        at most 1, because it computes one frame at a time. Streams whose source is away leave all of theirs."""
         with self._lock:
-            total = sum(one.weight for one in self._shares)
-            fair = {one: self.at_once * one.weight / total for one in self._shares}
-            others = sum(
-                fair[one] if one.needs is None else one.needs for one in self._shares if one is not share
-            )
+            there = [one for one in self._shares if one is share or not one.away]
+            total = sum(one.weight for one in there)
+            fair = {one: self.at_once * one.weight / total for one in there}
+            others = sum(fair[one] if one.needs is None else one.needs for one in there if one is not share)
             return min(1.0, max(fair.get(share, 0.0), self.at_once - others))
 
     def _give(self) -> None:
@@ -99,12 +98,14 @@ class Share:
     """A stream's share of a device, made by `Turns.join`.
 
     weight: its part beside those of the others. needs: seconds of the device that it needs in a second, None before that is
-    known. had: seconds of the device, divided by the weight. coming: it has given its turn back to take another at once.
+    known. away: its source delivers nothing, so others may have its part. had: seconds of the device, divided by the weight.
+    coming_until: it has given its turn back to take another at once.
     """
 
     def __init__(self, turns: Turns, weight: float) -> None:
         self.weight = weight
         self.needs: float | None = None
+        self.away = False
         self.had = 0.0
         self.coming_until = 0.0
         self._turns = turns
