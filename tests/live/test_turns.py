@@ -101,6 +101,6 @@ def test_a_stream_may_use_what_the_others_leave_and_at_least_its_fair_share() ->
     other.needs = 5.0
     assert one.part == 1.0, "two are left, for two frames at a time"
     assert fourth.part == pytest.approx(2 / 3), "it is there again when it asks"
-    third.away = fourth.away = False
+    other.needs, third.away, fourth.away = 0.1, False, False
     fourth.leave()
     assert one.part == 1.0
