@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.support.clock import PretendedClock
-from tests.support.sessions import config, run_simulated
+from tests.support.sessions import config, run_simulated, until
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import ConfigError, DeviceMemoryError, UnknownModelError
+from vsr.live.networks import Networks
 from vsr.live.rungs import Rungs
 
 SOURCE = "testsrc:160x120@25"
@@ -107,6 +110,36 @@ def test_a_heavier_network_that_cannot_be_made_ends_nothing(monkeypatch: pytest.
             rungs._measurer.join()
     assert "no heavier network than bicubic-x2: out of memory" in rungs.notes
     rungs.close()
+
+
+def test_a_stream_that_ends_while_a_network_is_compiled_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vsr.live.rungs._END_S", 0.05)
+    clock = TickingClock()
+    networks = Networks((1.0, 1.0), clock)
+    rungs = Rungs(config(SOURCE, model="auto", temporal="off"), networks, clock)
+    other = networks.turns(rungs._shared[0]).join()
+    (frame,) = synthetic_frames(48, 32, 1)
+    rungs.prepare(frame, interval_s=-1.0)
+    compiling, compiled = threading.Event(), threading.Event()
+
+    def compiles(_frame: object) -> None:
+        compiling.set()
+        compiled.wait(60)
+        raise DeviceMemoryError("out of memory")
+
+    monkeypatch.setattr(rungs._shared[-2], "upscale", compiles)
+    while not compiling.is_set():
+        rungs.upscale(frame)
+        clock.advance(0.04)
+        rungs.step(0.04)
+    rungs.share.needs = 1.0
+    rungs.close()
+    assert not compiled.is_set()
+    assert other.part == 1.0, "it has no share any more"
+    compiled.set()
+    until(lambda: not networks._shared)
 
 
 def test_one_that_is_named_stays() -> None:

@@ -271,13 +271,20 @@ class Rungs:
 
     def close(self) -> None:
         self._closing = True
+        self.share.leave()
         if self._measurer is not None:
             self._measurer.join(_END_S)
-            if self._measurer.is_alive():
-                return  # Compiling cannot be interrupted. Open networks end with the process.
+            if self._measurer.is_alive():  # Compiling cannot be interrupted.
+                threading.Thread(target=self._release, name="vsr-release", daemon=True).start()
+                return
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of the networks once they are not measured any more."""
+        if self._measurer is not None:
+            self._measurer.join()
         for lane in self._lanes:
             lane.close()
-        self.share.leave()
         self._give_back()
 
     def _take(self, options: NetworkOptions) -> SharedNetwork:
