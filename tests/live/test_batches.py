@@ -21,7 +21,7 @@ class Device:
     def __init__(self) -> None:
         self.runs: list[list[Frame]] = []
         self.held = threading.Event()
-        self.fails = False
+        self.bad: list[Frame] = []
 
     def batch(self, width: int, height: int) -> int:
         return 4
@@ -30,7 +30,7 @@ class Device:
         self.runs.append(frames)
         if len(self.runs) == 1:
             self.held.wait(60)
-        elif self.fails:
+        elif any(frame is bad for frame in frames for bad in self.bad):
             raise InferenceError("broken")
         return frames
 
@@ -77,11 +77,22 @@ def test_a_batch_is_filled_up_to_a_size_that_there_is_a_graph_for() -> None:
 
 
 @pytest.mark.timeout(60)
-def test_an_error_reaches_each_stream_of_the_batch_and_the_next_run_works() -> None:
+def test_an_error_reaches_only_the_stream_whose_frame_fails() -> None:
     device = Device()
-    device.fails = True
-    results = all_at_once(device, list(synthetic_frames(32, 16, 3)))
+    frames = list(synthetic_frames(32, 16, 5))
+    device.bad = [frames[2]]
+    results = all_at_once(device, frames)
+    assert isinstance(results.pop(2), InferenceError)
+    assert all(results[place] is frames[place] for place in (0, 1, 3, 4))
+    assert len(device.runs[1]) == 4, "they were together before"
+
+
+@pytest.mark.timeout(60)
+def test_where_every_frame_fails_each_stream_has_the_error_and_the_next_run_works() -> None:
+    device = Device()
+    frames = list(synthetic_frames(32, 16, 3))
+    device.bad = frames[1:]
+    results = all_at_once(device, frames)
     assert [isinstance(results[place], InferenceError) for place in range(3)] == [False, True, True]
-    device.fails = False
     (frame,) = synthetic_frames(32, 16, 1)
     assert Batches(cast("Upscaler", device)).upscale(frame)[0] is frame

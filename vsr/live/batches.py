@@ -58,20 +58,27 @@ class Batches:
             others = [one for one in self._waiting if one.kind == first.kind and one is not first]
             batch = [first, *others[: most - 1]]
             self._waiting = [one for one in self._waiting if one not in batch]
-        began = time.perf_counter()
-        try:
-            large = self._upscaler.upscale_batch(_filled_up([one.frame for one in batch], most))
-            seconds = (time.perf_counter() - began) / len(batch)
-            for one, result in zip(batch, large, strict=False):
-                one.large, one.seconds = result, seconds
-        except Exception as error:
-            for one in batch:
-                one.error = error
+        self._compute(batch, most)
         with self._lock:
             batch += self._waiting[:1]
             self._running = bool(self._waiting)
         for one in batch:
             one.event.set()
+
+    def _compute(self, batch: list[_Waiting], most: int) -> None:
+        began = time.perf_counter()
+        try:
+            large = self._upscaler.upscale_batch(_filled_up([one.frame for one in batch], most))
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            for one in batch:  # Each alone, so that only the stream whose frame fails has the error.
+                self._compute([one], most)
+            return
+        seconds = (time.perf_counter() - began) / len(batch)
+        for one, result in zip(batch, large, strict=False):
+            one.large, one.seconds = result, seconds
 
 
 def _filled_up(frames: list[Frame], most: int) -> list[Frame]:
