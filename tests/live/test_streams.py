@@ -279,9 +279,16 @@ def test_frames_of_all_come_to_a_loop_in_python(tmp_path: Path) -> None:
             assert frame.to_rgb().shape == (96, 128, 3)
             if min(got["a"], got["b"]) >= 3:
                 break
-        path.write_text(entry("a"))
-        assert streams.reload() == "removed: b"
+        path.write_text(entry("a", "no-audio = true"))
+        assert streams.reload() == "removed: b; changed: a"
         assert streams.report().keys() == {"a"}
+        got.clear()
+        for name, _ in streams:
+            got[name] += 1
+            if got["a"] >= 3:
+                break
+        assert got.keys() == streams.not_taken.keys() == {"a"}
+        assert len(streams._queues) == 1, "those of before are gone"
     assert list(streams)[:3] is not None, "ends after close"
 
 

@@ -11,6 +11,7 @@ from typing import Self
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.live.frame import StreamFrame
 from vsr.live.fresh_queue import FreshQueue
+from vsr.live.one_of_several import OneOfSeveral
 from vsr.live.open_stream import WAITING_FRAMES
 from vsr.live.report import StreamReport
 from vsr.live.streams import Streams
@@ -27,7 +28,7 @@ class OpenStreams:
         path = None if isinstance(config, StreamsConfig) else Path(config)
         read = config if isinstance(config, StreamsConfig) else read_streams(Path(config))
         self._clock = clock
-        self._queues: dict[str, FreshQueue[StreamFrame]] = {}
+        self._queues: dict[OneOfSeveral, FreshQueue[StreamFrame]] = {}
         self._came = threading.Event()
         self._streams = Streams(
             read,
@@ -52,7 +53,7 @@ class OpenStreams:
             self._came.clear()
             found = [
                 (name, frame)
-                for name, queue in list(self._queues.items())
+                for name, queue in self._waiting().items()
                 if (frame := queue.take(0.0)) is not None
             ]
             yield from found
@@ -66,7 +67,7 @@ class OpenStreams:
     @property
     def not_taken(self) -> dict[str, int]:
         """Frames dropped because the loop was busy, by stream."""
-        return {name: sum(queue.drops.values()) for name, queue in list(self._queues.items())}
+        return {name: sum(queue.drops.values()) for name, queue in self._waiting().items()}
 
     def report(self) -> dict[str, StreamReport]:
         """The reports up to now, by stream."""
@@ -84,11 +85,23 @@ class OpenStreams:
         self._streams.stop()
         self._thread.join()
 
+    def _waiting(self) -> dict[str, FreshQueue[StreamFrame]]:
+        """The queues by stream. Those of streams that a reload has removed or begun again are let go."""
+        queues, streams = self._queues.copy(), self._streams.streams
+        for gone in queues.keys() - set(streams.values()):
+            self._queues.pop(gone, None)
+        return {name: queues[stream] for name, stream in streams.items() if stream in queues}
+
     def _put(self, name: str, frame: StreamFrame) -> None:
-        if name not in self._queues:
-            budget_s = self._streams.streams[name].stream.config.max_latency_s
-            self._queues[name] = FreshQueue(budget_s, WAITING_FRAMES, late="not taken", clock=self._clock)
-        self._queues[name].put(frame, frame.captured_at)
+        stream = self._streams.streams.get(name)
+        if stream is None:  # A reload has removed it.
+            return
+        queue = self._queues.get(stream)
+        if queue is None:
+            budget_s = stream.stream.config.max_latency_s
+            queue = FreshQueue(budget_s, WAITING_FRAMES, late="not taken", clock=self._clock)
+            self._queues[stream] = queue
+        queue.put(frame, frame.captured_at)
         self._came.set()
 
     def _run(self) -> None:
@@ -97,7 +110,7 @@ class OpenStreams:
         except BaseException as error:
             self._error = error
         finally:
-            for queue in list(self._queues.values()):
+            for queue in self._waiting().values():
                 with suppress(ValueError):
                     queue.close()
             self._came.set()
