@@ -32,7 +32,7 @@ from vsr.models.spec import WEIGHTS_NAME
 from vsr.upscale.upscaler import Upscaler
 
 Luma = NDArray[np.uint8]
-_SIDE, _LONG, _RUNTIMES = 128, 2000, ("openvino", "onnxruntime", "torch")
+_SMALL, _LONG, _RUNTIMES = 64, 2000, ("openvino", "onnxruntime", "torch")
 
 
 def made(upscaler: Upscaler, frames: Iterable[Luma]) -> list[Luma]:
@@ -42,28 +42,29 @@ def made(upscaler: Upscaler, frames: Iterable[Luma]) -> list[Luma]:
     return [np.asarray(frame.planes[0]) for frame in sequence.stream(small)]
 
 
-def halved(frames: Iterable[Luma]) -> list[Luma]:
-    return [resize_bicubic(np.ascontiguousarray(frame), 0.5) for frame in frames]
+def reduced(frames: Iterable[Luma], scale: int) -> list[Luma]:
+    return [resize_bicubic(np.ascontiguousarray(frame), 1 / scale) for frame in frames]
 
 
-def against(made_of: Sequence[Luma], originals: Sequence[Luma]) -> list[float]:
-    return [psnr(*pair, border=2) for pair in zip(made_of, originals, strict=True)]
+def enlarged_again(upscaler: Upscaler, originals: Sequence[Luma]) -> list[float]:
+    """PSNR of each frame of a sequence that was reduced."""
+    made_of = made(upscaler, reduced(originals, upscaler.scale))
+    return [psnr(*pair, border=upscaler.scale) for pair in zip(made_of, originals, strict=True)]
 
 
-def pan(photo: Luma, frames: int) -> list[Luma]:
+def pan(photo: Luma, side: int, frames: int) -> list[Luma]:
     """To and fro by one sample a frame."""
-    room = photo.shape[1] - _SIDE
+    room = photo.shape[1] - side
     at = [min(number % (2 * room), 2 * room - number % (2 * room)) for number in range(frames)]
-    return [photo[:_SIDE, left : left + _SIDE] for left in at]
+    return [photo[:side, left : left + side] for left in at]
 
 
 def still_and_pan(upscaler: Upscaler, photo: Luma) -> dict[str, float]:
-    still = [photo[:_SIDE, :_SIDE]]
-    values = against(made(upscaler, halved(still) * _LONG), still * _LONG)
-    originals = pan(photo, _LONG)
-    moving = against(made(upscaler, halved(originals)), originals)
+    side = _SMALL * upscaler.scale
+    values = enlarged_again(upscaler, [photo[:side, :side]] * _LONG)
+    moving = enlarged_again(upscaler, pan(photo, side, _LONG))
     # The pan shows the same place again and again: the first and the last round are compared.
-    around = 2 * (photo.shape[1] - _SIDE)
+    around = 2 * (photo.shape[1] - side)
     rounds = [
         float(np.mean(moving[start + 5 : start + around - 5])) for start in range(0, _LONG - around, around)
     ]
@@ -78,10 +79,9 @@ def still_and_pan(upscaler: Upscaler, photo: Luma) -> dict[str, float]:
 
 def interrupted(upscaler: Upscaler, clip: Sequence[Luma]) -> dict[str, float]:
     """What dropping every third frame costs those that are left."""
-    small = halved(clip[:30])
-    whole = against(made(upscaler, small), clip[:30])
+    whole = enlarged_again(upscaler, clip[:30])
     kept = [number for number in range(30) if number % 3 != 2]
-    dropped = against(made(upscaler, [small[number] for number in kept]), [clip[number] for number in kept])
+    dropped = enlarged_again(upscaler, [clip[number] for number in kept])
     pairs = [(value, whole[number]) for value, number in zip(dropped, kept, strict=True) if number > 5]
     return {"every_third_dropped": round(float(np.mean([a - b for a, b in pairs])), 3)}
 
@@ -89,22 +89,22 @@ def interrupted(upscaler: Upscaler, clip: Sequence[Luma]) -> dict[str, float]:
 def unnoticed_cuts(model: str, photo: Luma, clip: Sequence[Luma]) -> dict[str, float]:
     """What the memory of another scene costs the first frame after a cut that nobody noticed."""
     spec = find_model(model)
-    network = PlainTemporal(
-        spec_from_dict("temporal", {k: v for k, v in spec.network.items() if k != "arch"} | {"scale": 2})
-    )
+    scale, side = spec.scale, _SMALL * spec.scale
+    sizes = {name: size for name, size in spec.network.items() if name != "arch"}
+    network = PlainTemporal(spec_from_dict("temporal", sizes | {"scale": scale}))
     network.load_state_dict(load_file(spec.folder / WEIGHTS_NAME))
-    places = range(0, min(photo.shape) - _SIDE, 16)
+    places = range(0, min(photo.shape) - side, 16)
     costs = []
     with torch.inference_mode():
         for number, at in enumerate(places):
             original = clip[number * 7]
             (now, before) = (
                 torch.from_numpy(luma / np.float32(255))[None, None]
-                for luma in halved([original, photo[at : at + _SIDE, at : at + _SIDE]])
+                for luma in reduced([original, photo[at : at + side, at : at + side]], scale)
             )
             fresh, after = network(now), network.step(now, past_of(now, before, network(before).clamp(0, 1)))
             values = [
-                psnr((each[0, 0] * 255).round().clamp(0, 255).byte().numpy(), original, border=2)
+                psnr((each[0, 0] * 255).round().clamp(0, 255).byte().numpy(), original, border=scale)
                 for each in (after, fresh)
             ]
             costs.append(values[0] - values[1])
@@ -112,7 +112,7 @@ def unnoticed_cuts(model: str, photo: Luma, clip: Sequence[Luma]) -> dict[str, f
 
 
 def runtimes(model: str, clip: Sequence[Luma]) -> dict[str, dict[str, float]]:
-    small, results = halved(clip), {}
+    small, results = reduced(clip, find_model(model).scale), {}
     for backend in _RUNTIMES:
         with Upscaler(model, backend=backend, precision="fp32", temporal="on") as upscaler:
             results[backend] = np.stack(made(upscaler, small)).astype(int)
@@ -140,9 +140,11 @@ def main() -> None:
     parser.add_argument("--model", default="temporal-x2")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    photo = read_luma(given.picture)
+    photo, side = read_luma(given.picture), _SMALL * find_model(given.model).scale
     with open_source(str(given.clip), SourceOptions()) as source:
-        clip = [luma8(frame)[64 : 64 + _SIDE, 64 : 64 + _SIDE] for frame in islice(source, 300)]
+        frames = [luma8(frame) for frame in islice(source, 300)]
+    top, left = (min(64, size - side) for size in frames[0].shape)
+    clip = [frame[top : top + side, left : left + side] for frame in frames]
     with Upscaler(given.model, precision="fp32", temporal="on") as upscaler:
         found: dict[str, dict[str, Any]] = {
             "long": still_and_pan(upscaler, photo),

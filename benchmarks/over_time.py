@@ -1,8 +1,8 @@
-"""Draw crops/temporal-x2.png: eight frames of a moving detail, and a column of the picture over time, with and without memory.
+"""Draw crops/MODEL.png: eight frames of a moving detail, and a column of the picture over time, with and without memory.
 
     python -m benchmarks.over_time [--model temporal-x2] [CLIP]
 
-The clip is reduced to half and enlarged again. The one that comes with vsr is Big Buck Bunny, (c) 2008 Blender Foundation,
+The clip is reduced and enlarged again. The one that comes with vsr is Big Buck Bunny, (c) 2008 Blender Foundation,
 CC-BY 3.0; no network was trained on it.
 """
 
@@ -33,7 +33,7 @@ def originals(clip: Path, frames: int) -> Iterator[Rgb]:
     with av.open(str(clip)) as container:
         for frame in islice(container.decode(video=0), frames):
             picture = frame.to_ndarray(format="rgb24")
-            yield np.asarray(picture[: picture.shape[0] // 8 * 8, : picture.shape[1] // 8 * 8], np.uint8)
+            yield np.asarray(picture[: picture.shape[0] // 16 * 16, : picture.shape[1] // 16 * 16], np.uint8)
 
 
 def _frame(luma: Rgb) -> Frame:
@@ -53,17 +53,17 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    single = find_model(given.model).single
+    spec = find_model(given.model)
     moving = Moving()
-    names = ["bicubic", single, Path(given.model).name, "original"]
+    names = ["bicubic", spec.single, spec.id, "original"]
     large = [y_from_rgb(picture) for picture in originals(given.clip, given.frames)]
-    small = [_frame(resize_bicubic(luma, 0.5)) for luma in large]
-    with Upscaler(single) as without, Upscaler(given.model, temporal="on") as remembering:
+    small = [_frame(resize_bicubic(luma, 1 / spec.scale)) for luma in large]
+    with Upscaler(spec.single) as without, Upscaler(given.model, temporal="on") as remembering:
         results = zip(
             without.sequence().stream(iter(small)), remembering.sequence().stream(iter(small)), strict=True
         )
         for number, (frames, original) in enumerate(zip(results, large, strict=True)):
-            cubic = resize_bicubic(np.asarray(small[number].planes[0]), 2)
+            cubic = resize_bicubic(np.asarray(small[number].planes[0]), spec.scale)
             lumas = [cubic, *(np.asarray(frame.planes[0]) for frame in frames), original]
             moving.add(number, [_gray(luma) for luma in lumas], original)
     rows = [
@@ -86,7 +86,7 @@ def main() -> None:
         ImageDraw.Draw(sheet).text((4, top + 4), name, fill="black")
         sheet.paste(picture, (_WORDS, top))
         top += picture.height + _GAP
-    out = given.out or FOLDER / f"{Path(given.model).name}.png"
+    out = given.out or FOLDER / f"{spec.id}.png"
     sheet.save(out, optimize=True)
     print(f"{out}: {out.stat().st_size:,} bytes")
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.phase_bank --fit CLIP... --held-out CLIP... --check CLIP... --out benchmarks/phase-bank.json
 
-Each frame is halved by bicubic and enlarged by the network. Motion against the frame before is found on the small frames
+Each frame is reduced by bicubic and enlarged by the network. Motion against the frame before is found on the small frames
 (`vsr/models/archs/motion.py`). The past frame is gathered at whole samples; a filter for each sub-sample phase, fitted by
 least squares, says from both small frames what the network's picture lacks. A gate by how badly the frames match scales
 it. What is written: PSNR of Y from the fifth frame on, for the network alone and with the filters, clip by clip.
@@ -33,7 +33,6 @@ from vsr.models.archs.motion import mean_around, motion, moved, spread_out
 from vsr.models.graphs.motion import BLOCK
 from vsr.upscale.upscaler import Upscaler
 
-_SCALE = 2
 _SIDE = 5  # Of the filters, in small samples.
 _PHASES = 5  # Of -1/2 to 1/2 sample, each way.
 _ERRORS = (
@@ -70,7 +69,7 @@ def moments(path: Path, upscaler: Upscaler, most: int) -> Iterator[Moment]:
             sides = [min(side, limit) // 32 * 32 for side, limit in zip(luma.shape, _MOST, strict=True)]
             top, left = ((side - kept) // 2 for side, kept in zip(luma.shape, sides, strict=True))
             original = np.ascontiguousarray(luma[top : top + sides[0], left : left + sides[1]])
-            small = resize_bicubic(original, 1 / _SCALE)
+            small = resize_bicubic(original, 1 / upscaler.scale)
             yield Moment(
                 original, larger_luma(upscaler, small), torch.from_numpy(small / 255.0).float()[None, None]
             )
@@ -108,21 +107,15 @@ def seen(now: Moment, before: Moment) -> Seen:
 
 
 def lacking(moment: Moment) -> Tensor:
-    """What the network's picture lacks, in codes: for each small sample, the four large ones [h*w, 4]."""
-    return _apart(torch.from_numpy(moment.original.astype(np.float32) - moment.base.astype(np.float32)))
+    """What the network's picture lacks, in codes: for each small sample, the large ones in its place [h*w, scale^2]."""
+    apart = torch.from_numpy(moment.original.astype(np.float32) - moment.base.astype(np.float32))
+    scale = len(apart) // moment.small.shape[2]
+    return functional.pixel_unshuffle(apart[None, None], scale)[0].flatten(1).T
 
 
 def _windows(plane: Tensor) -> Tensor:
     padded = functional.pad(plane, (_SIDE // 2,) * 4, mode="replicate")
     return functional.unfold(padded, _SIDE)[0].T
-
-
-def _apart(large: Tensor) -> Tensor:
-    return functional.pixel_unshuffle(large[None, None], _SCALE)[0].flatten(1).T
-
-
-def _together(apart: Tensor, height: int, width: int) -> Tensor:
-    return functional.pixel_shuffle(apart.T.reshape(1, _SCALE**2, height, width), _SCALE)[0, 0]
 
 
 class Bank:
@@ -132,10 +125,10 @@ class Bank:
     past: whether the filters see the past frame; without it they show what one frame alone would gain by them.
     """
 
-    def __init__(self, *, past: bool) -> None:
+    def __init__(self, scale: int, *, past: bool) -> None:
         width = 2 * _SIDE**2 + 1
-        filters, self._outputs = _PHASES**2 * _CLASSES, _SCALE**2
-        self._past = past
+        filters, self._outputs = _PHASES**2 * _CLASSES, scale**2
+        self._scale, self._past = scale, past
         self._squares = torch.zeros(filters, width, width, dtype=torch.float64)
         self._products = torch.zeros(filters, width, self._outputs, dtype=torch.float64)
         self._filters = torch.zeros(filters, width, self._outputs)
@@ -177,8 +170,9 @@ class Bank:
     def enlarge(self, now: Moment, before: Moment) -> np.ndarray:
         what = self._seen(now, before)
         added = self._added(what) * self._gates[what.gates][:, None]
-        height, width = now.small.shape[-2:]
-        found = torch.from_numpy(now.base.astype(np.float32)) + _together(added, height, width)
+        planes = added.T.reshape(1, self._outputs, *now.small.shape[-2:])
+        large = functional.pixel_shuffle(planes, self._scale)[0, 0]
+        found = torch.from_numpy(now.base.astype(np.float32)) + large
         return found.round().clamp(0, 255).byte().numpy()
 
     def _seen(self, now: Moment, before: Moment) -> Seen:
@@ -226,8 +220,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=30, help="of each clip that is measured")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    banks = {"one_frame": Bank(past=False), "with_past": Bank(past=True)}
     with torch.inference_mode(), Upscaler(model=given.model) as upscaler:
+        banks = {name: Bank(upscaler.scale, past=name == "with_past") for name in ("one_frame", "with_past")}
         for number, path in enumerate(given.fit):
             # Gates are set on other clips than filters, or they would believe all.
             for now, before in pairs(path, upscaler, given.pairs):

@@ -2,9 +2,9 @@
 
     python -m benchmarks.with_memory --held-out CLIP... --check CLIP... --out benchmarks/with-memory.json
 
-Frames are halved by bicubic and enlarged, as `benchmarks/phase_bank.py` does it: the middle of each, what is large halved
-first. PSNR of Y in dB from the fifth frame on, two samples at the border left out; flicker is PSNR of what changes from frame
-to frame.
+Frames are reduced by bicubic and enlarged, as `benchmarks/phase_bank.py` does it: the middle of each, what is large halved
+first. PSNR of Y in dB from the fifth frame on, as many samples at the border left out as the scale says; flicker is PSNR of
+what changes from frame to frame.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vsr.evaluation.metrics import psnr
 from vsr.models.registry import find_model
 from vsr.upscale.upscaler import Upscaler
 
-_FIRST, _BORDER = 4, 2
+_FIRST = 4
 
 
 def _small(moment: Moment) -> np.ndarray:
@@ -44,7 +44,7 @@ def measured(path: Path, single: Upscaler, remembering: Upscaler, frames: int) -
     row: dict[str, float] = {}
     for name, made in results.items():
         pairs = list(zip(made, originals, strict=True))
-        row[name] = round(float(np.mean([psnr(*pair, border=_BORDER) for pair in pairs[_FIRST:]])), 3)
+        row[name] = round(float(np.mean([psnr(*pair, border=single.scale) for pair in pairs[_FIRST:]])), 3)
         changes = [
             np.square(np.subtract(*map(np.float64, now)) - np.subtract(*map(np.float64, last))).mean()
             for last, now in zip(pairs[_FIRST - 1 :], pairs[_FIRST:], strict=False)

@@ -22,9 +22,9 @@ from vsr.training.trainer import TrainConfig, train
 from vsr.training.validation import load_clips
 
 
-def recipe(**data: Any) -> Recipe:
+def recipe(scale: int = 2, **data: Any) -> Recipe:
     table = {
-        "scale": 2,
+        "scale": scale,
         "arch": {"name": "temporal", "channels": 8, "depth": 1},
         "data": {"patch": 24, "batch": 4, "frames": 3} | data,
         "train": {"steps": 120, "lr": 4e-3, "warmup": 10, "ema_decay": 0.9, "loss": "psnr", "steady": 0.1},
@@ -86,12 +86,13 @@ def test_clips_of_folders_with_one_name_are_measured_apart(tmp_path: Path) -> No
     assert {name: len(clips) for name, clips in found.items()} == {"a/val": 1, "b/val": 1}
 
 
-def test_sequences_are_drawn_alike_from_one_seed(photographs: Path, clips: Path) -> None:
-    pools = [ClipPool([photographs, clips], recipe(), torch.device("cpu")) for _ in range(2)]
+@pytest.mark.parametrize("scale", [2, 4])
+def test_sequences_are_drawn_alike_from_one_seed(scale: int, photographs: Path, clips: Path) -> None:
+    pools = [ClipPool([photographs, clips], recipe(scale), torch.device("cpu")) for _ in range(2)]
     assert pools[0].count == pools[1].count > 0
     assert torch.equal(pools[0].hr, pools[1].hr)
     lr, hr = pools[0].gather(torch.from_numpy(pools[0].draw(np.random.default_rng(0), 4)))
-    assert (lr.shape, hr.shape) == ((4, 3, 24, 24), (4, 3, 48, 48))
+    assert (lr.shape, hr.shape) == ((4, 3, 24, 24), (4, 3, 24 * scale, 24 * scale))
 
 
 def test_a_photograph_moves_from_frame_to_frame() -> None:
