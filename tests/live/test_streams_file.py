@@ -252,6 +252,35 @@ def test_the_report_is_no_sink_of_theirs(tmp_path: Path, monkeypatch: pytest.Mon
         read(tmp_path, text, report=Path("./a.mp4"))
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        'source = "tcp://0.0.0.0:8080?listen"',
+        'source = "tcp://:8080"',
+        'source = "rtmp://0.0.0.0:8080/x"\nsource-option = ["listen=1"]',
+        'source = "http://127.0.0.1:8080/x"\nsource-option = ["listen=2"]',
+        'source = "rtsp://0.0.0.0:8080/x"\nsource-option = ["rtsp_flags=prefer_tcp+listen", "listen_timeout=9"]',
+    ],
+)
+def test_no_stream_listens_at_the_port_of_the_page(source: str, tmp_path: Path) -> None:
+    text = f'[[stream]]\nname = "a"\nsinks = ["null"]\n{source}\n'
+    (found,) = faults(tmp_path, f'preview = ":8080"\n{text}')
+    assert found.startswith("5: a: `source`: ")
+    assert ":8080" in found
+    assert "is used by the page, too" in found
+    assert read(tmp_path, f'preview = ":8081"\n{text}').streams
+    assert read(tmp_path, f'preview = ":0"\n{text.replace(":8080", ":0")}').streams
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["rtsp://0.0.0.0:8080/x", "tcp://host:8080?listen=0", "tcp://host:8080?listen_timeout=9", "udp://:8080"],
+)
+def test_who_does_not_listen_there_may_have_that_number(source: str, tmp_path: Path) -> None:
+    text = STREAM.format("a").replace("testsrc:64x48@25", source)
+    assert read(tmp_path, f'preview = ":8080"\n{text}').streams
+
+
 def test_no_text_has_a_zero_byte(tmp_path: Path) -> None:
     text = STREAM.format("a").replace("null", "a\\u0000.mp4").replace("testsrc", "\\u0000")
     found = faults(tmp_path, f'preview = ":0"\n{text}')

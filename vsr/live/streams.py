@@ -50,7 +50,7 @@ class Streams:
         # Held while streams begin and end, so that a reload is never seen half done.
         self._changing = threading.Lock()
         self._begun = False
-        _check(config.streams)
+        _check(config)
         self._streams = self._made(config.streams)
 
     @property
@@ -199,8 +199,11 @@ class Streams:
             stream.cancel()
 
 
-def _check(streams: Sequence[NamedStream]) -> None:
+def _check(config: StreamsConfig) -> None:
     """Raise FaultsError for streams that cannot run, or not together."""
-    found = [f"{fault.stream}: `{fault.key}`: {fault.error.message}" for fault in faults(streams)]
+    found = [
+        f"{fault.stream}: `{fault.key}`: {fault.error.message}"
+        for fault in faults(config.streams, preview=config.preview)
+    ]
     if found:
         raise FaultsError(found)

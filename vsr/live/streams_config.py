@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,12 +22,21 @@ MOST_WEIGHT = 1000.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _CAMERAS = ("/dev/video", "camera:")
 _NO_FILES = (*_CAMERAS, "testsrc:", "screen:")
-_LISTENS = re.compile(r"(?:^|&)(?:listen\b|mode=listener)")
+_LISTENS = re.compile(r"(?:^|&)(?:(?:rtmp_)?listen(?!=0(?:&|$))\b|mode=listener|rtsp_flags=[^&]*\blisten\b)")
 _PARTS = re.compile(
     r"(?P<host>\[[^\]]*\]|[^:/?#]*):?(?P<port>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?.*", re.DOTALL
 )
 # Where an address names none.
-_PORTS = {"rtsp": "554", "rtsps": "322", "rtmp": "1935", "rtmps": "443", "whip": "80", "whips": "443"}
+_PORTS = {
+    "rtsp": "554",
+    "rtsps": "322",
+    "rtmp": "1935",
+    "rtmps": "443",
+    "http": "80",
+    "https": "443",
+    "whip": "80",
+    "whips": "443",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +117,15 @@ class Fault:
 
 
 def faults(
-    streams: Iterable[NamedStream], running: Iterable[NamedStream] = (), report: Path | None = None
+    streams: Iterable[NamedStream],
+    running: Iterable[NamedStream] = (),
+    report: Path | None = None,
+    preview: str | None = None,
 ) -> Iterator[Fault]:
     """The reasons why some of these streams cannot run, or not together.
 
     running: streams that run already; only their places are looked at. report: a file that vsr writes beside them.
+    preview: where the page listens.
     """
     streams, running = list(streams), list(running)
     for stream in streams:
@@ -119,6 +133,9 @@ def faults(
             for key, error in faults_of(stream.config):
                 yield Fault(stream.name, key, error)
     users: dict[object, str] = {} if report is None else {report.resolve(): "the report"}
+    with suppress(ConfigError):  # An address that is none is another fault.
+        if preview is not None and (port := parse_listen(preview)[1]):
+            users["port", "tcp", f"{port}"] = "the page"
     for stream in streams:
         for key, text, place in _places(stream.config):
             if place in users:
@@ -141,14 +158,14 @@ def _places(config: StreamConfig) -> Iterator[tuple[str, str, object]]:
     for sink in config.sinks:
         text = _known(sink)
         if is_url(text):
-            server = _Server.of(text)
+            server = _Server.of(text, {})
             yield "sinks", sink, server.port_here if server.is_here else server
         elif text not in ("null", "null:", PREVIEW):
             path = Path(text)
             yield "sinks", sink, (path if path.suffix else path / "index.m3u8").resolve()
     source = _known(config.source)
     if is_url(source):
-        server = _Server.of(source)
+        server = _Server.of(source, config.source_options)
         receives = server.scheme in ("udp", "rtp") and not server.is_multicast
         if receives or server.is_here:
             yield "source", config.source, server.port_here
@@ -182,12 +199,14 @@ class _Server:
     is_here: bool
 
     @staticmethod
-    def of(url: str) -> _Server:
+    def of(url: str, options: Mapping[str, str]) -> _Server:
+        """options: of FFmpeg beside it."""
         scheme, _, rest = url.partition("://")
         parts = _PARTS.fullmatch(without_login(rest))
         assert parts is not None  # It matches any text.
         scheme, host, query = scheme.lower(), parts["host"].lower(), parts["query"] or ""
-        here = bool(_LISTENS.search(query)) or not host
+        given = "&".join([query, *(f"{name}={value}" for name, value in options.items())])
+        here = bool(_LISTENS.search(given)) or not host
         return _Server(
             scheme,
             "localhost" if host in ("127.0.0.1", "[::1]") else host,

@@ -75,7 +75,7 @@ class _Reader:
         streams = [self._stream(number, table) for number, table in enumerate(self._tables)]
         places = {stream.name: ("stream", number) for number, stream in enumerate(streams) if stream}
         read = [_with_secrets(stream) for stream in streams if stream is not None]
-        for fault in faults(read, running, report):
+        for fault in faults(read, running, report, self._preview()):
             self._note(places[fault.stream], fault.key, fault.error)
         if self.found:
             return None
@@ -90,6 +90,10 @@ class _Reader:
         of = [short(name, str)] if name else []
         of += [f"`{found.key}`"] if found.key else []
         return "; ".join(filter(None, (": ".join([*of, found.error.message]), found.error.hint)))
+
+    def _preview(self) -> str | None:
+        preview = self._content.get("preview")
+        return preview if isinstance(preview, str) else None
 
     def _note(self, place: _Place, key: str, error: VsrError) -> None:
         if place[:1] == ("stream",) and key not in self._tables[int(place[1])] and key in self._defaults:
