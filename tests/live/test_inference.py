@@ -115,6 +115,20 @@ def test_before_the_first_has_gone_out_frames_are_late_for_another_reason() -> N
     assert stream.inference.queue.late == "late"
 
 
+def test_how_long_a_frame_takes_is_known_after_the_first() -> None:
+    stream = Stream()
+    stream.networks.cost_s = 0.25
+
+    def more() -> None:
+        for _ in range(5):
+            stream.put()
+            stream.clock.advance(0.1)
+
+    stream.when_first_is_out = more
+    stream.put()
+    assert stream.run() == [0, 4], "older ones would be late after the network"
+
+
 def test_frames_dropped_in_between_are_a_gap() -> None:
     stream = Stream()
     stream.networks.cost_s = 0.45

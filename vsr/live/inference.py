@@ -163,7 +163,8 @@ class Inference:
         captured.frame.starts = self._starts.of(captured)
         with self._counting.infer.busy():
             large, model, seconds = self._rungs.upscale(captured.frame)
-        self._infer_s += (seconds - self._infer_s) / _LATELY
+        # The first time is the best guess there is: an average that began at 0 would take frames that are too old for long.
+        self._infer_s += (seconds - self._infer_s) / (_LATELY if self._infer_s else 1)
         self._tell_work()
         return StreamFrame(large, model, captured.at)
 
