@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +18,10 @@ import vsr
 from tests.support import clips
 from tests.support.enlarged import packets, pictures, seconds
 from vsr.core.control import Cancelled
-from vsr.core.errors import ConfigError, FileError, InferenceError
+from vsr.core.errors import ConfigError, FileError, InferenceError, VsrError
 from vsr.files.whole import OutputFile
 from vsr.jobs import in_segments
-from vsr.jobs.folder import JobFolder, job_folder
+from vsr.jobs.folder import RUNNING, JobFolder, job_folder
 from vsr.jobs.upscale import UpscaleJob
 from vsr.models import Precision
 from vsr.upscale import upscaler
@@ -261,6 +264,47 @@ def test_a_dry_run_beside_a_running_one_fails_as_the_run(clip: Path, begun: Path
         preview(clip, other.path, segment=0)
     other.drop()
     assert preview(clip, other.path, segment=0).frames == FRAMES
+
+
+def is_no_lock(folder: Path) -> None:
+    (folder / RUNNING).mkdir(parents=True)
+
+
+def leads_nowhere(folder: Path) -> None:
+    folder.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("spoil", [is_no_lock, leads_nowhere])
+def test_a_dry_run_beside_a_folder_that_cannot_be_used_fails_as_the_run(
+    spoil: Callable[[Path], None], clip: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mp4"
+    spoil(job_folder(output))
+    with pytest.raises(VsrError) as dry:
+        preview(clip, output)
+    with pytest.raises(VsrError) as run:
+        vsr.upscale_file(str(clip), str(output), **QUICK)
+    assert (type(dry.value), dry.value.message) == (type(run.value), run.value.message)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder's permissions are of Unix")
+def test_a_dry_run_beside_a_folder_without_permission_fails_as_the_run(clip: Path, tmp_path: Path) -> None:
+    job_folder(tmp_path / "out.mp4").mkdir(mode=0o500)
+    # Root may write anywhere, unless it gives that up.
+    as_others = [] if os.geteuid() else ["setpriv", "--bounding-set", "-dac_override"]
+    command = [*as_others, sys.executable, "-m", "vsr", "upscale", clip, tmp_path / "out.mp4"]
+    ran = [
+        subprocess.run(
+            [*command, "--model", "bicubic", "--segment", "0.5", *more],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for more in (["--dry-run"], [])
+    ]
+    assert [run.returncode for run in ran] == [7, 7]
+    said = [[line for line in run.stderr.splitlines() if line.startswith("error")] for run in ran]
+    assert said[0] == said[1] == [f"error: cannot write {tmp_path / 'out.mp4.vsr'}: Permission denied"]
 
 
 def test_the_plan_of_a_cluster_with_gpus_names_them_and_not_the_head(clip: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from vsr.core.errors import ConfigError, FileError
 from vsr.core.secrets import redacted
 from vsr.files.checks import place_of
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.folder import JOURNAL, SUFFIX, JobFolder, check_free
+from vsr.jobs.folder import JOURNAL, SUFFIX, JobFolder, check_usable
 from vsr.jobs.identity import check_same, options_of
 from vsr.jobs.journal import Identified, Identity
 from vsr.jobs.lines import Lines, Trusted, bytes_of, read_lines
@@ -149,8 +149,8 @@ def begun_batch(config: UpscaleConfig, pairs: Sequence[tuple[str, str]]) -> Batc
     if not _is_kept(pairs):
         return Batch(BatchContent())
     folder = _place(config, pairs[0][1])
-    check_free(folder)
     try:
+        check_usable(folder)
         return Batch(_begun(folder, config, lambda _: None))
     except FileError:  # Then a run begins without a batch, too.
         return Batch(BatchContent())

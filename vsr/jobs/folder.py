@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -141,8 +142,7 @@ def _locked(path: Path) -> IO[bytes]:
             sync_folder(path.parent)
         # If the file is not found, its job has just ended and removed the folder.
         with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISDIR(path.lstat().st_mode):
-                raise ConfigError(f"{path} is not a folder", hint="rename it, or choose another output")
+            _check_folder(path)
             try:
                 file = open_alone(path / RUNNING)
             except BlockingIOError as error:
@@ -162,10 +162,25 @@ def _in_use(path: Path, by: str) -> ConfigError:
     )
 
 
-def check_free(path: Path) -> None:
-    """Raise ConfigError where another run works on the job of a folder. Looks, and changes nothing."""
-    if by := worked_on(path):
-        raise _in_use(path, by)
+def _check_folder(path: Path) -> None:
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        raise ConfigError(f"{path} is not a folder", hint="rename it, or choose another output")
+
+
+def check_usable(path: Path) -> None:
+    """Raise what `JobFolder` would raise for a folder that is there. Looks, and changes nothing."""
+    try:
+        _check_folder(path)
+        if by := worked_on(path):
+            raise _in_use(path, by)
+        with contextlib.suppress(FileNotFoundError):
+            os.close(open_ordinary(path / RUNNING, os.O_RDWR))
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise os_error(str(path), error) from error
 
 
 def _sign(file: IO[bytes]) -> None:

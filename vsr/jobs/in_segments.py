@@ -19,7 +19,7 @@ from vsr.core.errors import ConfigError
 from vsr.core.limits import cores
 from vsr.files.checks import is_special
 from vsr.jobs.config import UpscaleConfig
-from vsr.jobs.folder import JOURNAL, JobFolder, check_free, job_folder
+from vsr.jobs.folder import JOURNAL, JobFolder, check_usable, job_folder
 from vsr.jobs.outlook import Outlook, Preview
 from vsr.jobs.progress import OnProgress, Progress, TimeLeft
 from vsr.jobs.report import Report
@@ -131,7 +131,7 @@ class Upscaling:
         begun, is_made = None, False
         if not at_once and like is None:
             begun = self._begun(Path(output))
-            check_free(job_folder(Path(output)))
+            check_usable(job_folder(Path(output)))
             is_made = begun is not None and self._is_made(url, Path(output), begun)
         job = self._to_look(replacing=is_made or like is not None)
         found = replace(job.preview(url, str(like or output)), output=output)
