@@ -1,4 +1,4 @@
-"""Frames go when nobody uses them: hundreds that wait for Python's collector would fill the memory."""
+"""Frames and encoders go when nobody uses them: those that wait for Python's collector would fill the memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 import vsr
@@ -15,9 +16,11 @@ from vsr.media.read.open import open_source
 from vsr.media.types import SourceOptions
 from vsr.media.write.encoders import available_encoders
 
+CUT = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=1.6", "-g", "10", "-pix_fmt", "yuv420p")
 
-def frames_left() -> int:
-    return Counter(type(each) for each in gc.get_objects())[VideoFrame]
+
+def left(kind: type) -> int:
+    return Counter(type(each) for each in gc.get_objects())[kind]
 
 
 @pytest.mark.parametrize("written", [False, True])
@@ -26,7 +29,7 @@ def test_no_frame_waits_for_the_collector(written: bool, tmp_path: Path) -> None
     gc.collect()
     gc.disable()
     try:
-        before = frames_left()
+        before = left(VideoFrame)
         if written:
             report = vsr.upscale_file(str(clips.h264()), str(tmp_path / "out.mp4"), model="bicubic")
             assert report.frames_out > 4
@@ -34,6 +37,22 @@ def test_no_frame_waits_for_the_collector(written: bool, tmp_path: Path) -> None
             with open_source(str(clips.h264()), SourceOptions()) as source:
                 assert sum(1 for _ in source) > 4
             del source
-        assert frames_left() - before <= 2
+        assert left(VideoFrame) - before <= 2
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("segment", [0, 0.4])
+def test_no_encoder_waits_for_the_collector(segment: float, tmp_path: Path) -> None:
+    """x264 holds 150 MB for 1080p, and there is one for each segment."""
+    clip = clips.made("cut.mp4", CUT, lambda path: clips.run(*CUT, path))
+    available_encoders()
+    gc.collect()
+    gc.disable()
+    try:
+        before = left(VideoCodecContext)
+        report = vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), model="bicubic", segment=segment)
+        assert report.frames_out == 40
+        assert left(VideoCodecContext) == before
     finally:
         gc.enable()

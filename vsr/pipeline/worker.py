@@ -161,15 +161,17 @@ class StageWorker(Worker):
         outputs: Channel[Any],
     ) -> None:
         super().__init__(name, count_out, inputs, outputs)
-        self._transform = transform
+        self._transform: Callable[[Iterator[Any]], Iterator[Any]] | None = transform
         self._count_in = count_in
         self._from = inputs
         self._to = outputs
 
     def _loop(self) -> None:
+        transform, self._transform = self._transform, None
+        assert transform is not None
         with (
             _closing(self._take(self._from, self._count_in)) as taken,
-            _closing(self._transform(taken)) as given,
+            _closing(transform(taken)) as given,
         ):
             for item in given:
                 if not self._give(self._to, item):
@@ -191,7 +193,7 @@ class SinkWorker(Worker, Generic[R]):
         super().__init__(name, count_in, inputs, None)
         self.returned = False
         self._value: R | None = None
-        self._sink = sink
+        self._sink: Callable[[Iterator[Any]], R] | None = sink
         self._from = inputs
 
     def result(self) -> R:
@@ -199,7 +201,9 @@ class SinkWorker(Worker, Generic[R]):
         return cast(R, self._value)
 
     def _loop(self) -> None:
+        sink, self._sink = self._sink, None
+        assert sink is not None
         with _closing(self._take(self._from, self.count_out)) as taken:
-            self._value = self._sink(taken)
+            self._value = sink(taken)
         self._items_out = self._items_in
         self.returned = True

@@ -136,6 +136,11 @@ class VideoEncoder:
         """Return the packets that the encoder still holds, and end it. Raises EncodeError."""
         return self._packets(None)
 
+    def close(self) -> None:
+        """Let go of an encoder that has ended, once nobody reads `stream` any more. PyAV's container and its stream hold each
+        other, so its memory, 150 MB for x264 in 1080p, would stay until Python's collector comes."""
+        self._nowhere.close()
+
     def drop(self) -> None:
         """Drop the frames that the encoder holds, so that freeing it waits for little: see `_WORKS_OFF`."""
         if self.plan.name in _WORKS_OFF and self.frames:

@@ -104,11 +104,15 @@ class Encoding:
 
     def flush(self) -> list[Encoded]:
         """Return the packets that the encoder still holds, and end it. Raises EncodeError."""
-        return self._encoder.flush()
+        packets = self._encoder.flush()
+        self._encoder.close()
+        return packets
 
     def drop(self) -> None:
         """Drop the frames that the encoder still holds."""
         self._encoder.drop()
+        if not self.frames:  # Otherwise freeing it waits for frames in progress.
+            self._encoder.close()
 
     def _tell_losses(self, frame: Frame, has_captions: bool) -> None:
         """Report losses once that the first frame did not show."""

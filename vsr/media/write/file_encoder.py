@@ -118,6 +118,10 @@ class FileEncoder:
             packets[-1] = packets[-1].with_data(data)
         return packets
 
+    def close(self) -> None:
+        """Let go of the encoder after `flush`, once nobody reads `template` any more."""
+        self._encoder.close()
+
     def drop(self) -> None:
         """Drop the frames that the encoder still holds."""
         self._encoder.drop()
