@@ -197,6 +197,33 @@ def test_nodes_die_and_come_and_packets_are_those_of_one_process(
     nodes.tell("kill late")
 
 
+WITH_PROGRESS = """
+import sys, vsr
+network = vsr.NetworkOptions("quality", scale=2)
+config = vsr.UpscaleConfig((sys.argv[1],), sys.argv[2], network, segment=12, cluster="auto")
+vsr.upscale_many(config, progress=lambda progress: print(progress.frames_done, flush=True))
+"""
+
+
+def test_the_progress_moves_within_segments(
+    processes: Processes, nodes: Nodes, clip: Path, tmp_path: Path
+) -> None:
+    nodes.tell("add told 1")
+    run = processes.start(
+        sys.executable, "-c", WITH_PROGRESS, clip, tmp_path / "out.mp4",
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, env={**environment(), "RAY_ADDRESS": nodes.address},
+    )  # fmt: skip
+    until(lambda: bool(tasks_left(nodes, b"ray::Board")), "there is no actor")
+    out, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0
+    done = [int(line) for line in out.splitlines() if line.isdigit()]  # Ray writes there, too.
+    assert done[-1] == FRAMES
+    assert done == sorted(done)
+    assert set(done) - {0, FRAMES // 2, FRAMES}
+    until(lambda: not tasks_left(nodes, b"ray::Board"), "the actor has outlived the run")
+    nodes.tell("kill told")
+
+
 def test_a_head_that_is_killed_leaves_no_task_and_the_job_goes_on_without_the_cluster(
     processes: Processes, nodes: Nodes, clip: Path, package: Path, tmp_path: Path, expected: list[Any]
 ) -> None:

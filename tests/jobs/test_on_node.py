@@ -73,8 +73,12 @@ def test_a_node_makes_the_same_of_an_excerpt_and_a_package_that_came_to_it(
     sent = pickle.dumps(task), pickle.dumps(Package.of(package)), [pickle.dumps(excerpt(clip, noted))]
     clip.unlink()
     shutil.rmtree(package)
-    done, data = pickle.loads(make_segment(*sent, threads=cores()))
+    told: list[tuple[int, int]] = []
+    done, data = pickle.loads(make_segment(*sent, cores(), lambda *news: told.append(news)))
     assert data == task.path.read_bytes()
+    assert told
+    assert {number for number, _ in told} == {1}
+    assert 0 <= told[-1][1] <= here.report.frames_out
     assert (done.number, done.report.frames_out) == (1, here.report.frames_out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "models"]
 
@@ -103,7 +107,7 @@ def test_a_node_of_another_version_says_so(
 ) -> None:
     context = SimpleNamespace(get_node_id=lambda: "0123456789abcdef")
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get_runtime_context=lambda: context))
-    node, answer = _remote()({**versions(), **there}, 1, b"", b"")
+    node, answer = _remote()({**versions(), **there}, 1, None, b"", b"")
     assert "(01234567)" in node
     assert answer == said
 
@@ -113,4 +117,4 @@ def test_a_node_without_vsr_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get_runtime_context=lambda: context))
     without: Any = None
     monkeypatch.setitem(sys.modules, "vsr.jobs.on_node", without)
-    assert "has no vsr that could help" in str(_remote()({}, 1, b"", b"")[1])
+    assert "has no vsr that could help" in str(_remote()({}, 1, None, b"", b"")[1])

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,37 @@ class _Task:
     answer: ObjectRef[Any]
 
 
+class _Board:
+    """How many frames the segments have that nodes make: an actor of the cluster, which the tasks tell and the head asks.
+
+    Nothing waits for it, and where it is lost with its node it begins anew.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self.actor = ray.remote(num_cpus=0, max_restarts=-1)(_board()).remote()
+        self._asked: ObjectRef[Any] | None = None
+        self._asked_at = -_LOOK_S
+
+    def news(self) -> Mapping[int, int]:
+        """What it was told since, by the numbers of segments."""
+        if self._asked is None:
+            if time.monotonic() >= self._asked_at + _LOOK_S:
+                self._asked, self._asked_at = self.actor.told.remote(), time.monotonic()
+            return {}
+        if not self._ray.wait([self._asked], timeout=0)[0]:
+            return {}
+        asked, self._asked = self._asked, None
+        try:
+            told: Mapping[int, int] = self._ray.get(asked)
+        except self._ray.exceptions.RayError:
+            return {}
+        return told
+
+    def close(self) -> None:
+        self._ray.kill(self.actor)
+
+
 class OnCluster:
     """See `vsr.jobs.runners.Runners`. A runner is a place in the cluster's queue.
 
@@ -161,6 +192,7 @@ class OnCluster:
         self._ray = cluster.ray
         self._control = control
         self._on_progress = on_progress
+        self._board = None if on_progress is None else _Board(cluster.ray)
         self._tasks: dict[str, _Task] = {}
         self._make = self._ray.remote(_remote())
         self._package = self._put(Package.of(package))
@@ -193,7 +225,13 @@ class OnCluster:
         own = self._put(excerpt(Path(task.url), noted - blocks))
         sent = pickle.dumps(replace(task, config=replace(task.config, network=self._network)))
         answer = self._make.options(**self._cluster.options()).remote(
-            self._versions, self._cluster.threads, sent, self._package, common, own
+            self._versions,
+            self._cluster.threads,
+            self._board and self._board.actor,
+            sent,
+            self._package,
+            common,
+            own,
         )
         self._tasks[runner] = _Task(task, answer)
 
@@ -216,12 +254,22 @@ class OnCluster:
             names = {task.answer: name for name, task in self._tasks.items()}
             ready, _ = self._ray.wait(list(names), timeout=_CHECK_S)
             self._control.check()
+            self._tell_progress()
             if ready:
                 return [self._heard(names[answer]) for answer in ready]
             if until is not None and time.monotonic() >= until:
                 return []
             if until is None and self.free():
                 return []
+
+    def _tell_progress(self) -> None:
+        """Say how far the segments under way are. What nodes told of others came too late."""
+        if self._on_progress is None or self._board is None:
+            return
+        urls = {task.segment.segment.number: task.segment.url for task in self._tasks.values()}
+        for number, frames in self._board.news().items():
+            if number in urls:
+                self._on_progress(number, Progress(redacted(urls[number]), frames, None, 0.0, None, None))
 
     def _heard(self, name: str) -> Made | Failed:
         task = self._tasks.pop(name)
@@ -276,6 +324,8 @@ class OnCluster:
             self._ray.cancel(answer, force=True)
         if left:
             self._ray.wait(left, num_returns=len(left), timeout=_END_S)
+        if self._board is not None:
+            self._board.close()
 
 
 @contextlib.contextmanager
@@ -285,11 +335,28 @@ def _opened(task: SegmentTask) -> Generator[FileSource]:
         yield source
 
 
+def _board() -> type:
+    """The class of the actor. Its code is sent from here, as that of the tasks."""
+
+    class Board:
+        def __init__(self) -> None:
+            self._frames: dict[int, int] = {}
+
+        def tell(self, number: int, frames: int) -> None:
+            self._frames[number] = frames
+
+        def told(self) -> dict[int, int]:
+            told, self._frames = self._frames, {}
+            return told
+
+    return Board
+
+
 def _remote() -> Callable[..., tuple[str, str | bytes]]:
     """The function that runs on a node. Its code is sent from here: a node may have no vsr, or another version."""
 
     def segment(
-        there: dict[str, str], threads: int, task: bytes, package: bytes, *excerpts: bytes
+        there: dict[str, str], threads: int, board: Any, task: bytes, package: bytes, *excerpts: bytes
     ) -> tuple[str, str | bytes]:
         import socket
 
@@ -300,6 +367,7 @@ def _remote() -> Callable[..., tuple[str, str | bytes]]:
             from vsr.jobs.on_node import differing, make_segment, versions
         except ImportError as error:
             return node, f"has no vsr that could help: {error}"
-        return node, differing(there, versions()) or make_segment(task, package, excerpts, threads)
+        tell = None if board is None else board.tell.remote
+        return node, differing(there, versions()) or make_segment(task, package, excerpts, threads, tell)
 
     return segment

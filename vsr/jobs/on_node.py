@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,11 +17,15 @@ from pathlib import Path
 from vsr.core.errors import VsrError, WorkerError, stage_failed
 from vsr.core.limits import cores, share_machine
 from vsr.core.version import __version__
+from vsr.jobs.progress import OnProgress, Progress
 from vsr.jobs.run_segment import run_segment
 from vsr.jobs.tasks import SegmentDone, SegmentTask
 from vsr.jobs.upscale import UpscaleJob
 from vsr.machine.environment import version
 from vsr.media.read.excerpt import Excerpt, write_excerpts
+
+# Interval at which the head hears how far a segment is.
+_TELL_S = 1.0
 
 _SOURCES = Path(__file__).parents[1]
 # Beside vsr itself, these packages decide the output.
@@ -65,13 +70,20 @@ def differing(there: Mapping[str, str], here: Mapping[str, str]) -> str:
     return f"has {', '.join(wrong)}" if wrong else ""
 
 
-def make_segment(task: bytes, package: bytes, excerpts: Sequence[bytes], threads: int) -> bytes:
+def make_segment(
+    task: bytes,
+    package: bytes,
+    excerpts: Sequence[bytes],
+    threads: int,
+    tell: Callable[[int, int], object] | None = None,
+) -> bytes:
     """Make a segment of pickled parts: a SegmentTask, a Package, Excerpts of the input. The answer is a pickled `Answer`.
 
-    threads: processors this task was given. Unlike `run_segment` it raises nothing.
+    threads: processors this task was given. tell: gets, once a second, the number of the segment and of its
+    frames so far. Unlike `run_segment` it raises nothing.
     """
     try:
-        answer = _made(pickle.loads(task), pickle.loads(package), excerpts, threads)
+        answer = _made(pickle.loads(task), pickle.loads(package), excerpts, threads, tell)
     except VsrError as error:
         answer = error
     except Exception as error:
@@ -87,7 +99,13 @@ _kept: dict[str, tempfile.TemporaryDirectory[str]] = {}
 _jobs: list[UpscaleJob] = []
 
 
-def _made(task: SegmentTask, package: Package, excerpts: Sequence[bytes], threads: int) -> Answer:
+def _made(
+    task: SegmentTask,
+    package: Package,
+    excerpts: Sequence[bytes],
+    threads: int,
+    tell: Callable[[int, int], object] | None,
+) -> Answer:
     if not _jobs:
         share_machine(max(1, cores() // threads))
         _jobs.append(UpscaleJob(task.config))
@@ -101,8 +119,20 @@ def _made(task: SegmentTask, package: Package, excerpts: Sequence[bytes], thread
             path=Path(folder) / "segment",
             config=replace(task.config, network=network),
         )
-        done = run_segment(_jobs[0], here)
+        done = run_segment(_jobs[0], here, None if tell is None else _telling(task.segment.number, tell))
         return done, here.path.read_bytes()
+
+
+def _telling(number: int, tell: Callable[[int, int], object]) -> OnProgress:
+    told_at = -_TELL_S
+
+    def note(part: Progress) -> None:
+        nonlocal told_at
+        if (now := time.monotonic()) >= told_at + _TELL_S:
+            told_at = now
+            tell(number, part.frames_done)
+
+    return note
 
 
 def _excerpt(data: bytes) -> Excerpt:
