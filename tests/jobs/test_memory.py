@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -44,15 +45,21 @@ def test_no_frame_waits_for_the_collector(written: bool, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("segment", [0, 0.4])
 def test_no_encoder_waits_for_the_collector(segment: float, tmp_path: Path) -> None:
-    """x264 holds 150 MB for 1080p, and there is one for each segment."""
+    """x264 holds 150 MB for 1080p, and there is one for each segment of each input."""
     clip = clips.made("cut.mp4", CUT, lambda path: clips.run(*CUT, path))
+    for name in ("one.mp4", "other.mp4"):
+        shutil.copy2(clip, tmp_path / name)
+    inputs = (str(tmp_path / "one.mp4"), str(tmp_path / "other.mp4"))
+    config = vsr.UpscaleConfig(
+        inputs, str(tmp_path / "out") + "/", vsr.NetworkOptions("bicubic"), segment=segment
+    )
     available_encoders()
     gc.collect()
     gc.disable()
     try:
         before = left(VideoCodecContext)
-        report = vsr.upscale_file(str(clip), str(tmp_path / "out.mp4"), model="bicubic", segment=segment)
-        assert report.frames_out == 40
+        reports = vsr.upscale_many(config)
+        assert [report.frames_out for report in reports] == [40, 40]
         assert left(VideoCodecContext) == before
     finally:
         gc.enable()

@@ -374,6 +374,7 @@ class UpscaleJob:
             result = pipeline.run(watch if on_progress else None)
         finally:
             sink.abandon()  # does nothing once the output is whole
+            sink.on_whole = lambda _: None  # It holds the sink, and so the encoder.
         return reported(result.stats, result.value, stopped=result.stopped)
 
 
