@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.memory_network import write_memory_network
+from tests.support.tiers import slow_except
 from tests.support.usable import backends
 from vsr.backends.choose import load_backend
 from vsr.bench.synthetic import synthetic_frames
@@ -24,7 +25,7 @@ SHIPPED = [spec.id for spec in shipped_models() if spec.states]
 SIZE = (128, 96)
 
 
-@pytest.fixture(params=[*SHIPPED, "of the tests"], scope="module")
+@pytest.fixture(params=[*slow_except("temporal-x2", SHIPPED), "of the tests"], scope="module")
 def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     if request.param in SHIPPED:
         return find_model(request.param)

@@ -22,6 +22,7 @@ SHARPENS = (
     "restore-x2",
     "restore-x4",
     "temporal-x2",
+    "temporal-x4",
     "tiny-x2",
 )
 

@@ -21,6 +21,7 @@ BUDGETS = {
     "quality-x4": 700_000,
     "restore": 700_000,
     "temporal-x2": 65_000,
+    "temporal-x4": 105_000,
     "tiny-x2": 3_000,
 }
 
