@@ -28,16 +28,17 @@ LIMITS = {
 What it does not do: it was trained on clean pictures reduced by bicubic, so compression artefacts and noise are
 enlarged, not removed.""",
     "realistic": """\
-It was trained on pictures that were blurred, reduced, made noisy and compressed (JPEG, H.264, HEVC), to undo that: the two
-sets above are clean, and its PSNR there is lower than that of a network for clean pictures. What it draws where
-compression took the detail away is likely, not what was there: take `quality` where that matters.""",
+It was trained on pictures that were blurred, reduced, made noisy and compressed (JPEG, H.264, HEVC, MPEG-2, MPEG-4), to undo
+that: the two sets above are clean, and its PSNR there is lower than that of a network for clean pictures. How it does on noise
+and compression is in `benchmarks/cells-x{scale}.json`. What it draws where compression took the detail away is likely, not what
+was there: take `quality` where that matters, or a lower `--strength`.""",
 }
 
 CARD = """\
 # {id}
 
 {title}. A chain of {convs} 3x3 convolutions on luma{resolution}, {channels} channels,
-PReLU{skips}, sub-pixel output added to the repeated input{linear}:
+PReLU{skips}, sub-pixel output added to the repeated input{linear}{chroma}:
 {macs:,} multiply-adds per input pixel, {parameters:,} parameters.
 While training, each kernel was the sum of a 3x3 kernel, a 1x1 -> 3x3 product and the identity, folded into one.
 
@@ -151,6 +152,10 @@ def main() -> None:
         skips=f", the input of every {network['skip_every']} added to their output"
         if network["skip_every"]
         else "",
+        chroma=f", and for chroma\na chain of {network['chroma_depth'] + 2} on luma and chroma at half resolution, "
+        f"{network['chroma_channels']} channels, whose output is added to cubic enlargement"
+        if "chroma_channels" in network
+        else "",
         macs=draft.macs_per_pixel,
         parameters=draft.parameters,
         scale=draft.scale,
@@ -186,7 +191,7 @@ def main() -> None:
         f"{gan['weight']:g}, its features' at {gan['features']:g}\n"
         if (gan := recipe.get("gan"))
         else "",
-        limits=LIMITS[recipe["data"]["degradation"]],
+        limits=LIMITS[recipe["data"]["degradation"]].format(scale=draft.scale),
         note=f"- {args.note}\n" if args.note else "",
     )
     folder = args.out or PACKAGES / args.id

@@ -251,6 +251,7 @@ def upscale_file(
     precision: Precision | None = None,
     build: bool = True,
     temporal: Temporal = "auto",
+    strength: float | None = None,
     progress: OnProgress | None = None,
     control: JobControl | None = None,
 ) -> Report:
@@ -283,6 +284,7 @@ def upscale_file(
             precision=precision,
             build=build,
             temporal=temporal,
+            strength=strength,
         ),
         size=size,
         source=SourceOptions(
@@ -349,6 +351,7 @@ def open_stream(
     precision: Precision | None = None,
     build: bool = True,
     temporal: Temporal = "auto",
+    strength: float | None = None,
 ) -> OpenStream:
     """Open a live source and upscale it. The result is a context manager, and an iterator of `StreamFrame`s as they come.
 
@@ -376,6 +379,7 @@ def open_stream(
             precision=precision,
             build=build,
             temporal=temporal,
+            strength=strength,
         ),
         max_latency_s=max_latency_s,
         timeout_s=timeout_s,

@@ -103,6 +103,7 @@ RUNNING = {
     "precision": Case("--precision fp32", {"precision": "fp32"}),
     "build": Case("--no-build", {"build": False}),
     "temporal": Case("--temporal off", {"temporal": "off"}),
+    "strength": Case("--strength 0.5", {"strength": 0.5}),
 }
 SCALE = Case("--scale 4", {"scale": 4})
 BATCH = Case("--batch 5", {"batch": 5})

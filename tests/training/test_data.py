@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +13,8 @@ import torch
 from PIL import Image
 
 from tests.support import clips
-from tests.support.processes import PATIENCE_S
 from vsr.core.errors import ConfigError, DecodeError, SourceOpenError
-from vsr.evaluation import metrics
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.compress import compressed
 from vsr.training import degradations
 from vsr.training.data import PatchPool, Photo, load_photos
 from vsr.training.recipe import DataRecipe, Recipe, load_recipe
@@ -181,57 +176,6 @@ def test_folders_without_pictures_and_broken_pictures(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(DecodeError, match=r"broken\.png"):
         load_photos([tmp_path])
-
-
-def test_realistic_pictures_are_worse_than_reduced_ones_and_alike_for_a_seed() -> None:
-    luma = rendered_luma(5, 200)
-    clean = degradations.bicubic("a", luma, 2)
-    changes = []
-    for seed in range(12):
-        pair, again = (
-            degradations.realistic("a", luma, 2, rng=np.random.default_rng(seed)) for _ in range(2)
-        )
-        np.testing.assert_array_equal(pair.hr, clean.hr)
-        # Drawn alike; once in some dozens x264 itself comes out slightly otherwise.
-        assert metrics.mae(pair.lr, again.lr) < 3
-        assert pair.lr.shape == clean.lr.shape
-        changes.append(metrics.psnr(pair.lr, clean.lr))
-    assert 12 < min(changes) < max(changes) < 60
-    assert max(changes) - min(changes) > 5  # Strengths are drawn.
-
-
-@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
-def test_compression_stays_in_place_and_grows_with_crf(encoder: Literal["libx264", "libx265"]) -> None:
-    luma = rendered_luma(7, 151)
-    psnr = [metrics.psnr(compressed(luma, encoder, crf, drift=2), luma) for crf in (12, 26, 40)]
-    assert psnr == sorted(psnr, reverse=True)
-    assert psnr[0] > 35  # Not shifted: text would show that at once.
-    assert psnr[2] < psnr[0] - 6
-
-
-@pytest.mark.parametrize("width", [16, 32, 48])
-def test_x265_keeps_to_its_memory_in_narrow_pictures(width: int) -> None:
-    """In a process of its own, which a damaged heap would abort."""
-    script = f"""
-import numpy as np
-from vsr.media.compress import compressed
-for height in range(16, 64):
-    compressed(np.zeros((height, {width}), np.uint8), "libx265", 26)
-"""
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=PATIENCE_S)
-
-
-def test_a_pool_of_realistic_pairs() -> None:
-    photos = [Photo(str(seed), rendered_luma(seed, 96)) for seed in (1, 2)]
-    kinds = {}
-    for kind in ("bicubic", "realistic"):
-        pools = [
-            PatchPool(photos, recipe_with(2, DataRecipe(patch=16, degradation=kind)), CPU) for _ in range(2)
-        ]
-        assert (pools[0].lr.float() - pools[1].lr.float()).abs().mean() < 3
-        kinds[kind] = pools[0]
-    torch.testing.assert_close(kinds["bicubic"].hr, kinds["realistic"].hr)
-    assert not torch.equal(kinds["bicubic"].lr, kinds["realistic"].lr)
 
 
 def test_folders_of_videos_give_frames_apart(tmp_path: Path) -> None:

@@ -144,7 +144,13 @@ temporal = click.option(
     help="Whether video goes through the network with memory that belongs to the model: auto where there is one and the "
     "machine is fast enough. Pictures never do.",
 )
-running = group(tile, threads, precision, no_build, temporal)
+strength = click.option(
+    "--strength",
+    type=float,
+    metavar="0..1",
+    help="How much of what `restore` adds to bicubic is added: 0 is bicubic, 1 is all of it. [default: 1]",
+)
+running = group(tile, threads, precision, no_build, temporal, strength)
 
 
 def network(values: Mapping[str, Any]) -> NetworkOptions:

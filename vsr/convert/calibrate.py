@@ -65,7 +65,7 @@ def _extremes(
     model = onnx.load(str(spec.graph(layout)), load_external_data=False)
     channels = {tensor.name: tensor.dims[1] for tensor in model.graph.initializer if len(tensor.dims) == 4}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    of_a_picture = 3 if spec.domain == "rgb" else 1
+    of_a_picture = 1 if spec.domain == "luma" else 3
     taken = {node.input[0] for node in convolutions if channels.get(node.input[1], 1) > of_a_picture}
     found = [extremes(spec, layout, inputs) for inputs in examples]
     ends = {name: np.array([one[name] for one in found]) for name in found[0] if name in taken}

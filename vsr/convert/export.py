@@ -21,6 +21,7 @@ from vsr.convert.onnx_file import OnnxFile, OnnxPrecision, write_onnx
 from vsr.core.errors import ConfigError, WeightsError, reason
 from vsr.files.checks import check_writable, is_folder, is_special, stat_of
 from vsr.models.archs import ARCHITECTURES, COMMUNITY, spec_from_dict
+from vsr.models.graphs.colour_network import ColourNetwork
 from vsr.models.graphs.networks import ChainNetwork, Network
 from vsr.models.graphs.package import PackageFacts, refuse_existing, write_package
 from vsr.models.graphs.temporal import TemporalNetwork
@@ -129,6 +130,11 @@ def export_onnx(
         raise ConfigError(f"{path} exists", hint="name a new file")
     check_writable(path, overwrite=False)
     with _network(weights, sample) as network:
+        if isinstance(network, ColourNetwork):
+            raise ConfigError(
+                f"{weights} is of a network in colour; .onnx files are for networks on luma",
+                hint="export it as a package",
+            )
         if isinstance(network, TemporalNetwork):
             raise ConfigError(
                 f"{weights} is of a network with memory, which takes more than a picture",
@@ -168,7 +174,7 @@ def _network(weights: Path, sample: int | None) -> Generator[Network | TemporalN
         )
     if sample is not None:
         tensors = _sampled(arch, spec, tensors, sample)
-    if arch == "chain":
+    if arch in ("chain", "colour"):
         tensors = _within_half_precision(spec, tensors)
     with tempfile.TemporaryDirectory() as temporary:
         # Only the tensors and their description are copied: the rest of the metadata is in the spec and the card.
@@ -178,6 +184,8 @@ def _network(weights: Path, sample: int | None) -> Generator[Network | TemporalN
         )
         if arch == "chain":
             yield ChainNetwork(spec, bare)
+        elif arch == "colour":
+            yield ColourNetwork(spec, bare)
         elif arch == "temporal":
             yield TemporalNetwork(spec, bare)
         else:
@@ -222,8 +230,11 @@ def _within_half_precision(spec: Any, tensors: dict[str, Any]) -> dict[str, Any]
 
     from vsr.models.archs.chain import within_half_precision
 
-    scaled = within_half_precision(spec, {name: torch.from_numpy(array) for name, array in tensors.items()})
-    return {name: tensor.numpy() for name, tensor in scaled.items()}
+    chain = {
+        name: torch.from_numpy(array) for name, array in tensors.items() if not name.startswith("chroma.")
+    }
+    scaled = within_half_precision(spec, chain)
+    return tensors | {name: tensor.numpy() for name, tensor in scaled.items()}
 
 
 def _read(weights: Path) -> tuple[dict[str, str], dict[str, Any]]:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from vsr.core.errors import WeightsError, reason
 from vsr.models.graphs.builder import OPSET, GraphBuilder
-from vsr.models.graphs.rgb_graph import CHROMA_REACH
+from vsr.models.graphs.chroma import CHROMA_REACH
 
 Array = npt.NDArray[np.float32]
 

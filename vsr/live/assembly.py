@@ -107,7 +107,7 @@ def faults_of(config: StreamConfig, networks: Networks | None = None) -> Iterato
 def _of_network(config: StreamConfig, networks: Networks | None) -> str:
     """The option without which the networks can be made; else "model"."""
     usual = NetworkOptions()
-    for name in ("device", "backend", "precision", "temporal", "scale"):
+    for name in ("device", "backend", "precision", "temporal", "strength", "scale"):
         network = replace(config.network, **{name: getattr(usual, name)})
         with contextlib.suppress(VsrError):
             Rungs(replace(config, network=network), networks).close()

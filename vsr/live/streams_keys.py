@@ -60,6 +60,7 @@ KEYS: Mapping[str, _Key] = {
     "precision": _text("network.precision"),
     "no-build": _flag("network.build", means=False),
     "temporal": _text("network.temporal"),
+    "strength": _number("network.strength", float),
     "max-latency": _number("max_latency_s", float, per=1000),
     "timeout": _number("timeout_s", float),
     "retries": _number("retries", int),

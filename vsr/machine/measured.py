@@ -46,6 +46,7 @@ _SMALL_INPUTS = {
     "max_code": np.float32(255),
     "luma_weights": np.array([0.587, 0.114, 0.299], np.float32),
     "chroma_gain": np.float32(1 / 224),
+    "strength": np.float32(1),
 }
 _BY_EXACTNESS: Sequence[Precision] = get_args(Precision)
 

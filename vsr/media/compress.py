@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -16,7 +17,8 @@ from vsr.core.errors import EncodeError, reason
 from vsr.media.frames.planes import frame_from_av
 from vsr.media.write.encoders import merged, safe_options
 
-Luma = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.uint8]
+Codec = Literal["libx264", "libx265", "mpeg2video", "mpeg4"]
 
 _OPTIONS = {
     "libx264": {"preset": "veryfast"},
@@ -24,46 +26,34 @@ _OPTIONS = {
 }
 
 
-Encoder = Literal["libx264", "libx265"]
+def compressed(frames: Sequence[Sequence[Plane]], codec: Codec, quality: int) -> list[list[Plane]]:
+    """Frames as a video encoder leaves them. Each has planes Y uint8 [H, W], U and V [H/2, W/2], of even H and W, or Y alone.
 
-
-def compressed(luma: Luma, encoder: Encoder, crf: int, *, drift: int = 1) -> Luma:
-    """`luma` uint8 [H, W] as the last of three frames of a clip that pans by `drift` pixels a frame: it is predicted from
-    those before, as most frames of a video are.
-
-    Raises EncodeError where this FFmpeg build lacks the encoder.
+    quality: CRF, or the quantizer 1..31 of MPEG-2 and MPEG-4. Raises EncodeError where this FFmpeg build lacks the encoder.
     """
-    clip = np.stack([np.roll(luma, (number - 2) * drift, axis=1) for number in range(3)])
-    last: Luma = compressed_frames(clip, encoder, crf)[-1]
-    return last
-
-
-def compressed_frames(frames: Luma, encoder: Encoder, crf: int) -> Luma:
-    """Luma uint8 [N, H, W] as a video encoder leaves it. Raises EncodeError where this FFmpeg build lacks the encoder."""
-    height, width = frames.shape[1:]
-    even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     try:
-        file = _encoded(even, encoder, crf)
+        file = _encoded(frames, codec, quality)
     except (av.FFmpegError, ValueError) as error:
-        raise EncodeError(f"cannot compress with {encoder}: {reason(error)}") from error
+        raise EncodeError(f"cannot compress with {codec}: {reason(error)}") from error
     with av.open(file, "r") as decoder:
-        found = [
-            np.asarray(frame_from_av(frame).planes[0])[:height, :width] for frame in decoder.decode(video=0)
+        decoder.streams.video[0].codec_context.thread_count = 1
+        return [
+            [np.asarray(plane) for plane in frame_from_av(frame).planes[: len(frames[0])]]
+            for frame in decoder.decode(video=0)
         ]
-    return np.stack(found)
 
 
-def _encoded(frames: Luma, encoder: Encoder, crf: int) -> io.BytesIO:
+def _encoded(frames: Sequence[Sequence[Plane]], codec: Codec, quality: int) -> io.BytesIO:
     """The clip as a file."""
-    options = merged({**_OPTIONS[encoder], "crf": str(crf)}, safe_options(encoder, frames.shape[2]))
+    height, width = frames[0][0].shape
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream(encoder, rate=25, options=options)
+        stream = container.add_stream(codec, rate=25, options=_options(codec, quality, width))
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
-        for number, luma in enumerate(frames):
-            frame = _gray(luma)
+        for number, planes in enumerate(frames):
+            frame = _frame(planes)
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -71,8 +61,14 @@ def _encoded(frames: Luma, encoder: Encoder, crf: int) -> io.BytesIO:
     return file
 
 
-def _gray(luma: Luma) -> VideoFrame:
-    """A 4:2:0 frame without colour."""
-    height, width = luma.shape
-    chroma = np.full((height // 2, width), 128, np.uint8)
-    return VideoFrame.from_ndarray(np.concatenate([luma, chroma]), format="yuv420p")
+def _options(codec: Codec, quality: int, width: int) -> dict[str, str]:
+    if codec in _OPTIONS:
+        return merged({**_OPTIONS[codec], "crf": str(quality)}, safe_options(codec, width))
+    return {"qmin": str(quality), "qmax": str(quality)}
+
+
+def _frame(planes: Sequence[Plane]) -> VideoFrame:
+    height, width = planes[0].shape
+    chroma = planes[1:] or [np.full((height // 2, width // 2), 128, np.uint8)] * 2
+    flat = np.concatenate([plane.ravel() for plane in (planes[0], *chroma)])
+    return VideoFrame.from_ndarray(flat.reshape(height * 3 // 2, width), format="yuv420p")

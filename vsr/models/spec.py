@@ -8,7 +8,8 @@ it. A frame graph takes planes and gives planes:
     bias     float32 []
     max_code float32 []    the largest code of the samples, 255 for 8 bits
     luma_weights float32 [3]   of G, B, R, summing to 1        (for RGB planes, and networks on RGB)
-    chroma_gain float32 []     Cb and Cr = (code - middle) x chroma_gain, in -0.5..0.5      (networks on RGB)
+    chroma_gain float32 []     Cb and Cr = (code - middle) x chroma_gain, in -0.5..0.5      (networks that see colour)
+    strength float32 []        0..1: how much of what the network adds to bicubic is added     (networks in colour)
     outputs  the plane names with "_out", uint8 [N, 1, h x scale, w x scale x bytes_per_sample]
 
 Samples of more than 8 bits are little-endian byte pairs. Small inputs instead of constants let one graph serve every
@@ -51,7 +52,7 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
 State = Literal["input", "output"]
 """A part of the last frame that a network with memory gets: its planes, or its result."""
-SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain")
+SMALL_INPUTS = ("gain", "bias", "max_code", "luma_weights", "chroma_gain", "strength")
 """Inputs of a frame graph beside the planes; a graph may lack the inputs it has no use for."""
 KEEP = "keep"
 """The input that says for each picture of a batch whether the memory is of the frame before."""
@@ -116,22 +117,23 @@ ALL_LAYOUTS = tuple(GraphLayout(kind, depth, siting) for depth in (1, 2) for kin
 class ModelSpec:
     """The content of `model.toml`.
 
-    id: name on the command line. scale: whole factor per side, 1..16. domain: the network's input ("luma" or "rgb").
-    size_multiple: LR width and height must be multiples of it (inputs are padded), 1..256. halo: LR pixels to each side on
-    which an output pixel depends, in this frame and the last one, 0..65536. macs_per_pixel: multiply-adds of the convolutions
-    per LR pixel. precision: "any"; "fp32" if lower precisions are not enough; or "shown" if vsr uses, unasked, only fp32 and
-    the precisions in `holds`. holds: for a network from another program, the precisions among bf16, fp16 and int8 that make the
-    picture of float32, as a test run showed. states: the parts of the last frame that the network gets; empty for a network
-    without memory. single: for a network with memory, the id of the network of the same family and scale without one, which
-    enlarges single pictures. calibration: for int8, the least and the largest value of each tensor that is the input of a
-    convolution, by its name in the graph; empty if the package has no int8 graphs. network, training, quality: free tables:
-    architecture, provenance, measured figures. Raises ConfigError.
+    id: name on the command line. scale: whole factor per side, 1..16. domain: the network's input: "luma", "rgb", or "ycbcr"
+    for a network in colour, whose strength can be chosen. size_multiple: LR width and height must be multiples of it (inputs
+    are padded), 1..256. halo: LR pixels to each side on which an output pixel depends, in this frame and the last one,
+    0..65536. macs_per_pixel: multiply-adds of the convolutions per LR pixel. precision: "any"; "fp32" if lower precisions are
+    not enough; or "shown" if vsr uses, unasked, only fp32 and the precisions in `holds`. holds: for a network from another
+    program, the precisions among bf16, fp16 and int8 that make the picture of float32, as a test run showed. states: the
+    parts of the last frame that the network gets; empty for a network without memory. single: for a network with memory, the
+    id of the network of the same family and scale without one, which enlarges single pictures. calibration: for int8, the
+    least and the largest value of each tensor that is the input of a convolution, by its name in the graph; empty if the
+    package has no int8 graphs. network, training, quality: free tables: architecture, provenance, measured figures. Raises
+    ConfigError.
     """
 
     id: str
     title: str
     scale: int
-    domain: Literal["luma", "rgb"]
+    domain: Literal["luma", "rgb", "ycbcr"]
     size_multiple: int
     halo: int
     macs_per_pixel: int

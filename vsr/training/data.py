@@ -94,8 +94,8 @@ class PatchPool:
         self.scale, self.patch = recipe.scale, recipe.data.patch
         share = recipe.data.rendered_share
         jobs = [
-            partial(_pair, photo, recipe, s, number)
-            for number, photo in enumerate(photos)
+            partial(_pair, photo, recipe, s)
+            for photo in photos
             for s in recipe.data.hr_scales
             # Pictures too small for a patch are left out before they are reduced: nothing would be left of a pixel or two.
             if math.ceil(min(photo.pixels.shape[:2]) * s - 1e-9) >= self.patch * self.scale
@@ -162,11 +162,8 @@ def _cut(flat: Tensor, places: Tensor, size: int) -> Tensor:
     return torch.stack([torch.take(plane, indices) for plane in flat], dim=1).float() / 255.0
 
 
-def _pair(photo: Photo, recipe: Recipe, hr_scale: float, number: int) -> LumaPair:
-    if recipe.data.degradation == "bicubic":
-        return degradations.bicubic(photo.name, photo.pixels, recipe.scale, hr_scale)
-    rng = np.random.default_rng([recipe.train.seed, number, round(1000 * hr_scale)])
-    return degradations.realistic(photo.name, photo.pixels, recipe.scale, hr_scale, rng=rng)
+def _pair(photo: Photo, recipe: Recipe, hr_scale: float) -> LumaPair:
+    return degradations.bicubic(photo.name, photo.pixels, recipe.scale, hr_scale)
 
 
 def _drawn(scale: int, seed: int, index: int) -> LumaPair:

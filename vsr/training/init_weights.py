@@ -64,7 +64,7 @@ def _stored(checkpoint: Path) -> dict[str, Any]:
 
 def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a chain or gated
-    network that grows into it. A network with memory also begins as a chain of its size.
+    network that grows into it. A network with memory, and the luma of one in colour, also begin as a chain of their size.
 
     A smaller network is what the larger one then computes; one of another scale gives all but the last layer. Raises
     WeightsError for others, ConfigError for a network that does not grow into this one, UnknownModelError.
@@ -84,6 +84,9 @@ def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     arch = facts.get("arch", recipe.arch)
     if (arch, recipe.arch) == ("chain", "temporal"):
         network.load_folded(from_chain(recipe.spec, weights))
+        return
+    if (arch, recipe.arch) == ("chain", "colour"):
+        network.load_folded(weights)
         return
     if arch != recipe.arch:
         raise WeightsError(

@@ -46,6 +46,14 @@ def psnr(output: Tensor, target: Tensor, floor: float = ERROR_FLOOR) -> Tensor:
     return torch.log1p(errors / floor).mean()
 
 
+def with_chroma(planes: Tensor) -> Tensor:
+    """Planes [N, 3, H, W] as a loss over all of them should see them: errors of Cb and Cr, which are small, count four times.
+
+    A loss per plane would not do: by the logarithm of `psnr` the small errors would drown those of luma."""
+    weights = torch.tensor([1.0, 2.0, 2.0], device=planes.device, dtype=planes.dtype)
+    return planes * weights.view(1, 3, 1, 1)
+
+
 def steadiness(name: str, output: Tensor, target: Tensor) -> Tensor:
     """Loss `name` of the differences between neighbouring frames of sequences [N, T, H, W]."""
     changes = (output.diff(dim=1).flatten(0, 1).unsqueeze(1), target.diff(dim=1).flatten(0, 1).unsqueeze(1))

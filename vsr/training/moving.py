@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from vsr.evaluation.resize import resize_bicubic
-from vsr.media.compress import compressed_frames
+from vsr.media.compress import compressed
 from vsr.training.degradations import jpeg
 
 Luma = npt.NDArray[np.uint8]
@@ -59,7 +59,8 @@ def reduced(sequence: Frames, scale: int, rng: np.random.Generator) -> Frames:
     """The low resolution of a sequence, by bicubic; of some sequences compressed as H.264."""
     small = np.stack([resize_bicubic(np.ascontiguousarray(frame), 1 / scale) for frame in sequence])
     if rng.random() < _COMPRESSED:
-        small = compressed_frames(small, "libx264", int(rng.integers(14, 28)))
+        damaged = compressed([[frame] for frame in small], "libx264", int(rng.integers(14, 28)))
+        small = np.stack([luma for (luma,) in damaged])
     return small
 
 

@@ -20,13 +20,12 @@ _LARGEST = 3.4e38
 class DataRecipe:
     """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
     used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
-    compression (see `vsr.training.degradations`). `rendered_share` of the samples, 0..1, come from `rendered_count` drawn
-    pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn by their error to the power
-    `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). `frames` above 1 makes sequences of so many frames, of
-    clips and of photographs that are moved (see `vsr.training.clips`), for a network with memory. With a `teacher`, the name or
-    path of a package,
-    the ground truth of photographs is the teacher's result for their reduction (see `vsr.training.teacher`), and they may be
-    used at up to twice their size."""
+    compression, anew for each sample (see `vsr.training.damage`). `rendered_share` of the samples, 0..1, come from
+    `rendered_count` drawn pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn by
+    their error to the power `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). `frames` above 1 makes sequences
+    of so many frames, of clips and of photographs that are moved (see `vsr.training.clips`), for a network with memory. With a
+    `teacher`, the name or path of a package, the ground truth of photographs is the teacher's result for their reduction (see
+    `vsr.training.teacher`), and they may be used at up to twice their size."""
 
     patch: int = 48
     batch: int = 16
@@ -180,6 +179,23 @@ class Recipe:
                 ("[gan]", self.gan is not None),
             ):
                 _require(not luma_alone, f"{name} is for networks on luma, and {self.arch} is on RGB")
+        elif self.planes == 3:
+            _require(
+                self.data.degradation == "realistic", "a network in colour needs degradation = realistic"
+            )
+            _require(self.train.loss != "ssim", "the loss ssim is for networks on luma")
+            _require(self.gan is None, "[gan] is for networks on luma")
+        if self.data.degradation == "realistic":
+            for name, of_pairs in (
+                ("error_power", self.data.error_power > 0),
+                ("teacher", bool(self.data.teacher)),
+            ):
+                _require(not of_pairs, f"{name} is for degradation = bicubic")
+
+    @property
+    def planes(self) -> int:
+        """Of a sample: 1, luma alone, or 3."""
+        return 3 if self.rgb else int(getattr(self.spec, "planes", 1))
 
     @property
     def rgb(self) -> bool:

@@ -21,7 +21,12 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 
 
 def rendered_luma(seed: int, side: int) -> npt.NDArray[np.uint8]:
-    """Luma uint8 [side, side] of a picture with text, lines and shapes on a flat or shaded ground; `seed` decides all.
+    """Luma uint8 [side, side] of a rendered picture, as `rendered_rgb` makes it."""
+    return y_from_rgb(rendered_rgb(seed, side))
+
+
+def rendered_rgb(seed: int, side: int) -> npt.NDArray[np.uint8]:
+    """A picture uint8 [side, side, 3] with text, lines and shapes on a flat or shaded ground; `seed` decides all.
 
     Drawn at twice the size and reduced, so that edges are antialiased as a camera or a renderer would have them.
     """
@@ -36,7 +41,7 @@ def rendered_luma(seed: int, side: int) -> npt.NDArray[np.uint8]:
     reduced = picture.resize(
         (side, side), Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX
     )
-    return y_from_rgb(np.asarray(reduced))
+    return np.asarray(reduced)
 
 
 def moved_luma(seed: int, side: int, apart: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

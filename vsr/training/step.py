@@ -25,9 +25,10 @@ from vsr.models.archs.temporal import Temporal
 from vsr.models.archs.vae import Vae
 from vsr.training.adversary import Adversary
 from vsr.training.clips import ClipPool
+from vsr.training.damaged_pool import DamagedPool
 from vsr.training.data import PatchPool
 from vsr.training.loss_scale import LossScale
-from vsr.training.losses import blended, steadiness
+from vsr.training.losses import blended, steadiness, with_chroma
 from vsr.training.optimizers import Adam, Muon, hidden_kernels
 from vsr.training.recipe import TrainRecipe
 from vsr.training.workers import Workers, local_device
@@ -49,7 +50,7 @@ class TrainStep:
     def __init__(
         self,
         network: nn.Module,
-        pool: PatchPool | ClipPool,
+        pool: PatchPool | DamagedPool | ClipPool,
         recipe: TrainRecipe,
         batch: int,
         adversary: Adversary | None = None,
@@ -60,6 +61,7 @@ class TrainStep:
         )
         self._pool, self._recipe, self._batch = pool, recipe, batch
         self._adversary, self._workers = adversary, workers or Workers()
+        self._in_colour = isinstance(pool, DamagedPool) and pool.planes == 3
         self._variational = network if isinstance(network, Vae) else None
         self._latent = network.latent if isinstance(network, Vae) else 0
         self._named = dict(network.named_parameters())
@@ -150,10 +152,10 @@ class TrainStep:
         """Compile the network, unless told not to, and capture the step on the current CUDA stream; if either fails, say so and
         continue without. State is kept.
 
-        With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of; and with other
-        workers, which it must wait for.
+        With an adversary the step stays eager: its spectral norm changes buffers the capture does not know of; with other
+        workers, which it must wait for; and with pictures that the host damages.
         """
-        if self._adversary or self._workers.count > 1:
+        if self._adversary or self._workers.count > 1 or isinstance(self._pool, DamagedPool):
             return
         kept = {name: tensor.clone() for name, tensor in self.state.items()}
         with device_lock, torch.backends.cudnn.flags(enabled=True, benchmark=True):
@@ -210,6 +212,8 @@ class TrainStep:
             loss = blended(recipe.loss, output, hr, rates[1]) + steady
         else:
             output = self._network(lr)
+            if self._in_colour:
+                output, hr = with_chroma(output), with_chroma(hr)
             loss = blended(recipe.loss, output, hr, rates[1])
         if self._adversary:
             loss = loss + self._adversary.judge(output, hr)

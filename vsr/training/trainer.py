@@ -33,6 +33,7 @@ from vsr.training.checks import (
 )
 from vsr.training.clips import ClipPool
 from vsr.training.config import Progress, TrainConfig, TrainingDivergedError, TrainResult
+from vsr.training.damaged_pool import DamagedPool
 from vsr.training.data import PatchPool, load_photos
 from vsr.training.init_weights import begin_with, suited
 from vsr.training.memory import keep_freed_memory
@@ -110,7 +111,7 @@ class _Training:
                 self.recipe.scale,
             )
             self.pool = self._make_pool()
-            kind = "pictures" if isinstance(self.pool, PatchPool) else "sequences"
+            kind = "sequences" if isinstance(self.pool, ClipPool) else "pictures"
             config.on_message(f"{self.pool.count} {kind}, {self.pool.megapixels:.0f} megapixels")
             self.stepper = self._make_stepper()
             if config.resume:
@@ -174,11 +175,15 @@ class _Training:
             return {}
         return load_clips(self.config.val, self.recipe.scale, self.recipe.spec.size_multiple)
 
-    def _make_pool(self) -> PatchPool | ClipPool:
+    def _make_pool(self) -> PatchPool | DamagedPool | ClipPool:
         config = self.config
         if self.recipe.data.frames > 1:
             return ClipPool(config.data, self.recipe, self.device, config.control)
-        photos = config.photos if config.photos is not None else load_photos(config.data, rgb=self.recipe.rgb)
+        damaged = self.recipe.data.degradation == "realistic"
+        in_colour = damaged or self.recipe.rgb
+        photos = config.photos if config.photos is not None else load_photos(config.data, rgb=in_colour)
+        if damaged:
+            return DamagedPool(photos, self.recipe, self.device)
         return PatchPool(photos, self.recipe, self.device, config.on_message, config.control)
 
     def _make_stepper(self) -> TrainStep:

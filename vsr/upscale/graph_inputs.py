@@ -9,8 +9,8 @@ from vsr.core.color import Color, luma_coefficients
 from vsr.core.frame import PixelFormat
 
 
-def small_inputs(format: PixelFormat, color: Color) -> dict[str, NDArray[np.float32]]:
-    """gain, bias, max_code, luma_weights and chroma_gain as `vsr.models.spec` defines them.
+def small_inputs(format: PixelFormat, color: Color, strength: float = 1.0) -> dict[str, NDArray[np.float32]]:
+    """gain, bias, max_code, luma_weights, chroma_gain and strength as `vsr.models.spec` defines them.
 
     Networks see luma as BT.601 limited range / 255. RGB is always full range.
     """
@@ -26,4 +26,5 @@ def small_inputs(format: PixelFormat, color: Color) -> dict[str, NDArray[np.floa
         "max_code": np.array(format.max_code, np.float32),
         "luma_weights": np.array([kg, kb, kr], np.float32),
         "chroma_gain": np.array(chroma_gain, np.float32),
+        "strength": np.array(strength, np.float32),
     }

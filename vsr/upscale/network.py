@@ -38,7 +38,7 @@ class Network:
     """One model on one backend, whose engines it compiles as planes need them. For any number of threads.
 
     portion: how much goes through at a time; shared by networks that learn from each other where memory is short. in_flight:
-    pictures that should be under way, None for as many as the backend wants.
+    pictures that should be under way, None for as many as the backend wants. strength: 0..1, of a network in colour.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Network:
         options: CompileOptions,
         portion: Portion,
         in_flight: int | None = None,
+        strength: float = 1.0,
     ) -> None:
         self.spec = spec
-        self._backend = backend
+        self._strength = strength
         self._portion = portion
         self._wanted_in_flight = in_flight
         self._backend = backend
@@ -119,7 +120,9 @@ class Network:
         if self.spec.states:
             raise LeavesDevice(f"the memory of {self.spec.id} lies there")
         return self._portion.run(
-            lambda part: run_on_device(self._engines, self._plan(kind), part, kind, in_flight),
+            lambda part: run_on_device(
+                self._engines, self._plan(kind), part, kind, in_flight, self._strength
+            ),
             pictures,
             kind,
             self._plan,
@@ -149,7 +152,7 @@ class Network:
         if memory is not None and "input" in self.spec.states:  # The caller's planes may change.
             whole |= {name: np.array(whole[name]) for name in layout.luma_names}
         before = (memory or Memory()).inputs(self.spec, layout, whole, kind)
-        small = small_inputs(kind.format, kind.color)
+        small = small_inputs(kind.format, kind.color, self._strength)
 
         def enlarged(window: tuple[Window, Window], at_once: int) -> list[NDArray[np.uint8]]:
             parts = _parts(whole, window, kind)
@@ -218,7 +221,7 @@ class Network:
             self._engines.taken(layout, {name: part.shape for name, part in inputs.items()}, 1) as engine,
             engine.steps(
                 {
-                    **small_inputs(kind.format, kind.color),
+                    **small_inputs(kind.format, kind.color, self._strength),
                     **inputs,
                     **memory_of_a_still(self.spec, layout, inputs),
                 }

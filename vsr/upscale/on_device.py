@@ -19,7 +19,12 @@ class LeavesDevice(Exception):
 
 
 def run_on_device(
-    engines: EngineCache, plan: TilePlan, pictures: Sequence[SemiPlanar], kind: Kind, in_flight: int
+    engines: EngineCache,
+    plan: TilePlan,
+    pictures: Sequence[SemiPlanar],
+    kind: Kind,
+    in_flight: int,
+    strength: float = 1.0,
 ) -> list[SemiPlanar]:
     """Each picture enlarged, one by one. kind: 4:2:0 planes of 8 or 10 bits.
 
@@ -37,7 +42,7 @@ def run_on_device(
         name: (1, 1, height, width * unit)
         for name, (width, height) in zip(layout.plane_names, sizes, strict=True)
     }
-    small = small_inputs(kind.format, kind.color)
+    small = small_inputs(kind.format, kind.color, strength)
     with engines.taken(layout, shapes, in_flight) as engine:
         if not isinstance(engine, DeviceEngine):
             raise LeavesDevice(f"{engines.backend} runs there")

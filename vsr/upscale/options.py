@@ -29,7 +29,8 @@ class NetworkOptions:
     of the network, None for the backend's choice. threads: processor threads, 0 for all cores. precision: None for the fastest.
     build: whether a missing TensorRT engine may be built. temporal: "on" for the network with memory that belongs to the model,
     for video; "off" for the one without; "auto" for the model as it is, unless a job or a stream finds the machine fast enough
-    for memory. Raises ConfigError for a number out of range, and for an unknown device, precision or word.
+    for memory. strength: 0..1, how much of what a network in colour adds to bicubic is added; None for all of it. Raises
+    ConfigError for a number out of range, and for an unknown device, precision or word.
     """
 
     model: str = "auto"
@@ -42,6 +43,7 @@ class NetworkOptions:
     precision: Precision | None = None
     build: bool = True
     temporal: Temporal = "auto"
+    strength: float | None = None
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 1 <= self.scale <= MAX_SCALE:
@@ -64,6 +66,11 @@ class NetworkOptions:
         if self.precision not in (None, *get_args(Precision)):
             raise ConfigError(
                 f"there is no precision {self.precision!r}", hint=f"choose {', '.join(get_args(Precision))}"
+            )
+        if self.strength is not None and not 0 <= self.strength <= 1:
+            raise ConfigError(
+                f"strength {self.strength:g} is out of range",
+                hint="give 0 for bicubic, 1 for all of the network",
             )
         if self.temporal not in get_args(Temporal):
             raise ConfigError(

@@ -64,6 +64,7 @@ class Upscaler:
         precision: Precision | None = None,
         build: bool = True,
         temporal: Temporal = "auto",
+        strength: float | None = None,
         use: Use = "video",
         rule: Rule | None = None,
     ) -> None: ...
@@ -92,6 +93,13 @@ class Upscaler:
             self.notes.append(
                 f"nothing shows that {self.spec.id} holds in {wanted}: look at it beside --precision fp32"
             )
+        if options.strength is not None and self.spec.domain != "ycbcr":
+            if options.model != "auto":
+                raise ConfigError(
+                    f"{self.spec.id} has no strength",
+                    hint="restore has: --model restore, or leave --strength out",
+                )
+            self.notes.append(f"strength has no effect: {self.spec.id} has none")
         self.passes = options.passes(self.spec)
         self.scale = self.spec.scale**self.passes
         self.doing = ""
@@ -105,7 +113,14 @@ class Upscaler:
             stills=use == "picture",
         )
         self._portion = Portion(options.tile, self.notes)
-        self.network = Network(self.spec, self._backend, self._compiling, self._portion, self.tuned.in_flight)
+        self.network = Network(
+            self.spec,
+            self._backend,
+            self._compiling,
+            self._portion,
+            self.tuned.in_flight,
+            1.0 if options.strength is None else options.strength,
+        )
         self._alpha: Network | None = None
         self._lock = threading.Lock()
 

@@ -40,6 +40,7 @@ WITH_MEMORY = "temporal"
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "chain": Architecture("vsr.models.archs.chain", "ChainSpec", "Chain", "PlainChain"),
+    "colour": Architecture("vsr.models.archs.colour", "ColourSpec", "Colour", "PlainColour"),
     "gated": Architecture("vsr.models.archs.gated", "GatedSpec", "Gated", "PlainGated"),
     WITH_MEMORY: Architecture("vsr.models.archs.temporal", "TemporalSpec", "Temporal", "PlainTemporal"),
     **{

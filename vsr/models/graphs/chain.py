@@ -1,7 +1,7 @@
 """Networks one after another as one network: pictures pass between them as they are computed, unrounded.
 
-A chain of networks on luma is on luma. With one on RGB in it, all are on RGB, to which frames are brought and from which they
-are brought back once; a network on luma then changes the luma of RGB, as it does in frame graphs of RGB planes.
+A chain of networks on luma is on luma. With one that sees colour in it, all are on RGB, to which frames are brought and from
+which they are brought back once; a network on luma or in colour then changes RGB as it does in frame graphs of RGB planes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from onnx import numpy_helper
 
 from vsr.core.errors import WeightsError, reason
 from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.chroma import CHROMA_REACH
+from vsr.models.graphs.colour_graph import DETAIL, PICTURE, added_to_rgb
 from vsr.models.graphs.networks import add_cubic_residual
 from vsr.models.graphs.package import PackageFacts, write_package
-from vsr.models.graphs.rgb_graph import CHROMA_REACH, add_luma_weights, rgb_graph
+from vsr.models.graphs.rgb_graph import add_luma_weights, rgb_graph
 from vsr.models.spec import WEIGHTS_NAME, GraphLayout, ModelSpec, Precision
 
 # By domain: the layout of the frame graph, the network's input in it, and the node that takes the network's output.
 _ENDS: Mapping[str, tuple[GraphLayout, str, str]] = {
     "luma": (GraphLayout("gray", 1), "luma/normal", "luma/residual"),
     "rgb": (GraphLayout("rgb", 1), "rgb/in", "rgb/out"),
+    "ycbcr": (GraphLayout("rgb", 1), PICTURE, DETAIL),
 }
 # Arrays below this stay in the graphs.
 _SMALL = 32
@@ -131,6 +134,11 @@ class _Part:
         add_luma_weights(graph)
         names = [f"{prefix}{name}" for name in "rgb"]
         graph.split(rgb, names, axis=1)
+        if self.spec.domain == "ycbcr":
+            added = added_to_rgb(
+                graph, dict(zip("rgb", names, strict=True)), self.add_alone, f"{prefix}colour"
+            )
+            return self._rgb_of(graph, names, [self._cubic(graph, name) for name in names], added)
         luma = self._luma(graph, names, "luma")
         limited = graph.add("Mul", [luma, graph.constant("net/excursion", _EXCURSION)], f"{prefix}limited")
         seen = graph.add("Add", [limited, graph.constant("net/black", _BLACK)], f"{prefix}seen")
@@ -140,11 +148,17 @@ class _Part:
         sharp = graph.add("Add", [residual, luma], f"{prefix}sharp")
         large = names if scale == 1 else [self._cubic(graph, name) for name in names]
         gained = graph.add("Sub", [sharp, self._luma(graph, large, "large_luma")], f"{prefix}gained")
+        return self._rgb_of(graph, names, large, dict.fromkeys("rgb", gained))
+
+    def _rgb_of(
+        self, graph: GraphBuilder, names: Sequence[str], large: Sequence[str], added: Mapping[str, str]
+    ) -> str:
+        """RGB of the planes `large`, packed, with what is added to each."""
         planes = [
-            self._shuffled(graph, graph.add("Add", [plane, gained], f"{name}/sharp"), f"{key}/large")
+            self._shuffled(graph, graph.add("Add", [plane, added[key]], f"{name}/sharp"), f"{key}/large")
             for plane, name, key in zip(large, names, "rgb", strict=True)
         ]
-        return graph.add("Concat", planes, f"{prefix}rgb", axis=1)
+        return graph.add("Concat", planes, f"{self._prefix}rgb", axis=1)
 
     def _cubic(self, graph: GraphBuilder, plane: str) -> str:
         residual = add_cubic_residual(graph, plane, self.spec.scale, "center", plane, exact=True)

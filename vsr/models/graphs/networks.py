@@ -129,15 +129,15 @@ class ChainNetwork:
         return features
 
 
-def add_convolution(graph: GraphBuilder, features: str, conv: int, slopes: int) -> str:
-    """Convolution `conv` of the network, and a PReLU with so many slopes; none for 0."""
-    parts = [features, graph.weight(f"convs.{conv}.weight"), graph.weight(f"convs.{conv}.bias")]
-    features = graph.add("Conv", parts, f"net/conv{conv}", pads=[1, 1, 1, 1])
+def add_convolution(graph: GraphBuilder, features: str, conv: int, slopes: int, part: str = "") -> str:
+    """Convolution `conv` of the network, and a PReLU with so many slopes; none for 0. part: what the names of its weights begin
+    with."""
+    weights = [graph.weight(f"{part}convs.{conv}.{name}") for name in ("weight", "bias")]
+    features = graph.add("Conv", [features, *weights], f"net/{part}conv{conv}", pads=[1, 1, 1, 1])
     if not slopes:
         return features
-    return graph.add(
-        "PRelu", [features, graph.weight(f"acts.{conv}.weight", (slopes, 1, 1))], f"net/act{conv}"
-    )
+    slope = graph.weight(f"{part}acts.{conv}.weight", (slopes, 1, 1))
+    return graph.add("PRelu", [features, slope], f"net/{part}act{conv}")
 
 
 def add_cubic_residual(

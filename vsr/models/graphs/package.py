@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vsr.core.errors import ConfigError
 from vsr.files.checks import make_folder, os_error
+from vsr.models.graphs.colour_graph import colour_graph
 from vsr.models.graphs.frame_graph import frame_graph
 from vsr.models.graphs.networks import Network
 from vsr.models.graphs.quantize import quantized
@@ -72,9 +73,11 @@ def write_package(
 ) -> ModelSpec:
     """Write the package into `folder`, replacing one that is there only once the new one is whole.
 
-    `make` gives the frame graphs of a network that is not on luma. Raises FileError where nothing can be
-    written.
+    `make` gives the frame graphs of a network on RGB. Raises FileError where nothing can be written.
     """
+    if make is None and network.domain == "ycbcr":
+        assert not isinstance(network, TemporalNetwork)
+        make = partial(colour_graph, network)
     make = make or partial(frame_graph, network, exact=facts.precision != "any")
     target = folder.resolve()
     make_folder(target.parent)

@@ -1,7 +1,6 @@
 """Frame graphs of networks that see colour: planes to RGB, the network, and back to planes.
 
-The contract is in `vsr.models.spec`. Chroma is enlarged to the luma's size by cubic convolution and reduced by averaging, each
-where its samples lie.
+The contract is in `vsr.models.spec`.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import onnx
 from onnx import TensorProto
 
 from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.chroma import chroma_at_luma_size, chroma_at_own_size
 from vsr.models.graphs.planes import codes_in, codes_out
 from vsr.models.spec import GraphLayout
-
-CHROMA_REACH = 10
-"""Of colour's way to RGB and back, in luma pixels: two samples of a quarter the width, and the reduction's neighbours."""
 
 
 class RgbNetwork(Protocol):
@@ -65,10 +62,16 @@ def rgb_graph(network: RgbNetwork, layout: GraphLayout) -> onnx.ModelProto:
 
 
 def add_luma_weights(graph: GraphBuilder) -> None:
-    """The input of that name as k/g, k/b and k/r, unless they are there."""
-    if not graph.has("k/g"):
-        graph.input("luma_weights", TensorProto.FLOAT, [3])
-        graph.split("luma_weights", ["k/g", "k/b", "k/r"], axis=0)
+    """The input of that name as k/g, k/b and k/r, and what blue and red are above luma where Cb and Cr are 1 as reach/b and
+    reach/r, unless they are there."""
+    if graph.has("k/g"):
+        return
+    graph.input("luma_weights", TensorProto.FLOAT, [3])
+    graph.split("luma_weights", ["k/g", "k/b", "k/r"], axis=0)
+    # Cb = (B - Y) / (2 (1 - kb)), and Cr likewise from R: pure blue has a Cb of a half.
+    for name in "br":
+        rest = graph.add("Sub", [graph.constant("1", 1.0), f"k/{name}"], f"rest/{name}")
+        graph.add("Mul", [rest, graph.constant("2", 2.0)], f"reach/{name}")
 
 
 class _Colour:
@@ -79,10 +82,6 @@ class _Colour:
         for name in ("gain", "bias", "chroma_gain"):
             graph.input(name, TensorProto.FLOAT, [])
         add_luma_weights(graph)
-        # Cb = (B - Y) / (2 (1 - kb)), and Cr likewise from R: pure blue has a Cb of a half.
-        for name in "br":
-            rest = graph.add("Sub", [graph.constant("1", 1.0), f"k/{name}"], f"rest/{name}")
-            graph.add("Mul", [rest, graph.constant("2", 2.0)], f"reach/{name}")
         self._middle = graph.add(
             "Mul",
             [graph.add("Add", ["max_code", graph.constant("1", 1.0)], "codes"), graph.constant("half", 0.5)],
@@ -104,15 +103,9 @@ class _Colour:
     def chroma_in(self, codes: str, luma: str, siting: str, name: str) -> str:
         """Chroma about 0, at the luma's size."""
         graph = self._graph
-        centred = graph.add(
-            "Mul",
-            [graph.add("Sub", [codes, self._middle], f"{name}/centred"), "chroma_gain"],
-            f"{name}/normal",
-        )
-        for axis, key in ((3, "wide"), (2, "tall")):
-            size = self._size(centred, luma, axis, f"{name}/{key}_size")
-            centred = self._resized(centred, size, _cosited(siting, axis), "cubic", f"{name}/{key}")
-        return centred
+        centred = graph.add("Sub", [codes, self._middle], f"{name}/centred")
+        normal = graph.add("Mul", [centred, "chroma_gain"], f"{name}/normal")
+        return chroma_at_luma_size(graph, normal, luma, siting, name)
 
     def chroma_out(self, luma: str, before: str, scale: int, siting: str, name: str) -> str:
         """Codes of the chroma of the network's RGB, `scale` times the size of the plane `before`."""
@@ -120,47 +113,9 @@ class _Colour:
         chroma = graph.add(
             "Div", [graph.add("Sub", [f"rgb/{of}", luma], f"{name}/apart"), f"reach/{of}"], f"{name}/large"
         )
-        for axis, key in ((3, "narrow"), (2, "short")):
-            cosited = _cosited(siting, axis)
-            if cosited:
-                chroma = self._evened(chroma, axis, f"{name}/{key}")
-            part = graph.add("Shape", [before], f"{name}/{key}_before", start=axis, end=axis + 1)
-            side = graph.add(
-                "Mul", [part, graph.constant(f"times{scale}", [scale], "int64")], f"{name}/{key}_side"
-            )
-            wanted = self._with_side(chroma, side, axis, f"{name}/{key}_size")
-            chroma = self._resized(chroma, wanted, cosited, "linear", f"{name}/{key}")
+        chroma = chroma_at_own_size(graph, chroma, before, scale, siting, name)
         codes = graph.add("Div", [chroma, "chroma_gain"], f"{name}/excursion")
         return graph.add("Add", [codes, self._middle], f"{name}/codes_out")
-
-    def _evened(self, plane: str, axis: int, name: str) -> str:
-        """Each sample with a quarter of both its neighbours along an axis: it lies between them, not between two samples. No
-        convolution: OpenVINO keeps float32 only after the last of them."""
-        graph = self._graph
-        pads = [0, 0, 0, 1, 0, 0, 0, 1] if axis == 3 else [0, 0, 1, 0, 0, 0, 1, 0]
-        padded = graph.add(
-            "Pad", [plane, graph.constant(f"pads{axis}", pads, "int64")], f"{name}_pad", mode="edge"
-        )
-        along = graph.constant(f"axis{axis}", [axis], "int64")
-        before, after = (
-            graph.add(
-                "Slice",
-                [
-                    padded,
-                    graph.constant(f"from{start}", [start], "int64"),
-                    graph.constant(f"to{end}", [end], "int64"),
-                    along,
-                ],
-                f"{name}_{side}",
-            )
-            for side, start, end in (("earlier", 0, -2), ("later", 2, 1 << 31))
-        )
-        both = graph.add("Add", [before, after], f"{name}_both")
-        halves = [
-            graph.add("Mul", [part, graph.constant(str(weight), weight)], f"{name}_{of}")
-            for part, weight, of in ((plane, 0.5, "own"), (both, 0.25, "others"))
-        ]
-        return graph.add("Add", halves, f"{name}_even")
 
     def rgb_of(self, luma: str, cb: str, cr: str) -> str:
         graph = self._graph
@@ -180,30 +135,3 @@ class _Colour:
         graph.split(rgb, ["rgb/r", "rgb/g", "rgb/b"], axis=1)
         parts = [graph.add("Mul", [f"rgb/{name}", f"k/{name}"], f"rgb/{name}_part") for name in "rgb"]
         return graph.add("Add", [graph.add("Add", parts[:2], "rgb/rg"), parts[2]], "rgb/luma")
-
-    def _size(self, plane: str, like: str, axis: int, name: str) -> str:
-        side = self._graph.add("Shape", [like], f"{name}/side", start=axis, end=axis + 1)
-        return self._with_side(plane, side, axis, name)
-
-    def _with_side(self, plane: str, side: str, axis: int, name: str) -> str:
-        """The shape of `plane` with another length along `axis`."""
-        graph = self._graph
-        parts = [graph.add("Shape", [plane], f"{name}/before", end=axis), side]
-        if axis == 2:
-            parts.append(graph.add("Shape", [plane], f"{name}/after", start=3))
-        return graph.add("Concat", parts, name, axis=0)
-
-    def _resized(self, plane: str, size: str, cosited: bool, mode: str, name: str) -> str:
-        return self._graph.add(
-            "Resize",
-            [plane, "", "", size],
-            name,
-            mode=mode,
-            coordinate_transformation_mode="asymmetric" if cosited else "half_pixel",
-            **({"cubic_coeff_a": -0.5} if mode == "cubic" else {}),
-        )
-
-
-def _cosited(siting: str, axis: int) -> bool:
-    """Whether chroma samples lie on luma samples along an axis, rather than between two."""
-    return siting == "topleft" or (siting == "left" and axis == 3)

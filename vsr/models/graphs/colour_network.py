@@ -1,0 +1,80 @@
+"""A folded network in colour (`vsr.models.archs.colour`) as ONNX nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from vsr.models.graphs.builder import GraphBuilder
+from vsr.models.graphs.chroma import CHROMA_REACH
+from vsr.models.graphs.networks import ChainNetwork, add_convolution, add_cubic_residual
+
+if TYPE_CHECKING:
+    from vsr.models.archs.colour import ColourSpec
+
+HALF = 2
+"""The chroma network takes so many pixels a side as one."""
+MIDDLES, GAINS = (0.5, 0.0, 0.0), (1.0, 4.0, 4.0)
+"""What the chroma network takes away from Y, Cb and Cr, and by what it multiplies the rest: all then have about the same size,
+without which it learns ten times as slowly."""
+_MULTIPLE = 4
+"""Chroma of a quarter the width lies on every fourth sample of luma."""
+
+
+@dataclass(frozen=True)
+class ColourNetwork:
+    """See `vsr.models.graphs.networks.Network`; `add_to` takes and gives three planes, as `colour_graph` has it."""
+
+    spec: ColourSpec
+    weights_file: Path
+    domain: ClassVar[str] = "ycbcr"
+    size_multiple: ClassVar[int] = _MULTIPLE
+
+    @property
+    def scale(self) -> int:
+        return self.spec.scale
+
+    @property
+    def halo(self) -> int:
+        return self.spec.halo + CHROMA_REACH
+
+    @property
+    def macs_per_pixel(self) -> int:
+        return round(self.spec.macs_per_pixel)
+
+    @property
+    def parameters(self) -> int:
+        return self.spec.parameters
+
+    def table(self) -> Mapping[str, Any]:
+        luma = ChainNetwork(self.spec, self.weights_file).table()
+        more = {"chroma_channels": self.spec.chroma_channels, "chroma_depth": self.spec.chroma_depth}
+        return {**luma, "arch": "colour", **more}
+
+    def add_to(self, graph: GraphBuilder, picture: str) -> str:
+        planes = [f"net/{name}" for name in ("y", "cb", "cr")]
+        graph.split(picture, planes, axis=1)
+        luma = ChainNetwork(self.spec, self.weights_file).add_to(graph, planes[0])
+        cubic = add_cubic_residual(graph, planes[0], self.scale, "center", "net/y", exact=False)
+        middles, gains = (
+            graph.constant(f"net/{name}", np.reshape(values, (1, 3, 1, 1)))
+            for name, values in (("middles", MIDDLES), ("gains", GAINS))
+        )
+        centred = graph.add("Sub", [picture, middles], "net/centred")
+        seen = [f"{plane}_seen" for plane in planes]
+        graph.split(graph.add("Mul", [centred, gains], "net/seen"), seen, axis=1)
+        halves = [graph.add("SpaceToDepth", [plane], f"{plane}_half", blocksize=HALF) for plane in seen]
+        features = graph.add("Concat", halves, "net/chroma/half", axis=1)
+        for number in range(self.spec.chroma_depth + 2):
+            inner = number <= self.spec.chroma_depth
+            slopes = self.spec.chroma_channels if inner else 0
+            found = add_convolution(graph, features, number, slopes, "chroma.")
+            skips = inner and number > 0
+            features = graph.add("Add", [features, found], f"net/chroma/skip{number}") if skips else found
+        chroma = graph.add("DepthToSpace", [features], "net/chroma/made", blocksize=HALF, mode="CRD")
+        detail = graph.add("Sub", [luma, cubic], "net/luma")
+        return graph.add("Concat", [detail, chroma], "net/detail", axis=1)
