@@ -39,16 +39,16 @@ CLEAN: dict[Use, str] = {"picture": "quality", "video": "balanced"}
 # The labels, and the family that is the best for them.
 OF_PICTURES = {
     "clean": "quality",
-    "noise 6": "bicubic",
-    "noise 12": "bicubic",
+    "noise 6": "restore",
+    "noise 12": "restore",
     "JPEG 75": "restore",
     "JPEG 50": "restore",
-    "JPEG 30": "bicubic",
+    "JPEG 30": "restore",
 }
 OF_VIDEO = {
     "H.264 crf 18": "balanced",
     "H.264 crf 28": "restore",
-    "H.264 crf 35": "bicubic",
+    "H.264 crf 35": "restore",
     "interlaced": "bicubic",
 }
 

@@ -122,6 +122,28 @@ def gallery() -> list[str]:
     return [*lines, "", said]
 
 
+def cells() -> list[str]:
+    """How networks do on noise and compression."""
+    lines: list[str] = []
+    for path in sorted(HERE.glob("cells-x*.json")):
+        found = json.loads(path.read_text())
+        names = list(next(iter(found["cells"].values())))
+        head = [f"x{found['scale']}", *names, "chroma, `bicubic`", "chroma, `restore`"]
+        lines += [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
+        for damage, of in found["cells"].items():
+            second, digits = ("vmaf_neg", 1) if "vmaf_neg" in of["bicubic"] else ("ssim", 3)
+            figures = [f"{of[name]['psnr']:.2f} / {of[name][second]:.{digits}f}" for name in names]
+            chroma = [f"{of[name].get('chroma_psnr') or 0:.2f}" for name in ("bicubic", "restore")]
+            lines.append(f"| {' | '.join([damage, *figures, *(chroma if second == 'ssim' else ['', ''])])} |")
+        lines.append("")
+    said = (
+        "PSNR (dB) and SSIM of luma, for H.264 PSNR and VMAF NEG; PSNR of chroma. Means of Set14 and 16 crops of the "
+        "development set, for H.264 of three clips of eval/video. No network of vsr was trained on them. Measured by `python "
+        "-m benchmarks.cells`: [cells-x2.json](../benchmarks/cells-x2.json), [cells-x4.json](../benchmarks/cells-x4.json)."
+    )
+    return [*lines, said]
+
+
 def results() -> list[Path]:
     return sorted((HERE / "results").glob("*.json"))
 
@@ -212,7 +234,7 @@ def _with_quartiles(figure: dict[str, float]) -> str:
 
 
 # Sizes for the table where an architecture has no usual ones.
-_SIZES = {name: {"channels": 32, "depth": 6} for name in ("chain", "temporal")}
+_SIZES = {name: {"channels": 32, "depth": 6} for name in ("chain", "colour", "temporal")}
 
 
 def architectures() -> str:
@@ -220,7 +242,8 @@ def architectures() -> str:
     lines = [
         "# Architectures",
         "",
-        "All work on luma, at scales 2, 3 and 4, and are named by `[arch]` of a recipe. At x2 and the sizes given:",
+        "All work on luma, `colour` also on chroma, at scales 2, 3 and 4, and are named by `[arch]` of a recipe. At x2 and the "
+        "sizes given:",
         "",
         "| name | from | sizes | parameters | multiply-adds per input pixel | halo |",
         "|---|---|---|--:|--:|--:|",
@@ -242,7 +265,7 @@ def _is_size(spec: Any, key: str) -> bool:
 
 # Which tables each page has.
 PAGES = {
-    "models.md": {"models": models, "look": look, "gallery": gallery},
+    "models.md": {"models": models, "look": look, "cells": cells, "gallery": gallery},
     "benchmarks.md": {"benchmarks": speeds, "peers": peers},
     "gpu.md": {"gpu": gpu},
 }

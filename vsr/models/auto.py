@@ -30,16 +30,7 @@ RULES = (
         lambda look: look.combed,
         "video",
     ),
-    Rule(
-        "bicubic",
-        "because networks would sharpen the strong noise of the input",
-        lambda look: look.noise > 3.2,
-    ),
     Rule("restore", "because the input has noise", lambda look: look.noise > 2.3),
-    Rule("bicubic", "because compression left little of the input", lambda look: look.quantizer > 40),
-    Rule(
-        "bicubic", "because compression left little of the input", lambda look: look.quantizer > 16, "picture"
-    ),
     Rule("restore", "because the input is compressed", lambda look: look.quantizer >= 5, "picture"),
     Rule("restore", "because the input is compressed hard", lambda look: look.quantizer > 14),
 )
