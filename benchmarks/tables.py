@@ -242,7 +242,7 @@ def architectures() -> str:
     lines = [
         "# Architectures",
         "",
-        "All work on luma, `colour` also on chroma, at scales 2, 3 and 4. `[arch]` of a recipe names them. At x2 and these sizes:",
+        "All work on luma, `colour` also on chroma, at scales 2, 3 and 4. `[arch]` of a recipe names them. At x2:",
         "",
         "| name | from | sizes | parameters | multiply-adds per input pixel | halo |",
         "|---|---|---|--:|--:|--:|",
