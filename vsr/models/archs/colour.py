@@ -15,7 +15,7 @@ from torch.nn import functional
 from vsr.core.errors import ConfigError, WeightsError
 from vsr.models.archs.base import CubicResidual, last_conv
 from vsr.models.archs.chain import Chain, ChainSpec, PlainChain
-from vsr.models.graphs.colour_network import GAINS, HALF, MIDDLES
+from vsr.models.graphs.chroma import GAINS, HALF, MIDDLES
 
 
 @dataclass(frozen=True)

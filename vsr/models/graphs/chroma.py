@@ -11,6 +11,12 @@ CHROMA_REACH = 10
 """Of chroma's way to the luma's size and back, in luma pixels: two samples of a quarter the width, and the reduction's
 neighbours."""
 
+HALF = 2
+"""The chroma network takes so many pixels a side as one."""
+MIDDLES, GAINS = (0.5, 0.0, 0.0), (1.0, 4.0, 4.0)
+"""What the chroma network takes away from Y, Cb and Cr, and by what it multiplies the rest: all then have about the same size,
+without which it learns ten times as slowly."""
+
 
 def chroma_at_luma_size(graph: GraphBuilder, plane: str, luma: str, siting: str, name: str) -> str:
     """A float32 plane of chroma [N, 1, ...] at the size of `luma` [N, 1, h, w]."""

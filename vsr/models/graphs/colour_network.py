@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from vsr.models.graphs.builder import GraphBuilder
-from vsr.models.graphs.chroma import CHROMA_REACH
+from vsr.models.graphs.chroma import CHROMA_REACH, GAINS, HALF, MIDDLES
 from vsr.models.graphs.networks import ChainNetwork, add_convolution, add_cubic_residual
 
 if TYPE_CHECKING:
     from vsr.models.archs.colour import ColourSpec
 
-HALF = 2
-"""The chroma network takes so many pixels a side as one."""
-MIDDLES, GAINS = (0.5, 0.0, 0.0), (1.0, 4.0, 4.0)
-"""What the chroma network takes away from Y, Cb and Cr, and by what it multiplies the rest: all then have about the same size,
-without which it learns ten times as slowly."""
 _MULTIPLE = 4
 """Chroma of a quarter the width lies on every fourth sample of luma."""
 
