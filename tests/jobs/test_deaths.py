@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.support.job_parts import PLAN, WHOLE, Recorded
-from tests.support.processes import Processes
+from tests.support.processes import PATIENCE_S, Processes
 from tests.support.tiers import slow, slow_except
+from vsr.jobs.folder import JOURNAL
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,7 +116,7 @@ def killed_and_resumed(processes: Processes, folder: Path, seed: int) -> int:
     rng = random.Random(seed)
     output, runs = folder / "out.mp4", 0
     made: list[int] = []
-    while not output.exists() or (folder / "out.mp4.vsr").exists():
+    while not output.exists() or (folder / "out.mp4.vsr" / JOURNAL).exists():
         command = (sys.executable, "-m", "tests.support.job_parts", output, "0.02")
         # Without a buffer: what a buffer reads beyond the line is lost to `communicate`.
         process = processes.start(*command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0)
@@ -130,9 +131,26 @@ def killed_and_resumed(processes: Processes, folder: Path, seed: int) -> int:
         assert process.returncode == 0
         made = json.loads(out)["made"]
     assert output.read_bytes() == WHOLE
+    if (folder / "out.mp4.vsr").exists():  # The last one was killed between its journal and its folder.
+        run_beside_its_output(folder)
     assert [p.name for p in folder.iterdir()] == ["out.mp4"]
     assert len(made) <= len(PLAN.segments)
     return runs
+
+
+def run_beside_its_output(folder: Path) -> None:
+    command = [sys.executable, "-m", "tests.support.job_parts", folder / "out.mp4", "0.02"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 1
+    assert b"exists" in done.stderr
+
+
+def test_an_empty_folder_that_a_finished_job_left_goes(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_bytes(b"whole")
+    (tmp_path / "out.mp4.vsr").mkdir()
+    run_beside_its_output(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+    assert (tmp_path / "out.mp4").read_bytes() == b"whole"
 
 
 def test_killed_at_random_moments_it_goes_on_to_the_same_output(processes: Processes, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vsr.core.clock import SYSTEM_CLOCK, Clock
 from vsr.core.control import Cancelled, Control
-from vsr.core.errors import FileError, VsrError
+from vsr.core.errors import ConfigError, FileError, VsrError
 from vsr.files.checks import check_writable, os_error, place_of
 from vsr.files.whole import sync_folder
 from vsr.jobs.config import UpscaleConfig
@@ -121,7 +121,14 @@ class ResumableJob:
                 self._tell_whole(report, joined)
                 folder.remove()
                 return report
-            self._check_output()
+            try:
+                self._check_output()
+            except ConfigError:
+                if (
+                    not folder.journal.exists()
+                ):  # A run that was done died as it removed the folder, the journal last.
+                    folder.remove()
+                raise
             return self._run(folder, content)
 
     def _check_output(self) -> None:
