@@ -62,8 +62,8 @@ def rgb_graph(network: RgbNetwork, layout: GraphLayout) -> onnx.ModelProto:
 
 
 def add_luma_weights(graph: GraphBuilder) -> None:
-    """The input of that name as k/g, k/b and k/r, and what blue and red are above luma where Cb and Cr are 1 as reach/b and
-    reach/r, unless they are there."""
+    """Add the input luma_weights as k/g, k/b and k/r; and reach/b and reach/r, by which Cb and Cr are multiplied to give blue
+    and red less luma. Nothing is added twice."""
     if graph.has("k/g"):
         return
     graph.input("luma_weights", TensorProto.FLOAT, [3])
