@@ -125,6 +125,11 @@ def test_a_network_on_luma_gets_luma_alone() -> None:
 def test_pictures_that_are_too_small_and_recipes_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="no picture holds a patch and its surroundings of 76x76"):
         DamagedPool([Photo("a", rendered_rgb(1, 60))], recipe(), CPU)
+    scales = {"hr_scales": [1.0, 0.4]}
+    pixel = Photo("pixel", np.zeros((1, 1, 3), np.uint8))
+    with pytest.raises(ConfigError, match="no picture holds"):
+        DamagedPool([pixel], recipe(**scales), CPU)
+    assert DamagedPool([pixel, Photo("a", rendered_rgb(1, 160))], recipe(**scales), CPU).count == 1
     for faulty in ({"degradation": "bicubic"}, {"error_power": 1.0}, {"teacher": "quality-x2"}):
         with pytest.raises(ConfigError):
             recipe(**faulty)

@@ -34,9 +34,14 @@ class DamagedPool:
         self.scale, self.patch, self.device = recipe.scale, recipe.data.patch, device
         self.planes = recipe.planes
         self._side = side_needed(self.patch, self.scale)
-        wanted = [(photo, scale) for photo in photos for scale in recipe.data.hr_scales]
-        found = in_threads(lambda each: _reduced(each[0].pixels, each[1]), wanted)
-        self._pictures = [picture for picture in found if min(picture.shape[:2]) >= self._side]
+        wanted = [
+            (photo, scale)
+            for photo in photos
+            for scale in recipe.data.hr_scales
+            # Before they are reduced: nothing would be left of a pixel or two.
+            if round(min(photo.pixels.shape[:2]) * scale) >= self._side
+        ]
+        self._pictures = in_threads(lambda each: _reduced(each[0].pixels, each[1]), wanted)
         share = recipe.data.rendered_share
         if not self._pictures and share < 1.0:
             raise ConfigError(
