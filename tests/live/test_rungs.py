@@ -8,8 +8,10 @@ from tests.support.clock import PretendedClock
 from tests.support.sessions import config, run_simulated, until
 from vsr.bench.synthetic import synthetic_frames
 from vsr.core.errors import ConfigError, DeviceMemoryError, UnknownModelError
+from vsr.live.choices import choices
 from vsr.live.networks import Networks
 from vsr.live.rungs import Rungs
+from vsr.upscale.options import NetworkOptions
 
 SOURCE = "testsrc:160x120@25"
 
@@ -150,6 +152,13 @@ def test_one_that_is_named_stays() -> None:
     assert rungs.step(1e-6) is None
     assert rungs.model == "fast-x2"
     rungs.close()
+
+
+def test_a_strength_is_for_the_network_that_is_named() -> None:
+    (only,) = choices(NetworkOptions("restore", strength=0.5))
+    assert (only.model, only.strength) == ("restore", 0.5)
+    with pytest.raises(ConfigError, match="no network that auto takes for streams has a strength"):
+        choices(NetworkOptions("auto", strength=0.5))
 
 
 def test_what_is_not_there_is_told() -> None:

@@ -141,6 +141,9 @@ def test_in_a_chain_it_does_what_it_does_alone(package: ModelSpec) -> None:
 def test_a_strength_that_a_network_does_not_have_or_that_is_none(package: ModelSpec) -> None:
     with pytest.raises(ConfigError, match="fast-x2 has no strength"):
         vsr.Upscaler("fast", strength=0.5)
+    with pytest.raises(ConfigError, match="has no strength") as chained:
+        vsr.Upscaler(f"{package.folder},bicubic-x2", strength=0.5)
+    assert "no chain has" in str(chained.value.hint)
     for strength in (-0.1, 1.5, float("nan")):
         with pytest.raises(ConfigError, match="strength"):
             vsr.Upscaler(str(package.folder), strength=strength)

@@ -151,7 +151,7 @@ class _Board:
         self._asked_at = -_LOOK_S
 
     def news(self) -> Mapping[int, int]:
-        """What it was told since, by the numbers of segments."""
+        """How many frames the nodes have made, by the number of the segment: what they reported since the last call."""
         if self._asked is None:
             if time.monotonic() >= self._asked_at + _LOOK_S:
                 self._asked, self._asked_at = self.actor.told.remote(), time.monotonic()

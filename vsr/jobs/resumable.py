@@ -124,9 +124,8 @@ class ResumableJob:
             try:
                 self._check_output()
             except ConfigError:
-                if (
-                    not folder.journal.exists()
-                ):  # A run that was done died as it removed the folder, the journal last.
+                # A run that was done died as it removed the folder, the journal last.
+                if not folder.journal.exists():
                     folder.remove()
                 raise
             return self._run(folder, content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vsr.core.errors import ConfigError
 from vsr.models.registry import Temporal, find_model, for_use, with_memory
 from vsr.models.spec import CALIBRATED, ModelSpec, Precision
 from vsr.upscale.options import NetworkOptions
@@ -16,8 +17,12 @@ def choices(network: NetworkOptions) -> list[NetworkOptions]:
     """The options of each network. "auto" stands for all families, another name for its network alone; each network with
     memory that belongs to one of them comes before it, or takes its place, as `temporal` says.
 
-    Raises ConfigError where a memory is wanted and none of them has one, and the errors of `find_model`.
+    Raises ConfigError where a memory is wanted and none of them has one, or a strength, and the errors of `find_model`.
     """
+    if network.model == "auto" and network.strength is not None:
+        raise ConfigError(
+            "no network that auto takes for streams has a strength", hint="restore has: --model restore"
+        )
     found: list[tuple[ModelSpec, NetworkOptions]] = []
     for name in _FAMILIES if network.model == "auto" else (network.model,):
         named = find_model(name, network.scale or 2.0)

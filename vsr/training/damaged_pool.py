@@ -58,7 +58,6 @@ class DamagedPool:
             self._pictures = [*self._pictures, *drawn]
             shares = np.concatenate([shares, _by_area(drawn) * share])
         self._edges = np.cumsum(shares)
-        self._workers = ThreadPoolExecutor(torch.get_num_threads())
 
     def draw(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
         """[count, 6]: the picture, the top and the left of a place in it, one of eight turns, a seed, and zero."""
@@ -72,7 +71,8 @@ class DamagedPool:
     def gather(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Damaged patches and their ground truth, float32 [B, C, P, P] and [B, C, P*scale, P*scale], at `places` int64 [B, 6],
         as `draw` gives them; the units are those of `vsr.training.damage.Damaged`, and C is 1 or 3."""
-        pairs = list(self._workers.map(self._damaged, places.cpu().tolist()))
+        with ThreadPoolExecutor(torch.get_num_threads(), "damage") as threads:
+            pairs = list(threads.map(self._damaged, places.cpu().tolist()))
         lr, hr = (np.stack([each[: self.planes] for each in side]) for side in zip(*pairs, strict=True))
         return torch.from_numpy(lr).to(self.device), torch.from_numpy(hr).to(self.device)
 

@@ -95,10 +95,8 @@ class Upscaler:
             )
         if options.strength is not None and self.spec.domain != "ycbcr":
             if options.model != "auto":
-                raise ConfigError(
-                    f"{self.spec.id} has no strength",
-                    hint="restore has: --model restore, or leave --strength out",
-                )
+                able = "no chain has" if "parts" in self.spec.network else "restore has: --model restore"
+                raise ConfigError(f"{self.spec.id} has no strength", hint=f"{able}, or leave --strength out")
             self.notes.append(f"strength has no effect: {self.spec.id} has none")
         self.passes = options.passes(self.spec)
         self.scale = self.spec.scale**self.passes

@@ -22,7 +22,7 @@ from onnx import numpy_helper
 from vsr.core.errors import WeightsError, reason
 from vsr.models.graphs.builder import GraphBuilder
 from vsr.models.graphs.chroma import CHROMA_REACH
-from vsr.models.graphs.colour_graph import DETAIL, PICTURE, added_to_rgb
+from vsr.models.graphs.colour_graph import BLACK, DETAIL, EXCURSION, PICTURE, added_to_rgb
 from vsr.models.graphs.networks import add_cubic_residual
 from vsr.models.graphs.package import PackageFacts, write_package
 from vsr.models.graphs.rgb_graph import add_luma_weights, rgb_graph
@@ -37,8 +37,6 @@ _ENDS: Mapping[str, tuple[GraphLayout, str, str]] = {
 # Arrays below this stay in the graphs.
 _SMALL = 32
 _HALVES: tuple[Precision, ...] = ("bf16", "fp16")
-# Limited-range luma, the input of networks on luma, is luma in 0..1 times the first plus the second.
-_EXCURSION, _BLACK = 219 / 255, 16 / 255
 
 
 def write_chain(specs: Sequence[ModelSpec], name: str, folder: Path) -> ModelSpec:
@@ -140,10 +138,10 @@ class _Part:
             )
             return self._rgb_of(graph, names, [self._cubic(graph, name) for name in names], added)
         luma = self._luma(graph, names, "luma")
-        limited = graph.add("Mul", [luma, graph.constant("net/excursion", _EXCURSION)], f"{prefix}limited")
-        seen = graph.add("Add", [limited, graph.constant("net/black", _BLACK)], f"{prefix}seen")
+        limited = graph.add("Mul", [luma, graph.constant("net/excursion", EXCURSION)], f"{prefix}limited")
+        seen = graph.add("Add", [limited, graph.constant("net/black", BLACK)], f"{prefix}seen")
         residual = graph.add(
-            "Div", [self.add_alone(graph, seen), graph.constant("net/excursion", _EXCURSION)], f"{prefix}full"
+            "Div", [self.add_alone(graph, seen), graph.constant("net/excursion", EXCURSION)], f"{prefix}full"
         )
         sharp = graph.add("Add", [residual, luma], f"{prefix}sharp")
         large = names if scale == 1 else [self._cubic(graph, name) for name in names]
@@ -227,8 +225,6 @@ class _Chain:
         """A picture that a network made, without what no codes are for: limited range has some below black and above white."""
         if number == 0:
             return picture
-        least, most = (
-            (0.0, 1.0) if self.domain == "luma" else (-_BLACK / _EXCURSION, (1 - _BLACK) / _EXCURSION)
-        )
+        least, most = (0.0, 1.0) if self.domain == "luma" else (-BLACK / EXCURSION, (1 - BLACK) / EXCURSION)
         ends = [graph.constant("net/least", least), graph.constant("net/most", most)]
         return graph.add("Clip", [picture, *ends], f"net/{number}/in")

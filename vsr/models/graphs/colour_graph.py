@@ -20,8 +20,8 @@ from vsr.models.spec import GraphLayout
 
 PICTURE, DETAIL = "colour/in", "colour/detail"
 """The input and the output of the network in a frame graph."""
-_EXCURSION, _BLACK = 219 / 255, 16 / 255
-
+EXCURSION, BLACK = 219 / 255, 16 / 255
+"""Limited-range luma, the input of networks, is luma in 0..1 times the first plus the second."""
 
 DetailOf = Callable[[GraphBuilder, str], str]
 """Adds the nodes from a picture float32 [N, 3, h, w], luma in limited range / 255, Cb and Cr in -0.5..0.5, to what is added to
@@ -96,14 +96,14 @@ def added_to_rgb(
         return graph.add("Add", [graph.add("Add", terms[:2], f"{name}_rg"), terms[2]], name)
 
     luma = mixed(rgb, f"{prefix}/luma")
-    limited = graph.add("Mul", [luma, graph.constant("excursion", _EXCURSION)], f"{prefix}/limited")
-    seen = [graph.add("Add", [limited, graph.constant("black", _BLACK)], f"{prefix}/seen")]
+    limited = graph.add("Mul", [luma, graph.constant("excursion", EXCURSION)], f"{prefix}/limited")
+    seen = [graph.add("Add", [limited, graph.constant("black", BLACK)], f"{prefix}/seen")]
     for n in "br":
         apart = graph.add("Sub", [rgb[n], luma], f"{prefix}/{n}_apart")
         seen.append(graph.add("Div", [apart, f"reach/{n}"], f"{prefix}/{n}_chroma"))
     parts = [f"{prefix}/y_detail", f"{prefix}/b_detail", f"{prefix}/r_detail"]
     graph.split(detail_of(graph, graph.add("Concat", seen, f"{prefix}/in", axis=1)), parts, axis=1)
-    gained = graph.add("Div", [parts[0], graph.constant("excursion", _EXCURSION)], f"{prefix}/gained")
+    gained = graph.add("Div", [parts[0], graph.constant("excursion", EXCURSION)], f"{prefix}/gained")
     added: dict[str, str] = {}
     rest = gained
     for n, part in zip("br", parts[1:], strict=True):

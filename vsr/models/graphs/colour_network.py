@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,39 +19,28 @@ _MULTIPLE = 4
 
 
 @dataclass(frozen=True)
-class ColourNetwork:
-    """See `vsr.models.graphs.networks.Network`; `add_to` takes and gives three planes, as `colour_graph` has it."""
+class ColourNetwork(ChainNetwork):
+    """The chain for luma, and what is beside it for chroma. `add_to` takes and gives three planes, as `colour_graph` has it."""
 
     spec: ColourSpec
-    weights_file: Path
     domain: ClassVar[str] = "ycbcr"
-    size_multiple: ClassVar[int] = _MULTIPLE
-
-    @property
-    def scale(self) -> int:
-        return self.spec.scale
 
     @property
     def halo(self) -> int:
-        return self.spec.halo + CHROMA_REACH
+        return super().halo + CHROMA_REACH
 
     @property
-    def macs_per_pixel(self) -> int:
-        return round(self.spec.macs_per_pixel)
+    def size_multiple(self) -> int:
+        return _MULTIPLE
 
-    @property
-    def parameters(self) -> int:
-        return self.spec.parameters
+    def table(self) -> dict[str, Any]:
+        chroma = {"chroma_channels": self.spec.chroma_channels, "chroma_depth": self.spec.chroma_depth}
+        return {**super().table(), "arch": "colour", **chroma}
 
-    def table(self) -> Mapping[str, Any]:
-        luma = ChainNetwork(self.spec, self.weights_file).table()
-        more = {"chroma_channels": self.spec.chroma_channels, "chroma_depth": self.spec.chroma_depth}
-        return {**luma, "arch": "colour", **more}
-
-    def add_to(self, graph: GraphBuilder, picture: str) -> str:
-        planes = [f"net/{name}" for name in ("y", "cb", "cr")]
+    def add_to(self, graph: GraphBuilder, luma: str) -> str:
+        picture, planes = luma, [f"net/{name}" for name in ("y", "cb", "cr")]
         graph.split(picture, planes, axis=1)
-        luma = ChainNetwork(self.spec, self.weights_file).add_to(graph, planes[0])
+        large = super().add_to(graph, planes[0])
         cubic = add_cubic_residual(graph, planes[0], self.scale, "center", "net/y", exact=False)
         middles, gains = (
             graph.constant(f"net/{name}", np.reshape(values, (1, 3, 1, 1)))
@@ -71,5 +58,5 @@ class ColourNetwork:
             skips = inner and number > 0
             features = graph.add("Add", [features, found], f"net/chroma/skip{number}") if skips else found
         chroma = graph.add("DepthToSpace", [features], "net/chroma/made", blocksize=HALF, mode="CRD")
-        detail = graph.add("Sub", [luma, cubic], "net/luma")
+        detail = graph.add("Sub", [large, cubic], "net/luma")
         return graph.add("Concat", [detail, chroma], "net/detail", axis=1)
