@@ -20,7 +20,7 @@ _MULTIPLE = 4
 
 @dataclass(frozen=True)
 class ColourNetwork(ChainNetwork):
-    """The chain for luma, and what is beside it for chroma. `add_to` takes and gives three planes, as `colour_graph` has it."""
+    """A chain for luma and a second network for chroma. `add_to` takes and gives three planes: see `colour_graph`."""
 
     spec: ColourSpec
     domain: ClassVar[str] = "ycbcr"
