@@ -160,14 +160,40 @@ def table(
         for given, originals in clips(data, scale, crf, folder):
             for name, enlarge in networks.items():
                 add(f"H.264 crf {crf}", name, of_clip([enlarge(frame) for frame in given], originals))
-    return {damage: {name: _means(damage, rows) for name, rows in of.items()} for damage, of in found.items()}
+    return {
+        damage: {
+            name: means_of_clips(rows) if damage.startswith("H.264") else means(rows)
+            for name, rows in of.items()
+        }
+        for damage, of in found.items()
+    }
 
 
-def _means(damage: str, rows: list[tuple[float, ...]]) -> dict[str, float]:
-    first, second, third = (float(mean) for mean in np.mean(rows, axis=0))
-    if damage.startswith("H.264"):
-        return {"psnr": round(first, 3), "vmaf_neg": round(second, 2), "high": round(third, 4)}
-    return {"psnr": round(first, 3), "ssim": round(second, 4), "chroma_psnr": round(psnr_from_mse(third), 3)}
+def means(rows: list[tuple[float, ...]]) -> dict[str, float]:
+    """Of the rows that `of_picture` gives."""
+    of_luma, ssims, apart = (float(mean) for mean in np.mean(rows, axis=0))
+    return {
+        "psnr": round(of_luma, 3),
+        "ssim": round(ssims, 4),
+        "chroma_psnr": round(psnr_from_mse(apart), 3),
+    }
+
+
+def means_of_clips(rows: list[tuple[float, ...]]) -> dict[str, float]:
+    """Of the rows that `of_clip` gives."""
+    of_luma, vmaf_neg, share = (float(mean) for mean in np.mean(rows, axis=0))
+    return {"psnr": round(of_luma, 3), "vmaf_neg": round(vmaf_neg, 2), "high": round(share, 4)}
+
+
+def networks_of(models: list[str], scale: int, peer: Path | None) -> dict[str, Enlarge]:
+    """What enlarges, by name: vsr's models, and realesr-animevideov3 where a folder for its package is given."""
+    networks: dict[str, Enlarge] = {
+        name: Upscaler(name, scale=scale, precision="fp32").upscale for name in models
+    }
+    if peer:
+        peers(peer)
+        networks["animevideov3"] = Peer(peer / PEERS["animevideov3"].replace("-x2", f"-x{scale}")).upscale
+    return networks
 
 
 def main() -> None:
@@ -180,13 +206,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    networks: dict[str, Enlarge] = {
-        name: Upscaler(name, scale=given.scale, precision="fp32").upscale for name in given.models
-    }
-    if given.peer:
-        peers(given.peer)
-        path = given.peer / PEERS["animevideov3"].replace("-x2", f"-x{given.scale}")
-        networks["animevideov3"] = Peer(path).upscale
+    networks = networks_of(given.models, given.scale, given.peer)
     with tempfile.TemporaryDirectory() as folder:
         result = table(given.data, given.scale, networks, Path(folder))
     for damage, of in result.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +19,7 @@ from vsr.evaluation import metrics
 from vsr.media.compress import Codec, compressed
 from vsr.models.archs.colour import PlainColour
 from vsr.training.checkpoint import load_tensors
-from vsr.training.damage import damaged, planes_of, side_needed
+from vsr.training.damage import DEGRADATIONS, Degradation, damaged, planes_of, side_needed
 from vsr.training.damaged_pool import DamagedPool
 from vsr.training.data import Photo
 from vsr.training.losses import psnr, with_chroma
@@ -35,13 +36,14 @@ def recipe(arch: dict[str, object] = COLOURS, **data: object) -> Recipe:
     return recipe_from_dict("r", {"scale": 2, "arch": arch, "data": given})
 
 
+@pytest.mark.parametrize("how", DEGRADATIONS.values(), ids=DEGRADATIONS)
 @pytest.mark.parametrize("scale", [2, 4])
-def test_damage_differs_with_its_seed_alone_and_stays_in_place(scale: int) -> None:
+def test_damage_differs_with_its_seed_alone_and_stays_in_place(scale: int, how: Degradation) -> None:
     side = side_needed(32, scale)
     crop = rendered_rgb(3, side)
     errors = []
     for seed in range(40):
-        one, again = (damaged(crop, scale, np.random.default_rng(seed)) for _ in range(2))
+        one, again = (damaged(crop, scale, np.random.default_rng(seed), how) for _ in range(2))
         np.testing.assert_array_equal(one.hr, again.hr)
         assert (
             np.abs(one.lr - again.lr).mean() < 3 / 255
@@ -54,6 +56,23 @@ def test_damage_differs_with_its_seed_alone_and_stays_in_place(scale: int) -> No
     off = np.array(errors)
     assert (off[:, 0] < off[:, 1:].min(1)).mean() > 0.9
     assert off[:, 0].max() > 3 * off[:, 0].min()  # Strengths are drawn.
+
+
+def test_drawings_are_often_clean_and_combing_has_no_detail_between_its_lines() -> None:
+    side = side_needed(32, 2)
+    crop = rendered_rgb(3, side)
+    clean = replace(DEGRADATIONS["drawn"], clean=1.0)
+    plain = [damaged(crop, 2, np.random.default_rng(seed), clean) for seed in range(3)]
+    assert len({pair.lr.tobytes() for pair in plain}) == 1
+    ways = [damaged(crop, 2, np.random.default_rng(seed), DEGRADATIONS["drawn"]) for seed in range(60)]
+    share = np.mean([np.array_equal(pair.lr, plain[0].lr) for pair in ways])
+    assert 0.15 < share < 0.45
+    combing = replace(clean, clean=0.0, simple=1.0, jpeg=0.0, video=0.0, noisy=0.0, combed=1.0)
+    lr, hr = damaged(crop, 2, np.random.default_rng(1), combing)
+    np.testing.assert_array_equal(lr[:, ::2], plain[0].lr[:, ::2])
+    assert np.abs(lr[0, 1::2] - plain[0].lr[0, 1::2]).mean() > 0.01
+    apart = [np.abs(lr[0, at::2] - hr[0].reshape(32, 2, 32, 2).mean((1, 3))[at::2]).mean() for at in (0, 1)]
+    assert 0.8 < apart[0] / apart[1] < 1.25  # As far from the one moment as from the other.
 
 
 def test_ground_truth_is_luma_in_limited_range_and_chroma_about_zero() -> None:

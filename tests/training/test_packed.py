@@ -100,5 +100,5 @@ def test_the_development_set_is_kept_out(tmp_path: Path) -> None:
 def test_the_list_has_every_kind_and_no_picture_twice() -> None:
     text = devset.LIST.read_text(encoding="utf-8")
     sets = devset.named(text)
-    assert {"lines", "facades", "text", "drawn", "-"} == set(sets.values())
+    assert {"lines", "facades", "text", "drawn", "anime", "-"} == set(sets.values())
     assert len(sets) == sum(not line.startswith("#") for line in text.splitlines() if line)

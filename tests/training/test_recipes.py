@@ -16,6 +16,7 @@ from vsr.training.schedule import chunk_rates, fraction_done, learning_rate
 BUDGETS = {
     "fast-x2": 16_000,
     "balanced-x2": 60_000,
+    "anime": 700_000,
     "balanced-x4": 80_000,
     "quality-x2": 420_000,
     "quality-x4": 700_000,

@@ -7,7 +7,8 @@ In the manner of Real-ESRGAN (Wang et al., "Real-ESRGAN: training real-world bli
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -52,31 +53,69 @@ class Damaged(NamedTuple):
     hr: Planes
 
 
+@dataclass(frozen=True)
+class Degradation:
+    """How often and how hard pictures are damaged. All but the last three are shares of the patches, 0..1.
+
+    `clean` are reduced by bicubic, and nothing else. Of the others, `jpeg` are stills in JPEG, of quality `least_quality` or
+    more, and `video` are compressed by a codec, up to the share `hardest` of its range; the rest is as the camera took it.
+    `simple` of the cameras reduce by bicubic, without blur, sharpening or an earlier copy. `noisy` of them add noise, of a
+    deviation up to `noise` code values. `combed` of all that are damaged have lines of two times.
+    """
+
+    clean: float
+    jpeg: float
+    video: float
+    simple: float
+    noisy: float
+    combed: float
+    noise: float
+    least_quality: int
+    hardest: float
+
+
+DEGRADATIONS: Mapping[str, Degradation] = {
+    # Cameras, codecs and copies as they are found.
+    "realistic": Degradation(0.0, 0.25, 0.45, 0.35, 0.65, 0.02, noise=20, least_quality=15, hardest=1.0),
+    # Drawings: compressed, hardly ever noisy.
+    "drawn": Degradation(0.3, 0.4, 0.45, 0.6, 0.15, 0.02, noise=8, least_quality=25, hardest=0.8),
+    # For networks whose pictures are clean: enough for them to leave damage alone.
+    "light": Degradation(0.6, 0.3, 0.1, 0.7, 0.65, 0.15, noise=12, least_quality=40, hardest=0.5),
+}
+
+
 def side_needed(patch: int, scale: int) -> int:
     """The side in high resolution of the crop that `damaged` makes a patch of."""
     return (patch + 2 * MARGIN + MOST_MOVED * (_FRAMES - 1)) * scale
 
 
-def damaged(crop: Rgb, scale: int, rng: np.random.Generator) -> Damaged:
+def damaged(crop: Rgb, scale: int, rng: np.random.Generator, how: Degradation) -> Damaged:
     """Damage a crop uint8 [S, S, 3] of a size that `side_needed` gives; all that is done is drawn from `rng`."""
     drift = int(rng.integers(0, MOST_MOVED + 1))
     side = crop.shape[0] - MOST_MOVED * (_FRAMES - 1) * scale
     kind = rng.random()
-    moves = drift and kind >= 0.55
+    if rng.random() < how.clean:
+        shot = crop[:side, :side]
+        return _cut(planes_of(_reduced(shot, scale, _REDUCTIONS[0])), planes_of(shot), scale)
+    moves = drift and kind < how.video
     shots = [crop[:side, at : at + side] for at in (np.arange(_FRAMES) * drift * scale if moves else (0,))]
     truth = planes_of(shots[-1])
-    camera = _camera(scale, rng)
+    camera = _camera(scale, rng, how)
     small = [camera(shot) for shot in shots]
-    if kind < 0.3:
-        lr = planes_of(small[-1])
-    elif kind < 0.55:
-        lr = planes_of(_jpeg(small[-1], rng))
-    else:
-        codec, quality = _codec(rng)
+    if kind < how.video:
+        codec, quality = _codec(rng, how.hardest)
         frames = small if moves else small * _FRAMES
         lr = _enlarged_chroma(compressed([_halved_chroma(frame) for frame in frames], codec, quality)[-1])
-    if rng.random() < 0.02:
-        lr = _combed(lr, 1 + int(rng.integers(4)))
+    elif kind < how.video + how.jpeg:
+        lr = planes_of(_jpeg(small[-1], rng, how.least_quality))
+    else:
+        lr = planes_of(small[-1])
+    if rng.random() < how.combed:
+        lr, truth = _combed(lr, truth, 1 + int(rng.integers(MARGIN)), scale)
+    return _cut(lr, truth, scale)
+
+
+def _cut(lr: Planes, truth: Planes, scale: int) -> Damaged:
     cut, large = slice(MARGIN, -MARGIN), slice(MARGIN * scale, -MARGIN * scale)
     return Damaged(lr[:, cut, cut].copy(), truth[:, large, large].copy())
 
@@ -88,14 +127,19 @@ def planes_of(rgb: Rgb) -> Planes:
     return planes
 
 
-def _camera(scale: int, rng: np.random.Generator) -> Callable[[Rgb], Rgb]:
+def _reduced(shot: Rgb, scale: int, way: Image.Resampling) -> Rgb:
+    size = (shot.shape[1] // scale, shot.shape[0] // scale)
+    return np.asarray(Image.fromarray(shot).resize(size, way))
+
+
+def _camera(scale: int, rng: np.random.Generator, how: Degradation) -> Callable[[Rgb], Rgb]:
     """Blur, reduction, sharpening and noise of one camera, each with the strength that was drawn; noise differs by frame."""
-    light = rng.random() < 0.35
-    blur = 0.0 if light or rng.random() < 0.5 else float(rng.uniform(0.2, 1.0)) * scale / 2
-    way = _REDUCTIONS[0] if light else _REDUCTIONS[rng.integers(4)]
-    sharpening = 0 if light or rng.random() < 0.85 else int(rng.integers(40, 150))
-    again = not light and rng.random() < 0.25
-    noise = _noise(rng)
+    simple = rng.random() < how.simple
+    blur = 0.0 if simple or rng.random() < 0.5 else float(rng.uniform(0.2, 1.0)) * scale / 2
+    way = _REDUCTIONS[0] if simple else _REDUCTIONS[rng.integers(4)]
+    sharpening = 0 if simple or rng.random() < 0.85 else int(rng.integers(40, 150))
+    again = not simple and rng.random() < 0.25
+    noise = _noise(rng, how)
 
     def take(shot: Rgb) -> Rgb:
         image = Image.fromarray(shot)
@@ -105,7 +149,7 @@ def _camera(scale: int, rng: np.random.Generator) -> Callable[[Rgb], Rgb]:
         if again:  # An earlier copy, at another size and in JPEG.
             apart = float(rng.uniform(0.8, 1.6))
             image = image.resize((round(size[0] * apart), round(size[1] * apart)), way)
-            image = Image.fromarray(_jpeg(np.asarray(image), rng, least=50))
+            image = Image.fromarray(_jpeg(np.asarray(image), rng, max(50, how.least_quality)))
         image = image.resize(size, way)
         if sharpening:
             image = image.filter(ImageFilter.UnsharpMask(1.2, sharpening, 0))
@@ -114,11 +158,11 @@ def _camera(scale: int, rng: np.random.Generator) -> Callable[[Rgb], Rgb]:
     return take
 
 
-def _noise(rng: np.random.Generator) -> Callable[[Rgb], Rgb]:
+def _noise(rng: np.random.Generator, how: Degradation) -> Callable[[Rgb], Rgb]:
     """White or smooth noise of R'G'B', or of luma or chroma for the most part, perhaps stronger where it is bright."""
-    if rng.random() < 0.35:
+    if rng.random() >= how.noisy:
         return lambda picture: picture
-    deviation = 20.0 * float(rng.random()) ** 1.3
+    deviation = how.noise * float(rng.random()) ** 1.3
     smooth = float(rng.uniform(0.4, 1.0)) if rng.random() < 0.4 else 0.0
     of_luma, of_each = ((1.0, 1.0), (1.0, 0.3), (0.3, 1.0))[rng.choice(3, p=(0.6, 0.25, 0.15))]
     by_light = rng.random() < 0.3
@@ -146,7 +190,7 @@ def _smoothed(grain: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.fl
     return grain
 
 
-def _jpeg(picture: Rgb, rng: np.random.Generator, least: int = 15) -> Rgb:
+def _jpeg(picture: Rgb, rng: np.random.Generator, least: int) -> Rgb:
     file = io.BytesIO()
     sampling = 2 if rng.random() < 0.8 else 0
     Image.fromarray(picture).save(file, "JPEG", quality=int(rng.integers(least, 96)), subsampling=sampling)
@@ -155,10 +199,10 @@ def _jpeg(picture: Rgb, rng: np.random.Generator, least: int = 15) -> Rgb:
         return decoded
 
 
-def _codec(rng: np.random.Generator) -> tuple[Codec, int]:
+def _codec(rng: np.random.Generator, hardest: float) -> tuple[Codec, int]:
     number = rng.choice(len(_CODECS), p=[share for share, _, _ in _CODECS])
     _, codec, (good, hard) = _CODECS[number]
-    return codec, int(rng.integers(good, hard + 1))
+    return codec, int(rng.integers(good, round(good + hardest * (hard - good)) + 1))
 
 
 def _halved_chroma(picture: Rgb) -> Sequence[Rgb]:
@@ -177,8 +221,9 @@ def _enlarged_chroma(planes: Sequence[Rgb]) -> Planes:
     return np.stack([y / 255.0, *((plane - 128.0) / 224.0 for plane in whole)])
 
 
-def _combed(lr: Planes, apart: int) -> Planes:
-    """Lines by turns of now and of another time, as interlaced video has them where something moves."""
+def _combed(lr: Planes, truth: Planes, apart: int, scale: int) -> tuple[Planes, Planes]:
+    """Lines by turns of now and of another time, as interlaced video has them where something moves. The truth is the mean of
+    both times: no detail is between the lines, and a network should not draw any."""
     result = lr.copy()
     result[:, 1::2] = np.roll(lr, apart, axis=2)[:, 1::2]
-    return result
+    return result, 0.5 * (truth + np.roll(truth, apart * scale, axis=2))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vsr.core.errors import ConfigError
 from vsr.evaluation.datasets import in_threads
-from vsr.training.damage import Damaged, Rgb, damaged, planes_of, side_needed
+from vsr.training.damage import DEGRADATIONS, Damaged, Rgb, damaged, planes_of, side_needed
 from vsr.training.data import RENDERED_SIDE, Photo
 from vsr.training.recipe import Recipe
 from vsr.training.render import pixel_pattern, rendered_rgb
@@ -33,6 +33,7 @@ class DamagedPool:
     def __init__(self, photos: Sequence[Photo], recipe: Recipe, device: torch.device) -> None:
         self.scale, self.patch, self.device = recipe.scale, recipe.data.patch, device
         self.planes = recipe.planes
+        self._how = DEGRADATIONS[recipe.data.degradation]
         self._side = side_needed(self.patch, self.scale)
         wanted = [
             (photo, scale)
@@ -84,7 +85,7 @@ class DamagedPool:
             return Damaged(planes_of(pattern), planes_of(pattern.repeat(self.scale, 0).repeat(self.scale, 1)))
         crop = self._pictures[number][top : top + self._side, left : left + self._side]
         turned = np.rot90(crop, turn % 4)
-        return damaged(turned[:, ::-1] if turn >= 4 else turned, self.scale, rng)
+        return damaged(turned[:, ::-1] if turn >= 4 else turned, self.scale, rng, self._how)
 
 
 def _reduced(picture: Rgb, scale: float) -> Rgb:

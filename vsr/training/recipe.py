@@ -11,6 +11,7 @@ from typing import Any
 from vsr.core.errors import ConfigError, reason
 from vsr.core.tables import checked, filled, one_of, only_known, prefixed, read_table, short
 from vsr.models.archs import COMMUNITY, WITH_MEMORY, spec_from_dict
+from vsr.training.damage import DEGRADATIONS
 
 # The largest value of float32, in which the steps are computed.
 _LARGEST = 3.4e38
@@ -19,13 +20,13 @@ _LARGEST = 3.4e38
 @dataclass(frozen=True)
 class DataRecipe:
     """`[data]`. `patch` is the side of a low-resolution patch in pixels, `batch` how many make a step. Photographs are
-    used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or "realistic" with blur, noise and
-    compression, anew for each sample (see `vsr.training.damage`). `rendered_share` of the samples, 0..1, come from
-    `rendered_count` drawn pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn by
-    their error to the power `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). `frames` above 1 makes sequences
-    of so many frames, of clips and of photographs that are moved (see `vsr.training.clips`), for a network with memory. With a
-    `teacher`, the name or path of a package, the ground truth of photographs is the teacher's result for their reduction (see
-    `vsr.training.teacher`), and they may be used at up to twice their size."""
+    used at each of `hr_scales` of their size, reduced by `degradation`: "bicubic", or with blur, noise and compression, anew
+    for each sample: "realistic", "drawn" or "light" (see `vsr.training.damage`). `rendered_share` of the samples, 0..1, come
+    from `rendered_count` drawn pictures of text, line art, patterns of pixels and combing. Within a picture, places are drawn
+    by their error to the power `error_power` (see `vsr.training.patch_sampling`; 0 = all alike). `frames` above 1 makes
+    sequences of so many frames, of clips and of photographs that are moved (see `vsr.training.clips`), for a network with
+    memory. With a `teacher`, the name or path of a package, the ground truth of photographs is the teacher's result for their
+    reduction (see `vsr.training.teacher`), and they may be used at up to twice their size."""
 
     patch: int = 48
     batch: int = 16
@@ -42,7 +43,7 @@ class DataRecipe:
         _require(
             self.patch >= 8 and self.patch % 2 == 0, f"patch must be even and at least 8, got {self.patch}"
         )
-        one_of("degradation", self.degradation, ("bicubic", "realistic"))
+        one_of("degradation", self.degradation, ("bicubic", *DEGRADATIONS))
         _require(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
         # There is no ground truth beyond the photograph itself, and a teacher needs none.
         most = 2 if self.teacher else 1
@@ -181,16 +182,22 @@ class Recipe:
                 _require(not luma_alone, f"{name} is for networks on luma, and {self.arch} is on RGB")
         elif self.planes == 3:
             _require(
-                self.data.degradation == "realistic", "a network in colour needs degradation = realistic"
+                self.damaged,
+                f"a network in colour needs degradation = {' or '.join(DEGRADATIONS)}",
             )
             _require(self.train.loss != "ssim", "the loss ssim is for networks on luma")
             _require(self.gan is None, "[gan] is for networks on luma")
-        if self.data.degradation == "realistic":
+        if self.damaged:
             for name, of_pairs in (
                 ("error_power", self.data.error_power > 0),
                 ("teacher", bool(self.data.teacher)),
             ):
                 _require(not of_pairs, f"{name} is for degradation = bicubic")
+
+    @property
+    def damaged(self) -> bool:
+        """Whether each sample is damaged anew."""
+        return self.data.degradation in DEGRADATIONS
 
     @property
     def planes(self) -> int:

@@ -179,7 +179,7 @@ class _Training:
         config = self.config
         if self.recipe.data.frames > 1:
             return ClipPool(config.data, self.recipe, self.device, config.control)
-        damaged = self.recipe.data.degradation == "realistic"
+        damaged = self.recipe.damaged
         in_colour = damaged or self.recipe.rgb
         photos = config.photos if config.photos is not None else load_photos(config.data, rgb=in_colour)
         if damaged:
