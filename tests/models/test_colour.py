@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from vsr.core.errors import ConfigError
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models import ModelSpec
 from vsr.models.archs.colour import Colour, ColourSpec, PlainColour
+from vsr.models.auto import Rule
+from vsr.models.spec import load_spec
 from vsr.training.damage import planes_of
 
 SPEC = ColourSpec(2, channels=8, depth=2, linear=5, chroma_channels=8, chroma_depth=2)
@@ -127,15 +131,43 @@ def test_tiles_are_not_seen(package: ModelSpec) -> None:
     assert np.abs(results[0] - results[1]).max() <= 1
 
 
-def test_in_a_chain_it_does_what_it_does_alone(package: ModelSpec) -> None:
+@pytest.fixture
+def stronger(package: ModelSpec, tmp_path: Path) -> ModelSpec:
+    """The package with another strength of its own."""
+    folder = tmp_path / "stronger"
+    shutil.copytree(package.folder, folder)
+    table = folder / "model.toml"
+    table.write_text(table.read_text().replace("strength = 1.0", "strength = 1.4"))
+    return load_spec(folder)
+
+
+def test_where_none_is_given_the_strength_is_the_network_s_or_that_of_a_rule(
+    package: ModelSpec, stronger: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = picture(4)
+    with vsr.Upscaler(str(package.folder), precision="fp32", strength=1.4) as upscaler:
+        wanted = upscaler.upscale(given)
+    with vsr.Upscaler(str(stronger.folder), precision="fp32") as upscaler:
+        np.testing.assert_array_equal(upscaler.upscale(given), wanted)
+    plain = bicubic(given)
+    monkeypatch.setattr("vsr.upscale.upscaler.find_model", lambda *args, **kwargs: package)
+    rule = Rule("colour", "because of a test", lambda look: True, strength=1.4)
+    with vsr.Upscaler("auto", precision="fp32", rule=rule) as upscaler:
+        np.testing.assert_array_equal(upscaler.upscale(given), wanted)
+        assert "model colour-x2 at strength 1.4, because of a test" in upscaler.notes
+    with vsr.Upscaler("auto", precision="fp32", rule=rule, strength=0.0) as upscaler:
+        assert np.abs(upscaler.upscale(given).astype(int) - plain).max() <= 1
+
+
+def test_in_a_chain_it_does_what_it_does_alone(stronger: ModelSpec) -> None:
+    given, package = picture(4), stronger
     with vsr.Upscaler(str(package.folder), precision="fp32") as upscaler:
         once = upscaler.upscale(given)
     with vsr.Upscaler("bicubic-x2") as upscaler:
         twice = upscaler.upscale(once).astype(int)
     with vsr.Upscaler(f"{package.folder},bicubic-x2", precision="fp32") as upscaler:
         chained = upscaler.upscale(given).astype(int)
-    assert np.abs(chained - twice).max() <= 2
+    assert np.abs(chained - twice).max() <= 3
 
 
 def test_a_strength_that_a_network_does_not_have_or_that_is_none(package: ModelSpec) -> None:
@@ -144,6 +176,6 @@ def test_a_strength_that_a_network_does_not_have_or_that_is_none(package: ModelS
     with pytest.raises(ConfigError, match="has no strength") as chained:
         vsr.Upscaler(f"{package.folder},bicubic-x2", strength=0.5)
     assert "no chain has" in str(chained.value.hint)
-    for strength in (-0.1, 1.5, float("nan")):
+    for strength in (-0.1, 1.6, float("nan")):
         with pytest.raises(ConfigError, match="strength"):
             vsr.Upscaler(str(package.folder), strength=strength)

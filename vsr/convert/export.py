@@ -99,16 +99,19 @@ def package_from_weights(
     sample: int | None = None,
     calibrate: Sequence[Path] = (),
     single: str = "",
+    strength: float = 1.0,
 ) -> ModelSpec:
     """Make the package of a folded network that `vsr train` wrote. Needs the extras onnx and torch. `sample`, `calibrate` as
     above. single: for a network with memory, the id of the network for single pictures; by default the package itself, which
-    then has no frame before.
+    then has no frame before. strength: of a network in colour.
 
     Raises WeightsError where the file is damaged, has values that are not finite or does not hold the network it names,
     ConfigError for a sample of a network that isn't variational.
     """
     with _network(weights, sample) as network:
-        facts = PackageFacts(id, title, licence, training=training, quality=quality, card=card)
+        facts = PackageFacts(
+            id, title, licence, strength=strength, training=training, quality=quality, card=card
+        )
         if isinstance(network, TemporalNetwork):
             # Motion and what is weighed by it need float32.
             facts = replace(facts, precision="shown", states=network.states, single=single or id)

@@ -14,12 +14,14 @@ Use = Literal["video", "picture"]
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A family of networks for inputs that a look tells apart. why: the rest of a sentence that begins with the chosen network.
-    fits: whether a Look is of such an input. use: what the rule is for, None for both."""
+    fits: whether a Look is of such an input. use: what the rule is for, None for both. strength: of a network in colour, None
+    for its own."""
 
     family: str
     why: str
     fits: Callable[[Look], bool]
     use: Use | None = None
+    strength: float | None = None
 
 
 # The first that fits is taken. benchmarks/look.json says how each family does on such inputs.
@@ -32,7 +34,7 @@ RULES = (
     ),
     Rule("restore", "because the input has noise", lambda look: look.noise > 2.3),
     Rule("restore", "because the input is compressed", lambda look: look.quantizer >= 5, "picture"),
-    Rule("restore", "because the input is compressed hard", lambda look: look.quantizer > 14),
+    Rule("restore", "because the input is compressed hard", lambda look: look.quantizer > 14, strength=1.35),
 )
 
 

@@ -9,7 +9,7 @@ it. A frame graph takes planes and gives planes:
     max_code float32 []    the largest code of the samples, 255 for 8 bits
     luma_weights float32 [3]   of G, B, R, summing to 1        (for RGB planes, and networks on RGB)
     chroma_gain float32 []     Cb and Cr = (code - middle) x chroma_gain, in -0.5..0.5      (networks that see colour)
-    strength float32 []        0..1: how much of what the network adds to bicubic is added     (networks in colour)
+    strength float32 []        how much of what the network adds to bicubic is added, 0..1.5   (networks in colour)
     outputs  the plane names with "_out", uint8 [N, 1, h x scale, w x scale x bytes_per_sample]
 
 Samples of more than 8 bits are little-endian byte pairs. Small inputs instead of constants let one graph serve every
@@ -49,6 +49,8 @@ from vsr.core.tables import checked, filled, in_range, read_table, short
 Siting = Literal["left", "center", "topleft"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 """What convolutions are computed in, the most exact first; int8 and fp8 (E4M3) where a package carries a calibration."""
+MOST_STRENGTH = 1.5
+"""Of a network in colour. At 1 it is as near to the original as it can be; above, it is sharper than that."""
 CALIBRATED: tuple[Precision, ...] = ("int8", "fp8")
 State = Literal["input", "output"]
 """A part of the last frame that a network with memory gets: its planes, or its result."""
@@ -124,7 +126,8 @@ class ModelSpec:
     not enough; or "shown" if vsr uses, unasked, only fp32 and the precisions in `holds`. holds: for a network from another
     program, the precisions among bf16, fp16 and int8 that make the picture of float32, as a test run showed. states: the
     parts of the last frame that the network gets; empty for a network without memory. single: for a network with memory, the
-    id of the network of the same family and scale without one, which enlarges single pictures. calibration: for int8, the
+    id of the network of the same family and scale without one, which enlarges single pictures. strength: of a network in
+    colour, unless another one is asked for, 0..1.5. calibration: for int8, the
     least and the largest value of each tensor that is the input of a convolution, by its name in the graph; empty if the
     package has no int8 graphs. network, training, quality: free tables: architecture, provenance, measured figures. Raises
     ConfigError.
@@ -144,6 +147,7 @@ class ModelSpec:
     holds: tuple[Precision, ...] = ()
     states: tuple[State, ...] = ()
     single: str = ""
+    strength: float = 1.0
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -155,6 +159,7 @@ class ModelSpec:
         in_range("halo", self.halo, 0, 1 << 16)
         in_range("macs_per_pixel", self.macs_per_pixel, 0, 1 << 62)
         in_range("parameters", self.parameters, 0, 1 << 62)
+        in_range("strength", self.strength, 0, MOST_STRENGTH)
         if bool(self.states) != bool(self.single):
             raise ConfigError(
                 "states and single go together",
@@ -227,6 +232,7 @@ class ModelSpec:
             "licence": self.licence,
             "states": list(self.states),
             "single": self.single,
+            "strength": self.strength,
             "calibration": dict(self.calibration),
             "network": dict(self.network),
             "training": dict(self.training),

@@ -10,6 +10,7 @@ from vsr.backends.devices import parse_devices
 from vsr.core.errors import ConfigError
 from vsr.models import ModelSpec, Precision
 from vsr.models.registry import Temporal, all_models
+from vsr.models.spec import MOST_STRENGTH
 
 MAX_SCALE = 16
 MAX_BATCH = 64
@@ -29,8 +30,8 @@ class NetworkOptions:
     of the network, None for the backend's choice. threads: processor threads, 0 for all cores. precision: None for the fastest.
     build: whether a missing TensorRT engine may be built. temporal: "on" for the network with memory that belongs to the model,
     for video; "off" for the one without; "auto" for the model as it is, unless a job or a stream finds the machine fast enough
-    for memory. strength: 0..1, how much of what a network in colour adds to bicubic is added; None for all of it. Raises
-    ConfigError for a number out of range, and for an unknown device, precision or word.
+    for memory. strength: 0..1.5, how much of what a network in colour adds to bicubic is added; None for the network's own, or
+    what `auto` finds for the input. Raises ConfigError for a number out of range, and for an unknown device, precision or word.
     """
 
     model: str = "auto"
@@ -67,10 +68,10 @@ class NetworkOptions:
             raise ConfigError(
                 f"there is no precision {self.precision!r}", hint=f"choose {', '.join(get_args(Precision))}"
             )
-        if self.strength is not None and not 0 <= self.strength <= 1:
+        if self.strength is not None and not 0 <= self.strength <= MOST_STRENGTH:
             raise ConfigError(
                 f"strength {self.strength:g} is out of range",
-                hint="give 0 for bicubic, 1 for all of the network",
+                hint=f"give 0 for bicubic, 1 for all of the network, up to {MOST_STRENGTH} for sharper pictures",
             )
         if self.temporal not in get_args(Temporal):
             raise ConfigError(

@@ -87,7 +87,11 @@ class Upscaler:
             )
         self.tuned = self._kept(options)
         if options.model == "auto":
-            self.notes.append(f"model {self.spec.id}, {auto_family(use, on_gpu=self.on_gpu, rule=rule)[1]}")
+            strength = self._strength(options, rule)
+            at = f" at strength {strength:g}" if strength != self.spec.strength else ""
+            self.notes.append(
+                f"model {self.spec.id}{at}, {auto_family(use, on_gpu=self.on_gpu, rule=rule)[1]}"
+            )
         wanted = options.precision
         if self.spec.precision == "shown" and wanted not in (None, "fp32", *self.spec.holds):
             self.notes.append(
@@ -117,7 +121,7 @@ class Upscaler:
             self._compiling,
             self._portion,
             self.tuned.in_flight,
-            1.0 if options.strength is None else options.strength,
+            self._strength(options, rule),
         )
         self._alpha: Network | None = None
         self._lock = threading.Lock()
@@ -132,6 +136,11 @@ class Upscaler:
         """The device that runs the model: cpu, gpu:0, cuda:1, npu. After a failure in its first frames this may change to the
         processor."""
         return self._backend.device
+
+    def _strength(self, options: NetworkOptions, rule: Rule | None) -> float:
+        """What was asked for, else what `auto` takes for such an input, else the network's own."""
+        of_rule = rule.strength if rule is not None and options.model == "auto" else None
+        return next(each for each in (options.strength, of_rule, self.spec.strength) if each is not None)
 
     @property
     def in_flight(self) -> int:

@@ -119,6 +119,10 @@ class _Part:
             graph.node(node, [names[name] for name in node.input], [names[name] for name in node.output])
         return names[self._given]
 
+    def _at_own_strength(self, graph: GraphBuilder, given: str) -> str:
+        strength = graph.constant(f"{self._prefix}strength", self.spec.strength)
+        return graph.add("Mul", [self.add_alone(graph, given), strength], f"{self._prefix}strong")
+
     def on_luma(self, graph: GraphBuilder, luma: str) -> str:
         """`luma` enlarged."""
         residual = self.add_alone(graph, luma)
@@ -133,9 +137,8 @@ class _Part:
         names = [f"{prefix}{name}" for name in "rgb"]
         graph.split(rgb, names, axis=1)
         if self.spec.domain == "ycbcr":
-            added = added_to_rgb(
-                graph, dict(zip("rgb", names, strict=True)), self.add_alone, f"{prefix}colour"
-            )
+            whole = dict(zip("rgb", names, strict=True))
+            added = added_to_rgb(graph, whole, self._at_own_strength, f"{prefix}colour")
             return self._rgb_of(graph, names, [self._cubic(graph, name) for name in names], added)
         luma = self._luma(graph, names, "luma")
         limited = graph.add("Mul", [luma, graph.constant("net/excursion", EXCURSION)], f"{prefix}limited")

@@ -41,6 +41,7 @@ class PackageFacts:
     holds: tuple[Precision, ...] = ()
     states: tuple[State, ...] = ()
     single: str = ""
+    strength: float = 1.0
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
@@ -152,6 +153,7 @@ def _spec_toml(network: Network | TemporalNetwork, facts: PackageFacts) -> str:
         "holds": facts.holds or None,
         "states": facts.states or None,
         "single": facts.single or None,
+        "strength": facts.strength if network.domain == "ycbcr" else None,
         "licence": facts.licence,
     }
     sections = {
