@@ -122,26 +122,41 @@ def gallery() -> list[str]:
     return [*lines, "", said]
 
 
-def cells() -> list[str]:
-    """How networks do on noise and compression."""
+def _damages(stem: str, family: str) -> list[str]:
+    """A table for each scale of networks by damage; chroma by bicubic and by a family."""
     lines: list[str] = []
-    for path in sorted(HERE.glob("cells-x*.json")):
+    for path in sorted(HERE.glob(f"{stem}-x*.json")):
         found = json.loads(path.read_text())
         names = list(next(iter(found["cells"].values())))
-        head = [f"x{found['scale']}", *names, "chroma, `bicubic`", "chroma, `restore`"]
+        head = [f"x{found['scale']}", *names, "chroma, `bicubic`", f"chroma, `{family}`"]
         lines += [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
         for damage, of in found["cells"].items():
             second, digits = ("vmaf_neg", 1) if "vmaf_neg" in of["bicubic"] else ("ssim", 3)
             figures = [f"{of[name]['psnr']:.2f} / {of[name][second]:.{digits}f}" for name in names]
-            chroma = [f"{of[name].get('chroma_psnr') or 0:.2f}" for name in ("bicubic", "restore")]
+            chroma = [f"{of[name].get('chroma_psnr') or 0:.2f}" for name in ("bicubic", family)]
             lines.append(f"| {' | '.join([damage, *figures, *(chroma if second == 'ssim' else ['', ''])])} |")
         lines.append("")
+    return lines
+
+
+def drawn() -> list[str]:
+    """How networks do on drawn content."""
+    said = (
+        "PSNR (dB) and SSIM of luma, PSNR of chroma. Means of 24 crops of 12 drawings, for H.264 the last of five frames of a "
+        "picture that moves. No network of vsr was trained on them. Measured by `python -m benchmarks.drawn`: "
+        "[drawn-x2.json](../benchmarks/drawn-x2.json)."
+    )
+    return [*_damages("drawn", "anime"), said]
+
+
+def cells() -> list[str]:
+    """How networks do on noise and compression."""
     said = (
         "PSNR (dB) and SSIM of luma, for H.264 PSNR and VMAF NEG; PSNR of chroma. Means of Set14 and 16 crops of the "
         "development set, for H.264 of three clips of eval/video. No network of vsr was trained on them. Measured by `python "
         "-m benchmarks.cells`: [cells-x2.json](../benchmarks/cells-x2.json), [cells-x4.json](../benchmarks/cells-x4.json)."
     )
-    return [*lines, said]
+    return [*_damages("cells", "restore"), said]
 
 
 def results() -> list[Path]:
@@ -264,7 +279,7 @@ def _is_size(spec: Any, key: str) -> bool:
 
 # Which tables each page has.
 PAGES = {
-    "models.md": {"models": models, "look": look, "cells": cells, "gallery": gallery},
+    "models.md": {"models": models, "look": look, "cells": cells, "drawn": drawn, "gallery": gallery},
     "benchmarks.md": {"benchmarks": speeds, "peers": peers},
     "gpu.md": {"gpu": gpu},
 }

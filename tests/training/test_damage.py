@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -12,16 +13,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from tests.support.processes import PATIENCE_S
 from vsr.core.errors import ConfigError
 from vsr.evaluation import metrics
 from vsr.media.compress import Codec, compressed
-from vsr.models.archs.colour import PlainColour
+from vsr.models.archs.chain import Chain, ChainSpec
+from vsr.models.archs.colour import Colour, PlainColour
 from vsr.training.checkpoint import load_tensors
 from vsr.training.damage import DEGRADATIONS, Degradation, damaged, planes_of, side_needed
 from vsr.training.damaged_pool import DamagedPool
 from vsr.training.data import Photo
+from vsr.training.init_weights import begin_with
 from vsr.training.losses import psnr, with_chroma
 from vsr.training.recipe import Recipe, recipe_from_dict
 from vsr.training.render import rendered_luma, rendered_rgb
@@ -150,8 +154,27 @@ def test_pictures_that_are_too_small_and_recipes_that_cannot_be() -> None:
         DamagedPool([pixel], recipe(**scales), CPU)
     assert DamagedPool([pixel, Photo("a", rendered_rgb(1, 160))], recipe(**scales), CPU).count == 1
     for faulty in ({"degradation": "bicubic"}, {"error_power": 1.0}, {"teacher": "quality-x2"}):
-        with pytest.raises(ConfigError):
+        with pytest.raises(ConfigError, match=r"recipe r: \[data\] "):
             recipe(**faulty)
+    table = {"scale": 2, "arch": COLOURS, "data": {"degradation": "drawn"}, "train": {"loss": "ssim"}}
+    with pytest.raises(ConfigError, match=r"recipe r: \[train\] loss = ssim is for networks on luma"):
+        recipe_from_dict("r", table)
+
+
+def test_luma_begins_as_a_smaller_chain(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    small = ChainSpec(2, channels=4, depth=1)
+    chain = Chain(small)
+    with torch.no_grad():
+        chain.last.weight.normal_(0, 0.05)
+    file = tmp_path / "weights.safetensors"
+    save_file(chain.fold(), file, {"arch": "chain", "hyperparameters": json.dumps(asdict(small))})
+    of = recipe()
+    network = Colour(of.spec)
+    begin_with(network, file, of)
+    picture = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(network(picture)[:, :1], chain(picture[:, :1]), atol=1e-4, rtol=0)
 
 
 def test_training_learns_to_undo_damage(tmp_path: Path) -> None:

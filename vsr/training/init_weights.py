@@ -64,7 +64,7 @@ def _stored(checkpoint: Path) -> dict[str, Any]:
 
 def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     """Give `network` the weights of `init`, a file, a folder with one or a model: of the same network, or of a chain or gated
-    network that grows into it. A network with memory, and the luma of one in colour, also begin as a chain of their size.
+    network that grows into it. A network with memory also begins as a chain of its size, the luma of one in colour as a chain.
 
     A smaller network is what the larger one then computes; one of another scale gives all but the last layer. Raises
     WeightsError for others, ConfigError for a network that does not grow into this one, UnknownModelError.
@@ -85,15 +85,12 @@ def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
     if (arch, recipe.arch) == ("chain", "temporal"):
         network.load_folded(from_chain(recipe.spec, weights))
         return
-    if (arch, recipe.arch) == ("chain", "colour"):
-        network.load_folded(weights)
-        return
-    if arch != recipe.arch:
+    if arch != recipe.arch and (arch, recipe.arch) != ("chain", "colour"):
         raise WeightsError(
             f"{init} is of {arch}, and the recipe trains {recipe.arch}", hint="take weights of its own"
         )
     try:
-        network.load_folded(_of_this_size(network, weights, facts, recipe))
+        network.load_folded(_of_this_size(network, weights, facts, recipe, arch))
     except WeightsError as error:
         raise WeightsError(
             f"{init}: {error.message}",
@@ -102,20 +99,20 @@ def begin_with(network: Any, init: Path, recipe: Recipe) -> None:
 
 
 def _of_this_size(
-    network: Any, weights: dict[str, Tensor], facts: dict[str, str], recipe: Recipe
+    network: Any, weights: dict[str, Tensor], facts: dict[str, str], recipe: Recipe, arch: str
 ) -> dict[str, Tensor]:
-    if recipe.arch not in _GROW or "hyperparameters" not in facts:
+    if arch not in _GROW or "hyperparameters" not in facts:
         return weights
     try:
-        small = spec_from_dict(recipe.arch, json.loads(facts["hyperparameters"]))
+        small = spec_from_dict(arch, json.loads(facts["hyperparameters"]))
     except (ConfigError, ValueError) as error:
         raise WeightsError(f"it does not name its network: {error}") from error
     if small == recipe.spec:
         return weights
-    architecture = architecture_of(recipe.arch)
+    architecture = architecture_of(arch)
     # Check that the weights fit the network that the file states, because growing relies on it.
     architecture.load(architecture.trainable)(small).load_folded(weights)
-    return _GROW[recipe.arch](weights, small, recipe.spec, network.fold())
+    return _GROW[arch](weights, small, recipe.spec, network.fold())
 
 
 _GROW: dict[str, Callable[..., dict[str, Tensor]]] = {"chain": grown, "gated": grown_gated}

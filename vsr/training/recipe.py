@@ -151,48 +151,34 @@ class Recipe:
     gan: GanRecipe | None = None
 
     def __post_init__(self) -> None:
-        unit = self.spec.size_multiple
-        _require(
-            self.data.patch % unit == 0,
-            f"patch must be a multiple of {unit} for {self.arch}, got {self.data.patch}",
-        )
-        if self.data.frames > 1:
-            _require(
-                self.arch == WITH_MEMORY, f"frames is for networks with memory, and {self.arch} has none"
+        """Values that are fine by themselves and do not go together. Raises ConfigError that names them."""
+        data, unit = self.data, self.spec.size_multiple
+        fits = data.patch % unit == 0
+        _require(fits, f"[data] patch must be a multiple of {unit} for {self.arch}, got {data.patch}")
+        with_gan = {"[gan]": self.gan is not None}
+        of_pairs = {"[data] error_power": data.error_power > 0, "[data] teacher": bool(data.teacher)}
+        of_luma = of_pairs | {"[train] loss = ssim": self.train.loss == "ssim"} | with_gan
+        of_pictures = {
+            "[data] degradation": data.degradation != "bicubic",
+            "[data] rendered_share": data.rendered_share > 0,
+        }
+        if data.frames > 1:
+            has_memory = self.arch == WITH_MEMORY
+            _require(has_memory, f"[data] frames is for networks with memory, and {self.arch} has none")
+            of_size = {"[data] hr_scales": data.hr_scales != (1.0,)}
+            _none(
+                of_pairs | of_pictures | of_size | with_gan,
+                f"for single pictures, and frames is {data.frames}",
             )
-            for name, of_pictures in (
-                ("degradation", self.data.degradation != "bicubic"),
-                ("rendered_share", self.data.rendered_share > 0),
-                ("error_power", self.data.error_power > 0),
-                ("teacher", bool(self.data.teacher)),
-                ("hr_scales", self.data.hr_scales != (1.0,)),
-                ("[gan]", self.gan is not None),
-            ):
-                _require(not of_pictures, f"{name} is for single pictures, and frames is {self.data.frames}")
         if self.rgb:
-            data, train = self.data, self.train
-            for name, luma_alone in (
-                ("degradation", data.degradation != "bicubic"),
-                ("rendered_share", data.rendered_share > 0),
-                ("error_power", data.error_power > 0),
-                ("teacher", bool(data.teacher)),
-                ("loss", train.loss == "ssim"),
-                ("[gan]", self.gan is not None),
-            ):
-                _require(not luma_alone, f"{name} is for networks on luma, and {self.arch} is on RGB")
+            _none(of_luma | of_pictures, f"for networks on luma, and {self.arch} is on RGB")
         elif self.planes == 3:
             _require(
-                self.damaged,
-                f"a network in colour needs degradation = {' or '.join(DEGRADATIONS)}",
+                self.damaged, f"[data] degradation of a network in colour must be {' or '.join(DEGRADATIONS)}"
             )
-            _require(self.train.loss != "ssim", "the loss ssim is for networks on luma")
-            _require(self.gan is None, "[gan] is for networks on luma")
+            _none(of_luma, "for networks on luma")
         if self.damaged:
-            for name, of_pairs in (
-                ("error_power", self.data.error_power > 0),
-                ("teacher", bool(self.data.teacher)),
-            ):
-                _require(not of_pairs, f"{name} is for degradation = bicubic")
+            _none(of_pairs, "for degradation = bicubic")
 
     @property
     def damaged(self) -> bool:
@@ -305,10 +291,7 @@ def recipe_from_dict(name: str, table: Mapping[str, Any]) -> Recipe:
         data = filled(DataRecipe, sections["data"], "[data] ")
         train = filled(TrainRecipe, sections["train"], "[train] ")
         gan = filled(GanRecipe, sections["gan"], "[gan] ") if "gan" in table else None
-        with prefixed("[data] "):
-            return Recipe(
-                name=name, scale=table["scale"], arch=arch, spec=spec, data=data, train=train, gan=gan
-            )
+        return Recipe(name, table["scale"], arch, spec, data, train, gan)
 
 
 def _require_finite(section: Any) -> None:
@@ -322,3 +305,9 @@ def _require_finite(section: Any) -> None:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
+
+
+def _none(given: Mapping[str, bool], what: str) -> None:
+    """Raise ConfigError for the first entry that is given: it is for something else."""
+    for name, is_given in given.items():
+        _require(not is_given, f"{name} is {what}")
