@@ -1,11 +1,11 @@
-"""How networks do on drawn content: drawn-xN.json.
+"""How networks do on drawn content: drawn-xN.json, and anime-xN.png to look at.
 
     python -m benchmarks.drawn ../shared/data [--scale 2] [--models bicubic balanced quality restore anime] [--peer FOLDER]
 
 Two crops of 320 samples from each picture of the sets "drawn" and "anime" of training/devset.txt: those with the most detail in
 the upper and in the lower half. Clean, as JPEG of quality 75, and as the last of five frames that x264 compressed at crf 28
 while the picture moved. PSNR and SSIM of luma, PSNR of Cb and Cr together; means. No network was trained on these pictures.
---peer as in benchmarks/cells.py.
+--peer as in benchmarks/cells.py. The picture shows a drawing that vsr makes itself, as JPEG of quality 75.
 """
 
 from __future__ import annotations
@@ -23,10 +23,16 @@ from PIL import Image, ImageFilter
 from benchmarks.cells import Enlarge, Rgb, jpeg, means, networks_of, of_picture, reduced
 from benchmarks.look import encode
 from scripts.devset import LIST, named
+from vsr.evaluation.pictures import busiest as most_apart
+from vsr.evaluation.pictures import pieces
+from vsr.training.render import rendered_rgb
 
 HERE = Path(__file__).parent
 SIDE, FRAMES, MOVED, CRF = 320, 5, 2, 28
 SETS = ("drawn", "anime")
+# No training draws from this seed.
+SHOWN, SHOWN_SIDE, PIECE = 900_002, 512, 96
+IN_PICTURE = ("bicubic", "quality", "anime")
 
 
 def crops(data: Path, scale: int) -> Iterator[list[Rgb]]:
@@ -80,6 +86,15 @@ def table(
     return {damage: {name: means(rows) for name, rows in of.items()} for damage, of in found.items()}
 
 
+def draw(networks: dict[str, Enlarge], scale: int) -> None:
+    """What the networks make of places of a drawing, and the original."""
+    original = rendered_rgb(SHOWN, SHOWN_SIDE)
+    given = jpeg(75)(reduced(original, scale), np.random.default_rng(0))
+    columns = {name: enlarge(given) for name, enlarge in networks.items()} | {"original": original}
+    places = most_apart(columns["bicubic"], original, PIECE, 4)
+    pieces(columns, places, PIECE, HERE / f"anime-x{scale}.png")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -95,6 +110,7 @@ def main() -> None:
         result = table(given.data, given.scale, networks, Path(folder))
     for damage, of in result.items():
         print(damage, {name: tuple(figures.values()) for name, figures in of.items()})
+    draw({name: each for name, each in networks.items() if name in IN_PICTURE}, given.scale)
     target = given.out or HERE / f"drawn-x{given.scale}.json"
     target.write_text(json.dumps({"scale": given.scale, "cells": result}, indent=1) + "\n")
 

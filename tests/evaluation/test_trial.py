@@ -85,7 +85,7 @@ def test_the_page_is_there_before_the_clips_and_without_time_there_are_none(
 
 @pytest.fixture
 def light_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vsr.evaluation.trial.suited", lambda _use, _rule: ("bicubic", "fast"))
+    monkeypatch.setattr("vsr.evaluation.trial.suited", lambda _use, _rule, drawn: ("bicubic", "fast"))
 
 
 @pytest.mark.usefixtures("light_networks")

@@ -63,6 +63,21 @@ def test_a_stream_that_was_idle_does_not_make_up_for_it() -> None:
     assert idle.had >= 99
 
 
+def test_one_stream_that_comes_again_keeps_one_turn_and_no_more() -> None:
+    clock = PretendedClock()
+    turns = Turns(2, clock)
+    first, second, third = (turns.join() for _ in range(3))
+    for _ in range(3):
+        for share in (second, third):
+            with share.turn():
+                clock.advance(1.0)
+    with first.turn(lambda: True):
+        pass
+    turns.take(second)  # Does not wait.
+    assert turns._busy == 1
+    turns.give_back(second, 0.0, comes_again=False)
+
+
 def test_a_turn_is_not_kept_for_a_stream_that_does_not_come() -> None:
     clock = PretendedClock()
     turns = Turns(1, clock)

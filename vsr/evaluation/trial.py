@@ -119,10 +119,11 @@ class _Trying:
         with open_source(config.url) as source:
             self._info, self._name = source.info, source.carried.name
             use: Use = "picture" if self._info.is_picture else "video"
-            rule = rule_for(look(config.url, SourceOptions(), source), use)
+            seen = look(config.url, SourceOptions(), source)
+        rule = rule_for(seen, use)
         upscalers = [
             stack.enter_context(Upscaler(name, scale=config.scale, use=use))
-            for name in suited(use, rule)
+            for name in suited(use, rule, drawn=seen.drawn)
             if config.scale in FAMILIES[name]
         ]
         self._upscalers = sorted(upscalers, key=lambda upscaler: upscaler.spec.macs_per_pixel)

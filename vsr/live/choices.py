@@ -21,7 +21,7 @@ def choices(network: NetworkOptions) -> list[NetworkOptions]:
     """
     if network.model == "auto" and network.strength is not None:
         raise ConfigError(
-            "no network that auto takes for streams has a strength", hint="restore has: --model restore"
+            "no network that auto takes for streams has a strength", hint="restore and anime have"
         )
     found: list[tuple[ModelSpec, NetworkOptions]] = []
     for name in _FAMILIES if network.model == "auto" else (network.model,):

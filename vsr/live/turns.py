@@ -86,7 +86,8 @@ class Turns:
         while self._busy < self.at_once and self._waiting:
             share, given = first = min(self._waiting, key=lambda waiting: waiting[0].had)
             now = self._clock.now()
-            if any(one.coming_until > now and one.had < share.had for one in self._shares):
+            kept = sum(one.coming_until > now and one.had < share.had for one in self._shares)
+            if self.at_once - self._busy <= kept:
                 return
             self._waiting.remove(first)
             self._busy += 1

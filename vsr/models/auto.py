@@ -43,11 +43,11 @@ def rule_for(look: Look, use: Use) -> Rule | None:
     return next((rule for rule in RULES if rule.use in (None, use) and rule.fits(look)), None)
 
 
-def suited(use: Use, rule: Rule | None) -> tuple[str, ...]:
-    """The families to try on an input with that rule, with the one that `auto` takes."""
+def suited(use: Use, rule: Rule | None, *, drawn: bool = False) -> tuple[str, ...]:
+    """The families to try on an input with that rule, with the one that `auto` takes. drawn: see `Look.drawn`."""
     taken, _ = auto_family(use, on_gpu=False, rule=rule)
     others = ("fast", "balanced", "quality") if rule is None else ("fast", "balanced", "restore")
-    return tuple(dict.fromkeys(("bicubic", *others, taken)))
+    return tuple(dict.fromkeys(("bicubic", *others, *(["anime"] if drawn else []), taken)))
 
 
 def auto_family(use: Use, *, on_gpu: bool, rule: Rule | None = None) -> tuple[str, str]:

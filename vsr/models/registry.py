@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, Mapping[int, str]] = {
     "tiny": {2: "tiny-x2"},
     "quality": {2: "quality-x2", 4: "quality-x4"},
     "restore": {2: "restore-x2", 4: "restore-x4"},
+    "anime": {2: "anime-x2"},
     "temporal": {2: "temporal-x2", 4: "temporal-x4"},
     "bicubic": {2: "bicubic-x2", 3: "bicubic-x3", 4: "bicubic-x4"},
 }

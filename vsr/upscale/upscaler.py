@@ -99,7 +99,7 @@ class Upscaler:
             )
         if options.strength is not None and self.spec.domain != "ycbcr":
             if options.model != "auto":
-                able = "no chain has" if "parts" in self.spec.network else "restore has: --model restore"
+                able = "no chain has" if "parts" in self.spec.network else "restore and anime have"
                 raise ConfigError(f"{self.spec.id} has no strength", hint=f"{able}, or leave --strength out")
             self.notes.append(f"strength has no effect: {self.spec.id} has none")
         self.passes = options.passes(self.spec)
