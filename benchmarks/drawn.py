@@ -5,7 +5,8 @@
 Two crops of 320 samples from each picture of the sets "drawn" and "anime" of training/devset.txt: those with the most detail in
 the upper and in the lower half. Clean, as JPEG of quality 75, and as the last of five frames that x264 compressed at crf 28
 while the picture moved. PSNR and SSIM of luma, PSNR of Cb and Cr together; means. No network was trained on these pictures.
---peer as in benchmarks/cells.py. The picture shows a drawing that vsr makes itself, as JPEG of quality 75.
+--peer as in benchmarks/cells.py. The picture shows a frame of the animated clip that comes with vsr, as JPEG of
+quality 75.
 """
 
 from __future__ import annotations
@@ -22,17 +23,15 @@ from PIL import Image, ImageFilter
 
 from benchmarks.cells import Enlarge, Rgb, jpeg, means, networks_of, of_picture, reduced
 from benchmarks.look import encode
+from benchmarks.restore import originals as animated
 from scripts.devset import LIST, named
 from vsr.evaluation.pictures import busiest as most_apart
 from vsr.evaluation.pictures import pieces
-from vsr.training.render import rendered_rgb
 
 HERE = Path(__file__).parent
 SIDE, FRAMES, MOVED, CRF = 320, 5, 2, 28
 SETS = ("drawn", "anime")
-# No training draws from this seed.
-SHOWN, SHOWN_SIDE, PIECE = 900_002, 512, 96
-IN_PICTURE = ("bicubic", "quality", "anime")
+PIECE, IN_PICTURE = 96, ("bicubic", "quality", "anime")
 
 
 def crops(data: Path, scale: int) -> Iterator[list[Rgb]]:
@@ -87,12 +86,11 @@ def table(
 
 
 def draw(networks: dict[str, Enlarge], scale: int) -> None:
-    """What the networks make of places of a drawing, and the original."""
-    original = rendered_rgb(SHOWN, SHOWN_SIDE)
+    """What the networks make of places of a frame, and the original."""
+    original = animated()[0].to_ndarray(format="rgb24")
     given = jpeg(75)(reduced(original, scale), np.random.default_rng(0))
     columns = {name: enlarge(given) for name, enlarge in networks.items()} | {"original": original}
-    places = most_apart(columns["bicubic"], original, PIECE, 4)
-    pieces(columns, places, PIECE, HERE / f"anime-x{scale}.png")
+    pieces(columns, most_apart(columns["bicubic"], original, PIECE, 4), PIECE, HERE / f"anime-x{scale}.png")
 
 
 def main() -> None:

@@ -40,7 +40,11 @@ def models() -> list[str]:
         ]
         macs = f"{spec.macs_per_pixel:,}" if spec.macs_per_pixel else ""
         lines.append(f"| `{spec.id}` | {spec.title} | {macs} | {size:,.0f} kB | {' | '.join(figures)} |")
-    return [*lines, "", "PSNR of luma; written by `python benchmarks/tables.py` from the packages."]
+    return [
+        *lines,
+        "",
+        "PSNR of luma, of `restore` at strength 1; written by `python benchmarks/tables.py` from the packages.",
+    ]
 
 
 def look() -> list[str]:

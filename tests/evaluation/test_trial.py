@@ -18,7 +18,7 @@ from vsr.cli import main
 from vsr.core.errors import ConfigError
 from vsr.evaluation.trial import TryConfig, try_out
 
-NETWORKS = ["bicubic-x2", "fast-x2", "balanced-x2", "quality-x2"]
+NETWORKS = ["bicubic-x2", "fast-x2", "balanced-x2", "anime-x2", "quality-x2"]  # The test picture looks drawn.
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_page_with_stills_clips_and_costs(
     found = json.loads(capsys.readouterr().out)
     assert [each["model"] for each in found["tried"]] == NETWORKS
     assert found["seconds"] == pytest.approx([1.2, 4.0, 6.8])
-    assert [each["why"] for each in found["tried"]] == ["", "", "for video without a GPU", ""]
+    assert [each["why"] for each in found["tried"]] == ["", "", "for video without a GPU", "", ""]
     assert {"bicubic-x2", "fast-x2"} <= set(found["clips"])
     for each in found["tried"]:
         assert each["fps"] > 0
@@ -120,7 +120,7 @@ def test_a_window_of_a_large_picture_where_its_detail_is(tmp_path: Path) -> None
     Image.fromarray(pixels).save(tmp_path / "in.png")
     try_out(TryConfig(str(tmp_path / "in.png"), tmp_path / "page.html"))
     page = (tmp_path / "page.html").read_text()
-    assert page.count('width="640" height="360"') == len(NETWORKS)
+    assert page.count('width="640" height="360"') == len(NETWORKS) - 1  # It does not look drawn.
     still = Image.open(
         io.BytesIO(base64.b64decode(page.partition("data:image/png;base64,")[2].partition('"')[0]))
     )

@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import av
 import numpy as np
@@ -22,7 +23,7 @@ from vsr.media.read.look import look
 from vsr.media.read.open import open_source
 from vsr.media.samples import CLIP
 from vsr.media.types import SourceOptions
-from vsr.models.auto import Use, rule_for
+from vsr.models.auto import Use, rule_for, suited
 
 SIZE = (192, 112)
 
@@ -182,6 +183,12 @@ def test_a_pipe_is_looked_at_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
 def test_the_first_rule_that_fits_counts(look: Look, use: Use, family: str | None) -> None:
     rule = rule_for(look, use)
     assert (rule.family if rule else None) == family
+
+
+def test_anime_is_to_be_tried_on_what_looks_drawn() -> None:
+    for use in get_args(Use):
+        assert "anime" in suited(use, None, drawn=True)
+        assert "anime" not in suited(use, None)
 
 
 def test_a_network_that_is_named_is_taken_whatever_the_input(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from vsr.upscale.upscaler import Upscaler
 # 2 to 6 dB below bicubic. All but tiny-x2 were trained before rendered pictures held combing; in its training one sample in
 # eighty did, which was not enough. A network that no longer belongs here says so.
 SHARPENS = (
+    "anime-x2",
     "balanced-x2",
     "balanced-x4",
     "fast-x2",

@@ -34,6 +34,7 @@ def test_shipped_packages_are_whole_small_and_have_a_card() -> None:
         ("balanced-x4", 80_000),
         ("quality-x2", 700_000),
         ("quality-x4", 700_000),
+        ("anime-x2", 270_000),
         ("restore-x2", 700_000),
         ("restore-x4", 700_000),
     ],

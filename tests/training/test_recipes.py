@@ -18,6 +18,7 @@ BUDGETS = {
     "balanced-x2": 60_000,
     "anime": 700_000,
     "balanced-x4": 80_000,
+    "quality-x2-light": 700_000,
     "quality-x2": 420_000,
     "quality-x4": 700_000,
     "restore": 700_000,

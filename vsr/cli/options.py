@@ -148,8 +148,8 @@ strength = click.option(
     "--strength",
     type=float,
     metavar="0..1.5",
-    help="How much of what `restore` or `anime` adds to bicubic is added: 0 is bicubic, 1 is nearest to the original, more is sharper. "
-    "[default: 1.2 for `restore`, 1.35 where auto finds hard compression, 1 for `anime`]",
+    help="How much of what `restore` or `anime` adds to bicubic is added: 0 is bicubic, 1 is nearest to the original, more is "
+    "sharper. [default: 1.2, and 1.35 where auto finds hard compression]",
 )
 running = group(tile, threads, precision, no_build, temporal, strength)
 

@@ -1,4 +1,5 @@
-"""A network in colour, `restore` and `anime`: a chain for luma, and beside it a small residual network for Cb and Cr, which also sees luma.
+"""Networks in colour, `restore` and `anime`: a chain for luma, and beside it a small residual network for Cb and Cr, which
+also sees luma.
 
 Eyes see detail in luma, and codecs keep little of chroma: its network works at half the size, with a fraction of the work.
 """
