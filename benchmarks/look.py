@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -146,14 +147,20 @@ def luma(picture: Any) -> NDArray[np.uint8]:
     return y_from_rgb(picture) if isinstance(picture, np.ndarray) else picture.to_ndarray(format="gray")
 
 
-def measured(given: Labelled, upscalers: dict[str, Upscaler]) -> dict[str, Any]:
+@cache
+def upscaler(family: str, strength: float | None = None) -> Upscaler:
+    return Upscaler(family, scale=SCALE, precision="fp32", strength=strength)
+
+
+def measured(given: Labelled) -> dict[str, Any]:
     """The look at an input, and PSNR and SSIM of each family."""
     look = probe(str(given.path)).look
     rule = rule_for(look, given.use)
     family, why = auto_family(given.use, on_gpu=False, rule=rule)
     figures = {}
     for name in ("bicubic", CLEAN[given.use], "restore") if given.large else ():
-        large = [luma(upscalers[name].upscale(picture)) for picture in given.small]
+        strength = rule.strength if rule and name == rule.family else None
+        large = [luma(upscaler(name, strength).upscale(picture)) for picture in given.small]
         pairs = list(zip(large, given.large, strict=True))
         figures[name] = (
             round(float(np.mean([psnr(a, b, border=SCALE) for a, b in pairs])), 3),
@@ -179,13 +186,11 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, help="Folder that holds eval/, train/ and train2/.")
     data = parser.parse_args().data
-    families = {"bicubic", "restore", *CLEAN.values()}
-    upscalers = {name: Upscaler(name, scale=SCALE, precision="fp32") for name in families}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for make in (pictures, videos):
             for given in make(data, Path(folder)):
-                rows.append(measured(given, upscalers))
+                rows.append(measured(given))
                 print(
                     *(rows[-1][key] for key in ("label", "name", "right", "taken", "psnr_ssim")), flush=True
                 )

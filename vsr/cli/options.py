@@ -149,7 +149,7 @@ strength = click.option(
     type=float,
     metavar="0..1.5",
     help="How much of what `restore` or `anime` adds to bicubic is added: 0 is bicubic, 1 is nearest to the original, more is "
-    "sharper. [default: 1.2, and 1.35 where auto finds hard compression]",
+    "sharper. [default: 1.2, and 1 where auto finds noise or JPEG]",
 )
 running = group(tile, threads, precision, no_build, temporal, strength)
 
