@@ -196,13 +196,15 @@ def networks_of(models: list[str], scale: int, peer: Path | None) -> dict[str, E
     return networks
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+Table = Callable[[Path, int, dict[str, Enlarge], Path], dict[str, dict[str, dict[str, float]]]]
+
+
+def run(words: str | None, table: Table, stem: str, models: list[str]) -> tuple[int, dict[str, Enlarge]]:
+    """The command of a script with that docstring: makes STEM-xN.json. Gives the scale and what was measured."""
+    parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="Folder that holds eval/, train/ and train2/.")
     parser.add_argument("--scale", type=int, default=2, choices=(2, 4))
-    parser.add_argument("--models", nargs="+", default=["bicubic", "fast", "balanced", "quality", "restore"])
+    parser.add_argument("--models", nargs="+", default=models)
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -211,8 +213,13 @@ def main() -> None:
         result = table(given.data, given.scale, networks, Path(folder))
     for damage, of in result.items():
         print(damage, {name: tuple(figures.values()) for name, figures in of.items()})
-    target = given.out or HERE / f"cells-x{given.scale}.json"
+    target = given.out or HERE / f"{stem}-x{given.scale}.json"
     target.write_text(json.dumps({"scale": given.scale, "cells": result}, indent=1) + "\n")
+    return given.scale, networks
+
+
+def main() -> None:
+    run(__doc__, table, "cells", ["bicubic", "fast", "balanced", "quality", "restore"])
 
 
 if __name__ == "__main__":

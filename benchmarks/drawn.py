@@ -12,9 +12,6 @@ quality 75.
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +19,7 @@ import av
 import numpy as np
 from PIL import Image, ImageFilter
 
-from benchmarks.cells import Enlarge, Rgb, jpeg, means, networks_of, of_picture, reduced
+from benchmarks.cells import Enlarge, Rgb, jpeg, means, of_picture, reduced, run
 from benchmarks.look import encode
 from benchmarks.restore import originals as animated
 from scripts.devset import LIST, named
@@ -95,23 +92,11 @@ def draw(networks: dict[str, Enlarge], scale: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="Folder that holds train2/.")
-    parser.add_argument("--scale", type=int, default=2, choices=(2, 4))
-    parser.add_argument("--models", nargs="+", default=["bicubic", "balanced", "quality", "restore", "anime"])
-    parser.add_argument("--peer", type=Path)
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    networks = networks_of(given.models, given.scale, given.peer)
-    with tempfile.TemporaryDirectory() as folder:
-        result = table(given.data, given.scale, networks, Path(folder))
-    for damage, of in result.items():
-        print(damage, {name: tuple(figures.values()) for name, figures in of.items()})
-    draw({name: each for name, each in networks.items() if name in IN_PICTURE}, given.scale)
-    target = given.out or HERE / f"drawn-x{given.scale}.json"
-    target.write_text(json.dumps({"scale": given.scale, "cells": result}, indent=1) + "\n")
+    models = ["bicubic", "balanced", "quality", "restore", "anime"]
+    scale, networks = run(__doc__, table, "drawn", models)
+    shown = {name: each for name, each in networks.items() if name in IN_PICTURE}
+    if len(shown) == len(IN_PICTURE):
+        draw(shown, scale)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ RULES = (
         lambda look: look.combed,
         "video",
     ),
-    # At the network's own strength, which is sharper, one picture in ten would be further from the original than by bicubic.
+    # At the network's own strength, which is sharper, five of 36 such pictures were further from the original than by bicubic.
     Rule("restore", "because the input has noise", lambda look: look.noise > 2.3, strength=1.0),
     Rule(
         "restore",
